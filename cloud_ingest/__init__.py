@@ -1,0 +1,1 @@
+"""The cloud: intake, quality, stores, detection, alerts, notification, API, web page."""

@@ -1,0 +1,1 @@
+"""Stores of samples behind one protocol; adding one is adding one file here."""

@@ -1,0 +1,5 @@
+"""``python -m quantrac``."""
+
+from quantrac.cli import main
+
+main()

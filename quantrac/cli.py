@@ -1,0 +1,73 @@
+"""The program ``quantrac``: its sub-commands live beside what they run and load when they are used."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from quantrac import __version__
+from quantrac.console import BAD_USAGE
+
+# name: (module with a typer app called ``app``, what it does)
+PARTS: dict[str, tuple[str, str]] = {
+    "demo": ("quantrac.demo.cli", "Run everything on this machine, with simulated stations."),
+    "edge": ("edge_agent.cli", "Run, check and inspect an edge agent."),
+    "cloud": ("cloud_ingest.cli", "Run and manage the cloud side: ingest, API, web page."),
+    "sim": ("simulators.cli", "Simulate devices, buses and fleets."),
+    "profiles": ("device_profiles.cli", "List, show and check device profiles."),
+    "rules": ("cloud_ingest.alerts.cli", "List, check and rehearse alert rules."),
+    "detect": ("cloud_ingest.detection.cli", "Measure the anomaly detectors."),
+}
+
+
+def usage() -> str:
+    """The help of the program itself."""
+    parts = "\n".join(f"  {name:<10}{text}" for name, (_, text) in PARTS.items())
+    return (
+        "Usage: quantrac COMMAND [OPTIONS]\n\n"
+        "Quantrac watches environmental and traffic sensors, from the edge to the officer.\n\n"
+        f"Commands:\n{parts}\n\n"
+        "Options:\n  --help      Show this, or the help of a command: quantrac edge run --help\n"
+        "  --version   Print the version.\n\n"
+        "Example: quantrac demo\n"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; called by the installed program. Exits 0, 1 or 2 (see console)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("--help", "-h", "help"):
+        sys.stdout.write(usage())
+        sys.exit(0 if given else BAD_USAGE)
+    if given[0] == "--version":
+        sys.stdout.write(f"quantrac {__version__}\n")
+        return
+    if given[0] not in PARTS:
+        _refuse(f"no command {given[0]!r}; there are {', '.join(PARTS)}. See quantrac --help")
+    _load(given[0])(args=given[1:], prog_name=f"quantrac {given[0]}")
+
+
+def _load(name: str) -> typer.Typer:
+    try:
+        app: typer.Typer = importlib.import_module(PARTS[name][0]).app
+    except ModuleNotFoundError as error:
+        if os.environ.get("QUANTRAC_DEBUG"):
+            raise
+        _refuse(
+            f"'{name}' needs the Python package {error.name!r}, which is not installed here. "
+            "Install Quantrac with its cloud part: pip install 'quantrac[cloud]'"
+        )
+    app.pretty_exceptions_enable = False
+    return app
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"quantrac: {message}\n")
+    sys.exit(BAD_USAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Samples in columns, as everything in the cloud handles them. The edge does not import this."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+UInt8 = NDArray[np.uint8]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBatch:
+    """Samples of many series, one entry each in four arrays of the same length, in any order.
+
+    ``series`` holds ``Series.index``; ``time_ms`` UTC milliseconds; ``value`` is NaN where the
+    device had none; ``quality`` holds QARTOD flags (telemetry.quality.Flag).
+    """
+
+    series: Int32
+    time_ms: Int64
+    value: Float64
+    quality: UInt8
+
+    def __post_init__(self) -> None:
+        n = len(self.series)
+        if not n == len(self.time_ms) == len(self.value) == len(self.quality):
+            raise ValueError("the columns of a batch differ in length")
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    @classmethod
+    def empty(cls) -> "SampleBatch":
+        """A batch without samples."""
+        return cls.of([], [], [], [])
+
+    @classmethod
+    def of(
+        cls,
+        series: Sequence[int] | Int32,
+        time_ms: Sequence[int] | Int64,
+        value: Sequence[float] | Float64,
+        quality: Sequence[int] | UInt8,
+    ) -> "SampleBatch":
+        """A batch from plain sequences, with each column in its own type."""
+        return cls(
+            np.asarray(series, dtype=np.int32),
+            np.asarray(time_ms, dtype=np.int64),
+            np.asarray(value, dtype=np.float64),
+            np.asarray(quality, dtype=np.uint8),
+        )
+
+    @classmethod
+    def concat(cls, batches: Sequence["SampleBatch"]) -> "SampleBatch":
+        """All samples of ``batches``, in their order."""
+        if not batches:
+            return cls.empty()
+        if len(batches) == 1:
+            return batches[0]
+        return cls(
+            np.concatenate([b.series for b in batches]),
+            np.concatenate([b.time_ms for b in batches]),
+            np.concatenate([b.value for b in batches]),
+            np.concatenate([b.quality for b in batches]),
+        )
+
+    def select(self, which: Bool | Int64) -> "SampleBatch":
+        """The samples where the mask is true, or at the given places."""
+        return SampleBatch(
+            self.series[which], self.time_ms[which], self.value[which], self.quality[which]
+        )
+
+    def with_quality(self, quality: UInt8) -> "SampleBatch":
+        """The same samples with other flags."""
+        return SampleBatch(self.series, self.time_ms, self.value, quality)
+
+    def sorted(self) -> "SampleBatch":
+        """The same samples by series, then time; equal ones keep their order."""
+        return self.select(np.lexsort((self.time_ms, self.series)))
+
+    def newest_only(self) -> "SampleBatch":
+        """One sample for each (series, time): where several claim it, the last one given."""
+        order = np.lexsort((np.arange(len(self)), self.time_ms, self.series))
+        s, t = self.series[order], self.time_ms[order]
+        last = np.ones(len(self), dtype=np.bool_)
+        last[:-1] = (s[1:] != s[:-1]) | (t[1:] != t[:-1])
+        return self.select(order[last])
