@@ -1,0 +1,72 @@
+# Quantrac. `make demo` shows it, `make test` checks it; both set up what they need.
+#
+#   make demo  [PORT=8080]     everything on this machine, with simulated stations
+#   make test                  every test, linter and type check
+#   make setup                 .venv with all that Quantrac needs; then .venv/bin/quantrac works
+#   make bench [ONLY=name]     the benchmarks; figures in build/bench.json
+#   make chaos [FAULTS=200]    destroy things at random and count what was lost (nothing)
+#   make lint | format         ruff and mypy | ruff's formatter
+#   make lock                  pin the newest versions that fit pyproject.toml
+
+PYTHON ?= python3
+PORT ?= 8080
+FAULTS ?= 200
+VENV := .venv
+BIN := $(VENV)/bin
+PAGE := cloud_ingest/web/static/index.html
+PAGE_SOURCES := $(shell find cloud_ingest/web -type f -not -path '*/node_modules/*' -not -path '*/static/*' 2>/dev/null)
+
+.PHONY: setup setup-dev setup-servers demo test bench chaos lint format lock clean
+
+setup: $(VENV)/.ready $(PAGE)
+
+setup-dev: setup $(VENV)/.ready-dev
+
+demo: setup
+	@exec $(BIN)/quantrac demo --port $(PORT)
+
+test: setup-dev setup-servers
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+bench: setup-dev setup-servers
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+chaos: setup-dev setup-servers
+	$(BIN)/python -m tests.chaos --faults $(FAULTS)
+
+lint: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/bin/python:
+	@sh scripts/make-venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/.ready: requirements/build.lock requirements/cloud.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Quantrac and what it needs ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/cloud.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: requirements/dev.lock $(VENV)/.ready
+	@echo "Installing what the tests need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) | $(VENV)/.ready
+	@sh scripts/build-page.sh $(VENV)
+
+setup-servers:
+	@sh scripts/install-servers.sh
+
+lock: setup-dev
+	@sh scripts/lock.sh $(BIN)/python
+
+clean:
+	rm -rf $(VENV) build cloud_ingest/web/static cloud_ingest/web/node_modules
