@@ -1,0 +1,1 @@
+"""The HTTP API (contract C4) and the web page's files."""

@@ -1,0 +1,1 @@
+"""The steps, in a chain by ``down_revision``."""

@@ -1,0 +1,1 @@
+"""From MQTT messages to samples in columns, with births, deaths and acknowledgement."""
