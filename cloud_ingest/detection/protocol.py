@@ -1,0 +1,124 @@
+"""What every detector takes and gives, and what its score means."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.batches import Float64, Int64, SampleBatch, UInt8
+from telemetry.series import Series
+
+State = dict[str, NDArray[Any]]
+"""A detector's whole memory as named arrays, ready for ``numpy.savez``."""
+
+HOURS_A_MONTH = 730.5
+HIGHEST_SCORE = 9.0
+"""No history is long enough to tell what happens less often than this."""
+
+
+class Reason(IntEnum):
+    """Why a sample scored: what is unusual, or what is wrong with the sensor."""
+
+    NONE = 0
+    # Unusual for this series.
+    HIGH = 1
+    LOW = 2
+    RISE = 3
+    FALL = 4
+    UNSTEADY = 5
+    QUIET = 6
+    HIGH_FOR_TIME = 7
+    LOW_FOR_TIME = 8
+    SHIFT_UP = 9
+    SHIFT_DOWN = 10
+    # The sensor is not telling the truth.
+    SPIKE = 32
+    STUCK = 33
+    OFFSET = 34
+    DRIFT = 35
+    GAIN = 36
+    DROPOUT = 37
+    SATURATED = 38
+    OUT_OF_STEP = 39
+    VISIT = 40
+    ERRATIC = 41
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the sensor is in doubt, not the world."""
+        return self >= Reason.SPIKE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """A detector's judgement, one entry for each sample of the batch, in the batch's order.
+
+    ``score`` is the decimal logarithm of a return period in hours: 2 means "this series does
+    that about once in 100 hours". 0 where nothing was judged (late, repeated, missing or failed
+    samples, and while the detector still learns). ``expected`` with its band ``low``..``high``
+    is in the series' own unit, NaN where the detector has no opinion yet. ``reason`` holds
+    Reason codes and ``since_ms`` the time at which the present reason began.
+    """
+
+    score: Float64
+    expected: Float64
+    low: Float64
+    high: Float64
+    reason: UInt8
+    since_ms: Int64
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @classmethod
+    def unjudged(cls, batch: SampleBatch) -> "Scores":
+        """Scores that say nothing, for a detector to fill in."""
+        n = len(batch)
+        return cls(
+            np.zeros(n),
+            np.full(n, np.nan),
+            np.full(n, np.nan),
+            np.full(n, np.nan),
+            np.zeros(n, dtype=np.uint8),
+            batch.time_ms.copy(),
+        )
+
+
+class Detector(Protocol):
+    """Judges samples of all series as they come, from what came before and nothing else.
+
+    A batch may hold any series in any order. Within one series, samples are judged in the order
+    of time; a sample that is not newer than the newest one seen is not judged and not learnt
+    from. The same samples in the same order give the same scores, in whatever batches they come
+    and across ``state``/``restore``.
+    """
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Make room for these series; may be called again with others or changed ones."""
+        ...
+
+    def update(self, batch: SampleBatch) -> Scores:
+        """Judge each sample, then learn from it. Every series must be registered."""
+        ...
+
+    def state(self) -> State:
+        """A copy of everything learnt."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what ``state`` gave, with the same series registered."""
+        ...
+
+
+def threshold_for_budget(alerts_a_month: float) -> float:
+    """The score from which to alert so that a series alerts about that often.
+
+    ValueError where the budget is not positive.
+    """
+    if not alerts_a_month > 0:
+        raise ValueError("a budget is a positive number of alerts a month")
+    return math.log10(HOURS_A_MONTH / alerts_a_month)
