@@ -31,6 +31,8 @@ PROFILE = "Properties/Profile"
 MANUFACTURER = "Properties/Manufacturer"
 MODEL = "Properties/Model"
 BUS = "Properties/Bus"
+HISTORY_ONLY = "Properties/History Only"
+"""True in the DBIRTH of a device that is not there: only its backlog follows, then a DDEATH."""
 
 DIAGNOSTICS = "Diagnostics/"
 """Node metrics ``Diagnostics/{device}/{counter}`` (UInt64): what happened on a device's bus."""
