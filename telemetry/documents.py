@@ -3,11 +3,11 @@
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -31,6 +31,19 @@ class Problem:
         return (
             f"{where}: {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
         )
+
+
+Place = tuple[int | str, ...]
+"""Where a field stands in its document: ``("metrics", 3, "name")``."""
+
+
+@runtime_checkable
+class Complaining(Protocol):
+    """A model that can say what is wrong across its fields, once each of them is right."""
+
+    def complaints(self) -> Iterable[tuple[Place, str]]:
+        """Each thing wrong: the field's place and what would be right."""
+        ...
 
 
 class DocumentError(Exception):
@@ -69,9 +82,17 @@ def parse_document(
     if problems:
         raise DocumentError(problems)
     try:
-        return model.model_validate(plain)
+        value = model.model_validate(plain)
     except ValidationError as error:
         raise DocumentError(problems_of(error, tree, file, model)) from error
+    if isinstance(value, Complaining):
+        problems = [
+            Problem(file, line_of(tree, place), _dotted(place), message)
+            for place, message in value.complaints()
+        ]
+        if problems:
+            raise DocumentError(problems)
+    return value
 
 
 def parse_tree(text: str, file: str) -> Any:

@@ -1,0 +1,96 @@
+"""``quantrac profiles``: the device library on the command line."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quantrac.console import (
+    FOUND_A_PROBLEM,
+    Format,
+    Level,
+    LogFormat,
+    LogLevel,
+    start_logging,
+    stop,
+)
+
+app = typer.Typer(
+    help="List, show and check device profiles.\n\nExample: quantrac profiles show eastron-sdm120",
+    no_args_is_help=True,
+)
+
+
+@app.command("list", epilog="Example: quantrac profiles list --domain water")
+def list_profiles(
+    domain: Annotated[str, typer.Option(help="Only this domain, such as water.")] = "",
+    quantity: Annotated[str, typer.Option(help="Only what measures this, such as pm2_5.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.TEXT,
+) -> None:
+    """List the device library."""
+    start_logging(log_level, log_format)
+    from device_profiles import library, table
+    from telemetry.documents import DocumentError
+
+    try:
+        profiles = [library.load(i) for i in library.ids()]
+    except DocumentError as error:
+        stop(error)
+    chosen = [
+        p
+        for p in profiles
+        if domain in ("", p.domain)
+        and (not quantity or any(m.quantity == quantity for m in p.metrics))
+    ]
+    if as_json:
+        typer.echo(json.dumps([table.summary(p) for p in chosen], ensure_ascii=False, indent=2))
+    else:
+        typer.echo(table.listing(chosen))
+    if not chosen:
+        stop("no profile is like this; see quantrac profiles list", FOUND_A_PROBLEM)
+
+
+@app.command(epilog="Example: quantrac profiles show plantower-pms5003")
+def show(
+    profile: Annotated[str, typer.Argument(help="An id of the library, or a profile file.")],
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.TEXT,
+) -> None:
+    """Show what a profile measures, how it is read and where it is from."""
+    start_logging(log_level, log_format)
+    from device_profiles import ProfileNotFound, load_profile, table
+    from telemetry.documents import DocumentError
+
+    try:
+        typer.echo(table.description(load_profile(profile)))
+    except (ProfileNotFound, DocumentError) as error:
+        stop(error)
+
+
+@app.command(epilog="Example: quantrac profiles check ./my-sensor.yaml")
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Profile files.")],
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.TEXT,
+) -> None:
+    """Check profile files: every mistake with its file, line and field, then what looks odd."""
+    start_logging(log_level, log_format)
+    from device_profiles import table
+
+    checked = [table.check(file) for file in files]
+    for result in checked:
+        typer.echo(str(result), err=bool(result.problems))
+    if any(result.problems for result in checked):
+        raise typer.Exit(2)
+
+
+@app.command(epilog="Example: quantrac profiles schema > profile.schema.json")
+def schema(log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.TEXT) -> None:
+    """Print the JSON Schema of a profile, for editors that complete and check while you type."""
+    start_logging(log_level, log_format)
+    from device_profiles import table
+
+    typer.echo(table.json_schema(), nl=False)

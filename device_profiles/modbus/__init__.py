@@ -1,0 +1,17 @@
+"""Registers to values and values to registers; no I/O, no Modbus frames."""
+
+from device_profiles.modbus.block import BlockDecoder, block_decoder
+from device_profiles.modbus.codec import decode_metric, encode_metric
+from device_profiles.modbus.identify import identity, matches
+from device_profiles.modbus.image import RegisterImage, register_map
+
+__all__ = [
+    "BlockDecoder",
+    "RegisterImage",
+    "block_decoder",
+    "decode_metric",
+    "encode_metric",
+    "identity",
+    "matches",
+    "register_map",
+]

@@ -1,0 +1,42 @@
+"""Whether the registers that were read are those of a model."""
+
+import struct
+from collections.abc import Sequence
+
+from device_profiles.identification import Identification
+from device_profiles.registers import Order
+
+_CODES = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "float32": "f"}
+
+
+def identity(rule: Identification, words: Sequence[int]) -> int | float | str:
+    """What the registers say: a number after the mask, or a text without filling."""
+    words = list(words[: rule.register_count])
+    if rule.type == "text_low":
+        return _text(bytes(w & 0xFF for w in words))
+    if rule.word_order is Order.LITTLE and rule.type != "text":
+        words.reverse()
+    data = struct.pack(f">{len(words)}H", *words)
+    if rule.type == "text":
+        return _text(data)
+    number: int | float = struct.unpack(">" + _CODES[rule.type], data)[0]
+    return number & rule.mask if rule.mask is not None and isinstance(number, int) else number
+
+
+def matches(rule: Identification, words: Sequence[int]) -> bool:
+    """Whether ``words``, read from the rule's address on, are those of its model.
+
+    A text need only begin as the rule says.
+    """
+    if len(words) < rule.register_count:
+        return False
+    found = identity(rule, words)
+    if isinstance(found, str):
+        return any(isinstance(a, str) and found.startswith(a) for a in rule.alternatives)
+    if rule.between is not None:
+        return rule.between[0] <= found <= rule.between[1]
+    return found in rule.alternatives
+
+
+def _text(data: bytes) -> str:
+    return data.split(b"\0")[0].decode("latin-1").strip()

@@ -1,0 +1,92 @@
+"""OmniPreSense OPS241/OPS243 radar: JSON lines, or bare speeds, as its settings decide.
+
+A positive speed approaches the radar. ``speed`` is without direction; ``inbound_speed`` and
+``outbound_speed`` appear for the direction that was seen. Speeds are in the unit that the radar
+was told to use (``UK`` km/h, ``UM`` m/s, ``US`` mph), which the profile must name.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from device_profiles.streams.framing import LineScanner
+from device_profiles.streams.wire import Fault, Reading, Wire
+
+_PLAIN = re.compile(rb'(?:"[a-z]{1,5}",)?([+-]?\d{1,4}(?:\.\d{1,6})?)')
+
+
+def _judge(line: bytes) -> Reading | Fault:
+    if line.startswith(b"{"):
+        return _json(line)
+    match = _PLAIN.fullmatch(line)
+    return _speed(float(match.group(1))) if match else Fault.GARBAGE
+
+
+def _json(line: bytes) -> Reading | Fault:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return Fault.GARBAGE
+    if not isinstance(said, dict):
+        return Fault.GARBAGE
+    reading: dict[str, float | None] = {}
+    speed = _number(said.get("speed"))
+    if speed is not None:
+        if said.get("direction") == "outbound":
+            speed = -abs(speed)
+        reading.update(_speed(speed))
+    for name in ("magnitude", "range"):
+        number = _number(said.get(name))
+        if number is not None:
+            reading[name] = number
+    return reading
+
+
+def _number(said: Any) -> float | None:
+    """A number, also one in quotes or the first of a list; None for anything else."""
+    if isinstance(said, list) and said:
+        said = said[0]
+    if isinstance(said, bool) or not isinstance(said, (int, float, str)):
+        return None
+    try:
+        number = float(said)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _speed(velocity: float) -> dict[str, float | None]:
+    direction = "outbound_speed" if velocity < 0 else "inbound_speed"
+    return {"velocity": velocity, "speed": abs(velocity), direction: abs(velocity)}
+
+
+def _encode(fields: Mapping[str, float]) -> bytes:
+    said: dict[str, str | float] = {}
+    if "magnitude" in fields:
+        said["magnitude"] = f"{fields['magnitude']:.0f}"
+    velocity = fields.get("velocity", fields.get("inbound_speed", fields.get("speed")))
+    if velocity is None and "outbound_speed" in fields:
+        velocity = -fields["outbound_speed"]
+    if velocity is not None:
+        said["speed"] = f"{velocity:.2f}"
+    if "range" in fields:
+        said["range"] = f"{fields['range']:.2f}"
+    return json.dumps(said, separators=(",", ":")).encode() + b"\r\n"
+
+
+WIRE = Wire(
+    fields={
+        "speed": None,
+        "velocity": None,
+        "inbound_speed": None,
+        "outbound_speed": None,
+        "magnitude": "1",
+        "range": "m",
+    },
+    scanner=lambda: LineScanner(_judge, longest=512),
+    encode=_encode,
+    about="OmniPreSense OPS241/OPS243 radar, JSON or plain lines",
+    checked=False,
+)
