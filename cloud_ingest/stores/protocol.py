@@ -1,6 +1,7 @@
 """What every store of samples can do."""
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -8,6 +9,15 @@ from telemetry.batches import Float64, Int64, SampleBatch, UInt8
 from telemetry.series import Series
 
 Aggregate = Literal["mean", "min", "max", "count", "last"]
+Level = Literal["raw", "minute", "hour", "day"]
+LEVEL_MS: dict[Level, int] = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+"""The steps for which summaries are kept, finest first."""
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+EARLIEST_MS = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
+LATEST_MS = (dt.datetime(2262, 1, 1, tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
+"""Times that every store can hold (nanoseconds since 1970 in 64 bits reach no further)."""
 
 
 class StoreError(Exception):
@@ -44,6 +54,35 @@ class Readings:
     quality: UInt8
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Envelope:
+    """What happened to one series in each step that has samples: enough to draw it truthfully.
+
+    ``time_ms`` is the start of a step. ``mean``, ``min``, ``max`` and ``last`` are of the samples
+    that took part (a value, and neither failed nor missing), NaN where none did. ``count`` is all
+    samples, ``good`` those that took part, ``quality`` the worst flag of these (of all samples
+    where none took part).
+    """
+
+    time_ms: Int64
+    mean: Float64
+    min: Float64
+    max: Float64
+    last: Float64
+    count: Int64
+    good: Int64
+    quality: UInt8
+
+    def __len__(self) -> int:
+        return len(self.time_ms)
+
+    def readings(self, aggregate: Aggregate) -> Readings:
+        """One value per step in which any sample took part."""
+        has = self.good > 0
+        column = self.good.astype(float) if aggregate == "count" else getattr(self, aggregate)
+        return Readings(self.time_ms[has], column[has], self.quality[has])
+
+
 class SampleStore(Protocol):
     """A database of samples keyed by (series, time). Methods are called from several threads.
 
@@ -53,11 +92,20 @@ class SampleStore(Protocol):
     def register(self, series: Sequence[Series]) -> None:
         """Make series known before their first samples; again when what is known of one changed."""
 
+    def series(self) -> list[Series]:
+        """The series that this store knows by itself, also from earlier runs and other processes.
+
+        Their ``index`` is the one they were registered with, where the store keeps it, else a
+        running number.
+        """
+
     def write(self, batch: SampleBatch) -> None:
         """Put samples in durably (they survive kill -9 once this returns).
 
         A sample whose (series, time) is there already takes its place: writing the same batch
-        twice changes nothing. Raises StoreRejected for samples it can never take.
+        twice changes nothing. Raises StoreRejected for samples it can never take (an infinite
+        value, a time beyond EARLIEST_MS..LATEST_MS, what the database refuses for good); the rest
+        of the batch is stored then.
         """
 
     def latest(self, series: Sequence[Series]) -> SampleBatch:
@@ -70,18 +118,53 @@ class SampleStore(Protocol):
         end_ms: int,
         step_ms: int | None = None,
         aggregate: Aggregate = "mean",
+        offset_ms: int = 0,
     ) -> Readings:
         """Samples of ``series`` with start_ms <= time < end_ms, raw or one value per step.
 
-        Steps are aligned to the Unix epoch. Failed and missing samples do not take part in an
-        aggregate (``count`` counts those that do); raw reading gives all.
+        Steps begin at multiples of ``step_ms`` since the Unix epoch, moved by ``offset_ms`` (local
+        days of UTC+7: offset -25,200,000). Failed and missing samples do not take part in an
+        aggregate (``count`` counts those that do); raw reading gives all. The store picks the
+        coarsest level of summaries that gives the same answer.
+        """
+
+    def read_many(
+        self,
+        series: Sequence[Series],
+        start_ms: int,
+        end_ms: int,
+        step_ms: int | None = None,
+        aggregate: Aggregate = "mean",
+        offset_ms: int = 0,
+    ) -> list[Readings]:
+        """``read`` of several series at once, in their order."""
+
+    def envelope(
+        self,
+        series: Sequence[Series],
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
+        offset_ms: int = 0,
+    ) -> list[Envelope]:
+        """Everything known of each step of several series at once, in their order."""
+
+    def scan(
+        self, series: Sequence[Series], start_ms: int, end_ms: int
+    ) -> Iterator[tuple[Series, Readings]]:
+        """All samples of ``series`` in pieces of bounded size, for exports of any length.
+
+        Series come in the order given, the pieces of one in the order of time.
         """
 
     def count(self, series: Sequence[Series]) -> int:
         """How many distinct (series, time) are stored for ``series``."""
 
-    def delete_before(self, time_ms: int) -> None:
-        """Forget samples older than ``time_ms`` (retention)."""
+    def delete_before(self, time_ms: int, level: Level = "raw") -> None:
+        """Forget samples (or summaries of another level) older than ``time_ms``."""
+
+    def maintain(self, now_ms: int) -> None:
+        """Do what is due: compaction, summaries, retention. ``open_store`` has a thread call it."""
 
     def check(self) -> None:
         """Return if the store answers; StoreUnavailable with the reason if not."""

@@ -1,0 +1,77 @@
+"""The catalogue: which series the store's numbers stand for. One JSON object a line, last one wins."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from telemetry.series import Series, SeriesKey
+
+NAME = "series.jsonl"
+
+
+def to_line(series: Series) -> str:
+    """One line that says everything about ``series``."""
+    return json.dumps(asdict(series)) + "\n"
+
+
+def from_tree(tree: dict[str, Any]) -> Series:
+    """The series that a line's JSON object describes."""
+    valid = tree["valid"]
+    return Series(
+        index=tree["index"],
+        key=SeriesKey(**tree["key"]),
+        group=tree["group"],
+        station=tree["station"],
+        quantity=tree["quantity"],
+        unit=tree["unit"],
+        interval_ms=tree["interval_ms"],
+        valid=None if valid is None else (valid[0], valid[1]),
+        profile=tree["profile"],
+        tags=tuple(tree["tags"]),
+    )
+
+
+def load(folder: Path) -> dict[int, Series]:
+    """The series known in ``folder`` by their numbers; a last line that was cut off is left out."""
+    path = folder / NAME
+    if not path.exists():
+        return {}
+    known = {}
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        series = from_tree(json.loads(line))
+        known[series.index] = series
+    return known
+
+
+class Catalogue:
+    """The catalogue of a store that this process writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        self._known = load(folder)
+        self._cut_torn_line()
+
+    def _cut_torn_line(self) -> None:
+        if self._path.exists():
+            data = self._path.read_bytes()
+            sound = data.rfind(b"\n") + 1
+            if sound < len(data):
+                os.truncate(self._path, sound)
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Keep what is new or changed, durably."""
+        news = [s for s in series if self._known.get(s.index) != s]
+        if not news:
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write("".join(to_line(s) for s in news))
+            file.flush()
+            os.fsync(file.fileno())
+        self._known.update((s.index, s) for s in news)
+
+    def all(self) -> list[Series]:
+        """All series, by number."""
+        return [self._known[index] for index in sorted(self._known)]

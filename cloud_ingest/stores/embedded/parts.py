@@ -1,0 +1,127 @@
+"""Parts: Parquet files of sorted samples, written and read by DuckDB."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from cloud_ingest.stores.embedded.manifest import Part, sync_folder
+from cloud_ingest.stores.embedded.recent import DAY_MS
+from cloud_ingest.stores.protocol import StoreUnavailable
+from telemetry.batches import Bool, SampleBatch
+
+ROW_GROUP = 61_440
+"""Rows that are read together: the best of those measured for one series in one of 30 days."""
+
+
+class PartFiles:
+    """Writes and reads the parts in one folder. Usable from several threads."""
+
+    def __init__(self, folder: Path, threads: int = 2) -> None:
+        self._folder = folder
+        self._database = duckdb.connect()
+        self._database.execute(f"SET threads = {threads}")
+        self._database.execute("SET memory_limit = '1GB'")
+        self._database.execute("SET parquet_metadata_cache = true")
+
+    def write(self, batch: SampleBatch, day: int, number: int) -> Part:
+        """Write samples of one day, sorted by series and time, as a raw part; durable on return."""
+        part = Part(
+            "raw", day, number, len(batch), int(batch.time_ms.min()), int(batch.time_ms.max()),
+            int(batch.series[0]), int(batch.series[-1]),
+        )  # fmt: skip
+        columns = {
+            "series": batch.series,
+            "time_ms": batch.time_ms,
+            "value": batch.value,
+            "quality": batch.quality,
+        }
+        self.write_columns(part, columns)
+        return part
+
+    def write_columns(self, part: Part, columns: dict[str, Any]) -> None:
+        """Write ``columns`` as the file of ``part``; durable on return."""
+        path = self._folder / part.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cursor = self._database.cursor()
+        try:
+            cursor.register("columns", columns)
+            cursor.execute(
+                f"COPY (SELECT * FROM columns) TO '{_quoted(path)}' "  # noqa: S608  # quoted
+                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+            )
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            sync_folder(path.parent)
+            sync_folder(path.parent.parent)
+        except (duckdb.Error, OSError) as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        finally:
+            cursor.close()
+
+    def read(
+        self, parts: Sequence[Part], low: int, high: int, start_ms: int, end_ms: int
+    ) -> SampleBatch:
+        """Samples of series low..high with start_ms <= time < end_ms, part by part in their order."""
+        wanted = overlapping(parts, low, high, start_ms, end_ms)
+        if not wanted:
+            return SampleBatch.empty()
+        # what has no value is null in the file
+        question = (
+            "SELECT series, time_ms, coalesce(value, 'nan'::DOUBLE) AS value, quality "  # noqa: S608  # quoted
+            f"FROM {self.table(wanted)} "
+            "WHERE series BETWEEN ? AND ? AND time_ms >= ? AND time_ms < ?"
+        )
+        found = self.query(question, [low, high, start_ms, end_ms])
+        return SampleBatch(found["series"], found["time_ms"], found["value"], found["quality"])
+
+    def table(self, parts: Sequence[Part]) -> str:
+        """The parts as a table in SQL."""
+        files = ", ".join(f"'{_quoted(self._folder / p.file)}'" for p in parts)
+        return f"read_parquet([{files}])"
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> dict[str, Any]:
+        """Ask DuckDB; the answer in numpy columns."""
+        cursor = self._database.cursor()
+        try:
+            answer: dict[str, Any] = cursor.execute(sql, list(values)).fetchnumpy()
+        except duckdb.Error as error:
+            raise StoreUnavailable(str(error)) from error
+        finally:
+            cursor.close()
+        return answer
+
+    def close(self) -> None:
+        """Let go of DuckDB."""
+        self._database.close()
+
+
+def overlapping(
+    parts: Sequence[Part], low: int, high: int, start_ms: int, end_ms: int
+) -> list[Part]:
+    """The parts that may hold samples of series low..high from start_ms until before end_ms."""
+    return [
+        part
+        for part in parts
+        if part.first_ms < end_ms
+        and part.last_ms >= start_ms
+        and part.low <= high
+        and part.high >= low
+    ]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def by_day(batch: SampleBatch) -> list[tuple[int, SampleBatch]]:
+    """The samples of each UTC day, in the order they have in ``batch``."""
+    days = batch.time_ms // DAY_MS
+    found = np.unique(days)
+    if len(found) == 1:
+        return [(int(found[0]), batch)]
+    masks: list[Bool] = [days == day for day in found]
+    return [(int(day), batch.select(mask)) for day, mask in zip(found, masks, strict=True)]

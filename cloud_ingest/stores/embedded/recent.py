@@ -1,0 +1,111 @@
+"""What is in memory: the samples that lie in the journal only, and the newest one of each series."""
+
+import numpy as np
+
+from telemetry.batches import Int32, SampleBatch
+
+DAY_MS = 86_400_000
+
+
+class Recent:
+    """Samples in the order of their arrival, in columns that grow.
+
+    One thread appends. A view that was taken stays true while it does: rows are added behind it,
+    and when the columns grow, the view keeps the old ones.
+    """
+
+    def __init__(self, capacity: int = 1 << 14) -> None:
+        self._rows = 0
+        self._columns = _columns(capacity)
+        self._days: set[int] = set()
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def days(self) -> frozenset[int]:
+        """The days (since 1970) that have samples here."""
+        return frozenset(self._days)
+
+    def append(self, batch: SampleBatch) -> None:
+        """Add the samples of ``batch``."""
+        end = self._rows + len(batch)
+        if end > len(self._columns):
+            grown = _columns(max(end, 2 * len(self._columns)))
+            _copy(self._columns, grown, 0, self._rows)
+            self._columns = grown
+        _copy(batch, self._columns, self._rows, len(batch))
+        first, last = int(batch.time_ms.min()) // DAY_MS, int(batch.time_ms.max()) // DAY_MS
+        if first == last:
+            self._days.add(first)
+        else:
+            self._days.update(np.unique(batch.time_ms // DAY_MS).tolist())
+        self._rows = end
+
+    def view(self) -> SampleBatch:
+        """All samples that are here now, without copying them."""
+        c, n = self._columns, self._rows
+        return SampleBatch(c.series[:n], c.time_ms[:n], c.value[:n], c.quality[:n])
+
+
+def _columns(capacity: int) -> SampleBatch:
+    return SampleBatch(
+        np.empty(capacity, np.int32),
+        np.empty(capacity, np.int64),
+        np.empty(capacity, np.float64),
+        np.empty(capacity, np.uint8),
+    )
+
+
+def _copy(source: SampleBatch, target: SampleBatch, place: int, rows: int) -> None:
+    target.series[place : place + rows] = source.series[:rows]
+    target.time_ms[place : place + rows] = source.time_ms[:rows]
+    target.value[place : place + rows] = source.value[:rows]
+    target.quality[place : place + rows] = source.quality[:rows]
+
+
+NEVER = np.iinfo(np.int64).min
+
+
+class Newest:
+    """The newest sample of each series, in arrays indexed by the series' number."""
+
+    def __init__(self) -> None:
+        self.time_ms = np.full(0, NEVER, np.int64)
+        self.value = np.empty(0, np.float64)
+        self.quality = np.empty(0, np.uint8)
+
+    def update(self, batch: SampleBatch) -> None:
+        """Take in samples; of two with the same time the later one given stands."""
+        if not len(batch):
+            return
+        self._grow(int(batch.series.max()) + 1)
+        newer = batch.time_ms >= self.time_ms[batch.series]
+        series, time_ms = batch.series[newer], batch.time_ms[newer]
+        np.maximum.at(self.time_ms, series, time_ms)
+        wins = time_ms == self.time_ms[series]
+        self.value[series[wins]] = batch.value[newer][wins]
+        self.quality[series[wins]] = batch.quality[newer][wins]
+
+    def _grow(self, size: int) -> None:
+        have = len(self.time_ms)
+        if size <= have:
+            return
+        more = max(size, 2 * have) - have
+        self.time_ms = np.concatenate([self.time_ms, np.full(more, NEVER, np.int64)])
+        self.value = np.concatenate([self.value, np.full(more, np.nan)])
+        self.quality = np.concatenate([self.quality, np.zeros(more, np.uint8)])
+
+    def of(self, series: Int32) -> SampleBatch:
+        """The newest samples of those ``series`` that have one."""
+        known = series[series < len(self.time_ms)]
+        known = known[self.time_ms[known] != NEVER]
+        return SampleBatch(known, self.time_ms[known], self.value[known], self.quality[known])
+
+    def all(self) -> SampleBatch:
+        """The newest sample of every series that has one."""
+        return self.of(np.arange(len(self.time_ms), dtype=np.int32))
+
+    def forget_before(self, time_ms: int) -> None:
+        """Drop samples older than ``time_ms``."""
+        self.time_ms[self.time_ms < time_ms] = NEVER

@@ -1,0 +1,95 @@
+"""Line protocol: samples as the text that InfluxDB takes, and names that survive it.
+
+Measurement = quantity; tags ``station, gateway, device, metric``; fields ``value`` (float, absent
+where the device had none) and ``quality`` (integer); times in milliseconds.
+
+Line protocol cannot carry a line break in a name, and a backslash before a comma changes meaning.
+Such characters stand as ``%`` and two hexadecimal digits a byte, and so does ``%`` itself.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
+
+from telemetry.batches import SampleBatch
+from telemetry.series import Series, SeriesKey
+
+TAGS = ("device", "gateway", "metric", "station")
+"""In the order of their names, in which the server keeps them."""
+_UNSAFE = re.compile(r"[%\\\x00-\x1f\x7f\x85\u2028\u2029]")
+_MEASUREMENT = re.compile(r"([, ])")
+_TAG = re.compile(r"([,= ])")
+EMPTY = "%"
+"""Stands for an empty name, which line protocol does not have."""
+
+
+def encode_name(name: str) -> str:
+    """``name`` without characters that InfluxDB would change or refuse."""
+    if not name:
+        return EMPTY
+    return _UNSAFE.sub(lambda m: "".join(f"%{b:02X}" for b in m.group().encode()), name)
+
+
+def decode_name(text: str) -> str:
+    """The name that ``encode_name`` made ``text`` of."""
+    return "" if text == EMPTY else unquote(text, errors="strict")
+
+
+def prefix(series: Series) -> str:
+    """How every line of ``series`` begins, until before its fields."""
+    tags = tags_of(series)
+    pairs = "".join(f",{name}={_TAG.sub(_escape, tags[name])}" for name in TAGS)
+    return _MEASUREMENT.sub(_escape, measurement(series)) + pairs + " "
+
+
+def measurement(series: Series) -> str:
+    """The measurement in which ``series`` lies."""
+    return encode_name(series.quantity)
+
+
+def tags_of(series: Series) -> dict[str, str]:
+    """The tags of ``series``, encoded but not escaped."""
+    key = series.key
+    names = {
+        "device": key.device,
+        "gateway": key.gateway,
+        "metric": key.metric,
+        "station": series.station,
+    }
+    return {tag: encode_name(name) for tag, name in names.items()}
+
+
+def key_of(tags: Mapping[str, str]) -> SeriesKey:
+    """The series that the tags of a reply name."""
+    return SeriesKey(*(decode_name(tags[t]) for t in ("gateway", "device", "metric")))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return "\\" + match.group()
+
+
+def lines(batch: SampleBatch, prefixes: Mapping[int, str] | Sequence[str]) -> list[str]:
+    """A line for each sample; ``prefixes`` by the series' number."""
+    return [
+        f"{prefixes[s]}value={v!r},quality={q}i {t}"
+        if not math.isnan(v)
+        else f"{prefixes[s]}quality={q}i {t}"
+        for s, v, q, t in zip(
+            batch.series.tolist(),
+            batch.value.tolist(),
+            batch.quality.tolist(),
+            batch.time_ms.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def quoted_identifier(name: str) -> str:
+    """``name`` as an identifier in InfluxQL."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def quoted_text(text: str) -> str:
+    """``text`` as a string in InfluxQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,135 @@
+"""Questions in InfluxQL and what their answers mean. No I/O."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cloud_ingest.stores.influxdb.lines import measurement, quoted_identifier, quoted_text, tags_of
+from cloud_ingest.stores.protocol import Envelope, Readings
+from telemetry.batches import Float64, Int64, UInt8
+from telemetry.quality import Flag
+from telemetry.series import Series
+
+Answer = list[dict[str, Any]]
+"""The series of one statement's answer, as the server's JSON has them."""
+
+_GOOD = f'"quality" <> {Flag.FAIL:d} AND "quality" <> {Flag.MISSING:d}'
+
+
+def source(series: Series) -> str:
+    """The measurement of ``series``, quoted."""
+    return quoted_identifier(measurement(series))
+
+
+def where_series(series: Series) -> str:
+    """The condition that holds for ``series`` alone, whatever station its gateway stood at."""
+    tags = tags_of(series)
+    return " AND ".join(
+        f"{quoted_identifier(t)} = {quoted_text(tags[t])}" for t in ("gateway", "device", "metric")
+    )
+
+
+def where_time(start_ms: int, end_ms: int) -> str:
+    """The condition start_ms <= time < end_ms."""
+    return f"time >= {start_ms}ms AND time < {end_ms}ms"
+
+
+def samples(series: Series, start_ms: int, end_ms: int, limit: int | None = None) -> str:
+    """Ask for the samples of ``series`` in the order of time."""
+    text = (
+        f'SELECT "value", "quality" FROM {source(series)} '  # noqa: S608  # names are quoted
+        f"WHERE {where_series(series)} AND {where_time(start_ms, end_ms)} ORDER BY time ASC"
+    )
+    return text if limit is None else f"{text} LIMIT {limit}"
+
+
+def steps(series: Series, start_ms: int, end_ms: int, step_ms: int, offset_ms: int) -> str:
+    """Two statements: of the samples that take part, and of all."""
+    place = f"FROM {source(series)} WHERE {where_series(series)}"
+    span = where_time(start_ms, end_ms)
+    by = f"GROUP BY time({step_ms}ms, {offset_ms}ms) fill(none)"
+    return (
+        'SELECT mean("value"), min("value"), max("value"), last("value"), count("value"), '
+        f'min("quality"), max("quality") {place} AND {_GOOD} AND {span} {by}; '
+        f'SELECT count("quality"), min("quality") {place} AND {span} {by}'
+    )
+
+
+def columns(answer: Answer) -> dict[str, list[Any]]:
+    """The columns of an answer with one series; those of several are joined."""
+    if not answer:
+        return {}
+    names = _distinct(answer[0]["columns"])
+    rows = [row for part in answer for row in part["values"]]
+    return dict(zip(names, (list(c) for c in zip(*rows, strict=True)), strict=True))
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names as InfluxDB makes them distinct itself: min, min_1. Older versions repeat them."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, -1) + 1
+        result.append(f"{name}_{seen[name]}" if seen[name] else name)
+    return result
+
+
+def to_readings(answer: Answer) -> Readings:
+    """The samples in an answer to ``samples``."""
+    found = columns(answer)
+    if not found:
+        return Readings(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint8))
+    time_ms = np.asarray(found["time"], np.int64)
+    value, quality = floats(found["value"]), np.asarray(found["quality"], np.uint8)
+    value[quality == Flag.MISSING] = np.nan
+    if not (time_ms[1:] > time_ms[:-1]).all():
+        # one series under two stations: in the order of time, one sample for each
+        time_ms, first = np.unique(time_ms, return_index=True)
+        value, quality = value[first], quality[first]
+    return Readings(time_ms, value, quality)
+
+
+def to_envelope(good: Answer, everything: Answer) -> Envelope:
+    """The steps in the two answers to ``steps``."""
+    whole, part = columns(everything), columns(good)
+    time_ms = np.asarray(whole.get("time", []), np.int64)
+    n = len(time_ms)
+    count = np.asarray(whole.get("count", []), np.int64)
+    quality = np.asarray(whole.get("min", []), np.uint8)
+    place = np.searchsorted(time_ms, np.asarray(part.get("time", []), np.int64))
+    taken = integers(part.get("count", []))
+    result = {
+        name: spread(floats(part.get(name, [])), place, n)
+        for name in ("mean", "min", "max", "last")
+    }
+    number = np.zeros(n, np.int64)
+    number[place] = taken
+    worst = _worst(integers(part.get("min_1", [])), integers(part.get("max_1", [])))
+    quality[place[taken > 0]] = worst[taken > 0]
+    return Envelope(time_ms, **result, count=count, good=number, quality=quality)
+
+
+def _worst(least: Int64, most: Int64) -> UInt8:
+    """The worst of flags between ``least`` and ``most`` that took part: suspect, pass, unjudged."""
+    suspect = most == Flag.SUSPECT
+    passed = least == Flag.PASS
+    flags = np.where(suspect, Flag.SUSPECT, np.where(passed, Flag.PASS, Flag.NOT_EVALUATED))
+    return flags.astype(np.uint8)
+
+
+def floats(values: Iterable[float | None]) -> Float64:
+    """Numbers with NaN for null."""
+    return np.array([np.nan if v is None else v for v in values], np.float64)
+
+
+def integers(values: Iterable[int | None]) -> Int64:
+    """Numbers with 0 for null."""
+    return np.array([v or 0 for v in values], np.int64)
+
+
+def spread(values: Float64, place: Int64, size: int) -> Float64:
+    """``values`` at their places among ``size``, NaN elsewhere."""
+    result = np.full(size, np.nan)
+    result[place] = values
+    return result

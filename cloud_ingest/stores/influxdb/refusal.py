@@ -1,0 +1,54 @@
+"""Which samples of a refused batch are to blame: the rest is stored, these are told with the reason.
+
+Servers differ: 1.x stores the good lines and names the bad ones, 2.x stores nothing when a line
+cannot be read, 3.x either. Writing a line again changes nothing, so all are treated alike: the
+batch is halved until what is refused is one line, or until the server says that it dropped all.
+"""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from cloud_ingest.stores.influxdb.client import TOO_LARGE, WriteRefused
+from cloud_ingest.stores.protocol import StoreRejected
+from telemetry.batches import SampleBatch
+
+_DROPPED = re.compile(r"dropped=(\d+)")
+
+
+def store_the_rest(
+    batch: SampleBatch,
+    text: list[str],
+    send: Callable[[list[str]], None],
+    refused: WriteRefused,
+) -> StoreRejected | None:
+    """Store what the server takes of ``text``, the refused lines of ``batch``; the rest is returned.
+
+    None where every line was taken in the end (the text was merely too long).
+    """
+    bad: list[int] = []
+    reasons: list[str] = []
+    waiting = [(0, len(text), refused)]
+    while waiting:
+        start, end, why = waiting.pop()
+        if end - start == 1 or (why.status != TOO_LARGE and _dropped(why) == end - start):
+            bad.extend(range(start, end))
+            reasons.extend([why.reason] * (end - start))
+            continue
+        middle = (start + end) // 2
+        for left, right in ((middle, end), (start, middle)):
+            try:
+                send(text[left:right])
+            except WriteRefused as again:
+                waiting.append((left, right, again))
+    if not bad:
+        return None
+    order = np.argsort(bad, kind="stable")
+    places = np.asarray(bad, np.int64)[order]
+    return StoreRejected(batch.select(places), [reasons[i] for i in order])
+
+
+def _dropped(refused: WriteRefused) -> int:
+    match = _DROPPED.search(refused.reason)
+    return int(match.group(1)) if match else 0

@@ -1,0 +1,259 @@
+"""The InfluxDB store: what people hold; text and questions are made in the files beside this one."""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from cloud_ingest.stores import admission
+from cloud_ingest.stores.configuration import StoreConfiguration
+from cloud_ingest.stores.influxdb import lines, queries
+from cloud_ingest.stores.influxdb.client import Access, InfluxClient, WriteRefused
+from cloud_ingest.stores.influxdb.refusal import store_the_rest
+from cloud_ingest.stores.maintenance import Maintenance
+from cloud_ingest.stores.protocol import (
+    EARLIEST_MS,
+    LATEST_MS,
+    Aggregate,
+    Envelope,
+    Level,
+    Readings,
+    StoreError,
+    StoreRejected,
+    StoreUnavailable,
+)
+from telemetry.batches import SampleBatch
+from telemetry.quality import Flag
+from telemetry.series import Series
+
+WRITE_LINES = 5_000
+PIECE_ROWS = 50_000
+STATEMENTS = 50
+"""Statements that are sent together."""
+
+
+class InfluxStore:
+    """A SampleStore in an InfluxDB server of version 1.x, 2.x or 3.x."""
+
+    def __init__(self, client: InfluxClient, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefixes: dict[int, str] = {}
+        self._registering = threading.Lock()
+        self._maintenance: Maintenance | None = None
+
+    @classmethod
+    def open(cls, configuration: StoreConfiguration, maintenance_s: float) -> Self:
+        """The configured store; its database is made if the server lets us and it is not there."""
+        client = InfluxClient(access_of(configuration))
+        store = cls(client, configuration.bucket)
+        store.prepare()
+        store._maintenance = Maintenance(store.maintain, maintenance_s)
+        return store
+
+    def prepare(self) -> None:
+        """Make the database where the server is a 1.x and lacks it."""
+        if self._client.major == 1:
+            name = lines.quoted_identifier(self._bucket)
+            self._client.query(None, f"CREATE DATABASE {name}")
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Prepare how the lines of ``series`` begin."""
+        with self._registering:
+            self._prefixes.update((s.index, lines.prefix(s)) for s in series)
+
+    def series(self) -> list[Series]:
+        """The series that have samples in the database, numbered in the order of their names."""
+        tags = ", ".join(lines.quoted_identifier(t) for t in lines.TAGS)
+        [answer] = self._ask(f'SELECT last("quality") FROM /.*/ GROUP BY {tags}')  # noqa: S608  # names are constants
+        found = {(lines.key_of(a["tags"]), a["name"], a["tags"]["station"]) for a in answer}
+        return [
+            Series(i, key, "", lines.decode_name(station), lines.decode_name(name), "")
+            for i, (key, name, station) in enumerate(
+                sorted(found, key=lambda f: (str(f[0]), f[1], f[2]))
+            )
+        ]
+
+    def write(self, batch: SampleBatch) -> None:
+        """Send samples as line protocol; returns once the server has them."""
+        good, rejection = admission.admit(batch)
+        good, unknown = self._known(good)
+        refusals: list[StoreRejected | None] = [rejection, unknown]
+        for place in range(0, len(good), WRITE_LINES):
+            piece = good.select(np.arange(place, min(place + WRITE_LINES, len(good))))
+            refusals.append(self._send(piece))
+        rejected = admission.together(*refusals)
+        if rejected is not None:
+            raise rejected
+
+    def _known(self, batch: SampleBatch) -> tuple[SampleBatch, StoreRejected | None]:
+        missing = [s for s in np.unique(batch.series).tolist() if s not in self._prefixes]
+        if not missing:
+            return batch, None
+        bad = np.isin(batch.series, missing)
+        reasons = [f"series {s} was never registered" for s in batch.series[bad]]
+        return batch.select(~bad), StoreRejected(batch.select(bad), reasons)
+
+    def _send(self, batch: SampleBatch) -> StoreRejected | None:
+        def send(text: list[str]) -> None:
+            self._client.write(self._bucket, "\n".join(text).encode())
+
+        text = lines.lines(batch, self._prefixes)
+        try:
+            send(text)
+        except WriteRefused as refused:
+            return store_the_rest(batch, text, send, refused)
+        return None
+
+    def latest(self, series: Sequence[Series]) -> SampleBatch:
+        """The newest sample of each of ``series``, asked of the server."""
+        newest: list[tuple[int, int, float, int]] = []
+        last = 'SELECT "value", "quality" FROM {} {} ORDER BY time DESC LIMIT 1'
+        for index, (time_ms, value, quality) in self._rows_of(series, last):
+            known = value is not None and quality != Flag.MISSING
+            newest.append((index, time_ms, value if known else np.nan, quality))
+        if not newest:
+            return SampleBatch.empty()
+        return SampleBatch.of(*zip(*newest, strict=True)).newest_only()
+
+    def _rows_of(self, series: Sequence[Series], statement: str) -> Iterator[tuple[int, list[Any]]]:
+        """The first row that ``statement`` yields for each series: (its number, the row)."""
+        wanted = {s.key: s.index for s in series}
+        by = "GROUP BY " + ", ".join(lines.quoted_identifier(t) for t in lines.TAGS)
+        if len(series) <= STATEMENTS:
+            questions = [
+                statement.format(queries.source(s), f"WHERE {queries.where_series(s)} {by}")
+                for s in series
+            ]
+        else:
+            sources = sorted({queries.source(s) for s in series})
+            questions = [statement.format(source, by) for source in sources]
+        for answer in self._ask_all(questions):
+            for part in answer:
+                index = wanted.get(lines.key_of(part["tags"]))
+                if index is not None:
+                    yield index, part["values"][0]
+
+    def read(
+        self,
+        series: Series,
+        start_ms: int,
+        end_ms: int,
+        step_ms: int | None = None,
+        aggregate: Aggregate = "mean",
+        offset_ms: int = 0,
+    ) -> Readings:
+        """Samples of ``series``, raw or one value per step."""
+        [found] = self.read_many([series], start_ms, end_ms, step_ms, aggregate, offset_ms)
+        return found
+
+    def read_many(
+        self,
+        series: Sequence[Series],
+        start_ms: int,
+        end_ms: int,
+        step_ms: int | None = None,
+        aggregate: Aggregate = "mean",
+        offset_ms: int = 0,
+    ) -> list[Readings]:
+        """Several series with one request."""
+        if step_ms is not None:
+            found = self.envelope(series, start_ms, end_ms, step_ms, offset_ms)
+            return [e.readings(aggregate) for e in found]
+        start_ms, end_ms = _within(start_ms, end_ms)
+        questions = [queries.samples(s, start_ms, end_ms) for s in series]
+        return [queries.to_readings(answer) for answer in self._ask_all(questions)]
+
+    def envelope(
+        self,
+        series: Sequence[Series],
+        start_ms: int,
+        end_ms: int,
+        step_ms: int,
+        offset_ms: int = 0,
+    ) -> list[Envelope]:
+        """Everything known of each step of several series, with one request."""
+        start_ms, end_ms = _within(start_ms, end_ms)
+        questions = [queries.steps(s, start_ms, end_ms, step_ms, offset_ms) for s in series]
+        answers = list(self._ask_all(questions))
+        return [
+            queries.to_envelope(good, everything)
+            for good, everything in zip(answers[::2], answers[1::2], strict=True)
+        ]
+
+    def scan(
+        self, series: Sequence[Series], start_ms: int, end_ms: int
+    ) -> Iterator[tuple[Series, Readings]]:
+        """All samples of ``series``, asked for piece by piece."""
+        start_ms, end_ms = _within(start_ms, end_ms)
+        for s in series:
+            start = start_ms
+            while True:
+                [answer] = self._ask(queries.samples(s, start, end_ms, PIECE_ROWS))
+                piece = queries.to_readings(answer)
+                if not len(piece.time_ms):
+                    break
+                yield s, piece
+                start = int(piece.time_ms[-1]) + 1
+
+    def count(self, series: Sequence[Series]) -> int:
+        """How many distinct (series, time) the server has for ``series``."""
+        return sum(row[1] for _, row in self._rows_of(series, 'SELECT count("quality") FROM {} {}'))
+
+    def delete_before(self, time_ms: int, level: Level = "raw") -> None:
+        """Forget samples older than ``time_ms``; InfluxDB 3 does that by its retention period only."""
+        del level
+        if self._client.major == 1:
+            self._client.query(self._bucket, f"DELETE WHERE time < {time_ms}ms")
+        else:
+            raise StoreError("InfluxDB 2 and 3 forget by the retention period of the bucket")
+
+    def maintain(self, now_ms: int) -> None:
+        """Nothing is due: the server keeps itself in order."""
+
+    def check(self) -> None:
+        """Return if the server answers."""
+        self._client.ping()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._maintenance is not None:
+            self._maintenance.stop()
+        self._client.close()
+
+    def _ask(self, question: str) -> list[queries.Answer]:
+        return self._client.query(self._bucket, question)
+
+    def _ask_all(self, questions: Sequence[str]) -> Iterable[queries.Answer]:
+        """The answers to many statements, some at a time."""
+        for place in range(0, len(questions), STATEMENTS):
+            yield from self._ask("; ".join(questions[place : place + STATEMENTS]))
+
+
+def _within(start_ms: int, end_ms: int) -> tuple[int, int]:
+    """The span cut to what InfluxDB can name."""
+    return max(start_ms, EARLIEST_MS), min(end_ms, LATEST_MS)
+
+
+def access_of(configuration: StoreConfiguration) -> Access:
+    """The server and the secrets that ``configuration`` names; StoreUnavailable if unreadable."""
+    assert configuration.url is not None
+    return Access(
+        configuration.url,
+        token=_secret(configuration.token_file),
+        org=configuration.org,
+        username=configuration.username,
+        password=_secret(configuration.password_file),
+        timeout_s=configuration.timeout_s,
+    )
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,151 @@
+"""Summaries of samples in steps of time: pure functions over arrays, shared by the stores."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from cloud_ingest.stores.protocol import Envelope
+from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8
+from telemetry.quality import PRECEDENCE, Flag
+
+_RANK = np.full(256, PRECEDENCE.index(Flag.NOT_EVALUATED), np.uint8)
+_RANK[[int(flag) for flag in PRECEDENCE]] = np.arange(len(PRECEDENCE))
+_FLAG = np.array([int(flag) for flag in PRECEDENCE], np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Summaries:
+    """Summaries of several series, sorted by series and time; columns as in Envelope."""
+
+    series: Int32
+    time_ms: Int64
+    mean: Float64
+    min: Float64
+    max: Float64
+    last: Float64
+    count: Int64
+    good: Int64
+    quality: UInt8
+
+    def __len__(self) -> int:
+        return len(self.time_ms)
+
+    def select(self, which: Bool | Int64) -> "Summaries":
+        """The summaries where the mask is true, or at the given places."""
+        return Summaries(*(getattr(self, f.name)[which] for f in fields(self)))
+
+    def envelope(self) -> Envelope:
+        """These summaries without the series' numbers; meant for those of one series."""
+        return Envelope(
+            self.time_ms, self.mean, self.min, self.max, self.last,
+            self.count, self.good, self.quality,
+        )  # fmt: skip
+
+
+def step_start(time_ms: Int64, step_ms: int, offset_ms: int = 0) -> Int64:
+    """The start of the step in which each time lies."""
+    return (time_ms - offset_ms) // step_ms * step_ms + offset_ms
+
+
+def takes_part(value: Float64, quality: UInt8) -> Bool:
+    """Which samples take part in a mean: those with a value, neither failed nor missing."""
+    result: Bool = np.isfinite(value) & (quality != Flag.FAIL) & (quality != Flag.MISSING)
+    return result
+
+
+def summarise(batch: SampleBatch, step_ms: int, offset_ms: int = 0) -> Summaries:
+    """Summaries of samples that are sorted by series and time, without duplicates."""
+    if not len(batch):
+        return concat([])
+    step = step_start(batch.time_ms, step_ms, offset_ms)
+    first = _firsts(batch.series, step)
+    good = takes_part(batch.value, batch.quality)
+    count = np.diff(np.append(first, len(batch)))
+    rank = _RANK[batch.quality]
+    total = np.add.reduceat(np.where(good, batch.value, 0.0), first)
+    return _finish(
+        batch.series[first],
+        step[first],
+        total,
+        np.minimum.reduceat(np.where(good, batch.value, np.inf), first),
+        np.maximum.reduceat(np.where(good, batch.value, -np.inf), first),
+        _last(good, batch.value, first),
+        count,
+        np.add.reduceat(good, first, dtype=np.int64),
+        _worst(good, rank, first),
+    )
+
+
+def coarsen(fine: Summaries, step_ms: int, offset_ms: int = 0) -> Summaries:
+    """Summaries of longer steps, from those of shorter ones that divide them."""
+    if not len(fine):
+        return fine
+    step = step_start(fine.time_ms, step_ms, offset_ms)
+    first = _firsts(fine.series, step)
+    good = fine.good > 0
+    return _finish(
+        fine.series[first],
+        step[first],
+        np.add.reduceat(np.where(good, fine.mean, 0.0) * fine.good, first),
+        np.minimum.reduceat(np.where(good, fine.min, np.inf), first),
+        np.maximum.reduceat(np.where(good, fine.max, -np.inf), first),
+        _last(good, fine.last, first),
+        np.add.reduceat(fine.count, first),
+        np.add.reduceat(fine.good, first),
+        _worst(good, _RANK[fine.quality], first),
+    )
+
+
+def concat(pieces: list[Summaries]) -> Summaries:
+    """All summaries of ``pieces``, in their order."""
+    if not pieces:
+        none, numbers = np.empty(0), np.empty(0, np.int64)
+        return Summaries(
+            np.empty(0, np.int32), numbers, none, none, none, none, numbers, numbers,
+            np.empty(0, np.uint8),
+        )  # fmt: skip
+    return Summaries(
+        *(np.concatenate([getattr(p, f.name) for p in pieces]) for f in fields(Summaries))
+    )
+
+
+def _firsts(series: Int32, step: Int64) -> Int64:
+    new = np.ones(len(step), np.bool_)
+    new[1:] = (series[1:] != series[:-1]) | (step[1:] != step[:-1])
+    return np.flatnonzero(new)
+
+
+def _last(good: Bool, value: Float64, first: Int64) -> Float64:
+    place = np.maximum.reduceat(np.where(good, np.arange(len(value)), -1), first)
+    result: Float64 = np.where(place >= 0, value[place], np.nan)
+    return result
+
+
+def _worst(good: Bool, rank: UInt8, first: Int64) -> UInt8:
+    """The worst rank of the samples that took part, or of all where none did."""
+    of_good = np.maximum.reduceat(np.where(good, rank, 0), first)
+    of_all = np.maximum.reduceat(rank, first)
+    any_good = np.maximum.reduceat(good, first)
+    result: UInt8 = np.where(any_good, of_good, of_all).astype(np.uint8)
+    return result
+
+
+def _finish(
+    series: Int32,
+    time_ms: Int64,
+    total: Float64,
+    least: Float64,
+    most: Float64,
+    last: Float64,
+    count: Int64,
+    good: Int64,
+    rank: UInt8,
+) -> Summaries:
+    none = good == 0
+    least, most = np.where(none, np.nan, least), np.where(none, np.nan, most)
+    mean = np.where(none, np.nan, total / np.maximum(good, 1))
+    # rounding may carry a mean of equal values past them
+    mean = np.clip(mean, least, most)
+    return Summaries(
+        series, time_ms, mean, least, most, last, count.astype(np.int64), good, _FLAG[rank]
+    )

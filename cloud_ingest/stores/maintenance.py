@@ -1,0 +1,39 @@
+"""The thread that keeps a store in order while others write and read."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from cloud_ingest.stores.protocol import StoreError
+
+_log = structlog.get_logger()
+
+
+class Maintenance:
+    """Calls ``maintain(now_ms)`` every ``interval_s`` seconds until it is stopped."""
+
+    def __init__(self, maintain: Callable[[int], None], interval_s: float) -> None:
+        self._maintain = maintain
+        self._interval_s = interval_s
+        self._stopping = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_s):
+            try:
+                self._maintain(time.time_ns() // 1_000_000)
+            except StoreError as error:
+                if not self._failing:
+                    _log.warning("store maintenance fails, will be tried again", reason=str(error))
+                self._failing = True
+            else:
+                self._failing = False
+
+    def stop(self) -> None:
+        """Return once the thread has ended."""
+        self._stopping.set()
+        self._thread.join()

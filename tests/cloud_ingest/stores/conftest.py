@@ -1,0 +1,57 @@
+"""Every store that the conformance suite runs against."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud_ingest.stores.embedded.store import EmbeddedStore
+from cloud_ingest.stores.influxdb.client import Access, InfluxClient
+from cloud_ingest.stores.influxdb.store import InfluxStore
+from cloud_ingest.stores.protocol import SampleStore
+from tests.servers import InfluxDB, require
+
+
+@pytest.fixture(scope="package")
+def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
+    """One InfluxDB for all tests of stores; each takes a database of its own."""
+    server = InfluxDB(require("influxd", "influxdb"), tmp_path_factory.mktemp("influxdb"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def influx_store(url: str) -> InfluxStore:
+    store = InfluxStore(InfluxClient(Access(url)), f"test-{uuid.uuid4().hex[:12]}")
+    store.prepare()
+    return store
+
+
+KINDS = ["embedded", "embedded-flushed", pytest.param("influxdb", marks=pytest.mark.influxdb)]
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SampleStore]:
+    """An empty store; "embedded-flushed" writes all it has as parts before each reading."""
+    if request.param == "influxdb":
+        made: SampleStore = influx_store(request.getfixturevalue("influx_server").url)
+    else:
+        made = EmbeddedStore(tmp_path / "samples")
+        if request.param == "embedded-flushed":
+            _flush_before_reading(made)
+    yield made
+    made.close()
+
+
+def _flush_before_reading(store: EmbeddedStore) -> None:
+    for name in ("read", "read_many", "envelope", "count", "scan", "latest"):
+        setattr(store, name, _after(store.flush, getattr(store, name)))
+
+
+def _after(first: Callable[[], None], then: Callable[..., object]) -> Callable[..., object]:
+    def call(*args: object, **kwargs: object) -> object:
+        first()
+        return then(*args, **kwargs)
+
+    return call
