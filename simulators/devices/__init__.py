@@ -1,0 +1,1 @@
+"""Simulated devices, and the real pseudo-terminals and sockets behind which they sit."""

@@ -1,0 +1,166 @@
+"""A sensor or meter: what it would show at each moment, metric by metric, as its profile says."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from device_profiles import Metric, Profile
+from simulators.signals.places import Place
+from simulators.signals.randomness import Float64, Int64, key_of
+from simulators.signals.sensors import Sensor, usual_noise
+from simulators.signals.world import World
+from telemetry.quantities import QUANTITIES
+
+_BLOCK = 64
+
+
+class Source(Protocol):
+    """Where true values come from."""
+
+    def replays(self, metric: Metric) -> bool:
+        """Whether the metric's values were measured by a real sensor, noise and all."""
+        ...
+
+    def values(self, metric: Metric, time_ms: Int64) -> Float64:
+        """True values in the quantity's canonical unit; NaN where there are none."""
+        ...
+
+
+_MAINS_FROM_V = 100.0
+
+
+class WorldSource:
+    """Values of the simulated world at a place, as a device of a profile can see them.
+
+    Several counters of one device share what there is to count, as lanes of a road do.
+    """
+
+    def __init__(self, world: World, place: Place, profile: Profile) -> None:
+        self._world = world
+        self._place = place
+        self._lanes = [m.name for m in profile.metrics if m.quantity == "vehicle_count"]
+
+    def replays(self, metric: Metric) -> bool:  # noqa: ARG002  # the world replays nothing
+        """See Source."""
+        return False
+
+    def values(self, metric: Metric, time_ms: Int64) -> Float64:
+        """See Source."""
+        true = self._world.values(self._place, metric.quantity, time_ms)
+        if metric.name in self._lanes:
+            lane, lanes = self._lanes.index(metric.name), len(self._lanes)
+            return np.floor((true + lane) / lanes)
+        if metric.quantity == "voltage" and (metric.valid_canonical or (0, 1e9))[1] < _MAINS_FROM_V:
+            return true * (12.0 / 226.0)  # the instrument's own supply
+        return true
+
+
+class Instrument:
+    """What a device of a profile shows, anew every ``refresh_ms`` as its electronics do.
+
+    Readings depend on ``seed``, the device's name and the time only.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        name: str,
+        source: Source,
+        *,
+        seed: int = 0,
+        sensors: Mapping[str, Sensor] | None = None,
+        refresh_ms: int = 1000,
+        on_since_ms: int = 0,
+    ) -> None:
+        self.profile = profile
+        self.name = name
+        self.refresh_ms = refresh_ms
+        self.on_since_ms = on_since_ms
+        self._source = source
+        self._keys = {m.name: key_of(seed, name, m.name) for m in profile.metrics}
+        given = sensors or {}
+        self._sensors = {
+            m.name: given.get(m.name) or (Sensor() if source.replays(m) else usual_sensor(m))
+            for m in profile.metrics
+        }
+        self._block_start = -1
+        self._block: list[dict[str, float | None]] = []
+
+    def readings(self, time_ms: int) -> Mapping[str, float | None]:
+        """What it shows at a moment, in each metric's own unit; None where it has no reading."""
+        step = time_ms // self.refresh_ms
+        first = step - step % _BLOCK
+        if first != self._block_start:
+            times = np.arange(first, first + _BLOCK, dtype=np.int64) * self.refresh_ms
+            columns = {m.name: self.column(m, times).tolist() for m in self.profile.metrics}
+            self._block = [
+                {name: None if c[i] != c[i] else c[i] for name, c in columns.items()}
+                for i in range(_BLOCK)
+            ]
+            self._block_start = first
+        return self._block[step - first]
+
+    def column(self, metric: Metric, time_ms: Int64) -> Float64:
+        """What it shows for one metric at many moments, in the metric's own unit; NaN: nothing."""
+        if metric.quantity == "status":
+            return np.full(len(time_ms), _healthy(metric))
+        true = self._source.values(metric, time_ms)
+        shown = self._sensors[metric.name].read(
+            self._keys[metric.name], true, time_ms, self.on_since_ms
+        )
+        factor = metric.from_canonical(1.0) - metric.from_canonical(0.0)
+        return _fit(metric, shown * factor + metric.from_canonical(0.0))
+
+    def sayable(self, name: str) -> tuple[float, float]:
+        """The lowest and highest value that a metric's registers can say, in its own unit."""
+        return raw_limits(self.profile.metric(name))
+
+
+def usual_sensor(metric: Metric) -> Sensor:
+    """A sensor with the noise that its quantity usually has, saturating at its valid range."""
+    absolute, share = usual_noise(metric.quantity)
+    low, high = metric.valid_canonical or (-np.inf, np.inf)
+    if QUANTITIES[metric.quantity].cumulative:
+        return Sensor()  # counters wrap instead of saturating
+    return Sensor(noise=absolute, noise_share=share, low=low, high=high)
+
+
+def _healthy(metric: Metric) -> float:
+    if metric.name.endswith("quality") and metric.valid is not None:
+        return round(0.9 * metric.valid[1])
+    if metric.enum and 0 not in metric.enum:
+        return next(iter(metric.enum)) * metric.scale + metric.offset
+    return metric.offset
+
+
+def _fit(metric: Metric, value: Float64) -> Float64:
+    """Bring values into what the metric's registers can say: counters wrap, others stop."""
+    low, high = _limits(metric)
+    quantity = QUANTITIES[metric.quantity]
+    if quantity.cumulative and np.isfinite(high):
+        return np.mod(value, high - max(low, 0.0))
+    if quantity.circular:
+        value = np.mod(value, 360.0)
+    fitted: Float64 = np.clip(value, low, high)
+    return fitted
+
+
+def _limits(metric: Metric) -> tuple[float, float]:
+    """The lowest and highest value that the device shows: what is valid and can be said."""
+    low, high = metric.valid or (-np.inf, np.inf)
+    lowest, highest = raw_limits(metric)
+    return max(low, lowest), min(high, highest)
+
+
+def raw_limits(metric: Metric) -> tuple[float, float]:
+    """The lowest and highest value for which a metric's registers have room, in its own unit."""
+    if metric.type is None or metric.type.is_float:
+        return -np.inf, np.inf
+    field = metric.bit_field
+    raw = (0.0, float(field.mask)) if field is not None else metric.type.limits
+    decimals = 100.0 if metric.decimals_address is not None else 1.0
+    low, high = sorted(r / decimals * metric.scale + metric.offset for r in raw)
+    # numbers at the end are often those that mean "no reading"
+    margin = 2.0 * abs(metric.scale) if metric.missing else 0.0
+    return low + margin * (low < 0), high - margin

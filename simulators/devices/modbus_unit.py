@@ -1,0 +1,130 @@
+"""One Modbus unit: registers that follow an instrument, and answers with their faults. No I/O."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from device_profiles import Metric, Profile
+from device_profiles.identification import Identification
+from device_profiles.modbus import RegisterImage, decode_metric
+from device_profiles.registers import Order, Table
+from simulators.devices.instrument import Instrument
+from simulators.wire import functions
+from simulators.wire.functions import Identity, Limits
+from simulators.wire.registers import TABLES, RegisterBank
+
+_CODES = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "float32": "f"}
+_HOLES_TO_FILL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a metric stands, and the addresses that it fills."""
+
+    metric: Metric
+    table: Table
+    address: int
+    count: int
+
+
+class ModbusUnit:
+    """Answers requests as a device of the instrument's profile would.
+
+    Registers between two metrics exist and hold 0 where they are few, as in most devices; the
+    rest of the address space answers with *illegal data address*.
+    """
+
+    def __init__(self, instrument: Instrument) -> None:
+        profile = instrument.profile
+        self.instrument = instrument
+        self.bank = RegisterBank()
+        self.served: dict[str, float | None] = {}
+        self._image = RegisterImage(profile)
+        self._limits = Limits(max_registers=profile.limits.max_registers)
+        self._identity = Identity(profile.manufacturer, profile.model)
+        self._places = [
+            _Place(m, m.table, m.address or 0, m.register_count) for m in profile.metrics
+        ]
+        self._step = -1
+        self._define(profile)
+
+    def answer(self, pdu: bytes, time_ms: int) -> bytes:
+        """The answer to a request at a simulated moment."""
+        self.refresh(time_ms)
+        return functions.answer(self.bank, pdu, self._limits, self._identity)
+
+    def refresh(self, time_ms: int) -> None:
+        """Bring the registers to what the instrument shows."""
+        step = time_ms // self.instrument.refresh_ms
+        if step == self._step:
+            return
+        self._step = step
+        self.show(self.instrument.readings(time_ms))
+
+    def show(self, readings: "dict[str, float | None] | object") -> None:
+        """Put readings (metric name: value in the metric's unit) into the registers."""
+        assert isinstance(readings, dict)
+        for place in self._places:
+            name = place.metric.name
+            if name not in readings:
+                continue
+            self._image.set(name, readings[name])
+            words = self._image.read(place.table, place.address, place.count)
+            assert words is not None
+            addressed = {place.address + i: w for i, w in enumerate(words)}
+            if place.table.is_bits:
+                self.bank.set_bits(place.table.value, {a: bool(w) for a, w in addressed.items()})
+            else:
+                self.bank.set_words(place.table.value, addressed)
+            said = decode_metric(place.metric, words)
+            self.served[name] = None if said is None else place.metric.to_canonical(said)
+
+    def metrics_in(self, pdu: bytes) -> list[str]:
+        """The metrics that the answer to a request holds completely."""
+        asked = functions.read_range(pdu)
+        if asked is None:
+            return []
+        table, first, count = asked
+        return [
+            p.metric.name
+            for p in self._places
+            if p.table == table and first <= p.address and p.address + p.count <= first + count
+        ]
+
+    def _define(self, profile: Profile) -> None:
+        for rule in profile.identify:
+            self._image.write(rule.table, rule.address, _identifying_words(rule))
+        for table in TABLES:
+            held = self._image.tables[Table(table)]
+            gap = max(profile.limits.gap, _HOLES_TO_FILL)
+            self.bank.define(table, _with_holes(sorted(held), gap))
+            if table in ("coil", "discrete"):
+                self.bank.set_bits(table, {a: bool(v) for a, v in held.items()})
+            else:
+                self.bank.set_words(table, held)
+
+
+def _with_holes(addresses: Sequence[int], gap: int) -> list[int]:
+    filled: list[int] = []
+    for address in addresses:
+        if filled and 1 < address - filled[-1] <= gap + 1:
+            filled += range(filled[-1] + 1, address)
+        filled.append(address)
+    return filled
+
+
+def _identifying_words(rule: Identification) -> list[int]:
+    if rule.is_text:
+        text = str(rule.alternatives[0]).encode("latin-1")
+        if rule.type == "text_low":
+            return [*text, *[0] * (rule.register_count - len(text))]
+        text = text.ljust(2 * rule.register_count, b"\0")
+        return list(struct.unpack(f">{rule.register_count}H", text[: 2 * rule.register_count]))
+    number = sum(rule.between) / 2 if rule.between else rule.alternatives[0]
+    assert not isinstance(number, str)
+    code = _CODES[rule.type]
+    data = struct.pack(">" + code, number if code == "f" else int(number))
+    words = list(struct.unpack(f">{len(data) // 2}H", data))
+    if rule.word_order is Order.LITTLE:
+        words.reverse()
+    return words

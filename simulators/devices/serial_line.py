@@ -1,0 +1,148 @@
+"""Modbus slaves that share one serial line, behind a pseudo-terminal."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from simulators.clock import SimulationClock, wall_ms
+from simulators.devices.line import LineSettings, transmit
+from simulators.devices.modbus_unit import ModbusUnit
+from simulators.devices.pseudo_terminal import PseudoTerminal
+from simulators.faults.answers import rtu_answer
+from simulators.faults.plan import OF_ANSWERS, FaultPlan
+from simulators.truth import Served
+from simulators.wire.rtu import RtuListener, RtuRequest
+
+log = structlog.get_logger()
+
+Serve = Callable[[list[Served]], None]
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What passed a bus."""
+
+    requests: int = 0
+    answers: int = 0
+    spoilt: int = 0
+    refused: int = 0
+    unheard: int = 0
+    frames: int = 0
+
+
+@dataclass(slots=True)
+class LineUnit:
+    """A unit on a line: its series prefix, its registers, its faults, how long it thinks."""
+
+    series: str
+    unit: ModbusUnit
+    faults: FaultPlan
+    turnaround_s: float = 0.01
+    turn: int = 0
+    last_frame: bytes = b""
+    traffic: Traffic = field(default_factory=Traffic)
+
+    def served(self, pdu: bytes, now_ms: int) -> list[Served]:
+        """What a good answer to a request told."""
+        wall = wall_ms()
+        return [
+            Served(f"{self.series}/{name}", wall, self.unit.served.get(name), now_ms)
+            for name in self.unit.metrics_in(pdu)
+        ]
+
+
+class SerialLine:
+    """A line: hears requests, lets the addressed unit answer, in the time that bytes take.
+
+    Requests of a port that is set to another rate are not understood, as on a real line.
+    """
+
+    def __init__(
+        self,
+        port: PseudoTerminal,
+        settings: LineSettings,
+        units: Mapping[int, LineUnit],
+        clock: SimulationClock,
+        serve: Serve | None = None,
+    ) -> None:
+        self.port = port
+        port.received = self.received
+        self.settings = settings
+        self.units = units
+        self.traffic = Traffic()
+        self._clock = clock
+        self._serve = serve
+        # bytes of one request arrive together here: programs write a frame at once
+        self._listener = RtuListener(max(settings.silence_s, 0.005))
+        self._requests: asyncio.Queue[RtuRequest] = asyncio.Queue()
+        self._wrong_rate: int | None = None
+
+    def received(self, data: bytes) -> None:
+        """Take what the other end wrote."""
+        if not self._rate_is_right():
+            self.traffic.unheard += 1
+            return
+        before = self._listener.bad_frames
+        for request in self._listener.feed(data, time.monotonic()):
+            self._requests.put_nowait(request)
+        self.traffic.unheard += self._listener.bad_frames - before
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        self.port.plug_in()
+        try:
+            while True:
+                await self._answer(await self._next())
+        finally:
+            self.port.unplug()
+
+    async def _next(self) -> RtuRequest:
+        while True:
+            try:
+                return await asyncio.wait_for(self._requests.get(), 1.0)
+            except TimeoutError:
+                for request in self._listener.flush(time.monotonic()):
+                    self._requests.put_nowait(request)
+
+    async def _answer(self, request: RtuRequest) -> None:
+        self.traffic.requests += 1
+        here = self.units.get(request.unit)
+        if here is None:
+            for each in self.units.values() if request.unit == 0 else ():
+                each.unit.answer(request.pdu, self._clock.now_ms())  # a broadcast: nobody answers
+            return
+        # the request itself took time on the line
+        await asyncio.sleep((len(request.pdu) + 3) * self.settings.byte_s + here.turnaround_s)
+        now = self._clock.now_ms()
+        pdu = here.unit.answer(request.pdu, now)
+        served = here.served(request.pdu, now) if pdu[0] < 0x80 else []
+        here.turn += 1
+        faults = here.faults.active(OF_ANSWERS, now, here.turn) if here.faults else []
+        out = rtu_answer(request.unit, request.pdu, pdu, here.last_frame, faults, here.turn)
+        if out is None:
+            return
+        await asyncio.sleep(out.delay_s)
+        await transmit(self.port, self.settings, out.data)
+        self.traffic.answers += 1
+        self.traffic.refused += pdu[0] >= 0x80
+        self.traffic.spoilt += not out.good
+        if out.good:
+            here.last_frame = out.data
+            if self._serve is not None:
+                self._serve(served)
+
+    def _rate_is_right(self) -> bool:
+        rate = self.port.baudrate()
+        if rate is None or rate == self.settings.baudrate:
+            self._wrong_rate = None
+            return True
+        if rate != self._wrong_rate:
+            self._wrong_rate = rate
+            log.warning(
+                "port opened at another rate: nothing on the line understands it",
+                port=str(self.port.link), rate=rate, line=self.settings.baudrate,
+            )  # fmt: skip
+        return False

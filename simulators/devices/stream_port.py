@@ -1,0 +1,108 @@
+"""A device that sends frames by itself (or when it is asked with its request bytes)."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from device_profiles.streams import decoder, encoder
+from simulators.clock import SimulationClock, wall_ms
+from simulators.devices.instrument import Instrument
+from simulators.devices.line import LineSettings, transmit
+from simulators.devices.pseudo_terminal import PseudoTerminal
+from simulators.devices.serial_line import Serve, Traffic
+from simulators.faults.answers import stream_frames
+from simulators.faults.plan import OF_ANSWERS, FaultPlan
+from simulators.truth import Served
+
+Moments = Callable[[int], tuple[int, Mapping[str, float]]]
+"""From a simulated time: the next moment at which a frame leaves, and values for that frame."""
+
+
+class StreamPort:
+    """A streaming device behind a pseudo-terminal, at the line's rate.
+
+    Frames leave every ``every_ms`` of simulated time, or at ``moments`` (a radar's vehicles).
+    """
+
+    def __init__(
+        self,
+        port: PseudoTerminal,
+        settings: LineSettings,
+        series: str,
+        instrument: Instrument,
+        faults: FaultPlan,
+        clock: SimulationClock,
+        *,
+        every_ms: int = 1000,
+        moments: Moments | None = None,
+        serve: Serve | None = None,
+    ) -> None:
+        self.port = port
+        port.received = self.received
+        self.traffic = Traffic()
+        self._settings = settings
+        self._series = series
+        self._instrument = instrument
+        self._faults = faults
+        self._clock = clock
+        self._every_ms = every_ms
+        self._moments = moments
+        self._serve = serve
+        self._encoder = encoder(instrument.profile)
+        self._request = instrument.profile.stream.request
+        self._heard = bytearray()
+        self._asked = asyncio.Event()
+        self._before = b""
+        self._turn = 0
+
+    def received(self, data: bytes) -> None:
+        """Take what the other end wrote: only the device's request means something."""
+        self._heard += data
+        if self._request and self._request in self._heard:
+            self._heard.clear()
+            self.traffic.requests += 1
+            self._asked.set()
+        del self._heard[:-64]
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self.port.plug_in()
+        try:
+            while True:
+                values = await self._next()
+                await self._send(values)
+        finally:
+            self.port.unplug()
+
+    async def _next(self) -> Mapping[str, float]:
+        if self._request:
+            await self._asked.wait()
+            self._asked.clear()
+            return {}
+        now = self._clock.now_ms()
+        if self._moments is not None:
+            moment, values = self._moments(now)
+        else:
+            moment, values = (now // self._every_ms + 1) * self._every_ms, {}
+        await asyncio.sleep(max(self._clock.wall_s(moment - now), 0.0))
+        return values
+
+    async def _send(self, values: Mapping[str, float]) -> None:
+        now = self._clock.now_ms()
+        frame = self._encoder.encode(values or self._instrument.readings(now))
+        self._turn += 1
+        faults = self._faults.active(OF_ANSWERS, now, self._turn) if self._faults else []
+        out = stream_frames(frame, self._before, faults, self._turn)
+        if out is None:
+            return
+        await asyncio.sleep(out.delay_s)
+        await transmit(self.port, self._settings, out.data)
+        self._before = frame
+        self.traffic.frames += 1
+        self.traffic.spoilt += not out.good
+        if out.good and self._serve is not None and self.port.is_plugged_in:
+            self._serve(self._told(frame, now))
+
+    def _told(self, frame: bytes, now: int) -> list[Served]:
+        wall = wall_ms()
+        samples = decoder(self._instrument.profile, canonical=True).feed(frame, wall)
+        return [Served(f"{self._series}/{s.metric}", wall, s.value, now) for s in samples]

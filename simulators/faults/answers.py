@@ -1,0 +1,97 @@
+"""What a fault makes of an answer on the wire."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simulators.faults.plan import Fault, Kind
+from simulators.signals.randomness import uniform
+from simulators.wire.crc import with_crc
+from simulators.wire.functions import ExceptionCode, refuse
+from simulators.wire.tcp import tcp_frame
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Bytes to send after a pause; ``good`` says whether a reader can take values from them."""
+
+    delay_s: float
+    data: bytes
+    good: bool = True
+
+
+_SPOILING = frozenset(
+    {Kind.CRC_ERROR, Kind.TRUNCATED, Kind.MERGED, Kind.WRONG_UNIT, Kind.EXCEPTION}
+)
+
+
+def rtu_answer(
+    unit: int, request: bytes, pdu: bytes, before: bytes, faults: Sequence[Fault], turn: int
+) -> Outgoing | None:
+    """The frame that leaves a slave; None where it is silent. ``before`` is its last good frame."""
+    kinds = {f.kind: f for f in faults}
+    if Kind.NO_ANSWER in kinds:
+        return None
+    if Kind.EXCEPTION in kinds:
+        pdu = refuse(request[0], ExceptionCode(int(kinds[Kind.EXCEPTION].amount)))
+    frame = with_crc(bytes((unit % 247 + 1 if Kind.WRONG_UNIT in kinds else unit,)) + pdu)
+    if Kind.CRC_ERROR in kinds:
+        frame = frame[:-1] + bytes((frame[-1] ^ 0x5A,))
+    if Kind.TRUNCATED in kinds:
+        frame = frame[: max(len(frame) // 2, 1)]
+    if Kind.MERGED in kinds:
+        frame = (before or frame) + frame
+    if Kind.GARBAGE in kinds:
+        frame = _noise(turn) + frame
+    if Kind.ECHO in kinds:
+        frame = with_crc(bytes((unit,)) + request) + frame
+    return Outgoing(_delay_s(kinds), frame, good=not _SPOILING & kinds.keys())
+
+
+def tcp_answer(
+    transaction: int, unit: int, request: bytes, pdu: bytes, faults: Sequence[Fault]
+) -> Outgoing | None:
+    """The same over TCP, where a check sum cannot be wrong: there the number of the answer is."""
+    kinds = {f.kind: f for f in faults}
+    if Kind.NO_ANSWER in kinds:
+        return None
+    if Kind.EXCEPTION in kinds:
+        pdu = refuse(request[0], ExceptionCode(int(kinds[Kind.EXCEPTION].amount)))
+    if Kind.CRC_ERROR in kinds:
+        transaction ^= 0x5A5A
+    frame = tcp_frame(transaction, unit % 247 + 1 if Kind.WRONG_UNIT in kinds else unit, pdu)
+    if Kind.TRUNCATED in kinds:
+        frame = frame[: max(len(frame) // 2, 1)]
+    if Kind.MERGED in kinds:
+        frame = frame + frame
+    good = not (_SPOILING - {Kind.MERGED}) & kinds.keys()
+    return Outgoing(_delay_s(kinds), frame, good=good)
+
+
+def stream_frames(
+    frame: bytes, before: bytes, faults: Sequence[Fault], turn: int
+) -> Outgoing | None:
+    """What a fault makes of a frame that a device sends by itself."""
+    kinds = {f.kind: f for f in faults}
+    if Kind.NO_ANSWER in kinds:
+        return None
+    if Kind.CRC_ERROR in kinds or Kind.WRONG_UNIT in kinds or Kind.EXCEPTION in kinds:
+        middle = len(frame) // 2
+        frame = frame[:middle] + bytes((frame[middle] ^ 0x5A,)) + frame[middle + 1 :]
+    if Kind.TRUNCATED in kinds:
+        frame = frame[: max(len(frame) // 2, 1)]
+    if Kind.MERGED in kinds:
+        frame = (before or frame)[: max(len(frame) - 3, 1)] + frame
+    if Kind.GARBAGE in kinds or Kind.ECHO in kinds:
+        frame = _noise(turn) + frame
+    return Outgoing(_delay_s(kinds), frame, good=not _SPOILING & kinds.keys())
+
+
+def _delay_s(kinds: dict[Kind, Fault]) -> float:
+    return kinds[Kind.LATE].amount / 1000.0 if Kind.LATE in kinds else 0.0
+
+
+def _noise(turn: int) -> bytes:
+    count = 1 + turn % 5
+    return bytes(
+        (uniform(0x5EED, [turn * 8 + i for i in range(count)]) * 255.0).astype(int).tolist()
+    )

@@ -1,0 +1,64 @@
+"""What a fault makes of the readings of an instrument."""
+
+from collections.abc import Mapping
+
+from device_profiles import Profile
+from simulators.devices.instrument import Instrument
+from simulators.faults.plan import OF_VALUES, Fault, FaultPlan, Kind
+
+# unit: the one that it is taken for, as factor and offset of the number that appears
+_SWAPPED = {
+    "Cel": (1.8, 32.0), "ug/m3": (0.001, 0.0), "mg/m3": (1000.0, 0.0), "m/s": (3.6, 0.0),
+    "km/h": (1 / 1.609344, 0.0), "hPa": (0.75006, 0.0), "mg/L": (1000.0, 0.0), "%": (0.01, 0.0),
+    "m": (1000.0, 0.0), "mm": (1 / 25.4, 0.0), "uS/cm": (0.001, 0.0), "m3/h": (1 / 3.6, 0.0),
+    "W": (0.001, 0.0), "V": (1000.0, 0.0), "kW.h": (1000.0, 0.0), "lx": (0.001, 0.0),
+}  # fmt: skip
+
+
+class FaultyInstrument(Instrument):
+    """An instrument whose readings have faults."""
+
+    def __init__(self, sound: Instrument, plan: FaultPlan) -> None:
+        self.__dict__.update(sound.__dict__)
+        self._sound = sound
+        self._plan = plan
+
+    def readings(self, time_ms: int) -> Mapping[str, float | None]:
+        """See Instrument."""
+        turn = time_ms // self.refresh_ms
+        faults = self._plan.active(OF_VALUES, time_ms, turn)
+        clock = [f for f in faults if f.kind is Kind.CLOCK_WRONG]
+        shifted = time_ms + round(sum(f.amount for f in clock) * 1000.0)
+        readings = dict(self._sound.readings(shifted))
+        for fault in faults:
+            for name in fault.metrics or readings.keys():
+                if name in readings:
+                    readings[name] = self._spoilt(fault, name, readings[name], time_ms)
+        return readings
+
+    def _spoilt(self, fault: Fault, name: str, value: float | None, time_ms: int) -> float | None:
+        span = fault.span_ms(time_ms)
+        assert span is not None
+        if fault.kind is Kind.STUCK:
+            return self._sound.readings(span[0]).get(name)
+        if value is None or fault.kind is Kind.MISSING:
+            return _missing(self.profile, name, value)
+        if fault.kind is Kind.SPIKE:
+            value *= fault.amount
+        elif fault.kind is Kind.DRIFT:
+            value *= 1.0 + fault.amount * (time_ms - span[0]) / 3_600_000.0
+        elif fault.kind is Kind.UNIT_SWAPPED:
+            factor, offset = _SWAPPED.get(self.profile.metric(name).unit, (10.0, 0.0))
+            value = value * factor + offset
+        return self._within(name, value)
+
+    def _within(self, name: str, value: float) -> float:
+        low, high = self.sayable(name)
+        return min(max(value, low), high)
+
+
+def _missing(profile: Profile, name: str, value: float | None) -> float | None:
+    """None where the device can say so; else the reading stays."""
+    metric = profile.metric(name)
+    sayable = bool(metric.missing) or metric.type is None or metric.type.is_float
+    return None if sayable else value

@@ -1,0 +1,1 @@
+"""Recorded data shown as if it were measured now."""

@@ -1,0 +1,112 @@
+"""Recordings: CSV (also .gz), Parquet, and Quantrac's own exports, read into columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from simulators.signals.randomness import Float64, Int64
+from telemetry.documents import DocumentError, Problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One recorded series: ascending times (UTC ms) and values; what was missing is left out."""
+
+    time_ms: Int64
+    value: Float64
+
+    @property
+    def step_ms(self) -> int:
+        """The usual time between two values."""
+        return int(np.median(np.diff(self.time_ms))) if len(self.time_ms) > 1 else 60_000
+
+    def at(self, time_ms: Int64, patience: float = 1.5) -> Float64:
+        """The last value at each moment; NaN where it is older than ``patience`` steps."""
+        if not len(self.time_ms):
+            return np.full(len(time_ms), np.nan)
+        place = np.searchsorted(self.time_ms, time_ms, side="right") - 1
+        known = place >= 0
+        place = np.maximum(place, 0)
+        fresh = time_ms - self.time_ms[place] < patience * self.step_ms
+        return np.where(known & fresh, self.value[place], np.nan)
+
+
+def read_recording(
+    path: Path, names: Sequence[str], time: str = "timestamp", missing: Sequence[float] = ()
+) -> dict[str, Column]:
+    """The columns ``names`` of a file, by time; repeated times keep their last value.
+
+    A file with the columns series, time_ms (or time) and value is an export: there ``names`` are
+    series. Times without a zone count as UTC. Raises DocumentError where the file or a column
+    is not there.
+    """
+    if not path.is_file():
+        raise DocumentError([Problem(str(path), 0, "replay", "there is no such file")])
+    with duckdb.connect() as database:
+        rows = _relation(path)
+        try:
+            there = database.execute(f"DESCRIBE SELECT * FROM {rows}", [str(path)]).fetchall()  # noqa: S608  # two texts of ours
+        except duckdb.Error as error:
+            message = f"cannot be read: {str(error).splitlines()[0]}"
+            raise DocumentError([Problem(str(path), 0, "replay", message)]) from error
+        kinds = {str(name): str(kind) for name, kind, *_ in there}
+        long_form = "series" in kinds and "value" in kinds
+        stamp = next((n for n in ("time_ms", "time", "time_utc") if n in kinds), time)
+        stamp = stamp if long_form else time
+        wanted = ["value"] if long_form else list(names)
+        absent = [n for n in [stamp, *wanted] if n not in kinds]
+        if absent:
+            message = f"has no column {absent[0]!r}; it has {', '.join(kinds)}"
+            raise DocumentError([Problem(str(path), 0, "replay", message)])
+        columns = {}
+        for name in names:
+            where = "WHERE series = ?" if long_form else ""
+            query = (
+                f"SELECT {_milliseconds(stamp, kinds[stamp])} AS t, "  # noqa: S608  # names are checked
+                f"TRY_CAST({_quoted('value' if long_form else name)} AS DOUBLE) AS v "
+                f"FROM {rows} {where} ORDER BY t"
+            )
+            given: list[Any] = [str(path), name] if long_form else [str(path)]
+            found = database.execute(query, given).fetchnumpy()
+            columns[name] = _column(found, missing)
+    return columns
+
+
+def _column(found: Mapping[str, Any], missing: Sequence[float]) -> Column:
+    time_ms = np.ma.getdata(found["t"]).astype(np.int64)
+    value = np.ma.filled(np.ma.asarray(found["v"], dtype=np.float64), np.nan)
+    good = np.isfinite(value) & ~np.ma.getmaskarray(found["t"])
+    for code in missing:
+        good &= value != code
+    time_ms, value = time_ms[good], value[good]
+    last = np.ones(len(time_ms), dtype=np.bool_)
+    last[:-1] = time_ms[1:] != time_ms[:-1]
+    return Column(time_ms[last], value[last])
+
+
+def _relation(path: Path) -> str:
+    names = path.name.lower()
+    if names.endswith((".parquet", ".pq")):
+        return "read_parquet(?)"
+    return "read_csv(?, header = true, sample_size = -1, nullstr = ['', 'NA', 'NULL', 'nan'])"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _milliseconds(name: str, kind: str) -> str:
+    column = _quoted(name)
+    if "INT" in kind:
+        return f"CASE WHEN {column} < 100000000000 THEN {column} * 1000 ELSE {column} END"
+    if kind == "DOUBLE":
+        return f"CAST({column} * 1000 AS BIGINT)"
+    return (
+        f"epoch_ms(CAST({column} AS TIMESTAMPTZ))"
+        if "ZONE" in kind
+        else (f"epoch_ms(CAST({column} AS TIMESTAMP))")
+    )

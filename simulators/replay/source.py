@@ -1,0 +1,63 @@
+"""A recording in place of the simulated world."""
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+
+from device_profiles import Metric
+from simulators.devices.instrument import Source
+from simulators.replay.recording import Column, read_recording
+from simulators.scenarios.model import ReplayModel
+from simulators.signals.randomness import Float64, Int64
+
+
+class ReplaySource:
+    """Shows recorded columns, the first recorded moment at ``start_ms``; the rest from ``otherwise``.
+
+    Where the recording has a gap there is no value. Recorded numbers are taken in each metric's
+    own unit.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        start_ms: int,
+        otherwise: Source,
+        *,
+        speed: float = 1.0,
+        loop: bool = False,
+    ) -> None:
+        starts = [int(c.time_ms[0]) for c in columns.values() if len(c.time_ms)]
+        ends = [int(c.time_ms[-1]) + c.step_ms for c in columns.values() if len(c.time_ms)]
+        self._columns = columns
+        self._start_ms = start_ms
+        self._otherwise = otherwise
+        self._speed = speed
+        self._loop = loop
+        self._first_ms = min(starts, default=0)
+        self._length_ms = max(ends, default=1) - self._first_ms
+
+    @classmethod
+    def of(cls, model: ReplayModel, start_ms: int, otherwise: Source) -> Self:
+        """Read the file that a scenario names."""
+        found = read_recording(model.file, list(model.columns.values()), model.time, model.missing)
+        columns = {metric: found[name] for metric, name in model.columns.items()}
+        return cls(columns, start_ms, otherwise, speed=model.speed, loop=model.loop)
+
+    def replays(self, metric: Metric) -> bool:
+        """Whether the metric's values are recorded ones, which need no noise added."""
+        return metric.name in self._columns
+
+    def values(self, metric: Metric, time_ms: Int64) -> Float64:
+        """See Source."""
+        column = self._columns.get(metric.name)
+        if column is None:
+            return self._otherwise.values(metric, time_ms)
+        since = ((time_ms - self._start_ms) * self._speed).astype(np.int64)
+        if self._loop:
+            since = np.mod(since, self._length_ms)
+        recorded = column.at(self._first_ms + since)
+        factor = metric.to_canonical(1.0) - metric.to_canonical(0.0)
+        values: Float64 = recorded * factor + metric.to_canonical(0.0)
+        return values

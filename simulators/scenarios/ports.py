@@ -1,0 +1,39 @@
+"""Which TCP port each bus has: chosen once for a folder, so that a restart finds them again."""
+
+import json
+import socket
+from pathlib import Path
+
+from simulators.scenarios.model import SimStation
+from simulators.scenarios.stations import tcp_buses
+
+_FILE = "ports.json"
+
+
+def ports_in(
+    folder: Path, stations: list[SimStation], first_port: int | None = None
+) -> dict[str, int]:
+    """The port of each TCP bus by link name; kept in ``ports.json`` in the folder.
+
+    With ``first_port`` ports count up from there instead.
+    """
+    path = folder / _FILE
+    known: dict[str, int] = {}
+    if path.exists():
+        known = {str(k): int(v) for k, v in json.loads(path.read_text()).items()}
+    ports: dict[str, int] = {}
+    for i, (key, _, given) in enumerate(tcp_buses(stations)):
+        if first_port is not None:
+            ports[key] = first_port + i
+        else:
+            ports[key] = given or known.get(key) or _free_port()
+    if ports and ports.items() - known.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**known, **ports}, indent=1) + "\n")
+    return ports
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])

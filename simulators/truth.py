@@ -1,0 +1,68 @@
+"""What was really served: written while it is, so that tests need not trust the agent."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+COLUMNS = ("series", "time_ms", "value", "simulated_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A value that left a simulated device.
+
+    ``time_ms`` is wall-clock UTC, ``simulated_ms`` the moment it stands for; both are equal in a
+    simulation that runs now at normal speed. ``value`` is what a perfect reader makes of the
+    bytes, in the quantity's canonical unit; None where the device said that it had none.
+    """
+
+    series: str
+    time_ms: int
+    value: float | None
+    simulated_ms: int
+
+
+class TruthFile:
+    """Appends to a CSV file with the columns of ``COLUMNS``; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not path.exists() or path.stat().st_size == 0
+        self._file = path.open("a", encoding="utf-8", newline="", buffering=1 << 16)
+        self.rows = 0
+        if fresh:
+            self._file.write(",".join(COLUMNS) + "\n")
+
+    def write(self, served: Iterable[Served]) -> None:
+        """Append values in the order in which they were served."""
+        for s in served:
+            value = "" if s.value is None else repr(s.value)
+            self._file.write(f"{s.series},{s.time_ms},{value},{s.simulated_ms}\n")
+            self.rows += 1
+
+    def flush(self) -> None:
+        """Let readers see everything that was written."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_truth(path: Path) -> Iterator[Served]:
+    """Read such a file, in order."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            value = float(row["value"]) if row["value"] else None
+            yield Served(row["series"], int(row["time_ms"]), value, int(row["simulated_ms"]))
