@@ -1,0 +1,316 @@
+"""The agent: buses on one side, outbox and uplink on the other, and one process around them."""
+
+import asyncio
+import contextlib
+import os
+import selectors
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from edge_agent.acquisition import ModbusBus
+from edge_agent.births import describe_node, uplink_settings
+from edge_agent.clock import Clock
+from edge_agent.configuration import GatewayConfiguration, load_gateway
+from edge_agent.counters import Counters
+from edge_agent.devices import Bus, Device, resolve
+from edge_agent.memory import Memory, beside_outbox, write_json
+from edge_agent.modbus.poller import Poller
+from edge_agent.outbox import Outbox
+from edge_agent.reports import ReportWriter
+from edge_agent.stream import StreamBus
+from edge_agent.uplink import Uplink
+from telemetry.documents import DocumentError
+from telemetry.samples import Sample
+
+STATUS_EVERY_S = 2.0
+DIAGNOSTICS_EVERY_S = 10.0
+WATCH_EVERY_S = 1.0
+STOP_WITHIN_S = 1.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _RunningBus:
+    bus: Bus
+    task: asyncio.Task[None]
+
+
+class Agent:
+    """One gateway's agent. ``run`` works until a signal ends it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._configuration = load_gateway(path)
+        self._wanted = resolve(self._configuration, path)
+        outbox = self._configuration.outbox
+        outbox.path.parent.mkdir(parents=True, exist_ok=True)
+        self._clock = Clock()
+        self._outbox = Outbox(
+            outbox.path,
+            outbox.max_bytes,
+            None if outbox.max_age_ms is None else outbox.max_age_ms / 1000,
+        )
+        self._uplink = Uplink(
+            uplink_settings(self._configuration),
+            self._outbox,
+            describe_node(self._configuration, self._wanted),
+            self._clock,
+        )
+        self._memory = Memory.open(beside_outbox(outbox.path, "memory"))
+        self._counters: dict[str, Counters] = {}
+        self._online: set[str] = set()
+        self._running: dict[str, _RunningBus] = {}
+        self._seen = _fingerprint(path)
+
+    async def run(self) -> None:
+        """Measure and deliver until SIGTERM or SIGINT; SIGUSR1 delivers the rest first."""
+        self._stop = asyncio.Event()
+        self._drain = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._writer = ReportWriter(self._outbox)
+        self._listen_to_signals()
+        writing = asyncio.create_task(self._writer.run(), name="report writer")
+        housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
+        reloading = asyncio.create_task(self._reload_when_told(), name="reload")
+        self._uplink.start()
+        self._apply(self._wanted)
+        _log.info(
+            "agent runs", gateway=self._configuration.gateway, buses=len(self._wanted),
+            devices=sum(len(b.devices) for b in self._wanted),
+        )  # fmt: skip
+        try:
+            await self._until_told(writing, housekeeping, reloading)
+        finally:
+            reloading.cancel()
+            await self._stop_buses()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self._writer.written()
+            if self._drain.is_set():
+                await self._until_delivered()
+            for task in (writing, housekeeping):
+                task.cancel()
+            await asyncio.to_thread(self._uplink.stop, STOP_WITHIN_S)
+            self._write_status()
+            self._memory.save()
+            self._outbox.close()
+
+    # What the buses tell (acquisition.Station)
+
+    def online(self, device: Device) -> None:
+        """The device has answered."""
+        self._counters[device.name].last_answer_ms = self._clock.now_ms()
+        if device.name not in self._online:
+            self._online.add(device.name)
+            self._uplink.device_online(device.name)
+
+    def offline(self, device: Device, why: str) -> None:
+        """The device does not answer any more."""
+        counters = self._counters[device.name]
+        counters.last_error, counters.last_error_ms = why, self._clock.now_ms()
+        if device.name in self._online:
+            self._online.discard(device.name)
+            self._uplink.device_offline(device.name)
+            _log.warning("device offline", bus=device.bus, device=device.name, why=why)
+
+    async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:
+        """What the device said."""
+        await self._writer.put(device.name, samples)
+
+    # Buses
+
+    def _apply(self, wanted: tuple[Bus, ...]) -> None:
+        """Start what is new; what is as before goes on."""
+        for bus in wanted:
+            if bus.name not in self._running:
+                task = asyncio.create_task(self._run_bus(bus), name=f"bus {bus.name}")
+                self._running[bus.name] = _RunningBus(bus, task)
+        self._wanted = wanted
+
+    async def _run_bus(self, bus: Bus) -> None:
+        for device in bus.devices:
+            self._counters.setdefault(device.name, Counters())
+        runner: StreamBus | ModbusBus
+        if bus.is_stream:
+            device = bus.devices[0]
+            runner = StreamBus(bus, self._counters[device.name], self, self._clock.at)
+        else:
+            runner = ModbusBus(bus, {d.name: self._poller(d) for d in bus.devices}, self)
+        await runner.run()
+
+    def _poller(self, device: Device) -> Poller:
+        return Poller(
+            device,
+            self._counters[device.name],
+            self._clock.at,
+            self._memory.recall(device),
+            lambda learned: self._memory.learn(device, learned),
+        )
+
+    async def _stop_buses(self, names: set[str] | None = None) -> None:
+        stopping = [r for n, r in self._running.items() if names is None or n in names]
+        for running in stopping:
+            running.task.cancel()
+        await asyncio.gather(*(r.task for r in stopping), return_exceptions=True)
+        for running in stopping:
+            self._running.pop(running.bus.name, None)
+
+    # Reload
+
+    async def _reload_when_told(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_EVERY_S):
+                    await self._reload.wait()
+            seen = _fingerprint(self._path)
+            if not self._reload.is_set() and seen == self._seen:
+                continue
+            self._reload.clear()
+            self._seen = seen
+            await self._read_again()
+
+    async def _read_again(self) -> None:
+        try:
+            configuration = await asyncio.to_thread(load_gateway, self._path)
+            wanted = await asyncio.to_thread(resolve, configuration, self._path)
+        except DocumentError as error:
+            _log.error("configuration refused; nothing changes", why=str(error))
+            return
+        fixed = _fixed_part(configuration)
+        if fixed != _fixed_part(self._configuration):
+            text = "gateway, group, broker, host, confirm and outbox change at the next start only"
+            _log.warning(text)
+        before = {name: running.bus for name, running in self._running.items()}
+        changed = {name for name, bus in before.items() if bus not in wanted}
+        if not changed and set(before) == {b.name for b in wanted}:
+            _log.info("configuration read again; no bus has changed")
+        await self._stop_buses(changed)
+        names = {d.name for b in wanted for d in b.devices}
+        for gone in set(self._counters) - names:
+            del self._counters[gone]
+        moved = {d.name for n in changed for d in before[n].devices}
+        for name in (moved | (self._online - names)) & self._online:
+            self._online.discard(name)
+            self._uplink.device_offline(name)
+        self._configuration = configuration.model_copy(
+            update={k: getattr(self._configuration, k) for k in _FIXED}
+        )
+        self._uplink.replace_births(describe_node(self._configuration, wanted))
+        self._apply(wanted)
+        _log.info("configuration applied", restarted=sorted(changed), buses=len(wanted))
+
+    # Ending
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._drain.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+
+    async def _until_told(self, *tasks: asyncio.Task[None]) -> None:
+        """Wait for a signal; the failure of any task ends the agent and is raised."""
+        ends = [asyncio.create_task(e.wait()) for e in (self._stop, self._drain)]
+        try:
+            while True:
+                watched = [*tasks, *(r.task for r in self._running.values())]
+                done, _ = await asyncio.wait(
+                    [*watched, *ends], timeout=1.0, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    if task in ends:
+                        return
+                    if not task.cancelled():
+                        task.result()
+        finally:
+            for end in ends:
+                end.cancel()
+
+    async def _until_delivered(self) -> None:
+        _log.info("measuring has ended; delivering the rest")
+        while not self._stop.is_set():
+            status = await asyncio.to_thread(self._outbox.status)
+            if status.depth_samples == 0:
+                _log.info("everything is delivered", samples=status.measured_total)
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await self._stop.wait()
+        _log.warning("stopped before everything was delivered; the outbox keeps the rest")
+
+    # Housekeeping
+
+    async def _keep_house(self) -> None:
+        next_diagnostics_s = 0.0
+        while True:
+            self._write_status()
+            self._memory.save()
+            now_s = time.monotonic()
+            if now_s >= next_diagnostics_s:
+                self._uplink.set_diagnostics({n: dict(c.counts) for n, c in self._counters.items()})
+                next_diagnostics_s = now_s + DIAGNOSTICS_EVERY_S
+            await asyncio.sleep(STATUS_EVERY_S)
+
+    def _write_status(self) -> None:
+        path = beside_outbox(self._configuration.outbox.path, "status")
+        try:
+            write_json(path, self.status())
+        except OSError as error:
+            _log.warning("cannot write the status file", file=str(path), why=str(error))
+
+    def status(self) -> dict[str, Any]:
+        """What ``edge status`` shows beside the outbox."""
+        devices = [d for bus in self._wanted for d in bus.devices]
+        return {
+            "gateway": self._configuration.gateway,
+            "pid": os.getpid(),
+            "time_ms": self._clock.now_ms(),
+            "clock_trusted": self._clock.trusted,
+            "uplink": asdict(self._uplink.state),
+            "devices": {d.name: self._device_status(d) for d in devices},
+        }
+
+    def _device_status(self, device: Device) -> Mapping[str, Any]:
+        counters = self._counters.get(device.name, Counters())
+        return {
+            "bus": device.bus,
+            "profile": device.profile.id,
+            "online": device.name in self._online,
+            "last_answer_ms": counters.last_answer_ms,
+            "last_error": counters.last_error,
+            "counters": dict(counters.counts),
+        }
+
+
+_FIXED = ("gateway", "group", "broker", "host", "confirm", "outbox")
+
+
+def _fixed_part(configuration: GatewayConfiguration) -> tuple[Any, ...]:
+    return tuple(getattr(configuration, name) for name in _FIXED)
+
+
+def _fingerprint(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def precise_loop() -> asyncio.AbstractEventLoop:
+    """An event loop whose timers are exact to microseconds: epoll rounds them up to milliseconds."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
+def run_agent(path: Path) -> None:
+    """Run the agent of a ``gateway.yaml`` until a signal ends it. Raises DocumentError."""
+    agent = Agent(path)
+    with asyncio.Runner(loop_factory=precise_loop) as runner:
+        runner.run(agent.run())

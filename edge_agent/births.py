@@ -1,0 +1,83 @@
+"""What the gateway and its devices say of themselves when they come online."""
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from edge_agent.configuration import BrokerConfiguration, GatewayConfiguration
+from edge_agent.devices import Bus, Device
+from edge_agent.uplink import (
+    BrokerAddress,
+    DeviceDescription,
+    MetricDescription,
+    NodeDescription,
+    UplinkSettings,
+)
+
+
+def describe_node(configuration: GatewayConfiguration, buses: Sequence[Bus]) -> NodeDescription:
+    """The gateway, its station and its devices."""
+    station = configuration.station
+    return NodeDescription(
+        devices=tuple(describe_device(d) for bus in buses for d in bus.devices),
+        station_id=station.id,
+        station_name=station.name,
+        latitude=station.latitude,
+        longitude=station.longitude,
+        agent_version=agent_version(),
+    )
+
+
+def describe_device(device: Device) -> DeviceDescription:
+    """One device: its model and what it measures, in canonical units."""
+    profile = device.profile
+    metrics = []
+    for metric in device.metrics:
+        low, high = metric.valid_canonical or (None, None)
+        metrics.append(
+            MetricDescription(
+                name=metric.name,
+                quantity=metric.quantity,
+                unit=metric.canonical_unit,
+                interval_ms=device.interval_ms,
+                low=low,
+                high=high,
+            )
+        )
+    return DeviceDescription(
+        name=device.name,
+        metrics=tuple(metrics),
+        profile=profile.id,
+        manufacturer=profile.manufacturer,
+        model=profile.model,
+        bus=device.bus,
+    )
+
+
+def uplink_settings(configuration: GatewayConfiguration) -> UplinkSettings:
+    """How the uplink reaches the cloud."""
+    return UplinkSettings(
+        group=configuration.group,
+        gateway=configuration.gateway,
+        brokers=(_address(configuration.broker),),
+        host=configuration.host,
+        confirm=configuration.confirm.value,
+    )
+
+
+def _address(broker: BrokerConfiguration) -> BrokerAddress:
+    return BrokerAddress(
+        url=broker.url,
+        username=broker.username,
+        password_file=broker.password_file,
+        ca_file=broker.ca_file,
+        cert_file=broker.cert_file,
+        key_file=broker.key_file,
+    )
+
+
+def agent_version() -> str:
+    """The version of this program."""
+    try:
+        return version("quantrac")
+    except PackageNotFoundError:
+        return "unknown"
