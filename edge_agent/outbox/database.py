@@ -1,0 +1,198 @@
+"""The outbox's SQLite file: its tables, and which of SQLite's errors mean what."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+SCHEMA_VERSION = 1
+WAL_BYTES = 4_194_304
+"""To what size the write-ahead log is cut back after a checkpoint."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS state(
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    next_batch INTEGER NOT NULL,
+    ack_through INTEGER NOT NULL,
+    measured_total INTEGER NOT NULL,
+    confirmed_total INTEGER NOT NULL,
+    given_up_total INTEGER NOT NULL,
+    last_ack_ms INTEGER,
+    bdseq INTEGER NOT NULL,
+    boot TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS alias(
+    alias INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,
+    name TEXT NOT NULL,
+    retired_at INTEGER,
+    UNIQUE(device, name)
+);
+CREATE TABLE IF NOT EXISTS shape(
+    number INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,
+    aliases BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS report(
+    batch INTEGER PRIMARY KEY,
+    shape INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    measured INTEGER NOT NULL,
+    data BLOB
+);
+"""
+# report.measured: samples ever measured, this row included. With it the totals need no page of
+# their own in each commit, which halves what an SD card has to take.
+
+
+class OutboxError(Exception):
+    """The outbox cannot be used."""
+
+
+@dataclass(slots=True)
+class State:
+    """The outbox's numbers, as of the last commit.
+
+    ``measured_total`` = ``confirmed_total`` + ``given_up_total`` + samples still held.
+    """
+
+    next_batch: int
+    ack_through: int
+    measured_total: int = 0
+    confirmed_total: int = 0
+    given_up_total: int = 0
+    last_ack_ms: int | None = None
+    bdseq: int = -1
+    boot: str = ""
+
+    @property
+    def depth(self) -> int:
+        """Samples held."""
+        return self.measured_total - self.confirmed_total - self.given_up_total
+
+    def copy(self) -> "State":
+        """The same numbers, independent of later changes."""
+        return replace(self)
+
+
+_COLUMNS = ", ".join(f.name for f in fields(State))
+_MARKS = ", ".join("?" for _ in fields(State))
+
+
+def connect(path: Path, *, max_pages: int = 0) -> sqlite3.Connection:
+    """Open the file for writing and make its tables; sqlite3.Error where that fails."""
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        connection.execute("PRAGMA wal_autocheckpoint = 500")
+        connection.execute("PRAGMA cache_size = -2000")
+        if max_pages:
+            connection.execute(f"PRAGMA max_page_count = {max_pages}")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise OutboxError(f"{path} was written by a newer version of Quantrac")
+        if version == 0:
+            connection.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open the file for reading beside its writer."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None,
+        check_same_thread=False,
+    )  # fmt: skip
+    connection.execute("PRAGMA cache_size = -2000")
+    return connection
+
+
+def load_state(connection: sqlite3.Connection) -> State | None:
+    """The numbers in the file, with what the newest rows add to them; None in a new file."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM state").fetchone()  # noqa: S608  # constant
+    if row is None:
+        return None
+    state = State(*row)
+    newest = connection.execute(
+        "SELECT batch, measured FROM report ORDER BY batch DESC LIMIT 1"
+    ).fetchone()
+    if newest and newest[0] >= state.next_batch:
+        state.next_batch, state.measured_total = newest[0] + 1, newest[1]
+    return state
+
+
+def save_state(connection: sqlite3.Connection, state: State) -> None:
+    """Write the numbers."""
+    values = [getattr(state, f.name) for f in fields(State)]
+    connection.execute(
+        f"INSERT OR REPLACE INTO state(one, {_COLUMNS}) VALUES(1, {_MARKS})",
+        values,
+    )
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, durable when it ends."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something."""
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    size = connection.execute("PRAGMA page_size").fetchone()[0]
+    return int((pages - free) * size)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is broken (and not the disk, or somebody in the way)."""
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the disk, or the outbox's own bound, has no room left."""
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def set_aside(path: Path, now_ms: int) -> Path:
+    """Move a damaged file and its companions out of the way; returns where it is now."""
+    number = 0
+    while True:
+        aside = path.with_name(f"{path.name}.damaged-{now_ms}{f'-{number}' if number else ''}")
+        if not aside.exists():
+            break
+        number += 1
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    if path.exists():
+        path.rename(aside)
+    return aside
+
+
+def boot_id() -> str:
+    """Identifies this run of the machine: monotonic times are comparable within it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return f"pid-{os.getpid()}"

@@ -1,0 +1,293 @@
+"""What the gateway has measured and the cloud has not confirmed, safe from power cuts.
+
+One thread writes. Reports that arrive while it is busy share its next commit, so durability costs
+one fsync for many reports. While the disk refuses, reports wait in memory and are sent from there.
+"""
+
+import contextlib
+import fcntl
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from edge_agent.clock import Clock, ClockEvent
+from edge_agent.outbox.database import OutboxError, connect_to_read, is_damage
+from edge_agent.outbox.journal import Journal, as_reports, rows_of
+from edge_agent.outbox.rows import Report, StoredReport
+from edge_agent.outbox.status import DrainRate, OutboxStatus
+
+_log = structlog.get_logger(__name__)
+
+_GATHER_S = 0.02
+"""Commits are at least this far apart under load, so that they share the fsync."""
+_ROOM_S = 1.0
+
+Listener = Callable[[Sequence[StoredReport]], None]
+_Work = list[tuple[Sequence[Report], "Future[None]"]]
+
+
+class Outbox:
+    """The durable queue of a gateway. All methods may be called from any thread.
+
+    ``max_bytes`` bounds the file and its log; ``max_age_s`` how long a sample is worth keeping.
+    ``clock`` re-stamps samples that were measured before the clock was right.
+    ``memory_samples`` bounds what is kept while the disk refuses. Raises OutboxError where another
+    agent uses the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int = 1_000_000_000,
+        max_age_s: float | None = None,
+        *,
+        clock: Clock | None = None,
+        memory_samples: int = 100_000,
+    ) -> None:
+        self._path = path
+        self._max_age_ms = None if max_age_s is None else int(max_age_s * 1000)
+        self._clock = Clock() if clock is None else clock
+        self._rate = DrainRate()
+        self._listener: Listener | None = None
+        self._lock_file = _take_lock(path)
+
+        self._queue = threading.Condition()
+        self._waiting: _Work = []
+        self._acknowledged: tuple[int, int] | None = None
+        self._closing = False
+
+        self._database = threading.RLock()
+        self._journal = Journal(path, max_bytes, memory_samples, self._clock.shift_ms)
+        self._reading = threading.Lock()
+        self._reader: sqlite3.Connection | None = None
+        self._reader_of = -1
+        self._last_commit_s = self._last_room_s = 0.0
+        self._writer = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._writer.start()
+
+    # -- for the acquisition -------------------------------------------------------------------
+
+    def put(self, reports: Sequence[Report]) -> None:
+        """Take reports in; they are durable when this returns (unless ``status().problem``)."""
+        self.submit(reports).result()
+
+    def submit(self, reports: Sequence[Report]) -> "Future[None]":
+        """The same without waiting; the future is done when they are durable."""
+        future: Future[None] = Future()
+        with self._queue:
+            if self._closing:
+                raise OutboxError("the outbox is closed")
+            self._waiting.append((reports, future))
+            self._queue.notify()
+        return future
+
+    def status(self) -> OutboxStatus:
+        """How it is doing."""
+        with self._database:
+            journal = self._journal
+            state = journal.state
+            _, oldest_ms = journal.oldest()
+            return OutboxStatus(
+                state.depth, oldest_ms if state.depth else None, state.next_batch,
+                state.ack_through, state.measured_total, state.given_up_total, state.last_ack_ms,
+                journal.bytes_used(), self._rate.drained_in_s(state.depth), journal.problem,
+                journal.clock_jumps, journal.files_set_aside,
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Write what is waiting and let go of the file."""
+        with self._queue:
+            self._closing = True
+            self._queue.notify()
+        self._writer.join()
+        with self._reading:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+        with self._database:
+            self._journal.close()
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    # -- for the uplink ------------------------------------------------------------------------
+
+    def listen(self, listener: Listener | None) -> None:
+        """Call ``listener`` with reports just after they became durable, in the writer's thread."""
+        self._listener = listener
+
+    def read(self, after: int, max_samples: int) -> list[StoredReport]:
+        """Reports with numbers above ``after``, in order, of about ``max_samples`` samples.
+
+        Ends before samples whose time is not known yet. Reports may be empty (given up);
+        confirmed ones are left out.
+        """
+        after = max(after, self._journal.state.ack_through)
+        reports = as_reports(self._read_rows(after, max_samples), self._journal.catalogue)
+        for i, report in enumerate(reports):
+            if not report.stamped:
+                return reports[:i]
+        if self._journal.problem is not None:
+            with self._database:
+                last = reports[-1].batch if reports else after
+                reports.extend(self._journal.in_memory(last))
+        return reports
+
+    def confirm(self, through: int, now_ms: int) -> bool:
+        """The cloud has stored all batches up to ``through``; False where that cannot be."""
+        with self._queue:
+            if through >= self._journal.state.next_batch:
+                return False
+            if self._acknowledged is not None:
+                through = max(through, self._acknowledged[0])
+            self._acknowledged = (through, now_ms)
+            self._queue.notify()
+            return True
+
+    def numbers(self) -> tuple[int, int]:
+        """The lowest batch number that is held and unconfirmed, and the next one to be given."""
+        with self._database:
+            return self._journal.oldest()[0], self._journal.state.next_batch
+
+    def next_bdseq(self) -> int:
+        """The number of the next session, 0 to 255; remembered before it is used."""
+        with self._database:
+            state = self._journal.state
+            state.bdseq = (state.bdseq + 1) % 256
+            self._journal.save_numbers()
+            return state.bdseq
+
+    def aliases(self, device: str | None, names: Sequence[str]) -> dict[str, int]:
+        """The alias of each metric, the same after every restart."""
+        with self._database:
+            found = self._journal.catalogue.aliases(device, names)
+            self._journal.commit()
+            return found
+
+    def retire_all_but(self, present: dict[str, list[str]]) -> None:
+        """Say which metrics there are now, by device; the others stay known until confirmed."""
+        with self._database:
+            self._journal.catalogue.retire(present, self._journal.state.next_batch)
+            self._journal.commit()
+
+    def needed_metrics(self, device: str | None) -> dict[str, int]:
+        """Metrics and aliases that reports of the device may still carry."""
+        return self._journal.catalogue.needed(device, self._journal.state.ack_through)
+
+    def devices(self) -> set[str]:
+        """Every device that reports in the outbox may belong to."""
+        return {d for d in self._journal.catalogue.devices() if self.needed_metrics(d)}
+
+    def note_clock(self, event: ClockEvent) -> None:
+        """Take in what happened to the clock."""
+        with self._database:
+            self._journal.note_clock(event)
+
+    # -- the writer's thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._queue:
+                self._queue.wait_for(
+                    lambda: self._waiting or self._closing or self._acknowledged, timeout=1.0
+                )
+            event = self._clock.poll()
+            if event is not None:
+                self.note_clock(event)
+            pause = self._last_commit_s + _GATHER_S - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            with self._queue:
+                work, self._waiting = self._waiting, []
+                acknowledged, self._acknowledged = self._acknowledged, None
+                closing = self._closing
+            self._do(work, acknowledged)
+            if closing and not work:
+                return
+
+    def _do(self, work: _Work, acknowledged: tuple[int, int] | None) -> None:
+        refused: dict[Future[None], Exception] = {}
+        fresh: list[StoredReport] = []
+        with self._database:
+            files = self._journal.files_set_aside
+            for reports, future in work:
+                try:
+                    for report in reports:
+                        fresh.extend(self._journal.take_in(report))
+                except Exception as error:  # noqa: BLE001  # the caller's mistake goes to the caller
+                    refused[future] = error
+            if acknowledged is not None:
+                self._journal.confirm(*acknowledged)
+            self._journal.commit()
+            if files != self._journal.files_set_aside:
+                fresh.clear()  # they got other numbers; the uplink will read them from the file
+            now_s = time.monotonic()
+            if now_s - self._last_room_s >= _ROOM_S or len(fresh) > 100:
+                self._journal.make_room(self._oldest_allowed_ms())
+                self._last_room_s = now_s
+            self._rate.note(now_s, self._journal.state.depth)
+            self._last_commit_s = time.monotonic() if work else self._last_commit_s
+        for _, future in work:
+            if future in refused:
+                future.set_exception(refused[future])
+            else:
+                future.set_result(None)
+        if fresh and self._listener is not None:
+            self._listener(fresh)
+
+    def _oldest_allowed_ms(self) -> int | None:
+        if self._max_age_ms is None or not self._clock.trusted:
+            return None
+        return self._clock.now_ms() - self._max_age_ms
+
+    def _read_rows(
+        self, after: int, max_samples: int
+    ) -> list[tuple[int, int, int, int, bytes | None]]:
+        rows: list[tuple[int, int, int, int, bytes | None]] = []
+        samples = 0
+        try:
+            with self._reading:
+                cursor = rows_of(self._connection_to_read(), after)
+                with contextlib.closing(cursor):
+                    for row in cursor:
+                        rows.append(row)
+                        samples += row[3] + 1
+                        if samples >= max_samples:
+                            break
+        except sqlite3.Error as error:
+            with self._reading:
+                self._reader_of = -1
+            if is_damage(error):
+                with self._database:
+                    self._journal.trouble(error)
+                return []
+        return rows
+
+    def _connection_to_read(self) -> sqlite3.Connection:
+        if self._reader is None or self._reader_of != self._journal.files_set_aside:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader_of = self._journal.files_set_aside
+            self._reader = connect_to_read(self._path)
+        return self._reader
+
+
+def _take_lock(path: Path) -> IO[bytes] | None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_name(path.name + ".lock").open("ab")
+    except OSError as error:
+        _log.error("outbox cannot be locked", path=str(path), reason=str(error))
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise OutboxError(f"{path} is in use by another agent") from error
+    return file

@@ -1,0 +1,92 @@
+"""How an outbox is doing, for people and programs."""
+
+import sqlite3
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.outbox.database import OutboxError, connect_to_read, load_state, used_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatus:
+    """The outbox at one moment.
+
+    ``measured_total``, ``given_up_total``: samples since the file was made. ``drained_in_s``: at
+    the present rate, None where it does not shrink. ``problem``: why the disk refuses, if it does;
+    reports are then kept in memory.
+    """
+
+    depth_samples: int
+    oldest_time_ms: int | None
+    next_batch: int
+    ack_through: int
+    measured_total: int
+    given_up_total: int
+    last_ack_ms: int | None
+    bytes_used: int = 0
+    drained_in_s: float | None = None
+    problem: str | None = None
+    clock_jumps: int = 0
+    set_aside: int = 0
+
+
+class DrainRate:
+    """How fast an outbox empties, over the last 20 seconds."""
+
+    SPAN_S = 20.0
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+
+    def note(self, now_s: float, depth: int) -> None:
+        """Remember the depth at ``now_s``."""
+        if self._points and now_s - self._points[-1][0] < 0.25:
+            return
+        self._points.append((now_s, depth))
+        while now_s - self._points[0][0] > self.SPAN_S:
+            self._points.popleft()
+
+    def drained_in_s(self, depth: int) -> float | None:
+        """When it will be empty; None while it does not shrink."""
+        if depth == 0:
+            return 0.0
+        if len(self._points) < 2:
+            return None
+        (start, before), (end, after) = self._points[0], self._points[-1]
+        if after >= before or end <= start:
+            return None
+        return depth * (end - start) / (before - after)
+
+
+def read_status(path: Path) -> OutboxStatus:
+    """The status of an outbox that another process may be using; OutboxError where it is not one.
+
+    Confirmations of the last few seconds may not be in the file yet.
+    """
+    if not path.exists():
+        raise OutboxError(f"there is no outbox at {path}")
+    try:
+        connection = connect_to_read(path)
+        try:
+            state = load_state(connection)
+            if state is None:
+                raise OutboxError(f"{path} is empty")
+            oldest = oldest_time_ms(connection, state.ack_through)
+            return OutboxStatus(
+                state.depth, oldest, state.next_batch, state.ack_through, state.measured_total,
+                state.given_up_total, state.last_ack_ms, used_bytes(connection),
+            )  # fmt: skip
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise OutboxError(f"{path} cannot be read: {error}") from error
+
+
+def oldest_time_ms(connection: sqlite3.Connection, ack_through: int) -> int | None:
+    """The time of the oldest report that still has samples."""
+    row = connection.execute(
+        "SELECT time_ms FROM report WHERE batch > ? AND count > 0 ORDER BY batch LIMIT 1",
+        (ack_through,),
+    ).fetchone()
+    return int(row[0]) if row else None
