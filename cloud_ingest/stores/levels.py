@@ -1,6 +1,7 @@
 """Summaries of samples in steps of time: pure functions over arrays, shared by the stores."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -34,6 +35,14 @@ class Summaries:
         """The summaries where the mask is true, or at the given places."""
         return Summaries(*(getattr(self, f.name)[which] for f in fields(self)))
 
+    def newest_only(self) -> "Summaries":
+        """One for each (series, time), sorted: where several claim it, the last one given."""
+        order = np.lexsort((self.time_ms, self.series))
+        series, time_ms = self.series[order], self.time_ms[order]
+        last = np.ones(len(self), np.bool_)
+        last[:-1] = (series[1:] != series[:-1]) | (time_ms[1:] != time_ms[:-1])
+        return self.select(order[last])
+
     def envelope(self) -> Envelope:
         """These summaries without the series' numbers; meant for those of one series."""
         return Envelope(
@@ -53,40 +62,50 @@ def takes_part(value: Float64, quality: UInt8) -> Bool:
     return result
 
 
-def summarise(batch: SampleBatch, step_ms: int, offset_ms: int = 0) -> Summaries:
-    """Summaries of samples that are sorted by series and time, without duplicates."""
+def summarise(
+    batch: SampleBatch, step_ms: int, offset_ms: int = 0, circular: Collection[int] = ()
+) -> Summaries:
+    """Summaries of samples that are sorted by series and time, without duplicates.
+
+    The mean of the series in ``circular`` is that of directions, in degrees.
+    """
     if not len(batch):
         return concat([])
     step = step_start(batch.time_ms, step_ms, offset_ms)
     first = _firsts(batch.series, step)
     good = takes_part(batch.value, batch.quality)
-    count = np.diff(np.append(first, len(batch)))
-    rank = _RANK[batch.quality]
-    total = np.add.reduceat(np.where(good, batch.value, 0.0), first)
-    return _finish(
+    value = np.where(good, batch.value, 0.0)
+    made = _finish(
         batch.series[first],
         step[first],
-        total,
+        np.add.reduceat(value, first),
         np.minimum.reduceat(np.where(good, batch.value, np.inf), first),
         np.maximum.reduceat(np.where(good, batch.value, -np.inf), first),
         _last(good, batch.value, first),
-        count,
+        np.diff(np.append(first, len(batch))),
         np.add.reduceat(good, first, dtype=np.int64),
-        _worst(good, rank, first),
+        _worst(good, _RANK[batch.quality], first),
     )
+    return _with_directions(made, value, good.astype(np.float64), first, circular)
 
 
-def coarsen(fine: Summaries, step_ms: int, offset_ms: int = 0) -> Summaries:
-    """Summaries of longer steps, from those of shorter ones that divide them."""
+def coarsen(
+    fine: Summaries, step_ms: int, offset_ms: int = 0, circular: Collection[int] = ()
+) -> Summaries:
+    """Summaries of longer steps, from sorted ones of shorter steps that divide them.
+
+    Several for one (series, time) are taken together, the last of the last one.
+    """
     if not len(fine):
         return fine
     step = step_start(fine.time_ms, step_ms, offset_ms)
     first = _firsts(fine.series, step)
     good = fine.good > 0
-    return _finish(
+    value = np.where(good, fine.mean, 0.0)
+    made = _finish(
         fine.series[first],
         step[first],
-        np.add.reduceat(np.where(good, fine.mean, 0.0) * fine.good, first),
+        np.add.reduceat(value * fine.good, first),
         np.minimum.reduceat(np.where(good, fine.min, np.inf), first),
         np.maximum.reduceat(np.where(good, fine.max, -np.inf), first),
         _last(good, fine.last, first),
@@ -94,6 +113,24 @@ def coarsen(fine: Summaries, step_ms: int, offset_ms: int = 0) -> Summaries:
         np.add.reduceat(fine.good, first),
         _worst(good, _RANK[fine.quality], first),
     )
+    return _with_directions(made, value, fine.good.astype(np.float64), first, circular)
+
+
+def _with_directions(
+    made: Summaries, value: Float64, weight: Float64, first: Int64, circular: Collection[int]
+) -> Summaries:
+    """``made`` with the means of angles put right: the direction of the sum of unit vectors."""
+    if not circular:
+        return made
+    angle = np.isin(made.series, np.fromiter(circular, np.int64)) & (made.good > 0)
+    if not angle.any():
+        return made
+    radians = np.radians(value)
+    east = np.add.reduceat(np.sin(radians) * weight, first)[angle]
+    north = np.add.reduceat(np.cos(radians) * weight, first)[angle]
+    mean = made.mean.copy()
+    mean[angle] = np.degrees(np.arctan2(east, north)) % 360.0
+    return replace(made, mean=mean)
 
 
 def concat(pieces: list[Summaries]) -> Summaries:

@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from telemetry.quantities import QUANTITIES
 from telemetry.series import Series, SeriesKey
 
 NAME = "series.jsonl"
@@ -46,12 +47,20 @@ def load(folder: Path) -> dict[int, Series]:
     return known
 
 
+def circular(series: Iterable[Series]) -> frozenset[int]:
+    """The numbers of the series whose values are angles."""
+    return frozenset(
+        s.index for s in series if s.quantity in QUANTITIES and QUANTITIES[s.quantity].circular
+    )
+
+
 class Catalogue:
     """The catalogue of a store that this process writes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._known = load(folder)
+        self._circular = circular(self._known.values())
         self._cut_torn_line()
 
     def _cut_torn_line(self) -> None:
@@ -70,7 +79,12 @@ class Catalogue:
             file.write("".join(to_line(s) for s in news))
             file.flush()
             os.fsync(file.fileno())
-        self._known.update((s.index, s) for s in news)
+        self._known = {**self._known, **{s.index: s for s in news}}
+        self._circular = circular(self._known.values())
+
+    def circular(self) -> frozenset[int]:
+        """The series whose values are angles."""
+        return self._circular
 
     def all(self) -> list[Series]:
         """All series, by number."""

@@ -1,8 +1,9 @@
 """The manifest: which files are the store. It is replaced as a whole, so a crash leaves the old one."""
 
+import datetime as dt
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -10,50 +11,82 @@ from cloud_ingest.stores.protocol import Level, StoreError
 
 FORMAT = 1
 NAME = "manifest.json"
+DAY_MS = 86_400_000
+PARTITION_DAYS: dict[Level, int] = {"raw": 1, "minute": 1, "hour": 32, "day": 512}
+"""Samples of so many UTC days lie together, so that old ones go with their files."""
+_EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One Parquet file: samples of one UTC day (or summaries of them), sorted by series and time.
+    """One Parquet file: samples (or summaries) of one partition, sorted by series and time.
 
-    Of two parts that hold the same (series, time), the one with the greater ``number`` is right.
-    ``through``: for summaries, the number of the last raw part that went into them.
+    ``low`` and ``high`` are the least and greatest number of a series in it. Of two parts that hold
+    the same (series, time), the one with the greater ``number`` is right. Parts of one ``group`` were
+    written together and hold different series.
     """
 
     level: Level
-    day: int
+    partition: int
     number: int
     rows: int
     first_ms: int
     last_ms: int
     low: int
     high: int
-    through: int = 0
+    group: int
 
     @property
     def file(self) -> str:
-        """Where it lies in the store's folder."""
-        return f"{self.level}/{self.day:+08d}/{self.number:010d}.parquet"
+        """Where it lies in the store's folder: level, first day of the partition, number."""
+        day = _EPOCH + dt.timedelta(days=self.partition * PARTITION_DAYS[self.level])
+        return f"{self.level}/{day.isoformat()}/{self.number:010d}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All parts, the first journal whose samples are in none of them, the next free number."""
+    """Everything that is true of the store on disk.
+
+    ``journal`` is the first journal whose samples are in no part. ``closed`` says of UTC days
+    (since 1970) that their summaries are made, of all raw parts up to the number given.
+    ``kept_from`` says per level what is forgotten: older samples, though a part may hold them.
+    """
 
     parts: tuple[Part, ...] = ()
     journal: int = 1
     next_number: int = 1
-    raw_from_ms: int = field(default=-(1 << 62))
-    """Older samples are forgotten, though a part may still hold them."""
+    closed: Mapping[int, int] = field(default_factory=dict)
+    kept_from: Mapping[Level, int] = field(default_factory=dict)
 
     def changed(
-        self, add: Iterable[Part] = (), drop: Iterable[Part] = (), **changes: int
+        self,
+        add: Iterable[Part] = (),
+        drop: Iterable[Part] = (),
+        closed: Mapping[int, int] | None = None,
+        kept_from: Mapping[Level, int] | None = None,
+        **numbers: int,
     ) -> "Manifest":
-        """The manifest with parts added and dropped and other fields set."""
+        """The manifest with parts added and dropped, and other facts set."""
         gone = set(drop)
-        parts = (*(p for p in self.parts if p not in gone), *add)
-        ordered = tuple(sorted(parts, key=lambda p: (p.level, p.day, p.number)))
-        return replace(self, parts=ordered, **changes)
+        parts = sorted(
+            (*(p for p in self.parts if p not in gone), *add),
+            key=lambda p: (p.level, p.partition, p.number),
+        )
+        return replace(
+            self,
+            parts=tuple(parts),
+            closed={**self.closed, **(closed or {})},
+            kept_from={**self.kept_from, **(kept_from or {})},
+            **numbers,  # journal and next_number
+        )
+
+    def of(self, level: Level) -> list[Part]:
+        """The parts of one level, by partition, then number."""
+        return [p for p in self.parts if p.level == level]
+
+    def since(self, level: Level) -> int:
+        """The time before which ``level`` is forgotten."""
+        return self.kept_from.get(level, -(1 << 62))
 
 
 def load(folder: Path) -> Manifest:
@@ -67,14 +100,18 @@ def load(folder: Path) -> Manifest:
         raise StoreError(f"{path}: damaged ({error})") from error
     if tree.get("format") != FORMAT:
         raise StoreError(f"{path}: format {tree.get('format')}; this version reads {FORMAT}")
-    parts = tuple(Part(**part) for part in tree["parts"])
-    return Manifest(parts, tree["journal"], tree["next_number"], tree["raw_from_ms"])
+    return Manifest(
+        tuple(Part(**part) for part in tree["parts"]),
+        tree["journal"],
+        tree["next_number"],
+        {int(day): number for day, number in tree["closed"].items()},
+        tree["kept_from"],
+    )
 
 
 def save(folder: Path, manifest: Manifest) -> None:
     """Make ``manifest`` the store's, durably and at one stroke."""
-    tree = {"format": FORMAT, **asdict(manifest)}
-    replace_file(folder / NAME, json.dumps(tree).encode())
+    replace_file(folder / NAME, json.dumps({"format": FORMAT, **asdict(manifest)}).encode())
 
 
 def replace_file(path: Path, content: bytes) -> None:

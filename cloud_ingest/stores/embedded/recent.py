@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from cloud_ingest.stores.embedded.manifest import DAY_MS
 from telemetry.batches import Int32, SampleBatch
-
-DAY_MS = 86_400_000
 
 
 class Recent:

@@ -9,101 +9,99 @@ that came last is right.
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from cloud_ingest.stores import levels
 from cloud_ingest.stores.admission import admit
-from cloud_ingest.stores.configuration import StoreConfiguration
-from cloud_ingest.stores.embedded import journal, manifest
+from cloud_ingest.stores.configuration import KeepConfiguration, StoreConfiguration
+from cloud_ingest.stores.embedded import compaction, folder, journal, manifest
 from cloud_ingest.stores.embedded.catalogue import Catalogue
+from cloud_ingest.stores.embedded.compaction import Change, Compactor
 from cloud_ingest.stores.embedded.journal import Journal
-from cloud_ingest.stores.embedded.manifest import Manifest
-from cloud_ingest.stores.embedded.parts import PartFiles, by_day
+from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest
+from cloud_ingest.stores.embedded.parts import PartFiles
+from cloud_ingest.stores.embedded.reading import Reading
 from cloud_ingest.stores.embedded.recent import Newest, Recent
+from cloud_ingest.stores.embedded.view import Layout, View
 from cloud_ingest.stores.maintenance import Maintenance
-from cloud_ingest.stores.protocol import (
-    Aggregate,
-    Envelope,
-    Level,
-    Readings,
-    StoreUnavailable,
-)
+from cloud_ingest.stores.protocol import Level, StoreUnavailable
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
 FLUSH_ROWS = 500_000
-PIECE_ROWS = 100_000
+FLUSH_MS = 3_600_000
+"""Samples stay in the journal alone at most so long, or until they are so many."""
 
 
 class State(NamedTuple):
     """What a reader looks at: it is replaced as a whole."""
 
-    manifest: Manifest
+    layout: Layout
     recent: tuple[Recent, ...]
     """Oldest first; samples are added to the last one."""
 
 
-class EmbeddedStore:
+class EmbeddedStore(Reading):
     """A SampleStore in one folder, written by one process."""
 
-    def __init__(self, folder: Path, flush_rows: int = FLUSH_ROWS) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        path: Path,
+        keep: KeepConfiguration | None = None,
+        flush_rows: int = FLUSH_ROWS,
+        chunk_rows: int = compaction.CHUNK_ROWS,
+    ) -> None:
+        self._folder = path
+        self._keep = keep
         self._flush_rows = flush_rows
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock_file = _lock(folder / "lock")
-        self._writing = threading.Lock()
-        self._maintaining = threading.Lock()
-        self._looking = threading.Lock()
-        self._catalogue = Catalogue(folder)
-        self._files = PartFiles(folder)
+        (path / "journal").mkdir(parents=True, exist_ok=True)
+        self._lock_file = _lock(path / "lock")
+        self._writing = threading.Lock()  # the journal and what it becomes
+        self._maintaining = threading.RLock()  # the parts
+        self._looking = threading.Lock()  # held for moments only
+        self._catalogue = Catalogue(path)
+        self._files = PartFiles(path)
+        self._compactor = Compactor(self._files, self._reserve, self._flush_if_full, chunk_rows)
+        self._closed_at_ms: dict[int, int] = {}
+        self._waiting_since_ms: int | None = None
         self._newest = Newest()
-        self._state = State(manifest.load(folder), ())
-        self._open_journals()
         self._maintenance: Maintenance | None = None
+        self._start()
 
     @classmethod
     def open(cls, configuration: StoreConfiguration, maintenance_s: float) -> Self:
         """Open the store in the configured folder and start its maintenance."""
         assert configuration.path is not None
         try:
-            store = cls(configuration.path / "samples")
+            store = cls(folder.of(configuration), configuration.keep)
         except OSError as error:
             raise StoreUnavailable(f"{configuration.path}: {error.strerror or error}") from error
         store._maintenance = Maintenance(store.maintain, maintenance_s)
         return store
 
-    def _open_journals(self) -> None:
-        m = self._state.manifest
-        self._clear_away(m)
-        self._newest.update(_load_newest(self._folder, m))
+    def _start(self) -> None:
+        """Take up what is on disk."""
+        m = manifest.load(self._folder)
+        folder.clear_away(self._folder, m)
+        self._next_number = m.next_number
+        self._newest.update(folder.load_newest(self._folder, m))
         recent: list[Recent] = []
         number, sound = m.journal, 0
-        for number in _journal_numbers(self._folder) or [m.journal]:
-            path = _journal_path(self._folder, number)
+        for number in folder.journal_numbers(self._folder) or [m.journal]:
+            path = folder.journal_path(self._folder, number)
             batches, sound = journal.read_journal(path) if path.exists() else ([], 0)
             recent.append(Recent())
             for batch in batches:
                 recent[-1].append(batch)
                 self._newest.update(batch)
+        self._newest.forget_before(m.since("raw"))
         self._journal_number = number
-        self._journal = Journal(_journal_path(self._folder, number), sound)
+        self._journal = Journal(folder.journal_path(self._folder, number), sound)
         manifest.sync_folder(self._folder / "journal")
-        self._state = State(m, tuple(recent))
-
-    def _clear_away(self, m: Manifest) -> None:
-        """Remove what an interrupted flush left behind."""
-        (self._folder / "journal").mkdir(exist_ok=True)
-        for number in _journal_numbers(self._folder):
-            if number < m.journal:
-                _journal_path(self._folder, number).unlink()
-        known = {p.file for p in m.parts}
-        for path in self._folder.glob("*/*/*.parquet"):
-            if path.relative_to(self._folder).as_posix() not in known:
-                path.unlink()
+        self._state = State(Layout(m), tuple(recent))
 
     def register(self, series: Sequence[Series]) -> None:
         """Keep what is known of ``series``, so that the folder explains itself."""
@@ -135,168 +133,149 @@ class EmbeddedStore:
         with self._looking:
             return self._newest.of(numbers)
 
-    def _look(self) -> tuple[Manifest, list[SampleBatch]]:
+    def look(self) -> View:
+        """What the store is at this moment."""
+        circular = self._catalogue.circular()
         with self._looking:
-            return self._state.manifest, [r.view() for r in self._state.recent]
+            recent = tuple(r.view() for r in self._state.recent)
+            return View(self._files, self._state.layout, recent, circular)
 
-    def _samples(self, series: int, start_ms: int, end_ms: int) -> SampleBatch:
-        """Samples of one series in the order of time, without duplicates."""
-        while True:
-            m, views = self._look()
-            try:
-                return self._merged(m, views, series, start_ms, end_ms)
-            except StoreUnavailable:
-                # a part may have been replaced between looking and reading
-                if self._state.manifest is m:
-                    raise
-
-    def _merged(
-        self, m: Manifest, views: list[SampleBatch], series: int, start_ms: int, end_ms: int
-    ) -> SampleBatch:
-        start_ms = max(start_ms, m.raw_from_ms)
-        parts = [p for p in m.parts if p.level == "raw"]
-        found = [self._files.read(parts, series, series, start_ms, end_ms)]
-        for view in views:
-            places = np.flatnonzero(view.series == series)
-            times = view.time_ms[places]
-            places = places[(times >= start_ms) & (times < end_ms)]
-            if len(places):
-                found.append(view.select(places))
-        batch = SampleBatch.concat([f for f in found if len(f)])
-        in_order = bool((batch.time_ms[1:] > batch.time_ms[:-1]).all())
-        return batch if in_order else batch.newest_only()
-
-    def read(
-        self,
-        series: Series,
-        start_ms: int,
-        end_ms: int,
-        step_ms: int | None = None,
-        aggregate: Aggregate = "mean",
-        offset_ms: int = 0,
-    ) -> Readings:
-        """Samples of ``series``, raw or one value per step."""
-        if step_ms is not None:
-            return self._summaries(series, start_ms, end_ms, step_ms, offset_ms).readings(aggregate)
-        found = self._samples(series.index, start_ms, end_ms)
-        return Readings(found.time_ms, found.value, found.quality)
-
-    def _summaries(
-        self, series: Series, start_ms: int, end_ms: int, step_ms: int, offset_ms: int
-    ) -> Envelope:
-        samples = self._samples(series.index, start_ms, end_ms)
-        return levels.summarise(samples, step_ms, offset_ms).envelope()
-
-    def read_many(
-        self,
-        series: Sequence[Series],
-        start_ms: int,
-        end_ms: int,
-        step_ms: int | None = None,
-        aggregate: Aggregate = "mean",
-        offset_ms: int = 0,
-    ) -> list[Readings]:
-        """Several series, one after the other."""
-        return [self.read(s, start_ms, end_ms, step_ms, aggregate, offset_ms) for s in series]
-
-    def envelope(
-        self,
-        series: Sequence[Series],
-        start_ms: int,
-        end_ms: int,
-        step_ms: int,
-        offset_ms: int = 0,
-    ) -> list[Envelope]:
-        """Everything known of each step of several series."""
-        return [self._summaries(s, start_ms, end_ms, step_ms, offset_ms) for s in series]
-
-    def scan(
-        self, series: Sequence[Series], start_ms: int, end_ms: int
-    ) -> Iterator[tuple[Series, Readings]]:
-        """All samples of ``series`` in pieces."""
-        for s in series:
-            found = self.read(s, start_ms, end_ms)
-            for place in range(0, len(found.time_ms), PIECE_ROWS):
-                piece = slice(place, place + PIECE_ROWS)
-                yield s, Readings(found.time_ms[piece], found.value[piece], found.quality[piece])
-
-    def count(self, series: Sequence[Series]) -> int:
-        """How many distinct (series, time) are stored for ``series``."""
-        m, _ = self._look()
-        return sum(len(self._samples(s.index, m.raw_from_ms, 1 << 62)) for s in series)
-
-    def delete_before(self, time_ms: int, level: Level = "raw") -> None:
-        """Forget samples older than ``time_ms``: whole days go from the disk, the rest is hidden."""
-        with self._maintaining, self._writing:
-            m = self._state.manifest
-            old = [p for p in m.parts if p.level == level and p.last_ms < time_ms]
-            self._swap(m.changed(drop=old, raw_from_ms=max(time_ms, m.raw_from_ms)))
-            with self._looking:
-                self._newest.forget_before(time_ms)
-            self._remove([p.file for p in old])
+    @property
+    def _manifest(self) -> Manifest:
+        return self._state.layout.manifest
 
     def maintain(self, now_ms: int) -> None:
-        """Write what is in memory as parts once there is enough of it."""
-        del now_ms
+        """Do what is due: write what is in memory as parts, close days, merge, forget."""
+        with self._maintaining:
+            if self._flush_is_due(now_ms):
+                self.flush()
+            while (
+                day := compaction.day_to_close(self._layout, now_ms, self._closed_at_ms)
+            ) is not None:
+                self._close_day(day)
+                self._closed_at_ms[day] = now_ms
+            while parts := compaction.parts_to_merge(self._layout):
+                self._apply(self._compactor.merge(parts))
+            self._forget_old(now_ms)
+
+    @property
+    def _layout(self) -> Layout:
+        return self._state.layout
+
+    def _flush_is_due(self, now_ms: int) -> bool:
+        rows = sum(len(r) for r in self._state.recent)
+        if rows == 0:
+            self._waiting_since_ms = None
+            return False
+        if self._waiting_since_ms is None:
+            self._waiting_since_ms = now_ms
+        return rows >= self._flush_rows or now_ms - self._waiting_since_ms >= FLUSH_MS
+
+    def _flush_if_full(self) -> None:
         if sum(len(r) for r in self._state.recent) >= self._flush_rows:
             self.flush()
+
+    def _close_day(self, day: int) -> None:
+        self._apply(self._compactor.close(self._layout, day, self._catalogue.circular()))
+
+    def _reserve(self, how_many: int) -> int:
+        """The first of so many numbers for parts that nobody else will take."""
+        first = self._next_number
+        self._next_number += how_many
+        return first
 
     def flush(self) -> None:
         """Write all samples that lie in journals only as parts."""
         with self._maintaining:
             state, following = self._turn_page()
+            self._waiting_since_ms = None
             samples = SampleBatch.concat([r.view() for r in state.recent])
-            if not len(samples):
-                return
-            number = state.manifest.next_number
+            days = _by_day(samples.newest_only()) if len(samples) else []
+            group = self._reserve(len(days))
             parts = [
-                self._files.write(batch, day, number + i)
-                for i, (day, batch) in enumerate(by_day(samples.newest_only()))
+                self._files.write_samples(batch, group + i, group) for i, batch in enumerate(days)
             ]
-            m = state.manifest.changed(
-                add=parts, journal=following, next_number=number + len(parts)
-            )
             with self._writing:
-                self._save_newest(m)
+                with self._looking:
+                    newest = self._newest.all()
+                folder.save_newest(self._folder, newest, following, self._manifest.journal)
+                m = self._manifest.changed(
+                    add=parts, journal=following, next_number=self._next_number
+                )
                 self._swap(m, drop_recent=len(state.recent))
-            self._remove(
-                [
-                    f"journal/{_journal_path(self._folder, n).name}"
-                    for n in _journal_numbers(self._folder)
-                    if n < following
-                ]
-            )
+            folder.clear_journals(self._folder, following)
 
     def _turn_page(self) -> tuple[State, int]:
         """Let new samples go to a new journal; the state without it, and the journal's number."""
         with self._writing:
             state = self._state
             following = self._journal_number + 1
-            new = Journal(_journal_path(self._folder, following))
+            new = Journal(folder.journal_path(self._folder, following))
             manifest.sync_folder(self._folder / "journal")
             self._journal.close()
             self._journal, self._journal_number = new, following
             with self._looking:
-                self._state = State(state.manifest, (*state.recent, Recent()))
+                self._state = State(state.layout, (*state.recent, Recent()))
         return state, following
 
     def _swap(self, m: Manifest, drop_recent: int = 0) -> None:
         manifest.save(self._folder, m)
         with self._looking:
-            self._state = State(m, self._state.recent[drop_recent:])
+            self._state = State(Layout(m), self._state.recent[drop_recent:])
 
-    def _save_newest(self, m: Manifest) -> None:
-        with self._looking:
-            newest = self._newest.all()
-        path = self._folder / f"newest-{m.journal}"
-        manifest.replace_file(path, journal.encode_block(newest))
-        for other in self._folder.glob("newest-*"):
-            if other not in (path, self._folder / f"newest-{self._state.manifest.journal}"):
-                other.unlink()
+    def _apply(self, change: Change) -> None:
+        m = self._manifest.changed(
+            change.add, change.drop, closed=change.closed, next_number=self._next_number
+        )
+        self._swap(m)
+        self._remove(p.file for p in change.drop)
 
-    def _remove(self, files: Sequence[str]) -> None:
+    def _remove(self, files: Iterable[str]) -> None:
         for file in files:
-            (self._folder / file).unlink(missing_ok=True)
+            path = self._folder / file
+            path.unlink(missing_ok=True)
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+
+    def delete_before(self, time_ms: int, level: Level = "raw") -> None:
+        """Forget what is older than ``time_ms``: whole partitions leave the disk, the rest is hidden.
+
+        Before raw samples go, the summaries of their days are made.
+        """
+        with self._maintaining:
+            if time_ms <= self._manifest.since(level):
+                return
+            if level == "raw":
+                self._summarise_before(time_ms)
+            m = self._manifest
+            old = compaction.expired(m, level, time_ms)
+            self._swap(m.changed(drop=old, kept_from={level: time_ms}))
+            if level == "raw":
+                with self._looking:
+                    self._newest.forget_before(time_ms)
+            self._remove(p.file for p in old)
+
+    def _summarise_before(self, time_ms: int) -> None:
+        last_day = time_ms // DAY_MS
+        if any(day < last_day for r in self._state.recent for day in r.days):
+            self.flush()
+        for day in sorted(self._layout.raw_days):
+            if day < last_day and self._layout.unsummarised(day):
+                self._close_day(day)
+
+    def _forget_old(self, now_ms: int) -> None:
+        if self._keep is None:
+            return
+        today = now_ms // DAY_MS
+        days: dict[Level, int | None] = {
+            "raw": self._keep.raw_days,
+            "minute": self._keep.minute_days,
+            "hour": self._keep.hour_days,
+            "day": self._keep.day_days,
+        }
+        for level, kept in days.items():
+            if kept is not None and (today - kept) * DAY_MS > self._manifest.since(level):
+                self.delete_before((today - kept) * DAY_MS, level)
 
     def check(self) -> None:
         """Return if the folder can be written."""
@@ -323,17 +302,8 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
-def _journal_path(folder: Path, number: int) -> Path:
-    return folder / "journal" / f"{number:010d}"
-
-
-def _journal_numbers(folder: Path) -> list[int]:
-    return sorted(int(p.name) for p in (folder / "journal").iterdir() if p.name.isdigit())
-
-
-def _load_newest(folder: Path, m: Manifest) -> SampleBatch:
-    path = folder / f"newest-{m.journal}"
-    if not path.exists():
-        return SampleBatch.empty()
-    batches, _ = journal.read_journal(path)
-    return SampleBatch.concat(batches)
+def _by_day(batch: SampleBatch) -> list[SampleBatch]:
+    """The samples of each UTC day, in the order they have in ``batch``."""
+    days = batch.time_ms // DAY_MS
+    found = np.unique(days)
+    return [batch] if len(found) == 1 else [batch.select(days == day) for day in found]

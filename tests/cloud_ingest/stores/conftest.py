@@ -28,25 +28,43 @@ def influx_store(url: str) -> InfluxStore:
     return store
 
 
-KINDS = ["embedded", "embedded-flushed", pytest.param("influxdb", marks=pytest.mark.influxdb)]
+KINDS = [
+    "embedded",
+    "embedded-flushed",
+    "embedded-closed",
+    pytest.param("influxdb", marks=pytest.mark.influxdb),
+]
+CENTURIES_LATER_MS = 1 << 53
 
 
 @pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SampleStore]:
-    """An empty store; "embedded-flushed" writes all it has as parts before each reading."""
+    """An empty store.
+
+    Before each reading "embedded-flushed" writes all it has as parts, and "embedded-closed" makes
+    the summaries of every day as well.
+    """
     if request.param == "influxdb":
         made: SampleStore = influx_store(request.getfixturevalue("influx_server").url)
     else:
         made = EmbeddedStore(tmp_path / "samples")
         if request.param == "embedded-flushed":
-            _flush_before_reading(made)
+            _before_reading(made, made.flush)
+        if request.param == "embedded-closed":
+            _before_reading(made, lambda: close_all_days(made))
     yield made
     made.close()
 
 
-def _flush_before_reading(store: EmbeddedStore) -> None:
+def close_all_days(store: EmbeddedStore) -> None:
+    store.flush()
+    store._closed_at_ms.clear()
+    store.maintain(CENTURIES_LATER_MS)
+
+
+def _before_reading(store: EmbeddedStore, first: Callable[[], None]) -> None:
     for name in ("read", "read_many", "envelope", "count", "scan", "latest"):
-        setattr(store, name, _after(store.flush, getattr(store, name)))
+        setattr(store, name, _after(first, getattr(store, name)))
 
 
 def _after(first: Callable[[], None], then: Callable[..., object]) -> Callable[..., object]:

@@ -1,0 +1,187 @@
+"""A view of the store: what it was at one moment, and every question that can be asked of it."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cloud_ingest.stores import levels
+from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest, Part
+from cloud_ingest.stores.embedded.parts import PartFiles, overlapping
+from cloud_ingest.stores.levels import Summaries
+from cloud_ingest.stores.protocol import LEVEL_MS, Level
+from telemetry.batches import SampleBatch
+
+SCAN_DAYS = 7
+Span = tuple[int, int]
+"""start_ms <= time < end_ms"""
+
+
+class Layout:
+    """The parts of a manifest, sorted into what readers look for."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.raw = manifest.of("raw")
+        self.summaries: dict[Level, list[Part]] = {level: manifest.of(level) for level in LEVEL_MS}
+        self.raw_days: dict[int, list[Part]] = {}
+        for part in self.raw:
+            self.raw_days.setdefault(part.partition, []).append(part)
+
+    def unsummarised(self, day: int) -> list[Part]:
+        """The raw parts of a day that its summaries do not know."""
+        through = self.manifest.closed.get(day, -1)
+        return [p for p in self.raw_days.get(day, ()) if p.number > through]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A layout and the samples that are in memory, oldest first."""
+
+    files: PartFiles
+    layout: Layout
+    recent: tuple[SampleBatch, ...]
+    circular: Collection[int] = field(default=())
+
+    def samples(self, series: int, start_ms: int, end_ms: int) -> SampleBatch:
+        """Samples of one series in the order of time, without duplicates."""
+        return self._samples(series, start_ms, end_ms, self._recent_of(series))
+
+    def _recent_of(self, series: int) -> SampleBatch:
+        found = [(v, np.flatnonzero(v.series == series)) for v in self.recent]
+        return SampleBatch.concat([v.select(places) for v, places in found if len(places)])
+
+    def _samples(self, series: int, start_ms: int, end_ms: int, recent: SampleBatch) -> SampleBatch:
+        start_ms = max(start_ms, self.layout.manifest.since("raw"))
+        old = self.files.read_samples(self.layout.raw, series, series, start_ms, end_ms)
+        inside = (recent.time_ms >= start_ms) & (recent.time_ms < end_ms)
+        batch = SampleBatch.concat([b for b in (old, recent.select(inside)) if len(b)])
+        in_order = bool((batch.time_ms[1:] > batch.time_ms[:-1]).all())
+        return batch if in_order else batch.newest_only()
+
+    def summaries(
+        self, series: int, start_ms: int, end_ms: int, step_ms: int, offset_ms: int
+    ) -> Summaries:
+        """Summaries of one series, from the coarsest level that gives the exact answer.
+
+        Days whose summaries do not know everything yet, and the ends of a span that lie within a
+        step of the level, are made from samples.
+        """
+        recent = self._recent_of(series)
+        level = pick_level(step_ms, offset_ms)
+        if level is None:
+            samples = self._samples(series, start_ms, end_ms, recent)
+            return levels.summarise(samples, step_ms, offset_ms, self.circular)
+        open_days = self._open_days(series, recent)
+        whole, edges = self._divide((start_ms, end_ms), LEVEL_MS[level], open_days)
+        pieces = [self._ready(level, series, whole, open_days)]
+        for start, end in (*edges, *_runs(open_days, whole)):
+            found = self._samples(series, start, end, recent)
+            pieces.append(levels.summarise(found, LEVEL_MS[level], 0, self.circular))
+        fine = levels.concat([p for p in pieces if len(p)])
+        if len(pieces) > 1:
+            fine = fine.select(np.argsort(fine.time_ms, kind="stable"))
+        return levels.coarsen(fine, step_ms, offset_ms, self.circular)
+
+    def _open_days(self, series: int, recent: SampleBatch) -> set[int]:
+        """The days for which samples of ``series`` are not in the summaries yet."""
+        days = {
+            day
+            for day in self.layout.raw_days
+            if any(p.low <= series <= p.high for p in self.layout.unsummarised(day))
+        }
+        days.update(np.unique(recent.time_ms // DAY_MS).tolist())
+        return days
+
+    def _divide(self, span: Span, width: int, open_days: set[int]) -> tuple[Span, list[Span]]:
+        """The whole steps of the level in ``span``, and what is left at its ends.
+
+        Where the samples of an end are forgotten already, the whole step stands for it.
+        """
+        start, end = span
+        inner_start = -(-start // width) * width
+        inner_end = end // width * width
+        if inner_start != start and not self._has_raw(start, open_days):
+            inner_start = start // width * width
+        if inner_end != end and not self._has_raw(end, open_days):
+            inner_end = -(-end // width) * width
+        if inner_start >= inner_end:
+            return (inner_start, inner_start), [span]
+        ends = [(start, inner_start), (inner_end, end)]
+        return (inner_start, inner_end), [e for e in ends if e[0] < e[1]]
+
+    def _has_raw(self, time_ms: int, open_days: set[int]) -> bool:
+        day = time_ms // DAY_MS
+        kept = (day + 1) * DAY_MS > self.layout.manifest.since("raw")
+        return day in open_days or (kept and day in self.layout.raw_days)
+
+    def _ready(self, level: Level, series: int, span: Span, open_days: set[int]) -> Summaries:
+        """Summaries that lie on disk, but for the days that are still open."""
+        start = max(span[0], self.layout.manifest.since(level))
+        found = self.files.read_summaries(
+            self.layout.summaries[level], series, series, start, span[1]
+        )
+        if open_days and len(found):
+            still_open = np.fromiter(open_days, np.int64)
+            found = found.select(~np.isin(found.time_ms // DAY_MS, still_open))
+        in_order = bool((found.time_ms[1:] > found.time_ms[:-1]).all())
+        return found if in_order else found.newest_only()
+
+    def spans(self, series: int, start_ms: int, end_ms: int) -> Iterator[Span]:
+        """The parts of a span in which ``series`` may have samples, of some days each."""
+        days = {p.partition for p in overlapping(self.layout.raw, series, series, start_ms, end_ms)}
+        recent = self._recent_of(series).time_ms
+        days.update(np.unique(recent // DAY_MS).tolist())
+        first = None
+        for day in sorted(days):
+            if first is not None and day < first + SCAN_DAYS:
+                continue
+            first = day
+            start = max(start_ms, day * DAY_MS)
+            end = min(end_ms, (day + SCAN_DAYS) * DAY_MS)
+            if start < end:
+                yield start, end
+
+    def count(self, series: Sequence[int]) -> int:
+        """How many distinct (series, time) there are of ``series``."""
+        wanted = np.unique(np.asarray(series, np.int32))
+        since = self.layout.manifest.since("raw")
+        recent = SampleBatch.concat(
+            [v.select(np.isin(v.series, wanted) & (v.time_ms >= since)) for v in self.recent]
+        )
+        mixed = set(np.unique(recent.time_ms // DAY_MS).tolist())
+        plain: list[Part] = []
+        doubtful: list[Part] = []
+        for day, parts in self.layout.raw_days.items():
+            single = len({p.group for p in parts}) == 1 and day not in mixed
+            (plain if single else doubtful).extend(parts)
+        inside = "SEMI JOIN wanted USING (series) WHERE time_ms >= ?"
+        tables = {"wanted": {"series": wanted}}
+        total = 0
+        if plain:
+            question = f"SELECT count(*) AS n FROM {self.files.table(plain)} {inside}"  # noqa: S608  # quoted
+            total += int(self.files.query(question, [since], **tables)["n"][0])
+        new = {"series": recent.series, "time_ms": recent.time_ms}
+        old = f"SELECT series, time_ms FROM {self.files.table(doubtful)} {inside}"  # noqa: S608  # quoted
+        keys = "SELECT series, time_ms FROM new" + (f" UNION {old}" if doubtful else "")  # noqa: S608  # quoted
+        question = f"SELECT count(*) AS n FROM (SELECT DISTINCT * FROM ({keys}))"  # noqa: S608  # quoted
+        values = [since] if doubtful else []
+        return total + int(self.files.query(question, values, new=new, **tables)["n"][0])
+
+
+def pick_level(step_ms: int, offset_ms: int) -> Level | None:
+    """The coarsest level whose steps make up the steps asked for; None: only samples do."""
+    fitting = [n for n, w in LEVEL_MS.items() if step_ms % w == 0 and offset_ms % w == 0]
+    return fitting[-1] if fitting else None
+
+
+def _runs(days: set[int], within: Span) -> list[Span]:
+    """Neighbouring days as spans, cut to ``within``."""
+    runs: list[list[int]] = []
+    for day in sorted(days):
+        if runs and runs[-1][1] == day * DAY_MS:
+            runs[-1][1] += DAY_MS
+        else:
+            runs.append([day * DAY_MS, (day + 1) * DAY_MS])
+    cut = [(max(start, within[0]), min(end, within[1])) for start, end in runs]
+    return [(start, end) for start, end in cut if start < end]
