@@ -11,23 +11,27 @@ Judge = Callable[[bytes], Reading | Fault]
 class HeaderScanner:
     """Binary frames that begin with fixed bytes and whose length their first bytes tell.
 
-    ``length`` gets the ``prefix`` first bytes and says how long the frame is, 0 if it is none.
-    After a bad frame the search goes on with its second byte, so a good one inside is found.
+    ``headers`` are the ways in which a frame may begin. ``length`` gets the ``prefix`` first
+    bytes and says how long the frame is, 0 if it is none. After a bad frame the search goes on
+    with its second byte, so a good one inside is found.
     """
 
     def __init__(
-        self, header: bytes, prefix: int, length: Callable[[bytes], int], judge: Judge
+        self,
+        headers: bytes | tuple[bytes, ...],
+        prefix: int,
+        length: Callable[[bytes], int],
+        judge: Judge,
     ) -> None:
-        self._header = header
-        self._prefix = max(prefix, len(header))
+        self._headers = (headers,) if isinstance(headers, bytes) else headers
+        self._prefix = max(prefix, *(len(h) for h in self._headers))
         self._length = length
         self._judge = judge
 
     def scan(self, buffer: bytearray, at: int) -> Step | None:
         """See Scanner."""
-        start = buffer.find(self._header, at)
-        if start != at:
-            end = start if start >= 0 else len(buffer) - self._begun(buffer, at)
+        if not any(buffer.startswith(h, at) for h in self._headers):
+            end = self._next_begin(buffer, at)
             return Step(end - at, fault=Fault.GARBAGE) if end > at else None
         if len(buffer) - at < self._prefix:
             return None
@@ -41,12 +45,15 @@ class HeaderScanner:
             return Step(1, fault=verdict)
         return Step(length, reading=verdict)
 
-    def _begun(self, buffer: bytearray, at: int) -> int:
-        """How many bytes at the end may be the beginning of a header."""
-        for size in range(min(len(self._header) - 1, len(buffer) - at), 0, -1):
-            if buffer.endswith(self._header[:size]):
-                return size
-        return 0
+    def _next_begin(self, buffer: bytearray, at: int) -> int:
+        """Where the next header begins, or may begin at the buffer's end."""
+        found = [place for h in self._headers if (place := buffer.find(h, at)) >= 0]
+        nearest = min(found, default=len(buffer))
+        longest = max(len(h) for h in self._headers)
+        for start in range(max(at, len(buffer) - longest + 1), min(nearest, len(buffer))):
+            if any(h.startswith(buffer[start:]) for h in self._headers):
+                return start
+        return nearest
 
 
 class LineScanner:

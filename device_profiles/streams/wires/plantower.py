@@ -9,6 +9,7 @@ import struct
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
+from device_profiles.streams.numbers import saturated
 from device_profiles.streams.wire import Fault, Reading, Wire
 
 _MASSES = ("pm1_standard", "pm2_5_standard", "pm10_standard", "pm1", "pm2_5", "pm10")
@@ -71,7 +72,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 
 def _word(value: float) -> int:
-    return max(-0x8000, min(0xFFFF, round(value))) & 0xFFFF
+    return saturated(value, -0x8000, 0xFFFF) & 0xFFFF
 
 
 WIRE = Wire(

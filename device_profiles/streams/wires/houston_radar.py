@@ -1,0 +1,43 @@
+"""Houston Radar DR500 speed sensor: three digits a line, ``000`` or ``?000`` when there is nothing.
+
+Speeds are in mph or km/h, as the radar is set; with directions shown ``+`` is approaching.
+"""
+
+import re
+from collections.abc import Mapping
+
+from device_profiles.streams.framing import LineScanner
+from device_profiles.streams.numbers import saturated
+from device_profiles.streams.wire import Fault, Reading, Wire
+
+_LINE = re.compile(rb"([+-])?(\d{3})")
+
+
+def _judge(line: bytes) -> Reading | Fault:
+    match = _LINE.fullmatch(line.removeprefix(b"?"))
+    if match is None:
+        return Fault.GARBAGE
+    sign, digits = match.groups()
+    speed = float(digits)
+    if speed == 0 or line.startswith(b"?"):
+        return {}
+    reading: dict[str, float | None] = {"speed": speed}
+    if sign is not None:
+        reading["inbound_speed" if sign == b"+" else "outbound_speed"] = speed
+    return reading
+
+
+def _encode(fields: Mapping[str, float]) -> bytes:
+    for name, sign in (("inbound_speed", b"+"), ("outbound_speed", b"-"), ("speed", b"")):
+        if name in fields:
+            return sign + b"%03d\r\n" % saturated(fields[name], 0, 999)
+    return b"000\r\n"
+
+
+WIRE = Wire(
+    fields={"speed": None, "inbound_speed": None, "outbound_speed": None},
+    scanner=lambda: LineScanner(_judge, end=b"\r", longest=16),
+    encode=_encode,
+    about="Houston Radar DR500",
+    checked=False,
+)

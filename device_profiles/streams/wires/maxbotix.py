@@ -1,0 +1,31 @@
+"""MaxBotix ultrasonic distance sensors: ``R1234`` and a carriage return, six to seven a second.
+
+The unit is the model's: millimetres with four or five digits, centimetres or inches with three.
+"""
+
+import re
+from collections.abc import Mapping
+
+from device_profiles.streams.framing import LineScanner
+from device_profiles.streams.numbers import saturated
+from device_profiles.streams.wire import Fault, Reading, Wire
+
+_LINE = re.compile(rb"R(\d{3,5})")
+
+
+def _judge(line: bytes) -> Reading | Fault:
+    match = _LINE.fullmatch(line)
+    return {"distance": float(match.group(1))} if match else Fault.GARBAGE
+
+
+def _encode(fields: Mapping[str, float]) -> bytes:
+    return b"R%04d\r" % saturated(fields.get("distance", 0), 0, 9999)
+
+
+WIRE = Wire(
+    fields={"distance": None},
+    scanner=lambda: LineScanner(_judge, end=b"\r", longest=32),
+    encode=_encode,
+    about="MaxBotix ultrasonic distance sensors",
+    checked=False,
+)

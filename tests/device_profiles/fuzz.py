@@ -1,0 +1,53 @@
+"""Streams that went wrong on the way, from a seed."""
+
+import random
+
+from device_profiles.streams import registry
+from device_profiles.streams.wire import Wire
+
+
+def values(wire: Wire, rng: random.Random) -> dict[str, float]:
+    """Some fields with numbers that the device might say."""
+    names = list(wire.fields)
+    chosen = rng.sample(names, rng.randint(1, len(names)))
+    return {name: round(rng.uniform(0, 99), rng.randint(0, 3)) for name in chosen}
+
+
+def spoil(frame: bytes, rng: random.Random) -> bytes:
+    """The frame as it is (one time in four), or with something done to it."""
+    data = bytearray(frame)
+    match rng.randrange(8):
+        case 0 | 1:
+            pass
+        case 2:
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        case 3:
+            del data[rng.randrange(len(data)) :]
+        case 4:
+            del data[: rng.randrange(len(data))]
+        case 5:
+            place = rng.randrange(len(data) + 1)
+            data[place:place] = rng.randbytes(rng.randint(1, 6))
+        case 6:
+            place = rng.randrange(len(data))
+            del data[place : place + rng.randint(1, 5)]
+        case 7:
+            place = rng.randrange(len(data))
+            data[place : place + 4] = data[:4]
+    return bytes(data)
+
+
+def stream(name: str, rng: random.Random, frames: int) -> bytes:
+    wire = registry.wire(name)
+    parts = []
+    for _ in range(frames):
+        parts.append(spoil(wire.encode(values(wire, rng)), rng))
+        if rng.random() < 0.1:
+            parts.append(rng.randbytes(rng.randint(1, 40)))
+    return b"".join(parts)
+
+
+def pieces(data: bytes, rng: random.Random) -> list[bytes]:
+    """The data cut at random places."""
+    cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randint(1, 60)))
+    return [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
