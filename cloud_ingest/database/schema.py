@@ -77,6 +77,7 @@ series = sa.Table(
     sa.Column("low", sa.Float),
     sa.Column("high", sa.Float),
     sa.Column("profile", sa.Text, nullable=False, server_default=""),
+    sa.Column("tags", sa.JSON, nullable=False),
     sa.UniqueConstraint("gateway_id", "device", "metric"),
 )
 
@@ -94,6 +95,7 @@ ledger = sa.Table(
     sa.Column("through", Time, nullable=False),  # every batch up to this one is accounted for
     sa.Column("ranges", sa.JSON, nullable=False),  # [[first, last], ...] above it
     sa.Column("samples_stored", Time, nullable=False),
+    sa.Column("known", sa.Boolean, nullable=False),
 )
 
 ledger_gaps = sa.Table(

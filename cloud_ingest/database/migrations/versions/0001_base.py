@@ -74,6 +74,7 @@ def _describe_the_field() -> None:
         sa.Column("low", sa.Float),
         sa.Column("high", sa.Float),
         sa.Column("profile", sa.Text, nullable=False, server_default=""),
+        sa.Column("tags", sa.JSON, nullable=False),
         sa.UniqueConstraint("gateway_id", "device", "metric"),
     )
 
@@ -90,6 +91,7 @@ def _keep_account() -> None:
         sa.Column("through", _TIME, nullable=False),
         sa.Column("ranges", sa.JSON, nullable=False),
         sa.Column("samples_stored", _TIME, nullable=False),
+        sa.Column("known", sa.Boolean, nullable=False),
     )
     op.create_table(
         "ledger_gaps",

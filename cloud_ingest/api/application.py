@@ -1,0 +1,67 @@
+"""The HTTP application: the API under /api/v1, its description, /metrics, and the web page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from starlette.middleware.gzip import GZipMiddleware
+
+from cloud_ingest.api import fleet, operations, problems, readings, stream
+from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.description import page_of
+from cloud_ingest.api.json import Json
+from cloud_ingest.api.problems import Problem
+from quantrac import __version__
+
+PREFIX = "/api/v1"
+PAGE = Path(__file__).parents[1] / "web" / "static"
+
+
+def create(backend: Backend, routers: Sequence[APIRouter] = (), page: Path = PAGE) -> FastAPI:
+    """The application over ``backend``, with further ``routers`` under the prefix of the API."""
+    app = FastAPI(
+        title="Quantrac",
+        version=__version__,
+        summary="Monitoring of environmental and traffic sensors",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=3)
+    own = [m.router(backend) for m in (operations, fleet, readings, stream)]
+    for router in (*own, *routers):
+        app.include_router(router, prefix=PREFIX)
+    app.include_router(operations.metrics_router(backend))
+    _describe(app)
+    _serve_page(app, page)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    @app.get("/api/docs", include_in_schema=False)
+    def docs(request: Request) -> Response:
+        """The API for people; OpenAPI as JSON for those who accept only that."""
+        if "html" not in request.headers.get("accept", "*/*") and "json" in request.headers.get(
+            "accept", ""
+        ):
+            return Json(app.openapi())
+        return HTMLResponse(page_of(app.openapi()))
+
+
+def _serve_page(app: FastAPI, folder: Path) -> None:
+    @app.get("/{path:path}", include_in_schema=False)
+    def page(path: str) -> Response:
+        if path.startswith("api/"):
+            raise Problem(404, "No such endpoint", f"There is no /{path}; see /api/docs.")
+        file = (folder / path).resolve()
+        if path and file.is_relative_to(folder.resolve()) and file.is_file():
+            return FileResponse(file)
+        index = folder / "index.html"
+        if not index.is_file():
+            return HTMLResponse(
+                "<!doctype html><title>Quantrac</title><p>The web page is not built here. "
+                'The API: <a href="/api/docs">/api/docs</a>'
+            )
+        return FileResponse(index, headers={"Cache-Control": "no-cache"})

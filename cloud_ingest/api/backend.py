@@ -1,0 +1,44 @@
+"""What the API looks at: the parts of the running service."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cloud_ingest.configuration import CloudConfiguration
+from cloud_ingest.database import Database
+from cloud_ingest.intake.accounts import Ledger
+from cloud_ingest.intake.inbox import Inbox
+from cloud_ingest.intake.link import LinkState
+from cloud_ingest.intake.quarantine import Quarantine
+from cloud_ingest.intake.receiver import Receiver
+from cloud_ingest.live import Live
+from cloud_ingest.pipeline import Pipeline
+from cloud_ingest.registry import Registry
+from cloud_ingest.stores.protocol import SampleStore
+
+
+class HasState(Protocol):
+    """A connection that says how it is."""
+
+    @property
+    def state(self) -> LinkState:
+        """Whether the broker is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The parts of the service; ``now_ms`` is its clock."""
+
+    configuration: CloudConfiguration
+    database: Database
+    store: SampleStore
+    registry: Registry
+    ledger: Ledger
+    quarantine: Quarantine
+    receiver: Receiver
+    inbox: Inbox
+    pipeline: Pipeline
+    link: HasState
+    live: Live
+    started_ms: int
+    now_ms: Callable[[], int]

@@ -1,0 +1,55 @@
+"""The filters that lists share: ``station``, ``gateway``, ``quantity``, ``group``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Query
+
+from telemetry.series import Series
+
+Several = Annotated[list[str] | None, Query()]
+
+
+def names_in(values: Sequence[str] | None) -> frozenset[str]:
+    """The names in a filter that may be repeated or hold commas."""
+    return frozenset(n for v in values or () for n in v.split(",") if n)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a client asked for; an empty set means all."""
+
+    stations: frozenset[str]
+    gateways: frozenset[str]
+    quantities: frozenset[str]
+    groups: frozenset[str]
+
+    def place(self, group: str, station: str, gateway: str | None = None) -> bool:
+        """Whether something at this place is asked for."""
+        return (
+            (not self.groups or group in self.groups)
+            and (not self.stations or station in self.stations)
+            and (gateway is None or not self.gateways or gateway in self.gateways)
+        )
+
+    def series(self, s: Series) -> bool:
+        """Whether a series is asked for."""
+        return self.place(s.group, s.station, s.key.gateway) and (
+            not self.quantities or s.quantity in self.quantities
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything is asked for."""
+        return not (self.stations or self.gateways or self.quantities or self.groups)
+
+
+def filters(
+    station: Several = None,
+    gateway: Several = None,
+    quantity: Several = None,
+    group: Several = None,
+) -> Filters:
+    """The filters of a request."""
+    return Filters(names_in(station), names_in(gateway), names_in(quantity), names_in(group))

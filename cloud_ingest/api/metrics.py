@@ -1,0 +1,56 @@
+"""Figures about the service in Prometheus' text form, read when they are asked for."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from cloud_ingest.api.backend import Backend
+
+
+class _Figures(Collector):
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def collect(self) -> Iterator[Metric]:
+        b = self._backend
+        counters, gateways = b.pipeline.counters, b.registry.gateways()
+        yield _counter("quantrac_messages", "MQTT messages taken in", b.receiver.messages_total)
+        yield _counter("quantrac_samples", "Samples committed", counters.samples)
+        yield _counter("quantrac_batches", "Batches committed", counters.batches)
+        yield _counter("quantrac_samples_rejected", "Samples the store refused", counters.rejected)
+        yield _counter("quantrac_acknowledgements", "Ack Through sent", counters.acknowledgements)
+        yield _counter("quantrac_commit_retries", "Commits tried again", counters.store_failures)
+        yield _counter("quantrac_rule_failures", "Failures of the rules", counters.rule_failures)
+        yield _counter("quantrac_messages_shed", "Left out, to be sent again", b.inbox.shed_total)
+        yield _counter("quantrac_messages_lost", "Left out for good", b.inbox.lost_total)
+        yield _gauge("quantrac_inbox_bytes", "Bytes that wait", b.inbox.pending_bytes)
+        yield _gauge("quantrac_series", "Series known", len(b.registry))
+        yield _gauge("quantrac_gateways", "Gateways known", len(gateways))
+        online = sum(g.online for g in gateways)
+        yield _gauge("quantrac_gateways_online", "Gateways online", online)
+        yield _gauge("quantrac_broker_up", "Broker connected", int(b.link.state.connected))
+        last = counters.last_commit_ms / 1000
+        yield _gauge("quantrac_last_commit_timestamp_seconds", "Time of the last commit", last)
+        refused = CounterMetricFamily(
+            "quantrac_quarantined", "What was not taken in", labels=["reason"]
+        )
+        for reason, count in b.quarantine.summary().items():
+            refused.add_metric([reason[:120]], count)
+        yield refused
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def prometheus_text(backend: Backend) -> tuple[bytes, str]:
+    """The figures and their media type."""
+    registry = CollectorRegistry()
+    registry.register(_Figures(backend))
+    return generate_latest(registry), CONTENT_TYPE_LATEST

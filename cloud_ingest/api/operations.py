@@ -1,0 +1,161 @@
+"""How the service itself is: health, what it refused, what happened, figures for Prometheus."""
+
+import base64
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.filters import Several, names_in
+from cloud_ingest.api.json import Json
+from cloud_ingest.api.metrics import prometheus_text
+from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from cloud_ingest.api.problems import Problem, document
+from cloud_ingest.api.times import parse_time
+from cloud_ingest.database import DatabaseUnavailable
+from cloud_ingest.database.schema import events, quarantine
+from cloud_ingest.stores.protocol import StoreError
+from quantrac import __version__
+
+TIME_ZONE = "Asia/Ho_Chi_Minh"
+SHOWN_BYTES = 4096
+
+
+def router(backend: Backend) -> APIRouter:
+    """The endpoints over ``backend``, for under the prefix of the API."""
+    routes = APIRouter(tags=["operation"])
+
+    @routes.get("/about", summary="What this is")
+    def about() -> Json:
+        return Json(
+            {
+                "name": "Quantrac", "version": __version__,
+                "host": backend.configuration.host, "store": backend.configuration.store.kind,
+                "time_ms": backend.now_ms(), "time_zone": TIME_ZONE,
+            }
+        )  # fmt: skip
+
+    @routes.get("/health", summary="Whether broker, store, database and pipeline answer")
+    def health() -> Response:
+        checks = check(backend)
+        wrong = [f"{name}: {c['detail']}" for name, c in checks.items() if not c["ok"]]
+        now_ms = backend.now_ms()
+        facts = {
+            "version": __version__, "time_ms": now_ms,
+            "uptime_s": round((now_ms - backend.started_ms) / 1000, 1), "checks": checks,
+        }  # fmt: skip
+        if wrong:
+            return document(503, "Not everything answers", "; ".join(wrong), facts)
+        return Json({"status": "ok"} | facts)
+
+    @routes.get("/quarantine", summary="What was not taken in, newest first, with the reason")
+    def refused(
+        gateway: Several = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Json:
+        statement = sa.select(quarantine).order_by(quarantine.c.id.desc())
+        if gateway:
+            statement = statement.where(quarantine.c.gateway_id.in_(names_in(gateway)))
+        return Json(_newest_first(backend, statement, quarantine.c.id, limit, cursor, _refused))
+
+    @routes.get("/quarantine/summary", summary="How much was not taken in, by reason")
+    def refused_summary() -> Json:
+        by_reason = backend.quarantine.summary()
+        return Json({"total": sum(by_reason.values()), "by_reason": by_reason})
+
+    @routes.get("/events", summary="What happened to gateways and devices, newest first")
+    def happened(
+        gateway: Several = None,
+        kind: Several = None,
+        since: Annotated[str | None, Query(description="ISO 8601 or ms.")] = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Json:
+        statement = sa.select(events).order_by(events.c.id.desc())
+        if gateway:
+            statement = statement.where(events.c.gateway_id.in_(names_in(gateway)))
+        if kind:
+            statement = statement.where(events.c.kind.in_(names_in(kind)))
+        if since:
+            statement = statement.where(events.c.time_ms >= parse_time(since, "since"))
+        return Json(_newest_first(backend, statement, events.c.id, limit, cursor, _event))
+
+    return routes
+
+
+def metrics_router(backend: Backend) -> APIRouter:
+    """``/metrics``, outside the prefix of the API."""
+    routes = APIRouter(tags=["operation"])
+
+    @routes.get("/metrics", summary="Figures for Prometheus")
+    def metrics() -> Response:
+        text, media_type = prometheus_text(backend)
+        return Response(text, media_type=media_type)
+
+    return routes
+
+
+def check(backend: Backend) -> dict[str, dict[str, Any]]:
+    """Ask broker, store, database and pipeline, each for itself."""
+    state = backend.link.state
+    pipeline = backend.pipeline
+    checks = {
+        "broker": {"ok": state.connected, "detail": state.problem},
+        "store": _answers(backend.store.check, StoreError),
+        "database": _answers(backend.database.check, DatabaseUnavailable),
+        "pipeline": {
+            "ok": pipeline.running and not pipeline.problem,
+            "detail": pipeline.problem or ("" if pipeline.running else "it is not running"),
+        },
+    }
+    checks["store"]["kind"] = backend.configuration.store.kind
+    return checks
+
+
+def _answers(ask: Any, failure: type[Exception]) -> dict[str, Any]:
+    try:
+        ask()
+    except failure as error:
+        return {"ok": False, "detail": str(error)}
+    return {"ok": True, "detail": ""}
+
+
+def _newest_first(
+    backend: Backend,
+    statement: sa.Select[Any],
+    key: sa.Column[Any],
+    limit: int,
+    cursor: str | None,
+    show: Any,
+) -> dict[str, Any]:
+    if cursor is not None:
+        before = decode_cursor(cursor)
+        if not before.isdigit():
+            raise Problem(400, "Not a cursor", "Pass `next` of the page before unchanged.")
+        statement = statement.where(key < int(before))
+    with backend.database.engine.connect().execution_options(read_only=True) as connection:
+        rows = connection.execute(statement.limit(limit + 1)).mappings().all()
+    chosen = rows[:limit]
+    more = len(rows) > limit
+    return {
+        "items": [show(row) for row in chosen],
+        "next": encode_cursor(str(chosen[-1]["id"])) if more else None,
+    }
+
+
+def _refused(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"], "time_ms": row["time_ms"], "topic": row["topic"],
+        "gateway": row["gateway_id"], "reason": row["reason"], "size": row["size"],
+        "count": row["count"], "form": row["form"],
+        "payload_base64": base64.b64encode(row["payload"][:SHOWN_BYTES]).decode(),
+    }  # fmt: skip
+
+
+def _event(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"], "time_ms": row["time_ms"], "kind": row["kind"], "group": row["group_id"],
+        "gateway": row["gateway_id"], "device": row["device"], "message": row["message"],
+        "details": row["details"],
+    }  # fmt: skip

@@ -1,0 +1,72 @@
+"""Moments and durations as clients write them."""
+
+import re
+from datetime import UTC, datetime
+
+from cloud_ingest.api.problems import Problem
+
+_MS = re.compile(r"-?\d{1,17}")
+_STEP = re.compile(r"(\d+)(ms|s|m|min|h|d)?")
+_UNIT_MS = {
+    "ms": 1,
+    None: 1,
+    "s": 1000,
+    "m": 60_000,
+    "min": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+}
+# In a query "+07:00" arrives as " 07:00" where the client did not encode the plus sign.
+_LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)$")
+_ISO_STEP = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+
+
+def parse_time(text: str, field: str) -> int:
+    """UTC milliseconds of an ISO 8601 time or a number of milliseconds; a Problem (400) if neither.
+
+    A time without zone is taken as UTC.
+    """
+    if _MS.fullmatch(text):
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text.strip()))
+    except ValueError as error:
+        detail = f"{text!r}: write 2026-11-23T08:00:00+07:00 or milliseconds since 1970."
+        raise Problem(400, f"{field} is not a time", detail) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+def parse_step(text: str) -> int:
+    """Milliseconds of ``60s``, ``1m``, ``1h``, ``PT15M`` or a number of ms; a Problem (400) if none."""
+    plain = _STEP.fullmatch(text)
+    if plain:
+        step_ms = int(plain.group(1)) * _UNIT_MS[plain.group(2)]
+    else:
+        iso = _ISO_STEP.fullmatch(text)
+        if not iso or not any(iso.groups()):
+            detail = f"{text!r}: write 60s, 1m, 1h, 1d, PT15M or milliseconds."
+            raise Problem(400, "step is not a duration", detail)
+        days, hours, minutes, seconds = (int(g or 0) for g in iso.groups())
+        step_ms = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
+    if not 1 <= step_ms <= 366 * 86_400_000:
+        raise Problem(400, "step is out of range", "It lies between 1 ms and 366 days.")
+    return step_ms
+
+
+NICE_STEPS_MS = tuple(
+    n * unit
+    for unit, numbers in (
+        (1000, (1, 2, 5, 10, 15, 30)),
+        (60_000, (1, 2, 5, 10, 15, 30)),
+        (3_600_000, (1, 2, 3, 6, 12)),
+        (86_400_000, (1, 2, 7, 14, 28)),
+    )
+    for n in numbers
+)
+
+
+def step_for(span_ms: int, points: int) -> int:
+    """The shortest step of a clock's numbers with which ``span_ms`` has at most ``points``."""
+    return next((s for s in NICE_STEPS_MS if span_ms <= s * points), NICE_STEPS_MS[-1])

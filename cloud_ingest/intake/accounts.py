@@ -1,0 +1,148 @@
+"""The ledger of all gateways: kept in the database, and what to acknowledge to whom."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from cloud_ingest.database import Database, schema
+from cloud_ingest.database.upsert import upsert
+from cloud_ingest.intake.ledger import Account, Gap, Ranges
+from cloud_ingest.intake.work import Introduction, Receipt, Unnumbered
+
+SHORTEST_MS = 100
+"""Acknowledgements to one gateway come no more often than this."""
+REPEAT_MS = 1_000
+"""The same acknowledgement is repeated no more often than this."""
+
+
+@dataclass(slots=True)
+class _Acknowledgement:
+    sent: int = -1
+    sent_ms: int = 0
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AckThrough:
+    """Every batch of ``gateway`` up to ``batch`` is stored."""
+
+    gateway: str
+    batch: int
+
+
+class Ledger:
+    """Accounts of all gateways. ``apply`` follows the store's commit, ``due`` the ledger's own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._accounts: dict[str, Account] = {}
+        self._acknowledgements: dict[str, _Acknowledgement] = {}
+        self._open: set[str] = set()
+        self._changed: set[str] = set()
+        self._gaps: list[Gap] = []
+
+    def load(self) -> None:
+        """Read the accounts from the database."""
+        with self._database.engine.connect().execution_options(read_only=True) as connection:
+            for row in connection.execute(sa.select(schema.ledger)).mappings():
+                ranges = Ranges(row["through"], [(a, b) for a, b in row["ranges"]])
+                self._accounts[row["gateway_id"]] = Account(
+                    row["gateway_id"], ranges, row["samples_stored"], known=row["known"]
+                )
+
+    def account(self, gateway: str) -> Account | None:
+        """The account of a gateway."""
+        return self._accounts.get(gateway)
+
+    def samples_stored(self, gateway: str) -> int:
+        """How many samples of a gateway have been stored, by this ledger's count."""
+        account = self._accounts.get(gateway)
+        return account.samples_stored if account else 0
+
+    def apply(
+        self, entries: Iterable[Receipt | Introduction | Unnumbered], now_ms: int
+    ) -> list[Gap]:
+        """Enter what is stored now, in the order in which it came; the gaps that this revealed."""
+        gaps: list[Gap] = []
+        for entry in entries:
+            account = self._accounts.get(entry.gateway)
+            if account is None:
+                account = self._accounts[entry.gateway] = Account(entry.gateway)
+            match entry:
+                case Receipt():
+                    self._receive(account, entry)
+                case Introduction(upcoming=None):
+                    gaps.extend(
+                        account.give_up_below(entry.oldest, now_ms) if account.known else ()
+                    )
+                    self._want(entry.gateway)
+                case Introduction(upcoming=int(upcoming)):
+                    gaps.extend(account.introduce(entry.oldest, upcoming, now_ms))
+                    self._want(entry.gateway, again=True)
+                case Unnumbered():
+                    account.samples_stored += entry.samples
+                    account.changed = True
+            if account.changed:
+                self._changed.add(entry.gateway)
+        self._gaps.extend(gaps)
+        return gaps
+
+    def _receive(self, account: Account, entry: Receipt) -> None:
+        before = account.ranges.through
+        account.receive(entry.batch, entry.samples)
+        self._want(entry.gateway, again=account.ranges.through == before)
+
+    def _want(self, gateway: str, *, again: bool = False) -> None:
+        acknowledgement = self._acknowledgements.setdefault(gateway, _Acknowledgement())
+        acknowledgement.again |= again
+        self._open.add(gateway)
+
+    def due(self, now_ms: int) -> list[AckThrough]:
+        """What to acknowledge now; call it only when the ledger is committed."""
+        due = []
+        for gateway in list(self._open):
+            account, ack = self._accounts[gateway], self._acknowledgements[gateway]
+            if not account.known:
+                self._open.discard(gateway)
+                continue
+            moved = account.ranges.through != ack.sent
+            wait_ms = SHORTEST_MS if moved else REPEAT_MS
+            if not moved and not ack.again:
+                self._open.discard(gateway)
+            elif now_ms - ack.sent_ms >= wait_ms or now_ms < ack.sent_ms:
+                ack.sent, ack.sent_ms, ack.again = account.ranges.through, now_ms, False
+                self._open.discard(gateway)
+                due.append(AckThrough(gateway, account.ranges.through))
+        return due
+
+    def has_changes(self) -> bool:
+        """Whether anything waits to be saved."""
+        return bool(self._changed or self._gaps)
+
+    def save(self, connection: Connection) -> None:
+        """Write what changed; ``saved`` must follow once it is committed."""
+        rows = [self._row(self._accounts[gateway]) for gateway in self._changed]
+        upsert(connection, schema.ledger, rows)
+        if self._gaps:
+            rows = [
+                {"gateway_id": g.gateway, "first": g.first, "last": g.last, "reason": g.reason,
+                 "time_ms": g.time_ms}
+                for g in self._gaps
+            ]  # fmt: skip
+            connection.execute(sa.insert(schema.ledger_gaps), rows)
+
+    def _row(self, account: Account) -> dict[str, object]:
+        return {
+            "gateway_id": account.gateway, "through": account.ranges.through,
+            "ranges": [list(r) for r in account.ranges.above],
+            "samples_stored": account.samples_stored, "known": account.known,
+        }  # fmt: skip
+
+    def saved(self) -> None:
+        """The last save is committed."""
+        for gateway in self._changed:
+            self._accounts[gateway].changed = False
+        self._changed.clear()
+        self._gaps.clear()

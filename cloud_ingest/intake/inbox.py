@@ -1,0 +1,108 @@
+"""Messages between the network thread and the pipeline: bounded, and never blocking the network.
+
+When the pipeline cannot keep up (the store is slow or down), data that the gateway will send again
+anyway is left out first; births, deaths and data of gateways without acknowledgement are kept
+longest. Keep-alives go on, because putting never waits.
+"""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+_DATA = ("/DDATA/", "/NDATA/")
+# What a queued message costs beside its payload.
+_OVERHEAD = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What came by MQTT, and when (UTC ms)."""
+
+    topic: str
+    payload: bytes
+    time_ms: int
+
+
+class Inbox:
+    """A queue of messages of at most ``max_bytes`` (twice that for what is not sent again)."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._messages: deque[Message] = deque()
+        self._put_bytes = 0  # written by the network thread alone
+        self._taken_bytes = 0  # written by the pipeline alone
+        self._wake = threading.Event()
+        self._will_send_again: frozenset[str] = frozenset()
+        self._shed: set[str] = set()
+        self._lock = threading.Lock()
+        self.shed_total = 0
+        self.lost_total = 0
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much waits."""
+        return self._put_bytes - self._taken_bytes
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, message: Message) -> bool:
+        """Queue a message; False where it was left out for want of room."""
+        size = len(message.payload) + _OVERHEAD
+        if self._put_bytes - self._taken_bytes + size > self._max_bytes and self._leave_out(
+            message, size
+        ):
+            return False
+        self._messages.append(message)
+        self._put_bytes += size
+        if not self._wake.is_set():
+            self._wake.set()
+        return True
+
+    def _leave_out(self, message: Message, size: int) -> bool:
+        gateway = _gateway_of(message.topic)
+        again = gateway in self._will_send_again and any(d in message.topic for d in _DATA)
+        if not again and self.pending_bytes + size <= 2 * self._max_bytes:
+            return False
+        with self._lock:
+            self._shed.add(gateway)
+        self.shed_total += again
+        self.lost_total += not again
+        return True
+
+    def take(self, timeout_s: float) -> Message | None:
+        """The next message; None if none comes within ``timeout_s``."""
+        if not self._messages:
+            self._wake.clear()
+            if not self._messages and (timeout_s <= 0 or not self._wait(timeout_s)):
+                return None
+        message = self._messages.popleft()
+        self._taken_bytes += len(message.payload) + _OVERHEAD
+        return message
+
+    def _wait(self, timeout_s: float) -> bool:
+        end = time.monotonic() + timeout_s
+        while not self._messages:
+            left = end - time.monotonic()
+            if left <= 0 or not self._wake.wait(left):
+                return bool(self._messages)
+            self._wake.clear()
+        return True
+
+    def will_send_again(self, gateways: frozenset[str]) -> None:
+        """These gateways keep their data until it is acknowledged."""
+        self._will_send_again = gateways
+
+    def take_shed(self) -> set[str]:
+        """Gateways of which messages were left out since the last call."""
+        if not self._shed:
+            return set()
+        with self._lock:
+            shed, self._shed = self._shed, set()
+        return shed
+
+
+def _gateway_of(topic: str) -> str:
+    parts = topic.split("/", 4)
+    return parts[3] if len(parts) > 3 else ""

@@ -1,0 +1,131 @@
+"""What could not be taken in: kept with its reason, counted, and logged once a burst."""
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from cloud_ingest.database import Database
+from cloud_ingest.database.schema import quarantine
+
+_log = structlog.get_logger()
+
+BURST_MS = 60_000
+KEPT_PER_BURST = 20
+KEPT_BYTES = 65_536
+KEPT_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Something that came and was not taken in.
+
+    ``form`` message: ``payload`` is what came by MQTT; samples: it is JSON with the samples.
+    """
+
+    time_ms: int
+    topic: str
+    gateway: str | None
+    reason: str
+    payload: bytes
+    form: Literal["message", "samples"] = "message"
+    count: int = 1
+
+
+@dataclass(slots=True)
+class _Burst:
+    began_ms: int
+    kept: int = 0
+    uncounted: int = 0
+    row: int | None = None
+
+
+class Quarantine:
+    """Collects what is put in and writes it with the pipeline's transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._bursts: dict[tuple[str, str], _Burst] = {}
+        self._waiting: list[tuple[Quarantined, _Burst]] = []
+        self._rows = 0
+        self._lock = threading.Lock()
+        self._totals: Counter[str] = Counter()
+
+    def load(self) -> None:
+        """Take up the counts of earlier runs."""
+        statement = sa.select(quarantine.c.reason, sa.func.sum(quarantine.c.count)).group_by(
+            quarantine.c.reason
+        )
+        with self._database.engine.connect().execution_options(read_only=True) as connection:
+            for reason, count in connection.execute(statement):
+                self._totals[reason] = int(count)
+            rows = connection.execute(sa.select(sa.func.count()).select_from(quarantine))
+            self._rows = int(rows.scalar_one())
+
+    def put(self, item: Quarantined) -> None:
+        """Take something in; of a burst only the first are kept with their payload."""
+        with self._lock:
+            self._totals[item.reason] += item.count
+        key = (item.gateway or item.topic.split("/")[0], item.reason)
+        burst = self._bursts.get(key)
+        if burst is None or item.time_ms - burst.began_ms > BURST_MS:
+            burst = self._bursts[key] = _Burst(item.time_ms)
+            _log.warning(
+                "not taken in", topic=item.topic, gateway=item.gateway, reason=item.reason,
+                size=len(item.payload),
+            )  # fmt: skip
+        if burst.kept < KEPT_PER_BURST:
+            burst.kept += 1
+            self._waiting.append((item, burst))
+        else:
+            burst.uncounted += item.count
+
+    def summary(self) -> dict[str, int]:
+        """How many, by reason."""
+        with self._lock:
+            return dict(self._totals)
+
+    def has_changes(self) -> bool:
+        """Whether anything waits to be saved."""
+        return bool(self._waiting) or any(b.uncounted for b in self._bursts.values())
+
+    def save(self, connection: Connection) -> None:
+        """Write what waits; ``saved`` must follow once it is committed."""
+        for item, burst in self._waiting:
+            row = {
+                "time_ms": item.time_ms, "topic": item.topic[:2000].replace("\x00", "\ufffd"),
+                "gateway_id": item.gateway, "reason": item.reason, "size": len(item.payload),
+                "count": item.count, "form": item.form, "payload": item.payload[:KEPT_BYTES],
+            }  # fmt: skip
+            result = connection.execute(sa.insert(quarantine).values(row))
+            key = result.inserted_primary_key
+            burst.row = int(key[0]) if key else None
+        for burst in self._bursts.values():
+            if burst.uncounted and burst.row is not None:
+                statement = sa.update(quarantine).where(quarantine.c.id == burst.row)
+                connection.execute(statement.values(count=quarantine.c.count + burst.uncounted))
+        if self._rows + len(self._waiting) > KEPT_ROWS + KEPT_ROWS // 10:
+            self._forget_oldest(connection)
+
+    def _forget_oldest(self, connection: Connection) -> None:
+        newest = sa.select(quarantine.c.id).order_by(quarantine.c.id.desc())
+        limit = connection.execute(newest.offset(KEPT_ROWS).limit(1)).scalar()
+        if limit is not None:
+            connection.execute(sa.delete(quarantine).where(quarantine.c.id <= limit))
+
+    def saved(self) -> None:
+        """The last save is committed."""
+        self._rows = min(self._rows + len(self._waiting), KEPT_ROWS + KEPT_ROWS // 10)
+        self._waiting.clear()
+        for burst in self._bursts.values():
+            burst.uncounted = 0
+
+    def forget_bursts(self, now_ms: int) -> None:
+        """Drop what is known of bursts long over."""
+        for key in [k for k, b in self._bursts.items() if now_ms - b.began_ms > 2 * BURST_MS]:
+            if not self._bursts[key].uncounted:
+                del self._bursts[key]

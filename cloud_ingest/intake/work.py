@@ -1,0 +1,80 @@
+"""What the intake has gathered since the last commit, in the order in which it came."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cloud_ingest.intake.columns import Columns
+from cloud_ingest.intake.quarantine import Quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A complete report of a gateway: its number and how many samples it holds."""
+
+    gateway: str
+    batch: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a gateway says it still holds (``upcoming`` None: only that it gave up below ``oldest``)."""
+
+    gateway: str
+    oldest: int
+    upcoming: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unnumbered:
+    """Samples of a gateway that does not number its reports."""
+
+    gateway: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rebirth:
+    """A gateway is to introduce itself again."""
+
+    group: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A gateway (``device`` None) or one of its devices went online or offline."""
+
+    group: str
+    gateway: str
+    device: str | None
+    online: bool
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that people may want to know of later."""
+
+    time_ms: int
+    kind: Literal[
+        "online", "offline", "device_online", "device_offline", "data_lost", "quarantine",
+        "series_limit", "rebirth", "shed",
+    ]  # fmt: skip
+    group: str
+    gateway: str
+    device: str | None
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Work:
+    """Samples, and what must become of the ledger once they are stored."""
+
+    columns: Columns = field(default_factory=Columns)
+    entries: list[Receipt | Introduction | Unnumbered] = field(default_factory=list)
+    rebirths: list[Rebirth] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)

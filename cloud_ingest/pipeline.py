@@ -1,0 +1,418 @@
+"""The one thread through which every sample goes: decode, flag, store, judge, acknowledge.
+
+The order is the promise: a gateway hears "stored" only when the samples are in the store and the
+ledger is in the database. A crash anywhere leads to the same reports again, which changes nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import orjson
+import sqlalchemy as sa
+import structlog
+
+from cloud_ingest.database import Database, schema
+from cloud_ingest.intake import commands
+from cloud_ingest.intake.accounts import Ledger
+from cloud_ingest.intake.configuration import IntakeConfiguration
+from cloud_ingest.intake.inbox import Inbox
+from cloud_ingest.intake.ledger import Gap
+from cloud_ingest.intake.quarantine import Quarantine, Quarantined
+from cloud_ingest.intake.receiver import Receiver
+from cloud_ingest.intake.work import Event, Work
+from cloud_ingest.live import Live
+from cloud_ingest.registry import Registry
+from cloud_ingest.stores.protocol import SampleStore, StoreRejected, StoreUnavailable
+from telemetry.batches import Bool, SampleBatch
+from telemetry.series import Series
+
+_log = structlog.get_logger()
+ResultT = TypeVar("ResultT")
+
+TICK_MS = 1_000
+SEEN_EVERY_MS = 5_000
+SHORTEST_RETRY_S = 0.1
+LONGEST_RETRY_S = 5.0
+EARLIEST_MS = 946_684_800_000  # 2000-01-01: no gateway of ours measured before
+
+
+class Quality(Protocol):
+    """What the pipeline asks of quality control (cloud_ingest.quality.QualityControl)."""
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Make series known, or what changed of them."""
+
+    def flag(self, batch: SampleBatch, now_ms: int) -> SampleBatch:
+        """The same samples with their flags."""
+
+    def take_corrections(self) -> SampleBatch:
+        """Earlier samples whose flag got worse."""
+
+
+class AlertEvent(Protocol):
+    """What happened to an alert: ``alert`` is its form in the API."""
+
+    @property
+    def alert(self) -> Mapping[str, Any]:
+        """The alert as the API shows it."""
+
+
+class Alerts(Protocol):
+    """What the pipeline asks of the rules (cloud_ingest.alerts.AlertService)."""
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Make series known, or what changed of them."""
+
+    def process(self, batch: SampleBatch, now_ms: int) -> Sequence[AlertEvent]:
+        """Judge stored samples."""
+
+    def tick(self, now_ms: int) -> Sequence[AlertEvent]:
+        """Judge the passing of time."""
+
+    def set_online(self, gateway: str, device: str | None, online: bool, now_ms: int) -> None:
+        """A gateway or device came or went."""
+
+    def set_broker_online(self, online: bool, now_ms: int) -> None:
+        """The broker came or went."""
+
+
+class CommandLink(Protocol):
+    """Where commands to gateways go out."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send one."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What went through since the start."""
+
+    batches: int = 0
+    samples: int = 0
+    rejected: int = 0
+    store_failures: int = 0
+    rule_failures: int = 0
+    acknowledgements: int = 0
+    last_commit_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a batch meets on its way."""
+
+    inbox: Inbox
+    receiver: Receiver
+    registry: Registry
+    ledger: Ledger
+    quarantine: Quarantine
+    quality: Quality
+    store: SampleStore
+    alerts: Alerts
+    database: Database
+    live: Live
+    link: CommandLink
+
+
+class Pipeline:
+    """Runs in its own thread between ``start`` and ``stop``."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        limits: IntakeConfiguration,
+        describe_gateway: Callable[[str], Mapping[str, Any] | None] = lambda _name: None,
+        describe_device: Callable[[str, str], Mapping[str, Any] | None] = lambda _g, _d: None,
+    ) -> None:
+        self._parts = parts
+        self._limits = limits
+        self._describe_gateway = describe_gateway
+        self._describe_device = describe_device
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
+        self._ticked_ms = 0
+        self._seen_ms = 0
+        self._broker_news: list[tuple[bool, int]] = []
+        self.counters = Counters()
+        self.problem = ""
+        self.failed: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin; everything must have been loaded."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Finish what waits, as far as it goes within the time."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work."""
+        return self._thread.is_alive()
+
+    def broker_changed(self, online: bool) -> None:
+        """The connection to the broker came or went; from any thread."""
+        self._broker_news.append((online, _now_ms()))
+
+    # --- the thread
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self.step()
+            if len(self._parts.inbox):
+                self.step()
+        except Stopped as stopped:
+            _log.warning("stopped while waiting; it will be sent again", what=str(stopped))
+        except BaseException as error:
+            self.failed = error
+            self.problem = f"{type(error).__name__}: {error}"
+            _log.exception("the pipeline failed")
+            raise
+
+    def step(self) -> None:
+        """Gather messages for at most one batch, commit them, and do what is due."""
+        self._gather()
+        work = self._parts.receiver.take_work()
+        now_ms = _now_ms()
+        self._send_rebirths(work, now_ms)
+        self._commit(work, now_ms)
+        if now_ms - self._ticked_ms >= TICK_MS:
+            self._ticked_ms = now_ms
+            self._tick(now_ms)
+
+    def _gather(self) -> None:
+        inbox, receiver = self._parts.inbox, self._parts.receiver
+        message = inbox.take(0.1)
+        if message is None:
+            return
+        end = time.monotonic() + self._limits.batch_ms / 1000
+        columns = receiver.work.columns
+        while message is not None:
+            receiver.take(message)
+            if len(columns) >= self._limits.batch_samples:
+                break
+            left = end - time.monotonic()
+            if left <= 0 or self._stopping.is_set():
+                break
+            message = inbox.take(left)
+        shed = inbox.take_shed()
+        if shed:
+            receiver.forgive(shed)
+
+    def _send_rebirths(self, work: Work, now_ms: int) -> None:
+        for wish in work.rebirths:
+            topic = commands.command_topic(wish.group, wish.gateway)
+            self._parts.link.publish(topic, commands.rebirth(now_ms))
+
+    def _commit(self, work: Work, now_ms: int) -> None:
+        parts = self._parts
+        batch = self._leave_out_far_times(work, now_ms)
+        self._register_new_series()
+        if len(batch):
+            batch = parts.quality.flag(batch, now_ms)
+            corrections = parts.quality.take_corrections()
+            rejected = self._store(SampleBatch.concat([batch, corrections]))
+            self._quarantine_rejected(rejected, work, now_ms)
+        for t in work.transitions:
+            parts.alerts.set_online(t.gateway, t.device, t.online, t.time_ms)
+        for item in work.quarantined:
+            parts.quarantine.put(item)
+        told = self._judge(lambda: parts.alerts.process(batch, now_ms)) if len(batch) else ()
+        gaps = parts.ledger.apply(work.entries, now_ms)
+        self._save([*work.events, *(self._gap_event(g) for g in gaps)], now_ms)
+        self._acknowledge(now_ms)
+        self.counters.batches += 1
+        self.counters.samples += len(batch)
+        self.counters.last_commit_ms = now_ms
+        parts.live.tell_samples(batch)
+        self._tell(told)
+        self._tell_transitions(work)
+
+    def _leave_out_far_times(self, work: Work, now_ms: int) -> SampleBatch:
+        """The samples whose time can be; those far off go to the quarantine."""
+        batch = work.columns.take()
+        if not len(batch):
+            return batch
+        latest_ms = now_ms + int(self._limits.max_future_s * 1000)
+        early, late = batch.time_ms < EARLIEST_MS, batch.time_ms > latest_ms
+        for which, reason in ((early, "time before 2000"), (late, "time in the future")):
+            if which.any():
+                work.quarantined.extend(self._quarantined(batch, which, reason, now_ms))
+        wrong = early | late
+        return batch.select(~wrong) if wrong.any() else batch
+
+    def _quarantined(
+        self, batch: SampleBatch, which: Bool, reason: str, now_ms: int
+    ) -> list[Quarantined]:
+        by_gateway: dict[str, list[dict[str, Any]]] = {}
+        part = batch.select(which)
+        for i, t, v, q in zip(
+            part.series.tolist(), part.time_ms.tolist(), part.value.tolist(),
+            part.quality.tolist(), strict=True,
+        ):  # fmt: skip
+            key = self._parts.registry.series_at(i).key
+            by_gateway.setdefault(key.gateway, []).append(
+                {"series": str(key), "time_ms": t, "value": v, "quality": q}
+            )
+        return [
+            Quarantined(now_ms, "", gateway, reason, orjson.dumps(samples), "samples", len(samples))
+            for gateway, samples in by_gateway.items()
+        ]
+
+    def _register_new_series(self) -> None:
+        parts = self._parts
+        changed = parts.registry.take_announced()
+        if not changed:
+            return
+        # A series must keep its index for ever: it is in the database before its first sample.
+        self._retry(lambda: self._write_rows([]), "database")
+        self._retry(lambda: parts.store.register(changed), "store")
+        parts.quality.register(changed)
+        parts.alerts.register(changed)
+
+    def _store(self, batch: SampleBatch) -> StoreRejected | None:
+        def write() -> StoreRejected | None:
+            try:
+                self._parts.store.write(batch)
+            except StoreRejected as rejected:
+                return rejected
+            return None
+
+        return self._retry(write, "store")
+
+    def _quarantine_rejected(self, rejected: StoreRejected | None, work: Work, now_ms: int) -> None:
+        if rejected is None:
+            return
+        self.counters.rejected += len(rejected.rejected)
+        reason = rejected.reasons[0] if rejected.reasons else "refused"
+        everything = np.ones(len(rejected.rejected), dtype=np.bool_)
+        work.quarantined.extend(
+            self._quarantined(rejected.rejected, everything, f"store: {reason}", now_ms)
+        )
+
+    def _judge(self, judge: Callable[[], Sequence[AlertEvent]]) -> Sequence[AlertEvent]:
+        """Run the rules; a defect in one must not keep samples from being stored."""
+        try:
+            return self._retry(judge, "database")
+        except Stopped:
+            raise
+        except Exception:  # noqa: BLE001  # logged with its traceback, counted, shown by /health
+            self.counters.rule_failures += 1
+            _log.exception("the rules failed")
+            return ()
+
+    def _gap_event(self, gap: Gap) -> Event:
+        gateway = self._parts.registry.gateway(gap.gateway)
+        return Event(
+            gap.time_ms, "data_lost", gateway.group if gateway else "", gap.gateway, None,
+            f"reports {gap.first} to {gap.last} will not come: {gap.reason}",
+            {"first": gap.first, "last": gap.last},
+        )  # fmt: skip
+
+    def _save(self, events: Sequence[Event], now_ms: int) -> None:
+        parts = self._parts
+        if now_ms - self._seen_ms >= SEEN_EVERY_MS:
+            self._seen_ms = now_ms
+            parts.registry.mark_seen()
+            parts.inbox.will_send_again(parts.receiver.acknowledging())
+        if (
+            events
+            or parts.registry.has_changes()
+            or parts.ledger.has_changes()
+            or parts.quarantine.has_changes()
+        ):
+            self._retry(lambda: self._write_rows(events), "database")
+
+    def _write_rows(self, events: Sequence[Event]) -> None:
+        parts = self._parts
+        with parts.database.engine.begin() as connection:
+            parts.registry.save(connection)
+            parts.ledger.save(connection)
+            parts.quarantine.save(connection)
+            if events:
+                connection.execute(sa.insert(schema.events), [_event_row(e) for e in events])
+        parts.registry.saved()
+        parts.ledger.saved()
+        parts.quarantine.saved()
+
+    def _acknowledge(self, now_ms: int) -> None:
+        for ack in self._parts.ledger.due(now_ms):
+            gateway = self._parts.registry.gateway(ack.gateway)
+            if gateway is not None:
+                topic = commands.command_topic(gateway.group, gateway.id)
+                self._parts.link.publish(topic, commands.ack_through(ack.batch, now_ms))
+                self.counters.acknowledgements += 1
+
+    def _tick(self, now_ms: int) -> None:
+        parts = self._parts
+        while self._broker_news:
+            online, time_ms = self._broker_news.pop(0)
+            parts.alerts.set_broker_online(online, time_ms)
+            if online:
+                parts.receiver.suspect_all(now_ms)
+        parts.receiver.tick(now_ms)
+        parts.quarantine.forget_bursts(now_ms)
+        self._tell(self._judge(lambda: parts.alerts.tick(now_ms)))
+
+    # --- news
+
+    def _tell(self, told: Sequence[AlertEvent]) -> None:
+        for event in told:
+            alert = event.alert
+            self._parts.live.tell("alert", alert, alert.get("station"), alert.get("gateway"))
+
+    def _tell_transitions(self, work: Work) -> None:
+        for t in work.transitions:
+            gateway = self._describe_gateway(t.gateway)
+            if gateway is None:
+                continue
+            self._parts.live.tell("gateway", gateway, gateway["station"], t.gateway)
+            device = self._describe_device(t.gateway, t.device) if t.device else None
+            if device is not None:
+                self._parts.live.tell("device", device, device["station"], t.gateway)
+
+    # --- waiting for what is away
+
+    def _retry(self, action: Callable[[], ResultT], what: str) -> ResultT:
+        """Do it until it succeeds; while it does not, the inbox bounds what waits.
+
+        When the service stops meanwhile, nothing is acknowledged and the gateways send it again.
+        """
+        wait_s = SHORTEST_RETRY_S
+        while True:
+            try:
+                result = action()
+            except (StoreUnavailable, sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+                self.counters.store_failures += 1
+                if not self.problem:
+                    _log.warning("waiting", what=what, problem=str(error).splitlines()[0])
+                self.problem = f"{what}: {str(error).splitlines()[0]}"
+                if self._stopping.wait(wait_s):
+                    raise Stopped(what) from error
+                wait_s = min(wait_s * 2, LONGEST_RETRY_S)
+                continue
+            if self.problem:
+                _log.info("it goes on", what=what)
+                self.problem = ""
+            return result
+
+
+class Stopped(Exception):  # noqa: N818  # named by what happened
+    """The service stopped while it waited for a database."""
+
+
+def _event_row(event: Event) -> dict[str, Any]:
+    return {
+        "time_ms": event.time_ms, "kind": event.kind, "group_id": event.group,
+        "gateway_id": event.gateway, "device": event.device, "message": event.message,
+        "details": event.details,
+    }  # fmt: skip
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,409 @@
+"""What the cloud knows of the field: stations, gateways, devices and series, with their state.
+
+Held in memory, read by the API, written by the pipeline's thread alone and saved to the
+relational database. Each series has a dense index that never changes.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from cloud_ingest.database import Database, schema
+from cloud_ingest.database.upsert import upsert
+from telemetry.series import NODE_DEVICE, Series, SeriesKey
+
+
+@dataclass(slots=True)
+class Station:
+    """A place on the map, with its administrative unit before and since July 2025."""
+
+    id: str
+    name: str
+    group: str
+    latitude: float | None = None
+    longitude: float | None = None
+    former_unit: str | None = None
+    current_unit: str | None = None
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A gateway and its state. ``since_ms``: when it went online or offline.
+
+    ``backlog`` counts samples in its outbox, ``samples_measured`` those that it ever measured, as
+    it says itself (None: it does not say).
+    """
+
+    id: str
+    group: str
+    station: str
+    online: bool = False
+    acknowledges: bool = False
+    since_ms: int = 0
+    last_seen_ms: int | None = None
+    born_ms: int | None = None
+    bdseq: int | None = None
+    backlog: int | None = None
+    backlog_oldest_ms: int | None = None
+    samples_measured: int | None = None
+    samples_given_up: int | None = None
+    next_batch: int | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    rebirths_asked: int = 0
+    sequence_gaps: int = 0
+
+
+@dataclass(slots=True)
+class Device:
+    """A sensor or meter at a gateway, its state and what happened on its bus."""
+
+    gateway: str
+    name: str
+    online: bool = False
+    since_ms: int = 0
+    last_seen_ms: int | None = None
+    profile: str = ""
+    properties: dict[str, Any] = field(default_factory=dict)
+    diagnostics: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDescription:
+    """What a birth says of a series, before it has an index."""
+
+    key: SeriesKey
+    group: str
+    station: str
+    quantity: str
+    unit: str
+    interval_ms: int = 0
+    valid: tuple[float, float] | None = None
+    profile: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Registry:
+    """Stations, gateways, devices and series. Reading methods may be called from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.RLock()
+        self._stations: dict[str, Station] = {}
+        self._gateways: dict[str, Gateway] = {}
+        self._devices: dict[tuple[str, str], Device] = {}
+        self._series: list[Series] = []
+        self._by_key: dict[SeriesKey, int] = {}
+        self._dirty: dict[str, set[Any]] = {
+            "stations": set(), "gateways": set(), "devices": set(), "series": set(),
+        }  # fmt: skip
+        self._seen: set[tuple[str, str | None]] = set()
+        self._announce: set[int] = set()
+        self._names: dict[str, set[str]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._sorted: list[Series] | None = None
+
+    # --- reading
+
+    def stations(self) -> list[Station]:
+        """All stations by id."""
+        with self._lock:
+            return [replace(s) for _, s in sorted(self._stations.items())]
+
+    def station(self, name: str) -> Station | None:
+        """The station with this id."""
+        with self._lock:
+            return self._stations.get(name)
+
+    def gateways(self) -> list[Gateway]:
+        """All gateways by id."""
+        with self._lock:
+            return [replace(g) for _, g in sorted(self._gateways.items())]
+
+    def gateway(self, name: str) -> Gateway | None:
+        """The gateway with this id."""
+        with self._lock:
+            found = self._gateways.get(name)
+            return replace(found) if found else None
+
+    def devices(self) -> list[Device]:
+        """All devices by gateway and name."""
+        with self._lock:
+            return [
+                replace(d, diagnostics=dict(d.diagnostics))
+                for _, d in sorted(self._devices.items())
+            ]
+
+    def device(self, gateway: str, name: str) -> Device | None:
+        """One device of a gateway."""
+        with self._lock:
+            found = self._devices.get((gateway, name))
+            return replace(found, diagnostics=dict(found.diagnostics)) if found else None
+
+    def devices_of(self, gateway: str) -> list[Device]:
+        """The devices of a gateway by name."""
+        with self._lock:
+            names = sorted(self._names.get(gateway, ()))
+            return [replace(self._devices[gateway, name]) for name in names]
+
+    def online(self) -> set[tuple[str, str]]:
+        """The (gateway, device) that are online; a gateway's own metrics have the device "-"."""
+        with self._lock:
+            own = {(g.id, NODE_DEVICE) for g in self._gateways.values() if g.online}
+            return own | {key for key, d in self._devices.items() if d.online}
+
+    def count_series(self, gateway: str, device: str) -> int:
+        """How many series a device has."""
+        return self._counts.get((gateway, device), 0)
+
+    def series_by_name(self) -> list[Series]:
+        """All series in the order of their names."""
+        with self._lock:
+            if self._sorted is None:
+                self._sorted = sorted(self._series, key=lambda s: str(s.key))
+            return self._sorted
+
+    def series(self) -> list[Series]:
+        """All series by index."""
+        with self._lock:
+            return list(self._series)
+
+    def series_of(self, key: SeriesKey) -> Series | None:
+        """The series with this key."""
+        with self._lock:
+            index = self._by_key.get(key)
+            return None if index is None else self._series[index]
+
+    def series_at(self, index: int) -> Series:
+        """The series with this index."""
+        return self._series[index]
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    # --- writing (the pipeline's thread)
+
+    def put_station(self, station: Station) -> None:
+        """Add a station, or change what is known of it."""
+        with self._lock:
+            old = self._stations.get(station.id)
+            if old is not None:
+                station = replace(
+                    station,
+                    latitude=old.latitude if station.latitude is None else station.latitude,
+                    longitude=old.longitude if station.longitude is None else station.longitude,
+                    former_unit=station.former_unit or old.former_unit,
+                    current_unit=station.current_unit or old.current_unit,
+                )
+            if station != old:
+                self._stations[station.id] = station
+                self._dirty["stations"].add(station.id)
+
+    def update_gateway(self, name: str, **changes: Any) -> None:
+        """Change fields of a gateway; a new one needs ``group`` and ``station``."""
+        with self._lock:
+            gateway = self._gateways.get(name)
+            if gateway is None:
+                self._gateways[name] = Gateway(name, **changes)
+            elif not _set(gateway, changes):
+                return
+            self._dirty["gateways"].add(name)
+
+    def update_device(self, gateway: str, name: str, **changes: Any) -> None:
+        """Change fields of a device, adding it if it is new."""
+        key = (gateway, name)
+        with self._lock:
+            device = self._devices.get(key)
+            if device is None:
+                self._add_device(Device(gateway, name, **changes))
+            elif not _set(device, changes):
+                return
+            self._dirty["devices"].add(key)
+
+    def describe(self, gateway: str, device: str | None, name: str, value: object) -> None:
+        """Note a property (text or number) of a gateway, or of one of its devices."""
+        with self._lock:
+            thing = self._gateways.get(gateway) if device is None else self._device(gateway, device)
+            name = name.removeprefix("Properties/")
+            if thing is None or thing.properties.get(name) == value:
+                return
+            thing.properties = {**thing.properties, name: value}
+            if device is None:
+                self._dirty["gateways"].add(gateway)
+            else:
+                self._dirty["devices"].add((gateway, device))
+
+    def count_diagnostic(self, gateway: str, name: str, counter: str, value: int) -> None:
+        """Note a bus counter of a device; one that never answered is known by its counters alone."""
+        with self._lock:
+            device = self._device(gateway, name)
+            if device.diagnostics.get(counter) != value:
+                device.diagnostics[counter] = value
+                self._dirty["devices"].add((gateway, name))
+
+    def _device(self, gateway: str, name: str) -> Device:
+        device = self._devices.get((gateway, name))
+        return device or self._add_device(Device(gateway, name))
+
+    def _add_device(self, device: Device) -> Device:
+        self._devices[device.gateway, device.name] = device
+        self._names.setdefault(device.gateway, set()).add(device.name)
+        return device
+
+    def seen(self, gateway: str, device: str | None, now_ms: int) -> None:
+        """Note that something was heard of a gateway, and of its device."""
+        with self._lock:
+            found = self._gateways.get(gateway)
+            if found is not None:
+                found.last_seen_ms = now_ms
+                self._seen.add((gateway, None))
+            of_device = self._devices.get((gateway, device or ""))
+            if of_device is not None:
+                of_device.last_seen_ms = now_ms
+                self._seen.add((gateway, device))
+
+    def admit(self, description: SeriesDescription) -> Series:
+        """The series so described: a new one with the next index, or the known one brought up to date."""
+        with self._lock:
+            index = self._by_key.get(description.key)
+            new = index is None
+            if index is None:
+                index = len(self._series)
+            values = {f.name: getattr(description, f.name) for f in fields(description)}
+            series = Series(index=index, **values)
+            if new:
+                self._append(series)
+            elif self._series[index] == series:
+                return series
+            else:
+                self._series[index] = series
+                self._sorted = None
+            self._dirty["series"].add(index)
+            self._announce.add(index)
+            return series
+
+    def _append(self, series: Series) -> None:
+        self._series.append(series)
+        self._by_key[series.key] = series.index
+        place = (series.key.gateway, series.key.device)
+        self._counts[place] = self._counts.get(place, 0) + 1
+        self._sorted = None
+
+    def take_announced(self) -> list[Series]:
+        """Series that are new or have changed since the last call."""
+        with self._lock:
+            changed = [self._series[i] for i in sorted(self._announce)]
+            self._announce.clear()
+            return changed
+
+    # --- the database
+
+    def load(self) -> None:
+        """Fill the registry from the database."""
+        with self._database.engine.connect().execution_options(read_only=True) as connection:
+            for row in connection.execute(sa.select(schema.stations)).mappings():
+                values = dict(row)
+                station = Station(group=values.pop("group_id"), **values)
+                self._stations[station.id] = station
+            for row in connection.execute(sa.select(schema.gateways)).mappings():
+                values = dict(row)
+                gateway = Gateway(
+                    group=values.pop("group_id"), station=values.pop("station_id"), **values
+                )
+                self._gateways[gateway.id] = gateway
+            for row in connection.execute(sa.select(schema.devices)).mappings():
+                values = dict(row)
+                device = Device(gateway=values.pop("gateway_id"), **values)
+                self._add_device(device)
+            rows = connection.execute(sa.select(schema.series).order_by(schema.series.c.index))
+            for row in rows.mappings():
+                series = _series_from(dict(row))
+                assert series.index == len(self._series), "series indices are dense"
+                self._append(series)
+        self._announce = set(range(len(self._series)))
+
+    def has_new_series(self) -> bool:
+        """Whether a series is not in the database yet (which must come before its samples)."""
+        return bool(self._dirty["series"])
+
+    def has_changes(self) -> bool:
+        """Whether anything but the time of the last message waits to be saved."""
+        return any(self._dirty.values())
+
+    def mark_seen(self) -> None:
+        """Let the next save write also when each gateway and device was last heard of."""
+        for gateway, device in self._seen:
+            if device is None:
+                self._dirty["gateways"].add(gateway)
+            else:
+                self._dirty["devices"].add((gateway, device))
+        self._seen.clear()
+
+    def save(self, connection: Connection) -> None:
+        """Write what changed since the last save; ``saved`` must follow once it is committed."""
+        with self._lock:
+            rows: dict[sa.Table, list[dict[str, Any]]] = {
+                schema.stations: [_station_row(self._stations[i]) for i in self._dirty["stations"]],
+                schema.gateways: [_gateway_row(self._gateways[i]) for i in self._dirty["gateways"]],
+                schema.devices: [_device_row(self._devices[i]) for i in self._dirty["devices"]],
+                schema.series: [_series_row(self._series[i]) for i in self._dirty["series"]],
+            }
+        for table, changed in rows.items():
+            upsert(connection, table, changed)
+
+    def saved(self) -> None:
+        """The last save is committed."""
+        with self._lock:
+            for names in self._dirty.values():
+                names.clear()
+
+
+def _set(thing: object, changes: Mapping[str, Any]) -> bool:
+    changed = False
+    for name, value in changes.items():
+        if getattr(thing, name) != value:
+            setattr(thing, name, value)
+            changed = True
+    return changed
+
+
+def _station_row(s: Station) -> dict[str, Any]:
+    return {
+        "id": s.id, "name": s.name, "group_id": s.group, "latitude": s.latitude,
+        "longitude": s.longitude, "former_unit": s.former_unit, "current_unit": s.current_unit,
+    }  # fmt: skip
+
+
+_UNSAVED = ("group", "station", "rebirths_asked", "sequence_gaps")
+
+
+def _gateway_row(g: Gateway) -> dict[str, Any]:
+    row = {f.name: getattr(g, f.name) for f in fields(g) if f.name not in _UNSAVED}
+    return row | {"group_id": g.group, "station_id": g.station}
+
+
+def _device_row(d: Device) -> dict[str, Any]:
+    row = {f.name: getattr(d, f.name) for f in fields(d) if f.name != "gateway"}
+    return row | {"gateway_id": d.gateway, "diagnostics": dict(d.diagnostics)}
+
+
+def _series_row(s: Series) -> dict[str, Any]:
+    low, high = s.valid or (None, None)
+    return {
+        "index": s.index, "gateway_id": s.key.gateway, "device": s.key.device,
+        "metric": s.key.metric, "group_id": s.group, "station_id": s.station,
+        "quantity": s.quantity, "unit": s.unit, "interval_ms": s.interval_ms, "low": low,
+        "high": high, "profile": s.profile, "tags": list(s.tags),
+    }  # fmt: skip
+
+
+def _series_from(row: Mapping[str, Any]) -> Series:
+    valid = None if row["low"] is None or row["high"] is None else (row["low"], row["high"])
+    return Series(
+        row["index"], SeriesKey(row["gateway_id"], row["device"], row["metric"]), row["group_id"],
+        row["station_id"], row["quantity"], row["unit"], row["interval_ms"], valid,
+        row["profile"], tuple(row["tags"]),
+    )  # fmt: skip

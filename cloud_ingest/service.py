@@ -1,0 +1,204 @@
+"""The cloud service: every part made, started in order, and stopped in order."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+
+from alert_rules import load_rules
+from cloud_ingest.alerts import AlertService
+from cloud_ingest.api import alerts as alerts_api
+from cloud_ingest.api import application
+from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.shapes import show_device, show_gateway
+from cloud_ingest.configuration import CloudConfiguration
+from cloud_ingest.database import Database
+from cloud_ingest.intake.accounts import Ledger
+from cloud_ingest.intake.broker import EmbeddedBroker
+from cloud_ingest.intake.inbox import Inbox
+from cloud_ingest.intake.link import Link
+from cloud_ingest.intake.quarantine import Quarantine
+from cloud_ingest.intake.receiver import Receiver
+from cloud_ingest.live import Live
+from cloud_ingest.notification import NotificationWorker, channels
+from cloud_ingest.pipeline import Parts, Pipeline
+from cloud_ingest.quality import QualityControl
+from cloud_ingest.registry import Registry
+from cloud_ingest.stores.opening import open_store
+from cloud_ingest.stores.protocol import SampleStore
+
+_log = structlog.get_logger()
+
+
+class ServiceFailed(Exception):  # noqa: N818  # named by what went wrong
+    """The service cannot start; the message says why."""
+
+
+@dataclass(slots=True)
+class _Running:
+    server: uvicorn.Server
+    thread: threading.Thread
+
+
+class Service:
+    """Ingest, rules, API and web page in one process.
+
+    ``store`` may be given (tests do); otherwise the configured one is opened.
+    """
+
+    def __init__(self, configuration: CloudConfiguration, store: SampleStore | None = None) -> None:
+        self.configuration = configuration
+        rules = load_rules(configuration.rules, configuration.folder)
+        self.database = Database(configuration.database)
+        self.database.migrate()
+        self.store = store if store is not None else open_store(configuration.store)
+        self.registry = Registry(self.database)
+        self.ledger = Ledger(self.database)
+        self.quarantine = Quarantine(self.database)
+        self.inbox = Inbox(configuration.intake.queue_bytes)
+        self.receiver = Receiver(self.registry, configuration.intake)
+        self.live = Live(self.registry.series_at)
+        notify = channels(configuration.notify)
+        self.alerts = AlertService(rules, self.database, store=self.store, channels=notify)
+        self.notification = NotificationWorker(self.database, notify)
+        self.link = Link(
+            configuration.broker,
+            configuration.host,
+            configuration.intake.filters,
+            self.inbox,
+            on_change=self._broker_changed,
+        )
+        self.pipeline = Pipeline(
+            Parts(
+                self.inbox, self.receiver, self.registry, self.ledger, self.quarantine,
+                QualityControl(), self.store, self.alerts, self.database, self.live, self.link,
+            ),
+            configuration.intake,
+            self._describe_gateway,
+            self._describe_device,
+        )  # fmt: skip
+        self._broker: EmbeddedBroker | None = None
+        self._web: _Running | None = None
+        self.started_ms = _now_ms()
+
+    # --- running
+
+    def start(self) -> None:
+        """Start everything; raises ServiceFailed, BrokerFailed."""
+        embedded = self.configuration.broker.embedded
+        if embedded is not None:
+            self._broker = EmbeddedBroker(embedded.host, embedded.port)
+            self._broker.start()
+        self.registry.load()
+        self.ledger.load()
+        self.quarantine.load()
+        self.alerts.on_event = self._alert_changed
+        self.alerts.register(self.registry.series())
+        self.alerts.start(_now_ms())
+        self.notification.start()
+        self.pipeline.start()
+        self._start_web()
+        self.link.start()
+
+    def stop(self) -> None:
+        """Stop everything within about two seconds; what is unfinished will be sent again."""
+        self.live.end()
+        self.link.stop(1.0)
+        if self._web is not None:
+            self._web.server.should_exit = True
+        self.pipeline.stop(1.5)
+        self.notification.stop()
+        if not self.pipeline.running:
+            self.alerts.stop(_now_ms())
+            self.store.close()
+        if self._web is not None:
+            self._web.thread.join(0.5)
+        if self._broker is not None:
+            self._broker.stop(0.5)
+        self.database.close()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the pipeline ended by a defect."""
+        return self.pipeline.failed is not None
+
+    @property
+    def address(self) -> str:
+        """Where the API and the page are."""
+        host = self.configuration.web.host
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  # only compared
+        return f"http://{shown}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port that is served."""
+        if self._web is not None and self._web.server.servers:
+            return int(self._web.server.servers[0].sockets[0].getsockname()[1])
+        return self.configuration.web.port
+
+    def application(self) -> FastAPI:
+        """The HTTP application over this service."""
+        backend = Backend(
+            self.configuration, self.database, self.store, self.registry, self.ledger,
+            self.quarantine, self.receiver, self.inbox, self.pipeline, self.link, self.live,
+            self.started_ms, _now_ms,
+        )  # fmt: skip
+        return application.create(backend, self._routers())
+
+    def _routers(self) -> Sequence[APIRouter]:
+        return [alerts_api.router(self.alerts)]
+
+    def _start_web(self) -> None:
+        web = self.configuration.web
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self.application(),
+                host=web.host,
+                port=web.port,
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=1,
+                lifespan="off",
+            )
+        )
+        failure: list[BaseException] = []
+
+        def serve() -> None:
+            try:
+                server.run()
+            except SystemExit as error:  # uvicorn's way to say that it cannot listen
+                failure.append(error)
+
+        thread = threading.Thread(target=serve, name="web", daemon=True)
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        if not server.started:
+            raise ServiceFailed(f"cannot serve on {web.host}:{web.port}: is the port in use?")
+        self._web = _Running(server, thread)
+
+    # --- news
+
+    def _broker_changed(self, online: bool) -> None:
+        self.pipeline.broker_changed(online)
+
+    def _alert_changed(self, event: Any) -> None:
+        alert = event.alert
+        self.live.tell("alert", alert, alert.get("station"), alert.get("gateway"))
+
+    def _describe_gateway(self, name: str) -> dict[str, Any] | None:
+        gateway = self.registry.gateway(name)
+        return show_gateway(gateway, self.registry, self.ledger) if gateway else None
+
+    def _describe_device(self, gateway: str, name: str) -> dict[str, Any] | None:
+        device = self.registry.device(gateway, name)
+        return show_device(device, self.registry) if device else None
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

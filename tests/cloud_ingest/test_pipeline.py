@@ -1,0 +1,293 @@
+"""The whole way of a sample in the cloud, without a network: from message to acknowledgement."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from cloud_ingest.database import Database
+from cloud_ingest.intake.accounts import Ledger
+from cloud_ingest.intake.configuration import IntakeConfiguration
+from cloud_ingest.intake.inbox import Inbox, Message
+from cloud_ingest.intake.quarantine import Quarantine
+from cloud_ingest.intake.receiver import Receiver
+from cloud_ingest.live import Live
+from cloud_ingest.pipeline import Parts, Pipeline
+from cloud_ingest.registry import Registry
+from telemetry.series import SeriesKey
+from tests.cloud_ingest.fakes import MemoryStore, PassQuality, RememberingAlerts, RememberingLink
+from tests.cloud_ingest.gateways import Gateway
+
+
+class Cloud:
+    """The parts of the cloud with fakes around; ``feed`` puts messages through one step."""
+
+    def __init__(self, folder: Path, store: MemoryStore | None = None) -> None:
+        self.database = Database(f"sqlite:///{folder}/state.db")
+        self.database.migrate()
+        limits = IntakeConfiguration(batch_ms=1, new_series_per_minute=50)
+        self.registry = Registry(self.database)
+        self.ledger = Ledger(self.database)
+        self.quarantine = Quarantine(self.database)
+        self.inbox = Inbox(10_000_000)
+        self.receiver = Receiver(self.registry, limits)
+        self.store = store or MemoryStore()
+        self.alerts, self.link = RememberingAlerts(), RememberingLink()
+        self.live = Live(self.registry.series_at)
+        self.registry.load()
+        self.ledger.load()
+        self.quarantine.load()
+        self.pipeline = Pipeline(
+            Parts(
+                self.inbox, self.receiver, self.registry, self.ledger, self.quarantine,
+                PassQuality(), self.store, self.alerts, self.database, self.live, self.link,
+            ),
+            limits,
+        )  # fmt: skip
+
+    def feed(self, *messages: Message) -> None:
+        for message in messages:
+            self.inbox.put(message)
+        while len(self.inbox):
+            self.pipeline.step()
+
+    def settle(self) -> None:
+        """Wait until the next acknowledgement may go out."""
+        time.sleep(0.11)
+        self.pipeline.step()
+
+    def value(self, series: str, time_ms: int) -> tuple[float, int] | None:
+        found = self.registry.series_of(SeriesKey.parse(series))
+        assert found is not None
+        return self.store.samples.get((found.index, time_ms))
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Cloud:
+    return Cloud(tmp_path)
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway(time_ms=time.time_ns() // 1_000_000)
+
+
+def test_a_report_is_stored_and_acknowledged(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    cloud.feed(*gateway.births(), gateway.data(("pm2_5", t, 12.5), ("temperature", t, 30.0)))
+    assert cloud.value("bd-tdm-001/air/pm2_5", t) == (12.5, 1)
+    assert cloud.value("bd-tdm-001/air/temperature", t) == (30.0, 1)
+    cloud.settle()
+    assert cloud.link.acknowledged()[-1] == 1
+    assert cloud.ledger.samples_stored("bd-tdm-001") == 2
+
+
+def test_nothing_is_acknowledged_beyond_a_hole(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    cloud.feed(*gateway.births(), gateway.data(("pm2_5", t, 1.0), batch=1))
+    cloud.feed(gateway.data(("pm2_5", t + 2, 3.0), batch=3))
+    time.sleep(0.11)
+    cloud.feed(gateway.data(("pm2_5", t + 3, 4.0), batch=4))
+    assert max(cloud.link.acknowledged()) == 1
+    time.sleep(0.11)
+    cloud.feed(gateway.data(("pm2_5", t + 1, 2.0), batch=2))
+    cloud.settle()
+    assert cloud.link.acknowledged()[-1] == 4
+    assert len(cloud.store.samples) == 4
+
+
+def test_the_same_report_again_changes_nothing(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    cloud.feed(*gateway.births())
+    for _ in range(3):
+        cloud.feed(gateway.data(("pm2_5", t, 1.0), batch=1))
+    assert cloud.ledger.samples_stored("bd-tdm-001") == 1
+    assert len(cloud.store.samples) == 1
+
+
+def test_a_restart_knows_series_ledger_and_state(tmp_path: Path, gateway: Gateway) -> None:
+    first = Cloud(tmp_path)
+    t = gateway.time_ms
+    first.feed(
+        *gateway.births(), gateway.data(("pm2_5", t, 1.0)), gateway.data(("pm2_5", t + 1, 2.0))
+    )
+    second = Cloud(tmp_path, first.store)
+    assert second.registry.series() == first.registry.series()
+    assert second.ledger.samples_stored("bd-tdm-001") == 2
+    gateway.oldest = 3
+    second.feed(*gateway.births(), gateway.data(("pm2_5", t + 2, 3.0)))
+    assert second.link.acknowledged()[-1] >= 2
+    assert second.ledger.samples_stored("bd-tdm-001") == 3
+    assert second.registry.station("tdm") is not None
+
+
+def test_what_a_gateway_gave_up_becomes_a_gap_and_nothing_waits_for_it(
+    cloud: Cloud, gateway: Gateway
+) -> None:
+    t = gateway.time_ms
+    cloud.feed(*gateway.births(), gateway.data(("pm2_5", t, 1.0)))
+    gateway.oldest, gateway.next_batch = 10, 12
+    cloud.feed(*gateway.births(), gateway.data(("pm2_5", t + 1, 2.0), batch=10))
+    cloud.settle()
+    assert cloud.link.acknowledged()[-1] == 10
+    account = cloud.ledger.account("bd-tdm-001")
+    assert account is not None
+    assert account.ranges.through == 10
+
+
+def test_data_before_a_birth_asks_for_one_rebirth(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    for i in range(5):
+        cloud.feed(gateway.data(("pm2_5", t + i, 1.0)))
+    rebirths = [s for s in cloud.link.sent if s[1] == "Node Control/Rebirth"]
+    assert rebirths == [("spBv1.0/binh-duong/NCMD/bd-tdm-001", "Node Control/Rebirth", True)]
+
+
+def test_deaths_take_devices_and_gateways_offline(cloud: Cloud, gateway: Gateway) -> None:
+    cloud.feed(*gateway.births())
+    cloud.feed(gateway.device_death())
+    assert cloud.alerts.online[-1] == ("bd-tdm-001", "air", False)
+    cloud.feed(gateway.device_birth())
+    old_will = Gateway(bdseq=100, time_ms=gateway.time_ms).death()
+    cloud.feed(old_will)
+    found = cloud.registry.gateway("bd-tdm-001")
+    assert found is not None
+    assert found.online
+    cloud.feed(gateway.death())
+    assert cloud.alerts.online[-2:] == [("bd-tdm-001", "air", False), ("bd-tdm-001", None, False)]
+
+
+def test_a_foreign_gateway_is_taken_in_without_acknowledgement(cloud: Cloud) -> None:
+    t = time.time_ns() // 1_000_000
+    foreign = Gateway(
+        name="plc", group="plant", acknowledged=False, station="", time_ms=t,
+        metrics={"pm10": ("pm10", "mg/m3"), "Boiler/Load": ("", "")},
+    )  # fmt: skip
+    cloud.feed(*foreign.births(), foreign.data(("pm10", t, 0.05), ("Boiler/Load", t, 7.0)))
+    assert cloud.value("plc/air/pm10", t) == (pytest.approx(50.0), 1)
+    load = cloud.registry.series_of(SeriesKey("plc", "air", "Boiler/Load"))
+    assert load is not None
+    assert (load.quantity, load.station) == ("unknown", "plc")
+    assert cloud.link.acknowledged() == []
+    assert cloud.ledger.samples_stored("plc") == 2
+
+
+def test_rubbish_is_kept_with_its_reason_and_stops_nothing(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    cloud.feed(
+        *gateway.births(),
+        Message(gateway.topic("DDATA", "air"), b"\xff\xff\xff rubbish", t),
+        Message("spBv1.0/what", b"", t),
+        Message(gateway.topic("DDATA", "air"), b"\x00" * 2_000_000, t),
+        gateway.data(("pm2_5", t, 5.0)),
+    )
+    assert cloud.value("bd-tdm-001/air/pm2_5", t) == (5.0, 1)
+    reasons = cloud.quarantine.summary()
+    assert len(reasons) == 3
+    assert any("larger than" in r for r in reasons)
+    assert any("unknown topic" in r for r in reasons)
+
+
+def test_times_far_off_go_to_the_quarantine(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    cloud.feed(
+        *gateway.births(),
+        gateway.data(
+            ("pm2_5", t + 10**9, 1.0), ("pm2_5", 5, 2.0), ("pm2_5", 2**63, 3.0), ("pm2_5", t, 4.0)
+        ),
+    )
+    assert len(cloud.store.samples) == 1
+    assert cloud.quarantine.summary() == {"time before 2000": 1, "time in the future": 2}
+    cloud.settle()
+    assert cloud.link.acknowledged()[-1] == 1
+
+
+def test_nan_infinity_and_null_are_stored_as_what_they_are(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    values = (float("nan"), float("inf"), None)
+    cloud.feed(
+        *gateway.births(), gateway.data(*(("pm2_5", t + i, v) for i, v in enumerate(values)))
+    )
+    flags = [cloud.value("bd-tdm-001/air/pm2_5", t + i) for i in range(3)]
+    assert [f[1] for f in flags if f] == [9, 4, 9]
+    assert all(f and f[0] != f[0] for f in flags)
+
+
+def test_an_unknown_unit_is_not_guessed(cloud: Cloud) -> None:
+    t = time.time_ns() // 1_000_000
+    gateway = Gateway(
+        metrics={"pm2_5": ("pm2_5", "furlong"), "t": ("air_temperature", "K")}, time_ms=t
+    )
+    cloud.feed(*gateway.births(), gateway.data(("pm2_5", t, 1.0), ("t", t, 300.0)))
+    assert cloud.registry.series_of(SeriesKey("bd-tdm-001", "air", "pm2_5")) is None
+    assert cloud.value("bd-tdm-001/air/t", t) == (pytest.approx(26.85), 1)
+    assert any("furlong" in reason for reason in cloud.quarantine.summary())
+
+
+def test_one_gateway_cannot_flood_the_registry(cloud: Cloud) -> None:
+    gateway = Gateway(
+        metrics={f"m{i}": ("", "") for i in range(500)}, acknowledged=False,
+        time_ms=time.time_ns() // 1_000_000,
+    )  # fmt: skip
+    cloud.feed(*gateway.births())
+    assert len(cloud.registry) == 50
+
+
+def test_the_store_refuses_some_samples_and_takes_the_rest(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    cloud.feed(*gateway.births())
+    cloud.store.refuses.add(0)
+    cloud.feed(gateway.data(("pm2_5", t, 1.0), ("temperature", t, 2.0)))
+    assert cloud.value("bd-tdm-001/air/temperature", t) == (2.0, 1)
+    assert cloud.quarantine.summary() == {"store: no such field": 1}
+    cloud.settle()
+    assert cloud.link.acknowledged()[-1] == 1
+
+
+def test_a_defect_in_the_rules_does_not_stop_storing(cloud: Cloud, gateway: Gateway) -> None:
+    cloud.alerts.broken = True
+    cloud.feed(*gateway.births(), gateway.data(("pm2_5", gateway.time_ms, 1.0)))
+    assert cloud.pipeline.counters.rule_failures == 1
+    cloud.settle()
+    assert cloud.link.acknowledged()[-1] == 1
+
+
+def test_a_store_that_is_down_delays_and_loses_nothing(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    cloud.feed(*gateway.births())
+    cloud.store.down = True
+    cloud.pipeline.start()
+    cloud.inbox.put(gateway.data(("pm2_5", t, 1.0)))
+    time.sleep(0.3)
+    assert "down" in cloud.pipeline.problem
+    acknowledged = cloud.link.acknowledged()
+    cloud.store.down = False
+    deadline = time.monotonic() + 5
+    while cloud.link.acknowledged() == acknowledged and time.monotonic() < deadline:
+        time.sleep(0.02)
+    cloud.pipeline.stop()
+    assert cloud.link.acknowledged()[-1] == 1
+    assert cloud.value("bd-tdm-001/air/pm2_5", t) == (1.0, 1)
+
+
+def test_a_gateway_id_belongs_to_one_group(cloud: Cloud, gateway: Gateway) -> None:
+    other = Gateway(group="elsewhere", time_ms=gateway.time_ms)
+    cloud.feed(*gateway.births(), other.node_birth())
+    found = cloud.registry.gateway("bd-tdm-001")
+    assert found is not None
+    assert found.group == "binh-duong"
+    assert any("belongs to group" in reason for reason in cloud.quarantine.summary())
+
+
+def test_bus_counters_reach_the_device(cloud: Cloud, gateway: Gateway) -> None:
+    name = "Diagnostics/air/timeouts"
+    cloud.feed(gateway.node_birth(**{name: (0, 8)}), gateway.device_birth())
+    cloud.feed(gateway.node_data(**{name: (7, 8), "Store/Backlog": (42, 4)}))
+    device = cloud.registry.device("bd-tdm-001", "air")
+    found = cloud.registry.gateway("bd-tdm-001")
+    assert device is not None
+    assert found is not None
+    assert device.diagnostics == {"timeouts": 7}
+    assert found.backlog == 42
