@@ -15,6 +15,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# Stands for the brackets while YAML is parsed, which in {...} would take them for its own.
+_HIDDEN = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def parse_tree(text: str, file: str) -> Any:
     yaml = YAML(typ="rt", pure=True)
     yaml.allow_duplicate_keys = False
     try:
-        return yaml.load(StringIO(text))
+        return yaml.load(StringIO(_VARIABLE.sub("\ue000\\1\ue001", text)))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -213,7 +215,7 @@ def _fill(
     problems: list[Problem],
 ) -> str:
     if environment is None:
-        return text
+        return _HIDDEN.sub(r"${\1}", text)
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
@@ -223,7 +225,7 @@ def _fill(
             return ""
         return environment[name]
 
-    return _VARIABLE.sub(value, text)
+    return _HIDDEN.sub(value, text)
 
 
 def process_environment() -> Mapping[str, str]:
