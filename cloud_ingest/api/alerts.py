@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +22,7 @@ from telemetry.durations import format_duration
 from telemetry.series import Series
 
 OFFICER = "officer"
+ResultT = TypeVar("ResultT")
 Several = Annotated[list[str] | None, Query(description="Repeated or comma separated: any of.")]
 Moment = Annotated[str | None, Query(description="ISO 8601 (UTC unless it says so) or ms.")]
 
@@ -118,7 +119,7 @@ def _add_lists(api: APIRouter, alerts: AlertService) -> None:
         return found | {"deliveries": alerts.desk.deliveries(alert_id)}
 
     @api.get("/alerts/{alert_id}/cap", response_class=Response)
-    def get_cap(alert_id: int, language: str = "vi") -> Response:
+    def get_cap(alert_id: int) -> Response:
         """The alert as a CAP 1.2 document."""
         alert = _answer(lambda: alerts.desk.alert(alert_id))
         return Response(cap_document(alert), media_type="application/cap+xml")
@@ -186,7 +187,7 @@ def _add_silences(api: APIRouter, alerts: AlertService) -> None:
         return _answer(lambda: alerts.desk.end_silence(silence_id, _user(request))).as_json()
 
 
-def _answer[ResultT](call: Callable[[], ResultT]) -> ResultT:
+def _answer(call: Callable[[], ResultT]) -> ResultT:
     try:
         return call()
     except AlertNotFound as error:

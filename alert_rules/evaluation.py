@@ -1,0 +1,197 @@
+"""What goes into an evaluator and what comes out of it; nothing here knows a clock or a file."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8
+from telemetry.series import Series
+
+State: TypeAlias = dict[str, NDArray[np.generic]]
+
+DEFAULT_GAP_MS = 60_000
+GAP_INTERVALS = 3
+
+
+class Scored(Protocol):
+    """An anomaly detector's judgement of each sample, as its ``Scores`` hold it."""
+
+    @property
+    def score(self) -> Float64:
+        """Decimal logarithm of the return period in hours."""
+        ...
+
+    @property
+    def expected(self) -> Float64:
+        """What would have been usual, in the series' unit."""
+        ...
+
+    @property
+    def reason(self) -> UInt8:
+        """Why it scored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """Usable samples by series, then time, without repetitions: what evaluators read.
+
+    ``scores`` is there where there is a detector, with an entry for each sample.
+    """
+
+    series: Int32
+    time_ms: Int64
+    value: Float64
+    scores: Scored | None = None
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    @classmethod
+    def of(cls, batch: SampleBatch) -> "Runs":
+        """The samples of ``batch`` in order, one for each (series, time)."""
+        ordered = batch.newest_only()
+        return cls(ordered.series, ordered.time_ms, ordered.value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """Whether a condition holds, moment by moment: by slot, then time.
+
+    ``level`` is 0 where it does not hold, else 1 for the first bound, 2 for the next and so on.
+    A moment without a verdict is a moment about which nothing is known.
+    """
+
+    slot: Int32
+    time_ms: Int64
+    level: NDArray[np.int8]
+    value: Float64
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+    @classmethod
+    def none(cls) -> "Verdicts":
+        """Nothing is known of anything."""
+        return cls(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int8), np.empty(0))
+
+    def select(self, which: Bool) -> "Verdicts":
+        """Those where the mask is true."""
+        return Verdicts(self.slot[which], self.time_ms[which], self.level[which], self.value[which])
+
+
+class Members:
+    """The series that take part in a rule, each in a slot of the rule's state arrays."""
+
+    def __init__(self) -> None:
+        self.series: list[Series] = []
+        self._slot_of = np.empty(0, np.int32)
+        self.interval_ms = np.empty(0, np.int64)
+        self._all = False
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def bind(self, series: Sequence[Series], wanted: Callable[[Series], bool]) -> None:
+        """Give a slot to each wanted series that has none; what is known of the others is renewed."""
+        top = max((s.index for s in series), default=-1) + 1
+        if top > len(self._slot_of):
+            grown = np.full(top, -1, np.int32)
+            grown[: len(self._slot_of)] = self._slot_of
+            self._slot_of = grown
+        for one in series:
+            slot = int(self._slot_of[one.index])
+            if slot >= 0:
+                self.series[slot] = one
+            elif wanted(one):
+                self._slot_of[one.index] = len(self.series)
+                self.series.append(one)
+        self.interval_ms = np.array([s.interval_ms for s in self.series], np.int64)
+        self._all = len(self.series) == len(self._slot_of) and bool(
+            (self._slot_of == np.arange(len(self._slot_of))).all()
+        )
+
+    def slot(self, series_index: int) -> int:
+        """The slot of a series, -1 if it has none."""
+        return int(self._slot_of[series_index]) if series_index < len(self._slot_of) else -1
+
+    def pick(self, runs: Runs) -> tuple[Int32, Bool | None]:
+        """The slots of the samples that are meant, and which samples these are (None: all)."""
+        if self._all:
+            return runs.series, None
+        slot = self._slot_of[runs.series]
+        meant = slot >= 0
+        if meant.all():
+            return slot, None
+        return slot[meant], meant
+
+    def gap_ms(self, given_ms: int | None, cadence_ms: int = 0) -> Int64:
+        """For each slot, the longest pause that is no missing data."""
+        if given_ms is not None:
+            return np.full(len(self), given_ms, np.int64)
+        usual = np.maximum(self.interval_ms * GAP_INTERVALS, DEFAULT_GAP_MS)
+        return np.maximum(usual, cadence_ms * 3 // 2)
+
+
+class Evaluator(ABC):
+    """Judges the samples of its members in the order of time, remembering what it must.
+
+    Pure: the same samples in the same order give the same verdicts, in however many calls.
+    """
+
+    def __init__(self) -> None:
+        self.members = Members()
+
+    @abstractmethod
+    def wants(self, series: Series) -> bool:
+        """Whether ``series`` is the subject of verdicts."""
+
+    def bind(self, series: Sequence[Series]) -> None:
+        """Make series known; more may come later. State arrays grow, what they hold stays."""
+        self.members.bind(series, self.wants)
+        self.grow(len(self.members))
+
+    @abstractmethod
+    def grow(self, size: int) -> None:
+        """Make room in the state for ``size`` slots."""
+
+    @abstractmethod
+    def evaluate(self, runs: Runs) -> Verdicts:
+        """The verdicts that these samples, all newer than those before, allow."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """Everything remembered, as arrays whose first axis is the slot."""
+
+    @abstractmethod
+    def restore(self, state: State) -> None:
+        """Go on from a state; its arrays may be shorter than the members are many."""
+
+    def gap_ms(self, given_ms: int | None) -> Int64:
+        """For each slot, the longest pause between verdicts that is no missing data."""
+        return self.members.gap_ms(given_ms)
+
+
+def grown(array: NDArray[np.generic], size: int, fill: float | bool) -> NDArray[np.generic]:
+    """``array`` with its first axis at least ``size`` long, new places filled."""
+    if len(array) >= size:
+        return array
+    larger = np.full((size, *array.shape[1:]), fill, dtype=array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def run_starts(slot: Int32) -> Bool:
+    """True at the first entry of each slot in an array sorted by slot."""
+    first = np.ones(len(slot), np.bool_)
+    np.not_equal(slot[1:], slot[:-1], out=first[1:])
+    return first
+
+
+def last_true(mark: Bool) -> Int64:
+    """For each place, the index of the nearest true place at or before it (0 if there is none)."""
+    return np.maximum.accumulate(np.where(mark, np.arange(len(mark)), 0))

@@ -1,0 +1,50 @@
+"""A value above, below, between or outside limits, sample by sample."""
+
+from typing import Literal
+
+from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
+from alert_rules.latches import Latches
+from alert_rules.limits import LimitedRule
+from telemetry.series import Series
+
+
+class ThresholdRule(LimitedRule):
+    """Each sample is compared with the limits."""
+
+    kind: Literal["threshold"]
+
+    def evaluator(self) -> Evaluator:
+        """A fresh evaluator."""
+        return ThresholdEvaluator(self)
+
+
+class ThresholdEvaluator(Evaluator):
+    """Remembers which slots are past their limit and not yet back at ``clear``."""
+
+    def __init__(self, rule: ThresholdRule) -> None:
+        super().__init__()
+        self._rule = rule
+        self._latches = Latches(rule.bounds)
+
+    def wants(self, series: Series) -> bool:
+        """Every selected series."""
+        return self._rule.select.matches(series)
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        self._latches.grow(size)
+
+    def evaluate(self, runs: Runs) -> Verdicts:
+        """One verdict a sample."""
+        slot, meant = self.members.pick(runs)
+        value = runs.value if meant is None else runs.value[meant]
+        time_ms = runs.time_ms if meant is None else runs.time_ms[meant]
+        return Verdicts(slot, time_ms, self._latches.levels(slot, value), value)
+
+    def state(self) -> State:
+        """Which latches are closed."""
+        return self._latches.state()
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        self._latches.restore(state)

@@ -1,0 +1,228 @@
+"""Reads rule packs, from the library or from a path, with errors that name file, line and field."""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from alert_rules import kinds
+from alert_rules.schema import LocalText, Rule
+from telemetry.documents import (
+    DocumentError,
+    Problem,
+    line_of,
+    parse_document,
+    parse_tree,
+    problems_of,
+)
+
+LIBRARY = Path(__file__).parent / "library"
+_PREFIX = "library/"
+
+
+class RuleNotFound(Exception):  # noqa: N818  # named by what went wrong
+    """There is no such pack."""
+
+
+class Override(BaseModel):
+    """What a file changes of a rule that stands in another: switch it, or give other numbers."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    enabled: bool | None = None
+
+
+class Pack(BaseModel):
+    """One file of rules. ``change`` alters rules of packs that were loaded before it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pack: str
+    name: LocalText
+    description: LocalText | None = None
+    change: dict[str, Override] = {}
+    rules: list[dict[str, Any]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All rules of some packs, switched on or off, each with a name of its own."""
+
+    rules: tuple[Rule, ...] = ()
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    @property
+    def enabled(self) -> tuple[Rule, ...]:
+        """Those that are switched on."""
+        return tuple(r for r in self.rules if r.is_enabled)
+
+    def find(self, full_id: str) -> Rule | None:
+        """The rule ``pack/id``, if there is one."""
+        return next((r for r in self.rules if r.full_id == full_id), None)
+
+
+@cache
+def rule_kinds() -> dict[str, type[Rule]]:
+    """Every kind of rule by its name: one module each in ``alert_rules.kinds``."""
+    found: dict[str, type[Rule]] = {}
+    for info in pkgutil.iter_modules(kinds.__path__):
+        module = importlib.import_module(f"{kinds.__name__}.{info.name}")
+        for _, member in inspect.getmembers(module, inspect.isclass):
+            if issubclass(member, Rule) and member.__module__ == module.__name__:
+                found[info.name] = member
+    return found
+
+
+def library_packs() -> list[str]:
+    """The references of the packs that are shipped."""
+    return [f"{_PREFIX}{p.stem}" for p in sorted(LIBRARY.glob("*.yaml"))]
+
+
+def pack_path(ref: str, base: Path) -> Path:
+    """The file that ``library/<name>`` or a path relative to ``base`` means."""
+    if not ref.startswith(_PREFIX):
+        return base / ref
+    path = LIBRARY / f"{ref.removeprefix(_PREFIX)}.yaml"
+    if not path.is_file():
+        near = difflib.get_close_matches(ref, library_packs(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(library_packs())}"
+        raise RuleNotFound(f"there is no rule pack {ref}; {hint}")
+    return path
+
+
+def load_rules(refs: Sequence[str], base: Path | None = None) -> RuleSet:
+    """Read packs in order; raises DocumentError with every problem, RuleNotFound."""
+    rules: dict[str, Rule] = {}
+    problems: list[Problem] = []
+    for ref in refs:
+        path = pack_path(ref, base or Path())
+        try:
+            _take_in(path, rules)
+        except DocumentError as error:
+            problems += error.problems
+    if problems:
+        raise DocumentError(problems)
+    return RuleSet(tuple(rules.values()))
+
+
+def _take_in(path: Path, rules: dict[str, Rule]) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DocumentError([Problem(str(path), 0, "", reason)]) from error
+    pack = parse_document(text, str(path), Pack)
+    tree = parse_tree(text, str(path))
+    problems: list[Problem] = []
+    own: dict[str, Rule] = {}
+    for i, given in enumerate(pack.rules):
+        rule = _read_rule(given, tree, i, str(path), pack.pack, problems)
+        if rule is None:
+            continue
+        if rule.full_id in rules or rule.full_id in own:
+            problems.append(
+                _problem(path, tree, ("rules", i, "id"), f"{rule.full_id!r} exists already")
+            )
+        own[rule.full_id] = rule
+    rules.update(own)
+    for full_id, change in pack.change.items():
+        _apply(full_id, change, rules, tree, path, problems)
+    problems += _unknown_references(own.values(), rules, tree, path, pack)
+    if problems:
+        raise DocumentError(problems)
+
+
+def _read_rule(
+    given: dict[str, Any], tree: Any, i: int, file: str, pack: str, problems: list[Problem]
+) -> Rule | None:
+    node = tree["rules"][i]
+    kind = given.get("kind")
+    model = rule_kinds().get(kind) if isinstance(kind, str) else None
+    if model is None:
+        problems.append(_problem(file, tree, ("rules", i, "kind"), _about_kind(kind)))
+        return None
+    if "pack" in given:
+        problems.append(_problem(file, tree, ("rules", i, "pack"), "unknown field"))
+        return None
+    try:
+        rule = model.model_validate({**given, "pack": pack})
+    except ValidationError as error:
+        problems += [_inside(p, i) for p in problems_of(error, node, file, model)]
+        return None
+    found = list(rule.complaints())
+    problems += [_problem(file, tree, ("rules", i, *place), message) for place, message in found]
+    return None if found else rule
+
+
+def _about_kind(kind: object) -> str:
+    known = ", ".join(sorted(rule_kinds()))
+    if kind is None:
+        return f"is missing; it is required, one of {known}"
+    near = difflib.get_close_matches(str(kind), list(rule_kinds()), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {known}"
+    return f"{kind!r} is no kind of rule; {hint}"
+
+
+def _inside(problem: Problem, i: int) -> Problem:
+    field = f"rules[{i}].{problem.field}" if problem.field else f"rules[{i}]"
+    return Problem(problem.file, problem.line, field, problem.message)
+
+
+def _problem(file: Path | str, tree: Any, place: tuple[int | str, ...], message: str) -> Problem:
+    field = ""
+    for key in place:
+        field += f"[{key}]" if isinstance(key, int) else f".{key}" if field else key
+    return Problem(str(file), line_of(tree, place), field, message)
+
+
+def _apply(
+    full_id: str, change: Override, rules: dict[str, Rule], tree: Any, path: Path,
+    problems: list[Problem],
+) -> None:  # fmt: skip
+    rule = rules.get(full_id)
+    place = ("change", full_id)
+    if rule is None:
+        near = difflib.get_close_matches(full_id, list(rules), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; is its pack listed before this file?"
+        problems.append(_problem(path, tree, place, f"there is no such rule{hint}"))
+        return
+    try:
+        changed = type(rule).model_validate(
+            rule.model_dump(exclude_unset=True) | change.model_dump(exclude_unset=True)
+        )
+    except ValidationError as error:
+        node = tree["change"][full_id]
+        problems += [
+            Problem(p.file, p.line, f"change.{full_id}.{p.field}", p.message)
+            for p in problems_of(error, node, str(path), type(rule))
+        ]
+        return
+    for where, message in changed.complaints():
+        problems.append(_problem(path, tree, (*place, *where), message))
+    rules[full_id] = changed
+
+
+def _unknown_references(
+    own: Iterable[Rule], rules: dict[str, Rule], tree: Any, path: Path, pack: Pack
+) -> Iterator[Problem]:
+    place = {g.get("id"): i for i, g in enumerate(pack.rules)}
+    for rule in own:
+        for name in rule.refers_to:
+            if name not in rules:
+                near = difflib.get_close_matches(name, list(rules), n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                yield _problem(
+                    path, tree, ("rules", place[rule.id]), f"there is no rule {name!r}{hint}"
+                )

@@ -1,0 +1,172 @@
+"""What every rule says, whatever its kind."""
+
+import fnmatch
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from alert_rules.evaluation import Evaluator
+from telemetry.durations import DurationMs
+from telemetry.quantities import QUANTITIES, UNKNOWN
+from telemetry.series import Series
+
+Comparison = Literal["above", "below", "outside", "between"]
+
+
+class Severity(StrEnum):
+    """How much an alert matters, in rising order."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for the least."""
+        return list(Severity).index(self)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LocalText(_Strict):
+    """One text in both languages."""
+
+    vi: Annotated[str, Field(min_length=1)]
+    en: Annotated[str, Field(min_length=1)]
+
+
+class Legal(_Strict):
+    """Where a limit comes from, when and where it holds, and whether anybody checked the number."""
+
+    document: str
+    clause: str = ""
+    area: str = ""
+    averaging: str = ""
+    effective_from: date | None = None
+    effective_to: date | None = None  # the first day on which it no longer holds
+    verified: bool
+    source: str
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class Selector(_Strict):
+    """Which series a rule watches: every field that is given must match; ``*`` and ``?`` stand for any."""
+
+    quantity: Names = ()
+    group: Names = ()
+    station: Names = ()
+    gateway: Names = ()
+    device: Names = ()
+    metric: Names = ()
+    series: Names = ()
+    tag: Names = ()
+
+    @field_validator("quantity")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in QUANTITIES and name != UNKNOWN and not set(name) & set("*?["):
+                raise ValueError(f"{name!r} is no quantity (telemetry/quantities.py lists them)")
+        return names
+
+    def matches(self, series: Series) -> bool:
+        """Whether ``series`` is one of those meant."""
+        key = series.key
+        return (
+            _any(self.quantity, (series.quantity,))
+            and _any(self.group, (series.group,))
+            and _any(self.station, (series.station,))
+            and _any(self.gateway, (key.gateway,))
+            and _any(self.device, (key.device,))
+            and _any(self.metric, (key.metric,))
+            and _any(self.series, (str(key),))
+            and _any(self.tag, series.tags)
+        )
+
+
+def _any(patterns: Sequence[str], names: Iterable[str]) -> bool:
+    if not patterns:
+        return True
+    return any(n == p or fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
+
+
+class Limit(_Strict):
+    """One line in a chart: a number, which side of it is bad, and how bad."""
+
+    value: float
+    comparison: Comparison
+    severity: Severity
+
+
+class Rule(_Strict):
+    """A condition over series, with what to say and do when it holds.
+
+    ``hold`` is how long the condition must be true before the alert fires, ``clear_after`` how
+    long it must be false before it resolves; both run in the samples' own time and stand still
+    while data is missing for longer than ``gap``. An alert that would fire again within
+    ``refire_within`` of its end is opened again instead. ``alert: false`` makes a condition that
+    only composite rules see.
+    """
+
+    kind: str
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=80)]
+    name: LocalText
+    text: LocalText | None = None
+    select: Selector = Selector()
+    severity: Severity = Severity.WARNING
+    hold: DurationMs = 0
+    clear_after: DurationMs = 0
+    refire_within: DurationMs = 600_000
+    gap: DurationMs | None = None
+    enabled: bool | None = None
+    alert: bool = True
+    demonstration: bool = False
+    legal: Legal | None = None
+    pack: str = ""
+
+    @property
+    def full_id(self) -> str:
+        """The name of the rule everywhere outside its file: ``pack/id``."""
+        return f"{self.pack}/{self.id}" if self.pack else self.id
+
+    @property
+    def is_enabled(self) -> bool:
+        """As its file says; where that is silent, an unverified limit is off."""
+        if self.enabled is not None:
+            return self.enabled
+        return self.legal is None or self.legal.verified
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The numbers that a chart can draw, the mildest first."""
+        return ()
+
+    @property
+    def averaging_ms(self) -> int | None:
+        """Over how long values are averaged before they are compared (None: not at all)."""
+        return None
+
+    @property
+    def refers_to(self) -> tuple[str, ...]:
+        """The full names of other rules that this one reads."""
+        return ()
+
+    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+        """What is wrong with the rule as a whole: (field, message)."""
+        return ()
+
+    @abstractmethod
+    def evaluator(self) -> Evaluator:
+        """A fresh evaluator of this rule."""

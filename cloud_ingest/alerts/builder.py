@@ -1,0 +1,101 @@
+"""From what the engine found to the alert that people read."""
+
+from collections.abc import Callable
+from typing import Any
+
+from alert_rules.schema import Rule, Severity
+from cloud_ingest.alerts.engine import Finding
+from cloud_ingest.alerts.life import Happening, late_after_ms
+from cloud_ingest.alerts.model import Alert
+from cloud_ingest.alerts.silence import Silent
+from cloud_ingest.alerts.texts import fill
+from cloud_ingest.detection import Reason
+
+StationName = Callable[[str], str]
+
+
+def happening(found: Finding, now_ms: int, station_name: StationName) -> Happening:
+    """What a finding means for the alert of its rule and series."""
+    change, series, rule = found.transition, found.series, found.rule
+    age_ms = now_ms - change.time_ms
+    return Happening(
+        change=change.change,
+        fresh=_fresh(found, now_ms, station_name),
+        start_ms=change.start_ms,
+        time_ms=change.time_ms,
+        refire_within_ms=rule.refire_within,
+        retrospective=age_ms > late_after_ms(series.interval_ms),
+    )
+
+
+def _fresh(found: Finding, now_ms: int, station_name: StationName) -> Alert:
+    change, series, rule = found.transition, found.series, found.rule
+    limits = rule.limits
+    limit = nearest_limit(rule, change.level, change.value)
+    severity = limits_severity(rule, change.level)
+    values: dict[str, object] = {
+        "station": station_name(series.station), "gateway": series.key.gateway,
+        "device": series.key.device, "metric": series.key.metric, "subject": str(series.key),
+        "quantity": series.quantity, "value": change.value, "unit": series.unit,
+        "limit": limit, "peak": change.peak, "start": change.start_ms, "time": change.time_ms,
+        "severity": severity, "expected": found.expected,
+        "reason": Reason(found.reason).name.lower() if found.reason else None,
+    }  # fmt: skip
+    return Alert(
+        rule=rule.full_id, kind=rule.kind, subject=str(series.key), scope="metric",
+        severity=severity, state="pending", start_ms=change.start_ms, updated_ms=now_ms,
+        station=series.station, gateway=series.key.gateway, device=series.key.device,
+        metric=series.key.metric, quantity=series.quantity, unit=series.unit,
+        value=_number(change.value), peak=_number(change.peak), limit_value=limit,
+        comparison=limits[0].comparison if limits else None,
+        name=rule.name.model_dump(), text=fill(rule, "metric", values), legal=legal_json(rule),
+    )  # fmt: skip
+
+
+def silent_alert(silent: Silent, now_ms: int, station_name: StationName) -> Alert:
+    """The alert of something silent."""
+    rule, series, key = silent.rule, silent.series, silent.key
+    station = series.station if series is not None else None
+    is_metric = key.scope == "metric" and series is not None
+    subject = key.subject.replace("#", " / ")
+    values: dict[str, object] = {
+        "station": station_name(station) if station is not None else None,
+        "gateway": silent.gateway, "device": silent.device, "subject": subject,
+        "start": silent.since_ms, "time": now_ms, "severity": rule.severity.value,
+        "quantity": series.quantity if series is not None and is_metric else None,
+    }  # fmt: skip
+    return Alert(
+        rule=rule.full_id, kind=rule.kind, subject=key.subject, scope=key.scope,
+        severity=rule.severity.value, state="firing", start_ms=silent.since_ms, updated_ms=now_ms,
+        station=station, gateway=silent.gateway, device=silent.device,
+        metric=series.key.metric if series is not None and is_metric else None,
+        quantity=series.quantity if series is not None and is_metric else None,
+        unit=series.unit if series is not None and is_metric else None,
+        name=rule.name.model_dump(), text=fill(rule, key.scope, values), legal=legal_json(rule),
+    )  # fmt: skip
+
+
+def limits_severity(rule: Rule, level: int) -> str:
+    """How severe the rule is at a level (1 is the mildest)."""
+    bounds = getattr(rule, "bounds", ())
+    return Severity(bounds[level - 1].severity if level <= len(bounds) else rule.severity).value
+
+
+def nearest_limit(rule: Rule, level: int, value: float) -> float | None:
+    """The number that was passed at a level."""
+    bounds = getattr(rule, "bounds", ())
+    if not bounds:
+        return None
+    bound = bounds[min(level, len(bounds)) - 1]
+    if bound.comparison in ("above", "below"):
+        return float(bound.low)
+    return float(bound.low if abs(value - bound.low) < abs(value - bound.high) else bound.high)
+
+
+def legal_json(rule: Rule) -> dict[str, Any] | None:
+    """The legal basis as the API shows it."""
+    return rule.legal.model_dump(mode="json") if rule.legal is not None else None
+
+
+def _number(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None

@@ -1,0 +1,83 @@
+"""An alert as a document of the Common Alerting Protocol, OASIS CAP 1.2."""
+
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree as ET
+
+from alert_rules.steps import LOCAL_OFFSET_MS
+from cloud_ingest.alerts.model import Alert
+
+NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
+SENDER = "quantrac"
+_SEVERITY = {"info": "Minor", "warning": "Moderate", "critical": "Severe"}
+_CATEGORY = {"no_data": "Infra"}
+_LANGUAGES = {"vi": "vi-VN", "en": "en-US"}
+
+
+def cap_document(alert: Alert, sender: str = SENDER) -> bytes:
+    """The document, in UTF-8, with one info block a language.
+
+    ``msgType`` is Alert at first, Update once it was acknowledged or rose, Cancel when it is over.
+    """
+    ET.register_namespace("", NAMESPACE)
+    root = ET.Element(_tag("alert"))
+    _add(root, "identifier", f"{sender}-{alert.id}-{alert.updated_ms}")
+    _add(root, "sender", sender)
+    _add(root, "sent", _time(alert.updated_ms))
+    _add(root, "status", "Exercise" if alert.rule.startswith("demo/") else "Actual")
+    _add(root, "msgType", _message_type(alert))
+    _add(root, "scope", "Restricted")
+    _add(root, "restriction", "For the officers in charge")
+    if _message_type(alert) != "Alert":
+        begun = alert.fired_ms or alert.start_ms
+        _add(root, "references", f"{sender},{sender}-{alert.id}-{begun},{_time(begun)}")
+    for language, code in _LANGUAGES.items():
+        _add_info(root, alert, language, code)
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document
+
+
+def _message_type(alert: Alert) -> str:
+    if alert.state == "resolved":
+        return "Cancel"
+    return "Update" if alert.state == "acknowledged" or alert.fires > 1 else "Alert"
+
+
+def _add_info(root: ET.Element, alert: Alert, language: str, code: str) -> None:
+    info = ET.SubElement(root, _tag("info"))
+    _add(info, "language", code)
+    _add(info, "category", _CATEGORY.get(alert.kind, "Env"))
+    _add(info, "event", alert.name.get(language, alert.rule))
+    _add(info, "responseType", "None" if alert.state == "resolved" else "Assess")
+    _add(
+        info, "urgency", "Past" if alert.state == "resolved" or alert.retrospective else "Immediate"
+    )
+    _add(info, "severity", _SEVERITY.get(alert.severity, "Unknown"))
+    _add(info, "certainty", "Likely" if alert.kind == "anomaly" else "Observed")
+    _add(info, "onset", _time(alert.start_ms))
+    if alert.end_ms is not None:
+        _add(info, "expires", _time(alert.end_ms))
+    _add(info, "senderName", "Quantrac")
+    _add(info, "headline", alert.name.get(language, alert.rule)[:160])
+    _add(info, "description", alert.text.get(language, ""))
+    for name in ("rule", "subject", "value", "limit_value", "unit", "peak"):
+        value = getattr(alert, name)
+        if value is not None:
+            parameter = ET.SubElement(info, _tag("parameter"))
+            _add(parameter, "valueName", name)
+            _add(parameter, "value", str(value))
+    area = ET.SubElement(info, _tag("area"))
+    _add(area, "areaDesc", alert.station or "*")
+
+
+def _tag(name: str) -> str:
+    return f"{{{NAMESPACE}}}{name}"
+
+
+def _add(parent: ET.Element, name: str, text: str) -> None:
+    ET.SubElement(parent, _tag(name)).text = text
+
+
+def _time(time_ms: int) -> str:
+    """Local time with its offset and without fractions, as CAP demands."""
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=(time_ms + LOCAL_OFFSET_MS) // 1000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S+07:00")

@@ -1,0 +1,82 @@
+"""``quantrac rules``: list, check and rehearse alert rules."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alert_rules import RuleSet
+from quantrac.console import (
+    FOUND_A_PROBLEM,
+    Format,
+    Level,
+    LogFormat,
+    LogLevel,
+    start_logging,
+    stop,
+)
+
+app = typer.Typer(no_args_is_help=True, help="List, check and rehearse alert rules.")
+
+
+@app.command("list", epilog="Example: quantrac rules list library/vn-air")
+def list_rules(
+    packs: Annotated[
+        list[str] | None, typer.Argument(help="Packs or files; without any, the whole library.")
+    ] = None,
+    *,
+    language: Annotated[str, typer.Option(help="vi or en.")] = "en",
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.TEXT,
+) -> None:
+    """Print every rule with its limits, whether it is switched on, and its legal basis."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from alert_rules.loading import library_packs
+
+    start_logging(log_level, log_format)
+    if language not in ("vi", "en"):
+        stop(f"--language {language}: there are vi and en")
+    rules = _load(packs or library_packs())
+    table = Table(box=None, pad_edge=False)
+    for title in ("rule", "kind", "limits", "on", "verified", "what", "basis"):
+        table.add_column(title, overflow="fold")
+    for rule in rules:
+        limits = ", ".join(f"{limit.comparison} {limit.value:g}" for limit in rule.limits)
+        legal = rule.legal
+        table.add_row(
+            rule.full_id, rule.kind, limits, "yes" if rule.is_enabled else "no",
+            "" if legal is None else "yes" if legal.verified else "no",
+            getattr(rule.name, language), legal.document if legal else "",
+        )  # fmt: skip
+    Console(soft_wrap=True).print(table)
+
+
+@app.command("check", epilog="Example: quantrac rules check my-rules.yaml")
+def check(
+    files: Annotated[list[str], typer.Argument(help="Files or packs (library/NAME), in order.")],
+    *,
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.TEXT,
+) -> None:
+    """Read rule files as the service would. Exits 2 with file, line and field of every mistake."""
+    start_logging(log_level, log_format)
+    rules = _load(files)
+    on = sum(r.is_enabled for r in rules)
+    typer.echo(f"{len(rules)} rules are right, {on} of them switched on")
+    unverified = [r for r in rules if r.is_enabled and r.legal and not r.legal.verified]
+    for rule in unverified:
+        typer.echo(f"{rule.full_id}: its limit is not verified and it is switched on all the same")
+    if not rules:
+        raise typer.Exit(FOUND_A_PROBLEM)
+
+
+def _load(refs: list[str]) -> RuleSet:
+    from alert_rules import RuleNotFound, load_rules
+    from telemetry.documents import DocumentError
+
+    try:
+        return load_rules(refs, Path())
+    except (DocumentError, RuleNotFound) as error:
+        stop(error)

@@ -1,0 +1,259 @@
+"""All rules over all series, batch by batch: from samples to the moments at which alerts change.
+
+Knows no database and no clock. What it remembers is in arrays that ``state`` gives and
+``restore`` takes; which alerts are open is the records' to know.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+import numpy as np
+
+from alert_rules.evaluation import Runs, State, Verdicts
+from alert_rules.holding import Holding, Transition
+from alert_rules.schema import Rule
+from alert_rules.steps import LOCAL_OFFSET_MS
+from cloud_ingest.detection import Detector, Scores
+from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.quality import Flag
+from telemetry.series import Series
+
+FUTURE_MS = 600_000
+"""A sample dated further ahead than this is a clock gone wrong and judged by no rule."""
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule found a change at a series."""
+
+    rule: Rule
+    series: Series
+    transition: Transition
+    expected: float | None = None
+    reason: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LateSpan:
+    """Samples of a series came that are older than what was judged already."""
+
+    series: Series
+    from_ms: int
+    to_ms: int
+
+
+class RuleRun:
+    """One rule with everything it remembers."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.evaluator = rule.evaluator()
+        below = any(limit.comparison == "below" for limit in rule.limits)
+        levels = max(len(getattr(rule, "bounds", ())), 1)
+        self.holding = Holding(levels, rule.hold, rule.clear_after, -1 if below else 1)
+        self._from_ms, self._to_ms = in_force_ms(rule)
+
+    def bind(self, series: Sequence[Series]) -> None:
+        """Make series known."""
+        self.evaluator.bind(series)
+        self.holding.grow(self.evaluator.gap_ms(self.rule.gap))
+
+    def verdicts(self, runs: Runs) -> Verdicts:
+        """What the rule says of the samples, as far as it is in force at their time."""
+        found = self.evaluator.evaluate(runs)
+        if len(found) and (self._from_ms is not None or self._to_ms is not None):
+            found = found.select(self._in_force(found.time_ms))
+        return found
+
+    def advance(self, runs: Runs) -> list[Transition]:
+        """What the samples change."""
+        found = self.verdicts(runs)
+        return self.holding.advance(found) if len(found) else []
+
+    def _in_force(self, time_ms: Int64) -> Bool:
+        on = np.ones(len(time_ms), np.bool_)
+        if self._from_ms is not None:
+            on &= time_ms >= self._from_ms
+        if self._to_ms is not None:
+            on &= time_ms < self._to_ms
+        return on
+
+    def state(self) -> State:
+        """Everything remembered, and which series and which rule it is about."""
+        parts: State = {
+            "members": np.array([s.index for s in self.evaluator.members.series], np.int64),
+            "rule": np.array(self.rule.model_dump_json()),
+        }
+        parts |= {f"e.{k}": v for k, v in self.evaluator.state().items()}
+        return parts | {f"h.{k}": v for k, v in self.holding.state().items()}
+
+    def restore(self, state: State) -> None:
+        """Go on from a state; not if the rule has changed since."""
+        if "rule" not in state or str(state["rule"]) != self.rule.model_dump_json():
+            return
+        members = [self.evaluator.members.slot(int(i)) for i in state["members"]]
+        here = [(old, new) for old, new in enumerate(members) if new >= 0]
+        old, new = (np.array(column, np.int64) for column in zip(*here, strict=True)) if here else (
+            np.empty(0, np.int64), np.empty(0, np.int64)
+        )  # fmt: skip
+        for prefix, part in (("e.", self.evaluator), ("h.", self.holding)):
+            moved: State = {}
+            for name, array in part.state().items():
+                source = state.get(prefix + name)
+                moved[name] = array.copy()
+                if source is not None and source.shape[1:] == array.shape[1:]:
+                    moved[name][new] = source[old]
+            part.restore(moved)
+
+
+def in_force_ms(rule: Rule) -> tuple[int | None, int | None]:
+    """From when and until when a rule's limit holds, local midnight in UTC milliseconds."""
+    legal = rule.legal
+    if legal is None:
+        return None, None
+    return _midnight_ms(legal.effective_from), _midnight_ms(legal.effective_to)
+
+
+def _midnight_ms(day: date | None) -> int | None:
+    if day is None:
+        return None
+    utc = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return int(utc.timestamp() * 1000) - LOCAL_OFFSET_MS
+
+
+class RuleEngine:
+    """The rules that judge samples (all kinds but silence, which the clock judges)."""
+
+    def __init__(self, rules: Iterable[Rule], detector: Detector | None = None) -> None:
+        self.runs = [RuleRun(r) for r in rules if r.kind != "no_data"]
+        self._detector = detector
+        self._series: list[Series | None] = []
+        self.last_ms = np.empty(0, np.int64)
+        self.future_samples = 0
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Make series known; again when what is known of them changed."""
+        if not series:
+            return
+        top = max(s.index for s in series) + 1
+        self._series += [None] * (top - len(self._series))
+        for one in series:
+            self._series[one.index] = one
+        if top > len(self.last_ms):
+            self.last_ms = np.append(self.last_ms, np.zeros(top - len(self.last_ms), np.int64))
+        for run in self.runs:
+            run.bind(series)
+        if self._detector is not None:
+            self._detector.register(series)
+
+    def series(self, index: int) -> Series:
+        """The series with this number."""
+        found = self._series[index]
+        assert found is not None
+        return found
+
+    @property
+    def known_series(self) -> list[Series]:
+        """Every series that was registered."""
+        return [s for s in self._series if s is not None]
+
+    def advance(self, batch: SampleBatch, now_ms: int) -> tuple[list[Finding], list[LateSpan]]:
+        """Judge a batch: what changed, and which samples were too old to be judged here."""
+        batch = _in_order(batch)
+        ahead = batch.time_ms > now_ms + FUTURE_MS
+        if ahead.any():
+            self.future_samples += int(ahead.sum())
+            batch = batch.select(~ahead)
+        old = batch.time_ms <= self.last_ms[batch.series]
+        late: list[LateSpan] = []
+        if old.any():
+            late = self._late_spans(batch.select(old))
+            batch = batch.select(~old)
+        if not len(batch):
+            return [], late
+        self.last_ms[batch.series] = batch.time_ms  # in order: the newest of a series stays
+        runs = self.usable(batch)
+        return (self.judge(runs) if len(runs) else []), late
+
+    def usable(self, batch: SampleBatch) -> Runs:
+        """The samples that rules may read, with their anomaly scores."""
+        scores = self._detector.update(batch) if self._detector is not None else None
+        good = np.isfinite(batch.value)
+        good &= (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
+        if good.all():
+            return Runs(batch.series, batch.time_ms, batch.value, scores)
+        if scores is not None:
+            scores = _select_scores(scores, good)
+        return Runs(batch.series[good], batch.time_ms[good], batch.value[good], scores)
+
+    def judge(self, runs: Runs) -> list[Finding]:
+        """What samples in order change."""
+        found = [
+            self._finding(run, change, runs) for run in self.runs for change in run.advance(runs)
+        ]
+        found.sort(key=lambda f: f.transition.time_ms)
+        return found
+
+    def _finding(self, run: RuleRun, change: Transition, runs: Runs) -> Finding:
+        series = run.evaluator.members.series[change.slot]
+        finding = Finding(run.rule, series, change)
+        if run.rule.kind != "anomaly" or runs.scores is None:
+            return finding
+        left, right = np.searchsorted(runs.series, [series.index, series.index + 1])
+        at = left + int(np.searchsorted(runs.time_ms[left:right], change.time_ms))
+        at = min(at, int(right) - 1)
+        expected = float(runs.scores.expected[at])
+        return replace(
+            finding,
+            expected=expected if np.isfinite(expected) else None,
+            reason=int(runs.scores.reason[at]),
+        )
+
+    def _late_spans(self, batch: SampleBatch) -> list[LateSpan]:
+        index, first = np.unique(batch.series, return_index=True)
+        last = np.append(first[1:], len(batch)) - 1
+        return [
+            LateSpan(self.series(int(i)), int(batch.time_ms[a]), int(batch.time_ms[b]))
+            for i, a, b in zip(index, first, last, strict=True)
+        ]
+
+    def run_of(self, full_id: str) -> RuleRun | None:
+        """The run of a rule."""
+        return next((r for r in self.runs if r.rule.full_id == full_id), None)
+
+    def state(self) -> dict[str, State]:
+        """Everything remembered, by part: each rule by its name, ``last_ms``, the detector."""
+        parts = {f"rule {run.rule.full_id}": run.state() for run in self.runs}
+        parts["series"] = {"last_ms": self.last_ms}
+        if self._detector is not None:
+            parts["detector"] = self._detector.state()
+        return parts
+
+    def restore(self, part: Callable[[str], State | None]) -> None:
+        """Go on from what ``state`` gave; a rule that has no state begins anew."""
+        for run in self.runs:
+            state = part(f"rule {run.rule.full_id}")
+            if state is not None:
+                run.restore(state)
+        series = part("series")
+        if series is not None:
+            known = series["last_ms"][: len(self.last_ms)]
+            self.last_ms[: len(known)] = known
+        detector = part("detector")
+        if detector is not None and self._detector is not None:
+            self._detector.restore(detector)
+
+
+def _in_order(batch: SampleBatch) -> SampleBatch:
+    s, t = batch.series, batch.time_ms
+    later = (s[1:] > s[:-1]) | ((s[1:] == s[:-1]) & (t[1:] > t[:-1]))
+    return batch if later.all() else batch.newest_only()
+
+
+def _select_scores(scores: Scores, good: Bool) -> Scores:
+    return Scores(
+        scores.score[good], scores.expected[good], scores.low[good], scores.high[good],
+        scores.reason[good], scores.since_ms[good],
+    )  # fmt: skip

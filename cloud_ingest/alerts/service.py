@@ -1,0 +1,343 @@
+"""The alert service: what the pipeline calls. Judges batches, keeps alerts, queues notifications.
+
+A batch is judged in memory; what it changes is committed in one transaction. If that fails, the
+changes wait and the next call commits them. After a crash the checkpoint and the samples stored
+since give the same changes again, and those known already change nothing.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from alert_rules.loading import RuleSet
+from alert_rules.schema import Rule
+from cloud_ingest.alerts import checkpoints, life, records
+from cloud_ingest.alerts.builder import StationName, happening, silent_alert
+from cloud_ingest.alerts.desk import AlertDesk, end_with_alert
+from cloud_ingest.alerts.engine import Finding, LateSpan, RuleEngine
+from cloud_ingest.alerts.late import LateData
+from cloud_ingest.alerts.life import Happening, Known, Outcome
+from cloud_ingest.alerts.model import Alert, AlertEvent
+from cloud_ingest.alerts.silence import SilenceKey, SilenceWatch, Silent
+from cloud_ingest.alerts.silencing import Silences
+from cloud_ingest.database import Database
+from cloud_ingest.detection import Detector
+from cloud_ingest.notification.channels import Channel
+from cloud_ingest.notification.queue import NotificationQueue
+from cloud_ingest.stores.protocol import SampleStore
+from telemetry.batches import SampleBatch
+from telemetry.series import Series
+
+CHECKPOINT_EVERY_MS = 60_000
+PEAKS_EVERY_MS = 10_000
+_REPLAY_SAMPLES = 200_000
+
+log = structlog.get_logger()
+
+
+class AlertService:
+    """Judges samples by the rules and keeps the alerts.
+
+    ``register``, ``start``, ``process``, ``tick``, ``set_online`` and ``stop`` are called from one
+    thread; ``desk`` and ``listed_rules`` from any. ``on_event`` hears of what people do at the desk.
+    """
+
+    def __init__(
+        self,
+        rules: RuleSet,
+        database: Database,
+        *,
+        store: SampleStore | None = None,
+        channels: Sequence[Channel] = (),
+        detector: Detector | None = None,
+        station_name: StationName = str,
+    ) -> None:
+        self.rules = rules
+        self.on_event: Callable[[AlertEvent], None] | None = None
+        self._database = database
+        self._store = store
+        self._station_name = station_name
+        enabled = rules.enabled
+        self._engine = RuleEngine(enabled, detector)
+        self._watch = SilenceWatch(enabled)
+        self._queue = NotificationQueue(channels)
+        self._silences = Silences()
+        self._late = LateData(enabled, store)
+        self.desk = AlertDesk(database, self._queue, self._silences, self._tell)
+        self._waiting: list[Finding] = []
+        self._waiting_late: list[LateSpan] = []
+        self._open_silences: dict[SilenceKey, int] = {}
+        self._checkpoint_ms = 0
+        self._peaks_ms = 0
+        self._started = False
+        self._lock = threading.Lock()
+        self._series: dict[int, Series] = {}
+
+    def _tell(self, event: AlertEvent) -> None:
+        if self.on_event is not None:
+            self.on_event(event)
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Make series known; again when what is known of them changed."""
+        self._engine.register(series)
+        self._watch.register(series)
+        with self._lock:
+            self._series.update({s.index: s for s in series})
+
+    @property
+    def series(self) -> list[Series]:
+        """Every series that was registered."""
+        with self._lock:
+            return list(self._series.values())
+
+    def start(self, now_ms: int) -> list[AlertEvent]:
+        """Go on where the last run ended: its memory, the open alerts, the samples stored since."""
+        with self._database.engine.connect() as connection:
+            kept = checkpoints.Checkpoint(connection)
+            open_alerts = records.all_open(connection)
+        self._engine.restore(kept.part)
+        self._adopt(open_alerts)
+        self._watch.start(now_ms, self._engine.last_ms)
+        self._started = True
+        self._checkpoint_ms = self._peaks_ms = now_ms
+        return self._replay(now_ms) + self._commit(now_ms)
+
+    def _adopt(self, open_alerts: list[Alert]) -> None:
+        """Make the memory agree with the records about what is on."""
+        by_key = {str(s.key): s for s in self._engine.known_series}
+        for alert in open_alerts:
+            if alert.kind == "no_data":
+                key = SilenceKey(alert.rule, alert.scope, alert.subject)
+                self._open_silences[key] = alert.id
+                continue
+            run, series = self._engine.run_of(alert.rule), by_key.get(alert.subject)
+            if run is None or series is None or alert.state == "pending":
+                continue
+            slot = run.evaluator.members.slot(series.index)
+            if slot >= 0 and not run.holding.firing[slot]:
+                last_ms = max(int(self._engine.last_ms[series.index]), alert.start_ms)
+                run.holding.adopt(slot, alert.start_ms, last_ms, 1, firing=True)
+
+    def _replay(self, now_ms: int) -> list[AlertEvent]:
+        """Judge what was stored after the checkpoint and before the end of the last run."""
+        if self._store is None:
+            return []
+        events: list[AlertEvent] = []
+        series = self._engine.known_series
+        newest = self._store.latest(series)
+        behind = newest.select(newest.time_ms > self._engine.last_ms[newest.series])
+        parts: list[SampleBatch] = []
+        for index, until_ms in zip(behind.series.tolist(), behind.time_ms.tolist(), strict=True):
+            from_ms = int(self._engine.last_ms[index])
+            if from_ms == 0:
+                continue  # never judged before: what is older than the rules stays unjudged
+            found = self._store.read(self._engine.series(index), from_ms + 1, until_ms + 1)
+            parts.append(
+                SampleBatch.of(
+                    [index] * len(found.time_ms), found.time_ms, found.value, found.quality
+                )
+            )
+            if sum(map(len, parts)) >= _REPLAY_SAMPLES:
+                events += self.process(SampleBatch.concat(parts), now_ms)
+                parts = []
+        if parts:
+            events += self.process(SampleBatch.concat(parts), now_ms)
+        return events
+
+    def process(self, batch: SampleBatch, now_ms: int) -> list[AlertEvent]:
+        """Judge a batch and commit what it changes. Doing it again changes nothing."""
+        if len(batch):
+            found, late = self._engine.advance(batch, now_ms)
+            self._watch.hear(batch, now_ms)
+            self._waiting += found
+            self._waiting_late += late
+        return self._commit(now_ms)
+
+    def _commit(self, now_ms: int) -> list[AlertEvent]:
+        if not self._waiting and not self._waiting_late:
+            return []
+        events: list[AlertEvent] = []
+        with self._database.engine.begin() as connection:
+            self._silences.refresh(connection, now_ms)
+            for found in self._waiting:
+                if not found.rule.alert:
+                    continue
+                what = happening(found, now_ms, self._station_name)
+                events += self._write(connection, found.rule, what, now_ms)
+            self._late.note(connection, self._waiting_late, now_ms)
+        self._waiting.clear()
+        self._waiting_late.clear()
+        return events
+
+    def _write(
+        self, connection: Connection, rule: Rule, what: Happening, now_ms: int
+    ) -> list[AlertEvent]:
+        known = records.known(connection, rule.full_id, what.fresh.subject, what.start_ms)
+        outcome = life.happen(known, what, now_ms)
+        return self._keep(connection, outcome, now_ms)
+
+    def _keep(self, connection: Connection, outcome: Outcome, now_ms: int) -> list[AlertEvent]:
+        if outcome.alert is None:
+            return []
+        if outcome.event is not None and not outcome.remove:
+            outcome.alert.silenced = self._silences.covers(outcome.alert, now_ms)
+        alert = records.save(connection, outcome, now_ms)
+        if outcome.event is None:
+            return []
+        if alert is None:
+            return [AlertEvent(outcome.event, outcome.alert.as_json())]
+        if outcome.event == "resolved":
+            end_with_alert(connection, alert.id, now_ms)
+            self._silences.change()
+        self._queue.add(connection, alert, outcome.event, now_ms)
+        return [AlertEvent(outcome.event, records.shown(connection, alert))]
+
+    def tick(self, now_ms: int) -> list[AlertEvent]:
+        """What the passing of time changes: silence, ends of silences, late data, checkpoints."""
+        events = self._commit(now_ms)
+        if not self._started:
+            return events
+        for rule in self._watch.rules:
+            events += self._judge_silence(rule.full_id, now_ms)
+        events += self._end_silences(now_ms)
+        events += self._late.work(self._database, self._keep_late, self._engine, now_ms)
+        if now_ms - self._peaks_ms >= PEAKS_EVERY_MS:
+            events += self._follow_open_alerts(now_ms)
+        if now_ms - self._checkpoint_ms >= CHECKPOINT_EVERY_MS:
+            self._checkpoint(now_ms)
+        return events
+
+    def _keep_late(self, connection: Connection, what: Happening, now_ms: int) -> list[AlertEvent]:
+        self._silences.refresh(connection, now_ms)
+        end_ms = what.fresh.end_ms if what.fresh.end_ms is not None else what.time_ms
+        fresh = what.fresh
+        known = records.overlapping(connection, fresh.rule, fresh.subject, fresh.start_ms, end_ms)
+        if known is not None:
+            return []
+        return self._keep(connection, life.of_the_past(what), now_ms)
+
+    def _judge_silence(self, rule_id: str, now_ms: int) -> list[AlertEvent]:
+        rule = next(r for r in self._watch.rules if r.full_id == rule_id)
+        mine = [k for k in self._open_silences if k.rule == rule_id]
+        found, still = self._watch.judge(rule, now_ms, mine)
+        over = [k for k in mine if k not in still]
+        new = [s for s in found if s.key not in self._open_silences]
+        if not over and not new:
+            return []
+        events: list[AlertEvent] = []
+        before = dict(self._open_silences)
+        try:
+            with self._database.engine.begin() as connection:
+                self._silences.refresh(connection, now_ms)
+                for key in over:
+                    events += self._silence_over(connection, key, now_ms)
+                for silent in new:
+                    events += self._silence_begins(connection, silent, now_ms)
+                self._mute(connection, rule_id, now_ms)
+        except sa.exc.SQLAlchemyError:
+            self._open_silences = before  # nothing of it happened
+            raise
+        return events
+
+    def _silence_begins(
+        self, connection: Connection, silent: Silent, now_ms: int
+    ) -> list[AlertEvent]:
+        fresh = silent_alert(silent, now_ms, self._station_name)
+        what = Happening("fire", fresh, silent.since_ms, now_ms, silent.rule.refire_within)
+        known = records.known(connection, fresh.rule, fresh.subject, silent.since_ms)
+        events = self._keep(connection, life.happen(known, what, now_ms), now_ms)
+        for event in events:
+            self._open_silences[silent.key] = int(event.alert["id"])
+        return events
+
+    def _silence_over(
+        self, connection: Connection, key: SilenceKey, now_ms: int
+    ) -> list[AlertEvent]:
+        alert = records.get(connection, self._open_silences.pop(key))
+        if alert is None or not alert.is_open:
+            return []
+        what = Happening("clear", alert, alert.start_ms, now_ms, 0)
+        return self._keep(connection, life.happen(Known(open=alert), what, now_ms), now_ms)
+
+    def _mute(self, connection: Connection, rule_id: str, now_ms: int) -> None:
+        """Note on each narrower open silence which wider one explains it."""
+        mine = {k: i for k, i in self._open_silences.items() if k.rule == rule_id}
+        for key, alert_id in mine.items():
+            wider = next((i for k, i in mine.items() if self._watch.covers(k, key)), None)
+            alert = records.get(connection, alert_id)
+            if alert is not None and alert.is_open and alert.muted_by != wider:
+                changed = replace(alert, muted_by=wider, updated_ms=now_ms)
+                records.save(connection, Outcome(changed), now_ms)
+
+    def _end_silences(self, now_ms: int) -> list[AlertEvent]:
+        """Tell of alerts that are still on when their silence has ended."""
+        if not self._silences.may_end(now_ms):
+            return []
+        events: list[AlertEvent] = []
+        with self._database.engine.begin() as connection:
+            self._silences.refresh(connection, now_ms)
+            for alert in records.all_open(connection):
+                silenced = self._silences.covers(alert, now_ms)
+                if alert.silenced and not silenced:
+                    outcome = life.heard_again(replace(alert, silenced=False), now_ms)
+                    events += self._keep(connection, outcome, now_ms)
+        return events
+
+    def _follow_open_alerts(self, now_ms: int) -> list[AlertEvent]:
+        """Keep the worst values of open alerts, and tell of past ones that reach the present."""
+        self._peaks_ms = now_ms
+        firing = [r for r in self._engine.runs if r.holding.firing.any()]
+        if not firing:
+            return []
+        events: list[AlertEvent] = []
+        by_key = {str(s.key): s for s in self._engine.known_series}
+        with self._database.engine.begin() as connection:
+            for alert in records.all_open(connection):
+                run, series = self._engine.run_of(alert.rule), by_key.get(alert.subject)
+                if run is None or series is None or alert.state == "pending":
+                    continue
+                slot = run.evaluator.members.slot(series.index)
+                if slot < 0 or not run.holding.firing[slot]:
+                    continue
+                events += self._follow(connection, alert, run.holding.peak_of(slot), series, now_ms)
+        return events
+
+    def _follow(
+        self, connection: Connection, alert: Alert, peak: float, series: Series, now_ms: int
+    ) -> list[AlertEvent]:
+        changed = life.with_peak(alert, peak, now_ms)
+        if changed is not None:
+            records.save(connection, Outcome(changed), now_ms)
+            alert = changed
+        if not alert.retrospective or self._is_behind(series, now_ms):
+            return []
+        return self._keep(connection, life.become_current(alert, now_ms), now_ms)
+
+    def _is_behind(self, series: Series, now_ms: int) -> bool:
+        from_now = now_ms - int(self._engine.last_ms[series.index])
+        return from_now > life.late_after_ms(series.interval_ms)
+
+    def set_online(self, gateway: str, device: str | None, online: bool, now_ms: int) -> None:
+        """A gateway (device None) or a device was born or has died."""
+        self._watch.set_online(gateway, device, online, now_ms)
+
+    def set_broker_online(self, online: bool, now_ms: int) -> None:
+        """The connection to the broker was made or lost."""
+        self._watch.set_broker_online(online, now_ms)
+
+    def _checkpoint(self, now_ms: int) -> None:
+        with self._database.engine.begin() as connection:
+            checkpoints.save(connection, self._engine.state(), now_ms)
+        self._checkpoint_ms = now_ms
+
+    def stop(self, now_ms: int) -> None:
+        """Commit what waits and keep the memory for the next run."""
+        try:
+            self._commit(now_ms)
+            self._checkpoint(now_ms)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("the rules' memory could not be kept", reason=str(error))

@@ -1,0 +1,131 @@
+"""What an alert says, in both languages, with its values filled in."""
+
+import math
+import string
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from alert_rules.schema import LocalText, Rule
+from alert_rules.steps import LOCAL_OFFSET_MS
+from telemetry.durations import format_duration
+from telemetry.quantities import QUANTITIES
+
+LANGUAGES = ("vi", "en")
+_UNITS = {
+    "ug/m3": "µg/m³", "mg/m3": "mg/m³", "ug/L": "µg/L", "Cel": "°C", "dB[A]": "dBA", "1": "",
+    "[pH]": "", "[NTU]": "NTU", "[ppm]": "ppm", "[Pt-Co]": "Pt-Co", "m3/h": "m³/h", "m3": "m³",
+    "uS/cm": "µS/cm", "W/m2": "W/m²", "deg": "°", "V.A": "VA", "kW.h": "kWh", "dB[mW]": "dBm",
+    "1/h": "/h",
+}  # fmt: skip
+_DEFAULT = {
+    "limit": LocalText(
+        vi="{station}: {quantity} là {value} {unit}, giới hạn {limit} {unit} ({name}).",
+        en="{station}: {quantity} is {value} {unit}, limit {limit} {unit} ({name}).",
+    ),
+    "plain": LocalText(
+        vi="{station}: {name} ({quantity}, {value} {unit}).",
+        en="{station}: {name} ({quantity}, {value} {unit}).",
+    ),
+    "metric": LocalText(
+        vi="{station}: {subject} không có dữ liệu từ {start}.",
+        en="{station}: no data from {subject} since {start}.",
+    ),
+    "device": LocalText(
+        vi="{station}: thiết bị {subject} im lặng từ {start}.",
+        en="{station}: device {subject} has been silent since {start}.",
+    ),
+    "bus": LocalText(
+        vi="{station}: mọi thiết bị trên bus {subject} im lặng từ {start}.",
+        en="{station}: every device on bus {subject} has been silent since {start}.",
+    ),
+    "gateway": LocalText(
+        vi="{station}: mất liên lạc với gateway {subject} từ {start}.",
+        en="{station}: gateway {subject} has been out of touch since {start}.",
+    ),
+    "broker": LocalText(
+        vi="Mất kết nối tới MQTT broker từ {start}; không trạm nào gửi được dữ liệu.",
+        en="The MQTT broker has been out of reach since {start}; no station can deliver.",
+    ),
+}
+PLACEHOLDERS = frozenset(
+    {"station", "gateway", "device", "metric", "subject", "quantity", "value", "unit", "limit",
+     "peak", "start", "time", "name", "hold", "window", "severity", "expected", "reason"}
+)  # fmt: skip
+
+
+def unknown_placeholders(text: LocalText) -> list[str]:
+    """What stands in braces in a rule's text and means nothing."""
+    names = {
+        field
+        for language in LANGUAGES
+        for _, field, _, _ in string.Formatter().parse(getattr(text, language))
+        if field is not None
+    }
+    return sorted(names - PLACEHOLDERS)
+
+
+def fill(rule: Rule, scope: str, values: Mapping[str, object]) -> dict[str, str]:
+    """The rule's text (or the usual one) in each language.
+
+    Numbers in ``values`` are written as the language does; times are local.
+    """
+    text = rule.text
+    if text is None or (scope != "metric" and rule.kind == "no_data"):
+        if rule.kind == "no_data":
+            text = _DEFAULT[scope]
+        else:
+            text = _DEFAULT["limit" if values.get("limit") is not None else "plain"]
+    filled = {}
+    for language in LANGUAGES:
+        words = {name: _shown(values.get(name), name, language) for name in PLACEHOLDERS}
+        words["name"] = getattr(rule.name, language)
+        words["quantity"] = quantity_name(str(values.get("quantity") or ""), language)
+        words["hold"] = format_duration(rule.hold)
+        words["window"] = format_duration(rule.averaging_ms or 0)
+        filled[language] = _tidy(getattr(text, language).format_map(words))
+    return filled
+
+
+def quantity_name(quantity: str, language: str) -> str:
+    """A quantity's name for people."""
+    known = QUANTITIES.get(quantity)
+    return getattr(known, language) if known else quantity
+
+
+def shown_unit(unit: str) -> str:
+    """A UCUM code as people write it."""
+    return _UNITS.get(unit, unit)
+
+
+def shown_number(value: float, language: str) -> str:
+    """At most four significant digits and no exponent, with the language's decimal mark."""
+    if math.isnan(value):
+        return "–"
+    size = abs(value)
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3
+    text = f"{value:.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return text.replace(".", ",") if language == "vi" else text
+
+
+def shown_time(time_ms: int) -> str:
+    """Day and time in Viet Nam."""
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=time_ms + LOCAL_OFFSET_MS)
+    return moment.strftime("%d/%m/%Y %H:%M:%S")
+
+
+def _shown(value: object, name: str, language: str) -> str:
+    if value is None:
+        return "–"
+    if name in ("start", "time") and isinstance(value, int):
+        return shown_time(value)
+    if isinstance(value, float):
+        return shown_number(value, language)
+    if name == "unit":
+        return shown_unit(str(value))
+    return str(value)
+
+
+def _tidy(text: str) -> str:
+    """Without the double blanks that an empty unit leaves."""
+    return " ".join(text.split()).replace(" ,", ",").replace(" .", ".").replace(" )", ")")

@@ -1,0 +1,116 @@
+"""Channels: who is told of which alerts, in which language, when, and through what."""
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from alert_rules.schema import Severity
+from alert_rules.steps import LOCAL_OFFSET_MS
+from telemetry.durations import DurationMs
+
+_DAY_MS = 86_400_000
+_HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
+
+
+class NotifierError(Exception):
+    """A message could not be handed over; the reason is its text."""
+
+
+class Notifier(Protocol):
+    """Something that hands a message over: e-mail, a webhook, a chat."""
+
+    def send(self, title: str, body: str, severity: Severity) -> None:
+        """Hand it over, or raise NotifierError."""
+        ...
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class ChannelConfiguration(BaseModel):
+    """One entry of ``notify`` in cloud.yaml. Filters that are left out let everything through.
+
+    ``quiet_hours`` (local time) hold back what is milder than ``quiet_below`` until they end.
+    With ``escalate_after`` the channel hears only of alerts that nobody acknowledged in time.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    url: Annotated[str, Field(min_length=1)]
+    severity: Annotated[tuple[Severity, ...], BeforeValidator(_as_tuple)] = ()
+    station: Names = ()
+    rule: Names = ()
+    language: Literal["vi", "en"] = "vi"
+    quiet_hours: str | None = None
+    quiet_below: Severity = Severity.CRITICAL
+    escalate_after: DurationMs | None = None
+    resolved: bool = True
+    per_minute: Annotated[int, Field(ge=1, le=600)] = 20
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _check_hours(cls, text: str | None) -> str | None:
+        if text is not None:
+            _parse_hours(text)
+        return text
+
+
+def _parse_hours(text: str) -> tuple[int, int]:
+    match = _HOURS.fullmatch(text.strip())
+    numbers = [int(n) for n in match.groups()] if match else []
+    if not numbers or numbers[0] > 24 or numbers[2] > 24 or numbers[1] > 59 or numbers[3] > 59:
+        raise ValueError("write quiet hours as 22:00-06:00")
+    return (numbers[0] * 60 + numbers[1]) * 60_000, (numbers[2] * 60 + numbers[3]) * 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel in use: its configuration, its name in the records, and what sends."""
+
+    name: str
+    configuration: ChannelConfiguration
+    notifier: Notifier
+
+    def takes(self, rule: str, station: str, severity: str) -> bool:
+        """Whether such alerts are meant for it."""
+        chosen = self.configuration
+        return (
+            (not chosen.severity or Severity(severity) in chosen.severity)
+            and _matches(chosen.station, station)
+            and _matches(chosen.rule, rule)
+        )
+
+    def not_before_ms(self, severity: str, now_ms: int) -> int:
+        """When it may be told of something of this severity: now, or when quiet hours end."""
+        chosen = self.configuration
+        if chosen.quiet_hours is None or Severity(severity).rank >= chosen.quiet_below.rank:
+            return now_ms
+        begin, end = _parse_hours(chosen.quiet_hours)
+        of_day = (now_ms + LOCAL_OFFSET_MS) % _DAY_MS
+        quiet = begin <= of_day < end if begin <= end else of_day >= begin or of_day < end
+        return now_ms + (end - of_day) % _DAY_MS if quiet else now_ms
+
+
+def _matches(patterns: Sequence[str], name: str) -> bool:
+    return not patterns or any(fnmatch.fnmatchcase(name, p) for p in patterns)
+
+
+def channels(entries: Sequence[str | ChannelConfiguration]) -> list[Channel]:
+    """Channels from ``notify`` of cloud.yaml; ValueError names an address that nothing can serve."""
+    from cloud_ingest.notification.apprise import AppriseNotifier  # noqa: PLC0415  # heavy to load
+
+    found = []
+    for number, entry in enumerate(entries, start=1):
+        chosen = ChannelConfiguration(url=entry) if isinstance(entry, str) else entry
+        name = chosen.name or f"{chosen.url.partition(':')[0]}-{number}"
+        found.append(Channel(name, chosen, AppriseNotifier(chosen.url)))
+    return found

@@ -1,0 +1,65 @@
+"""The queue of notifications: filled in the transaction that changes an alert, so none is lost."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from cloud_ingest.alerts import tables
+from cloud_ingest.alerts.model import Alert
+from cloud_ingest.notification.channels import Channel
+
+SETTLE_MS = 60_000
+"""An end is told after so long, if it is still an end then; a flapping one later."""
+FLAPPING_SETTLE_MS = 600_000
+_NEWS = ("fired", "refired", "rose", "assigned")
+
+
+class NotificationQueue:
+    """Decides who is to be told of what, and writes it down."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        self._channels = list(channels)
+
+    def add(self, connection: Connection, alert: Alert, event: str, now_ms: int) -> None:
+        """Queue what ``event`` of ``alert`` is to tell; the same news twice is queued once."""
+        if alert.retrospective or alert.silenced or alert.muted_by is not None:
+            return
+        rows = [
+            row
+            for channel in self._channels
+            if channel.takes(alert.rule, alert.station or "", alert.severity)
+            for row in _rows(channel, alert, event, now_ms)
+        ]
+        for row in rows:
+            t = tables.notifications
+            there = connection.execute(sa.select(t.c.id).where(t.c.key == row["key"])).first()
+            if there is None:
+                connection.execute(sa.insert(t).values(**row))
+
+
+def _rows(channel: Channel, alert: Alert, event: str, now_ms: int) -> list[dict[str, Any]]:
+    chosen = channel.configuration
+    if chosen.escalate_after is not None:
+        if event not in ("fired", "rose"):
+            return []
+        return [_row(channel, alert, "escalated", now_ms, now_ms + chosen.escalate_after)]
+    if event in _NEWS:
+        return [_row(channel, alert, event, now_ms, now_ms)]
+    if event == "resolved" and chosen.resolved:
+        settle = FLAPPING_SETTLE_MS if alert.flapping else SETTLE_MS
+        return [_row(channel, alert, event, now_ms, now_ms + settle)]
+    return []
+
+
+def _row(channel: Channel, alert: Alert, kind: str, now_ms: int, due_ms: int) -> dict[str, Any]:
+    what = f"{alert.id}:{kind}:{alert.fires}:{alert.severity}"
+    if kind == "assigned":
+        what += f":{alert.assignee}:{now_ms}"
+    return {
+        "key": f"{what}:{channel.name}", "alert_id": alert.id, "channel": channel.name,
+        "kind": kind, "severity": alert.severity, "station": alert.station,
+        "created_ms": now_ms, "due_ms": max(due_ms, channel.not_before_ms(alert.severity, due_ms)),
+        "attempts": 0, "state": "waiting",
+    }  # fmt: skip
