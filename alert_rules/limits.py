@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -158,10 +158,6 @@ class LimitedRule(Rule):
             if level.severity.rank < rank:
                 yield ("levels", i, "severity"), "must not be milder than the level before it"
             last, rank = own, level.severity.rank
-
-    def changed(self, **values: object) -> Self:
-        """The rule with other values, checked as if they stood in its file."""
-        return type(self).model_validate(self.model_dump() | values)
 
 
 def _one(level: Level) -> float:

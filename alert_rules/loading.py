@@ -105,11 +105,12 @@ def pack_path(ref: str, base: Path) -> Path:
 def load_rules(refs: Sequence[str], base: Path | None = None) -> RuleSet:
     """Read packs in order; raises DocumentError with every problem, RuleNotFound."""
     rules: dict[str, Rule] = {}
+    texts: dict[str, dict[str, Any]] = {}
     problems: list[Problem] = []
     for ref in refs:
         path = pack_path(ref, base or Path())
         try:
-            _take_in(path, rules)
+            _take_in(path, rules, texts)
         except DocumentError as error:
             problems += error.problems
     if problems:
@@ -117,7 +118,7 @@ def load_rules(refs: Sequence[str], base: Path | None = None) -> RuleSet:
     return RuleSet(tuple(rules.values()))
 
 
-def _take_in(path: Path, rules: dict[str, Rule]) -> None:
+def _take_in(path: Path, rules: dict[str, Rule], texts: dict[str, dict[str, Any]]) -> None:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -136,9 +137,10 @@ def _take_in(path: Path, rules: dict[str, Rule]) -> None:
                 _problem(path, tree, ("rules", i, "id"), f"{rule.full_id!r} exists already")
             )
         own[rule.full_id] = rule
+        texts[rule.full_id] = {**given, "pack": pack.pack}
     rules.update(own)
     for full_id, change in pack.change.items():
-        _apply(full_id, change, rules, tree, path, problems)
+        _apply(full_id, change, rules, texts, tree, path, problems)
     problems += _unknown_references(own.values(), rules, tree, path, pack)
     if problems:
         raise DocumentError(problems)
@@ -199,9 +201,8 @@ def _apply(
         problems.append(_problem(path, tree, place, f"there is no such rule{hint}"))
         return
     try:
-        changed = type(rule).model_validate(
-            rule.model_dump(exclude_unset=True) | change.model_dump(exclude_unset=True)
-        )
+        text = texts[full_id] | change.model_dump(exclude_unset=True)
+        changed = type(rule).model_validate(text)
     except ValidationError as error:
         node = tree["change"][full_id]
         problems += [
@@ -211,7 +212,7 @@ def _apply(
         return
     for where, message in changed.complaints():
         problems.append(_problem(path, tree, (*place, *where), message))
-    rules[full_id] = changed
+    rules[full_id], texts[full_id] = changed, text
 
 
 def _unknown_references(
