@@ -190,8 +190,8 @@ def _problem(file: Path | str, tree: Any, place: tuple[int | str, ...], message:
 
 
 def _apply(
-    full_id: str, change: Override, rules: dict[str, Rule], tree: Any, path: Path,
-    problems: list[Problem],
+    full_id: str, change: Override, rules: dict[str, Rule], texts: dict[str, dict[str, Any]],
+    tree: Any, path: Path, problems: list[Problem],
 ) -> None:  # fmt: skip
     rule = rules.get(full_id)
     place = ("change", full_id)
