@@ -7,10 +7,11 @@ Line protocol cannot carry a line break in a name, and a backslash before a comm
 Such characters stand as ``%`` and two hexadecimal digits a byte, and so does ``%`` itself.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
+
+import numpy as np
 
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
@@ -20,6 +21,7 @@ TAGS = ("device", "gateway", "metric", "station")
 _UNSAFE = re.compile(r"[%\\\x00-\x1f\x7f\x85\u2028\u2029]")
 _MEASUREMENT = re.compile(r"([, ])")
 _TAG = re.compile(r"([,= ])")
+_QUALITY = tuple(f",quality={flag}i " for flag in range(256))
 EMPTY = "%"
 """Stands for an empty name, which line protocol does not have."""
 
@@ -69,20 +71,23 @@ def _escape(match: re.Match[str]) -> str:
     return "\\" + match.group()
 
 
-def lines(batch: SampleBatch, prefixes: Mapping[int, str] | Sequence[str]) -> list[str]:
+def lines(batch: SampleBatch, prefixes: Sequence[str]) -> list[str]:
     """A line for each sample; ``prefixes`` by the series' number."""
-    return [
-        f"{prefixes[s]}value={v!r},quality={q}i {t}"
-        if not math.isnan(v)
-        else f"{prefixes[s]}quality={q}i {t}"
-        for s, v, q, t in zip(
-            batch.series.tolist(),
-            batch.value.tolist(),
-            batch.quality.tolist(),
-            batch.time_ms.tolist(),
-            strict=True,
-        )
-    ]
+    columns = zip(
+        batch.series.tolist(),
+        batch.value.tolist(),
+        batch.quality.tolist(),
+        batch.time_ms.tolist(),
+        strict=True,
+    )
+    if np.isnan(batch.value).any():
+        return [
+            f"{prefixes[s]}value={v!r}{_QUALITY[q]}{t}"
+            if v == v  # noqa: PLR0124  # NaN is not
+            else f"{prefixes[s]}{_QUALITY[q][1:]}{t}"
+            for s, v, q, t in columns
+        ]
+    return [f"{prefixes[s]}value={v!r}{_QUALITY[q]}{t}" for s, v, q, t in columns]
 
 
 def quoted_identifier(name: str) -> str:

@@ -31,7 +31,7 @@ def rows(n: int, series: int = 0) -> SampleBatch:
 def test_a_line_has_tags_in_order_and_both_fields() -> None:
     batch = SampleBatch.of([0, 0], [5, 6], [1.5, float("nan")], [1, 9])
     start = "pm2_5,device=air,gateway=bd-tdm-001,metric=pm2_5,station=tdm "
-    assert lines.lines(batch, {0: lines.prefix(A)}) == [
+    assert lines.lines(batch, [lines.prefix(A)]) == [
         start + "value=1.5,quality=1i 5",
         start + "quality=9i 6",
     ]
