@@ -61,7 +61,9 @@ class Scores:
     that about once in 100 hours". 0 where nothing was judged (late, repeated, missing or failed
     samples, and while the detector still learns). ``expected`` with its band ``low``..``high``
     is in the series' own unit, NaN where the detector has no opinion yet. ``reason`` holds
-    Reason codes and ``since_ms`` the time at which the present reason began.
+    Reason codes and ``since_ms`` the time at which the present reason began. ``onset`` is above 0
+    only in the sample with which an event begins or gets much worse: how far it goes beyond the
+    series' own history, in a detector's own measure.
     """
 
     score: Float64
@@ -70,6 +72,7 @@ class Scores:
     high: Float64
     reason: UInt8
     since_ms: Int64
+    onset: Float64
 
     def __len__(self) -> int:
         return len(self.score)
@@ -85,6 +88,7 @@ class Scores:
             np.full(n, np.nan),
             np.zeros(n, dtype=np.uint8),
             batch.time_ms.copy(),
+            np.zeros(n),
         )
 
 

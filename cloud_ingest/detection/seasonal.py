@@ -141,6 +141,7 @@ class SeasonalResidualDetector:
         memory, s = self._memory, turn.series
         goes_on = reason == memory["reason"][s]
         since = np.where(goes_on & (reason > 0), memory["since_ms"][s], turn.time_ms)
+        scores.onset[place] = np.where(goes_on, 0.0, scores.score[place])
         memory["reason"][s], memory["since_ms"][s] = reason, since
         scores.reason[place], scores.since_ms[place] = reason, since
 
