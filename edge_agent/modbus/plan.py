@@ -1,7 +1,7 @@
 """Which reads fetch a device's metrics: neighbours merged, known holes left out (no I/O)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device_profiles.registers import Table
 from edge_agent.modbus.requests import MAX_BITS, MAX_REGISTERS
@@ -47,17 +47,22 @@ def plan_reads(
     gap: int = 0,
     holes: frozenset[Hole] = frozenset(),
     apart: frozenset[Hole] = frozenset(),
+    alone: frozenset[str] = frozenset(),
 ) -> list[Read]:
     """The fewest reads that fetch every metric.
 
     Neighbours of one table are merged while the read stays within ``max_registers`` (for bits: 16
     times as many), no unwanted stretch in it is longer than ``gap`` and no unwanted register is a
-    known hole. ``apart`` holds the (table, address) at which a read must begin anew. Where holes
-    forbid nothing, greedy merging from the left gives the fewest reads.
+    known hole. ``apart`` holds the (table, address) at which a read must begin anew, ``alone`` the
+    metrics that are read by themselves. Where none of these forbids anything, greedy merging from
+    the left gives the fewest reads.
     """
     reads: list[Read] = []
     by_table: dict[Table, list[Register]] = {}
     for metric in metrics:
+        if metric.name in alone:
+            reads.append(Read(metric.table, metric.address, metric.register_count, (metric.name,)))
+            continue
         by_table.setdefault(metric.table, []).append(metric)
     for table, wanted in by_table.items():
         bits = table.is_bits
@@ -110,9 +115,7 @@ class Learned:
     holes: frozenset[Hole] = frozenset()
     apart: frozenset[Hole] = frozenset()
     absent: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.holes or self.apart or self.absent)
+    alone: frozenset[str] = frozenset()
 
 
 def unwanted_stretches(read: Read, metrics: Iterable[Register]) -> list[Read]:
@@ -128,24 +131,27 @@ def unwanted_stretches(read: Read, metrics: Iterable[Register]) -> list[Read]:
 def with_holes(learned: Learned, refused: Iterable[Read]) -> Learned:
     """``learned`` and that the device refuses every register of ``refused``."""
     holes = {(r.table, a) for r in refused for a in range(r.address, r.address + r.count)}
-    return Learned(learned.holes | holes, learned.apart, learned.absent)
+    return replace(learned, holes=learned.holes | holes)
 
 
 def cut_read(read: Read, metrics: Iterable[Register], learned: Learned) -> Learned:
     """What a refused ``read`` teaches when none of its unwanted parts is to blame.
 
-    It is cut in the middle, between metrics, until a single metric is refused: that one is absent,
-    its registers are holes, and the cuts of the search are forgotten.
+    It is cut in the middle, between metrics (metrics that overlap are read alone), until a single
+    metric is refused: that one is absent, its registers are holes, and the cuts of the search are
+    forgotten.
     """
     wanted = _wanted(read, metrics)
     cuts = _cuts(wanted)
     if cuts:
         middle = read.address + read.count / 2
         cut = min(cuts, key=lambda a: abs(a - middle))
-        return Learned(learned.holes, learned.apart | {(read.table, cut)}, learned.absent)
+        return replace(learned, apart=learned.apart | {(read.table, cut)})
+    if len(wanted) > 1:
+        return replace(learned, alone=learned.alone | set(read.metrics))
     found = with_holes(learned, [read])
     apart = frozenset(place for place in learned.apart if place[0] != read.table)
-    return Learned(found.holes, apart, learned.absent | set(read.metrics))
+    return replace(found, apart=apart, absent=learned.absent | set(read.metrics))
 
 
 def _wanted(read: Read, metrics: Iterable[Register]) -> list[Register]:

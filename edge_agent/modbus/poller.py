@@ -121,10 +121,10 @@ class Poller:
         return Poll(result, tuple(samples), error)
 
     def _make_plan(self) -> None:
-        limits = self.device.profile.limits
-        wanted = [r for r in self._registers if r.name not in self.learned.absent]
+        limits, learned = self.device.profile.limits, self.learned
+        wanted = [r for r in self._registers if r.name not in learned.absent]
         reads = plan_reads(
-            wanted, limits.max_registers, limits.gap, self.learned.holes, self.learned.apart
+            wanted, limits.max_registers, limits.gap, learned.holes, learned.apart, learned.alone
         )
         self._plan = [self._planned(r) for r in reads]
 

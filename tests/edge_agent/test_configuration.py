@@ -58,8 +58,10 @@ def test_the_example_of_the_contract_is_read(tmp_path: Path) -> None:
     )
     rs485, cabinet, dust = resolve(gateway, path)
     assert rs485.devices[0].interval_ms == 5000
-    assert rs485.serial is not None and rs485.serial.port == "/dev/ttyUSB0"
-    assert cabinet.tcp is not None and cabinet.tcp.framing == "tcp"
+    assert rs485.serial is not None
+    assert rs485.serial.port == "/dev/ttyUSB0"
+    assert cabinet.tcp is not None
+    assert cabinet.tcp.framing == "tcp"
     assert dust.is_stream
 
 
