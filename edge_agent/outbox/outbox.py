@@ -165,10 +165,12 @@ class Outbox:
 
     def aliases(self, device: str | None, names: Sequence[str]) -> dict[str, int]:
         """The alias of each metric, the same after every restart."""
-        with self._database:
-            found = self._journal.catalogue.aliases(device, names)
-            self._journal.commit()
-            return found
+        catalogue = self._journal.catalogue
+        found = catalogue.aliases(device, names)
+        if catalogue.unsaved:
+            with self._database:
+                self._journal.commit()
+        return found
 
     def retire_all_but(self, present: dict[str, list[str]]) -> None:
         """Say which metrics there are now, by device; the others stay known until confirmed."""

@@ -1,0 +1,215 @@
+"""Which reports to send when: live ones at once, the backlog behind them, lost ones again.
+
+Pure bookkeeping over batch numbers; times are given in seconds of the monotonic clock. Every batch
+from the lowest that is held to the newest is either *unsent* (never sent in this session, or to be
+sent again) or sent and waiting for the confirmation that covers it.
+
+The backlog's window adapts to how long confirmations take: what is under way is kept to about
+half a second of the cloud's work, because a live report queues behind it.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_agent.uplink.ranges import RangeSet
+
+MIN_WINDOW = 250
+FIRST_WINDOW = 5_000
+MAX_WINDOW = 400_000
+"""Samples of backlog under way."""
+MAX_CHUNK = 5_000
+"""Samples read and sent in one go."""
+FAST_S = 0.4
+SLOW_S = 1.0
+"""The window grows while confirmations come faster, shrinks when they are slower."""
+FIRST_RETRY_S = 10.0
+MAX_RETRY_S = 300.0
+_CERTAIN_S = 2.0
+"""A batch this old that a confirmation leaves out is lost, not late."""
+_LIVE_LOG = 20_000
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A stretch of backlog under way."""
+
+    first: int
+    last: int
+    samples: int
+    sent_s: float
+
+
+class Delivery:
+    """The state of delivery in one session."""
+
+    def __init__(self, lowest: int, following: int, now_s: float) -> None:
+        self.unsent = RangeSet()
+        self.unsent.add(lowest, following - 1)
+        self.confirmed = lowest - 1
+        self.following = following
+        """The number after the newest that is known here."""
+        self.window = float(FIRST_WINDOW)
+        self.retries = 0
+        self._flights: deque[_Flight] = deque()
+        self._under_way = 0
+        self._live: deque[tuple[int, float]] = deque(maxlen=_LIVE_LOG)
+        self._progress_s = now_s
+        self._retry_s = FIRST_RETRY_S
+        self._latency_s = 0.0
+        self._adapted_s = now_s
+        self._chunk = 1
+        self._resent_through = -1
+
+    # -- live ----------------------------------------------------------------------------------
+
+    def is_new(self, batch: int) -> bool:
+        """Whether a report just measured is to be sent live; what it skips becomes backlog."""
+        if batch < self.following:
+            return False
+        self.unsent.add(self.following, batch - 1)
+        self.following = batch + 1
+        return True
+
+    def put_back(self, batch: int) -> None:
+        """A report cannot be sent live after all."""
+        self.unsent.add(batch, batch)
+
+    def sent_live(self, batch: int, now_s: float) -> None:
+        """A live report is under way."""
+        if not self.is_waiting:
+            self._progress_s = now_s
+        self._live.append((batch, now_s))
+
+    # -- backlog -------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """Samples of backlog under way."""
+        return self._under_way
+
+    @property
+    def head(self) -> int:
+        """The lowest number that is not confirmed."""
+        return self.confirmed + 1
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something was sent that is not confirmed."""
+        return self.head < self.following and bool(self._flights or self._live)
+
+    def plan(self) -> tuple[int, int] | None:
+        """What to read next: after which number, how many samples; None: nothing now."""
+        lowest = self.unsent.lowest
+        room = int(self.window) - self._under_way
+        if lowest is None or (room <= 0 and self._flights):
+            return None
+        chunk = min(MAX_CHUNK, max(MIN_WINDOW // 2, int(self.window) // 4))
+        return lowest - 1, min(chunk, max(room, 1))
+
+    def sent_backlog(self, batches: Sequence[int], samples: int, now_s: float) -> None:
+        """Reports with these numbers (in order) are under way; ``samples`` in all."""
+        if not batches:
+            return
+        if not self.is_waiting:
+            self._progress_s = now_s
+        if batches[-1] - batches[0] == len(batches) - 1:
+            self.unsent.remove(batches[0], batches[-1])
+        else:
+            for batch in batches:
+                self.unsent.remove(batch, batch)
+        self._flights.append(_Flight(batches[0], batches[-1], samples + len(batches), now_s))
+        self._under_way += samples + len(batches)
+
+    # -- confirmation --------------------------------------------------------------------------
+
+    def acknowledged(self, through: int, now_s: float) -> bool:
+        """All up to ``through`` are stored; False where that is no news or cannot be."""
+        if through >= self.following:
+            return False
+        moved = through > self.confirmed
+        if moved:
+            self._advance(through, now_s)
+        self._mend_hole(now_s)
+        return moved
+
+    def given_up(self, lowest: int, now_s: float) -> bool:
+        """The outbox no longer has anything below ``lowest``; True where that is news."""
+        if lowest <= self.head:
+            return False
+        self._advance(min(lowest, self.following) - 1, now_s)
+        return True
+
+    def _advance(self, through: int, now_s: float) -> None:
+        self.confirmed = through
+        self.unsent.remove(0, through)
+        self._progress_s = now_s
+        self._retry_s = FIRST_RETRY_S
+        while self._live and self._live[0][0] <= through:
+            self._live.popleft()
+        sent_s = None
+        while self._flights and self._flights[0].last <= through:
+            flight = self._flights.popleft()
+            self._under_way -= flight.samples
+            sent_s = flight.sent_s
+        if sent_s is not None:
+            self._adapt(now_s - sent_s, sent_s, now_s)
+
+    def _adapt(self, latency_s: float, sent_s: float, now_s: float) -> None:
+        self._latency_s = 0.8 * self._latency_s + 0.2 * latency_s
+        if sent_s < self._adapted_s:
+            return  # it was sent under an earlier window and says nothing of this one
+        if latency_s < FAST_S:
+            self.window = min(MAX_WINDOW, self.window * 1.5)
+        elif latency_s > SLOW_S:
+            self.window = max(MIN_WINDOW, self.window * 0.7)
+        else:
+            return
+        self._adapted_s = now_s
+
+    # -- loss ----------------------------------------------------------------------------------
+
+    def tick(self, now_s: float) -> None:
+        """Send again what was not confirmed for too long."""
+        if self.is_waiting and now_s - self._progress_s >= self._retry_s:
+            self._send_again(now_s)
+            self.window = max(MIN_WINDOW, self.window / 4)
+            self._retry_s = min(MAX_RETRY_S, self._retry_s * 2)
+
+    def _mend_hole(self, now_s: float) -> None:
+        """A confirmation that leaves out what was sent long ago tells of a loss."""
+        head = self.head
+        if head >= self.following or head in self.unsent:
+            return
+        patience = max(_CERTAIN_S, 4 * self._latency_s)
+        if self._resent_through >= head and now_s - self._progress_s < patience:
+            return
+        if self._resent_through == head - 1 and self._chunk > 1:
+            self._send_again(now_s)
+            return
+        sent_s = self._sent_s(head)
+        if sent_s is None or now_s - sent_s >= patience:
+            self._send_again(now_s)
+
+    def _sent_s(self, batch: int) -> float | None:
+        for flight in self._flights:
+            if flight.first <= batch <= flight.last:
+                return flight.sent_s
+        for number, sent_s in self._live:
+            if number >= batch:
+                return sent_s if number == batch else None
+        return None
+
+    def _send_again(self, now_s: float) -> None:
+        head = self.head
+        for flight in self._flights:
+            self.unsent.add(max(flight.first, head), flight.last)
+        self._flights.clear()
+        self._under_way = 0
+        # One report first; where the hole goes on behind it, twice as many each time.
+        self._chunk = self._chunk * 2 if self._resent_through == head - 1 else 1
+        last = min(head + self._chunk - 1, self.following - 1)
+        self.unsent.add(head, last)
+        self._resent_through = last
+        self._progress_s = now_s
+        self.retries += 1

@@ -1,0 +1,469 @@
+"""One MQTT session as a Sparkplug edge node: events and the time go in, actions come out.
+
+No socket and no clock here. The shell (``uplink``) connects, hands over what arrives and does what
+is asked of it. Rules: Sparkplug B 3.0 chapter 5; how reports are confirmed is told in
+docs/sparkplug.md.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from edge_agent.outbox import OutboxStatus, StoredReport
+from edge_agent.outbox.rows import unpack
+from edge_agent.uplink.births import Births
+from edge_agent.uplink.delivery import Delivery
+from edge_agent.uplink.description import UplinkSettings
+from edge_agent.uplink.messages import ReportEncoder, by_device
+from telemetry import names
+from telemetry.sparkplug import DataType, Limits, Metric, Payload, PayloadError, decode, encode
+from telemetry.sparkplug.reports import encode_batch_number, encode_data
+from telemetry.topics import NAMESPACE, MessageType, Topic, state_topic
+
+_log = structlog.get_logger(__name__)
+
+STATUS_S = 10.0
+"""How often the outbox's state is told; faster while it drains."""
+_DRAINING_STATUS_S = 2.0
+_DRAINING_SAMPLES = 1000
+_SILENCE_S = 5.0
+"""Without a word from the broker for so long, while one is due, it is asked for one."""
+_ABSENT = 10_000
+_COMMAND_LIMITS = Limits(payload_bytes=65_536, inflated_bytes=65_536)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, by the monotonic clock and by the calendar."""
+
+    monotonic_s: float
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Subscribe to these topics with QoS 1; its receipt comes back as ``subscribed``."""
+
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Publish, never retained."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The outbox may forget everything up to this batch."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """End the connection; ``walk_on`` to the next broker, if there is one."""
+
+    reason: str
+    walk_on: bool = False
+
+
+Action = Subscribe | Publish | Confirm | Disconnect
+
+
+def death(group: str, gateway: str, bdseq: int, now_ms: int) -> Publish:
+    """The NDEATH of a session: its will, and what it says when it ends on purpose."""
+    metric = Metric(names.BDSEQ, None, now_ms, DataType.INT64, bdseq)
+    topic = str(Topic(group, "NDEATH", gateway))
+    return Publish(topic, encode(Payload(now_ms, (metric,))), 1)
+
+
+class Session:
+    """A session, from CONNACK to its end.
+
+    ``last_online_ms`` is the newest timestamp at which the host said that it is online; it
+    outlives sessions.
+    """
+
+    def __init__(
+        self, settings: UplinkSettings, births: Births, bdseq: int, last_online_ms: int = 0
+    ) -> None:
+        self.bdseq = bdseq
+        self.last_online_ms = last_online_ms
+        self.host_online = settings.host is None
+        self.delivery: Delivery | None = None
+        self.messages_sent = 0
+        self.rebirths = 0
+        self._settings = settings
+        self._births = births
+        self._stored = settings.confirm == "stored"
+        self._encoder = ReportEncoder()
+        self._seq = 0
+        self._subscribed = False
+        self._online: set[str] = set()
+        self._born: dict[str, set[int]] = {}
+        self._node_aliases: set[int] = set()
+        self._history_only: set[str] = set()
+        self._checked_shapes: set[int] = set()
+        self._status: OutboxStatus | None = None
+        self._lowest = 1
+        self._told: tuple[object, ...] = ()
+        self._told_s = 0.0
+        self._behind = 0
+        self._heard_s = 0.0
+        self._fence_s: float | None = None
+        self._fence_through = 0
+
+    @property
+    def delivering(self) -> bool:
+        """Whether births are out and reports flow."""
+        return self.delivery is not None
+
+    # -- the broker ----------------------------------------------------------------------------
+
+    def connected(self, now: Moment) -> list[Action]:
+        """The broker took the connection."""
+        self._heard_s = now.monotonic_s
+        s = self._settings
+        topics = [
+            f"{NAMESPACE}/{s.group}/NCMD/{s.gateway}",
+            f"{NAMESPACE}/{s.group}/DCMD/{s.gateway}/+",
+        ]
+        if s.host is not None:
+            topics.insert(0, state_topic(s.host))
+        return [Subscribe(tuple(topics))]
+
+    def subscribed(
+        self, now: Moment, status: OutboxStatus, lowest: int, online: set[str]
+    ) -> list[Action]:
+        """The broker confirmed a subscription: the first one, or one that asked for a sign of life."""
+        self._heard_s = now.monotonic_s
+        if not self._subscribed:
+            self._subscribed = True
+            self._online = set(online)
+            return self._begin(now, status, lowest) if self.host_online else []
+        if self._fence_s is None:
+            return []
+        self._fence_s = None
+        return self._confirmed(self._fence_through, now) if not self._stored else []
+
+    def received(
+        self, topic: str, payload: bytes, now: Moment, status: OutboxStatus, lowest: int
+    ) -> list[Action]:
+        """A message for us."""
+        self._heard_s = now.monotonic_s
+        s = self._settings
+        if s.host is not None and topic == state_topic(s.host):
+            return self._host_state(payload, now, status, lowest)
+        if topic == f"{NAMESPACE}/{s.group}/NCMD/{s.gateway}":
+            return self._command(payload, now, status, lowest)
+        return []
+
+    def _host_state(
+        self, payload: bytes, now: Moment, status: OutboxStatus, lowest: int
+    ) -> list[Action]:
+        state = _parse_state(payload)
+        if state is None:
+            _log.warning("host state cannot be read", payload=payload[:80])
+            return []
+        online, timestamp = state
+        if timestamp < self.last_online_ms:
+            return []
+        if online:
+            self.last_online_ms = timestamp
+            if self.host_online:
+                return []
+            self.host_online = True
+            return self._begin(now, status, lowest) if self._subscribed else []
+        self.host_online = False
+        if self.delivery is None:
+            return []
+        self.delivery = None
+        return [self.death(now), Disconnect("the host application is offline", walk_on=True)]
+
+    def _command(
+        self, payload: bytes, now: Moment, status: OutboxStatus, lowest: int
+    ) -> list[Action]:
+        try:
+            command = decode(payload, _COMMAND_LIMITS)
+        except PayloadError as error:
+            _log.warning("command cannot be read", reason=str(error))
+            return []
+        if self.delivery is None:
+            return []
+        actions: list[Action] = []
+        for metric in command.metrics:
+            if metric.name == names.ACK_THROUGH and self._stored and type(metric.value) is int:
+                actions += self._confirmed(metric.value, now)
+            elif metric.name == names.REBIRTH and metric.value is True:
+                self.rebirths += 1
+                actions += self._rebirth(now, status, lowest)
+        return actions
+
+    def death(self, now: Moment) -> Publish:
+        """The NDEATH of this session."""
+        return death(self._settings.group, self._settings.gateway, self.bdseq, now.wall_ms)
+
+    # -- births --------------------------------------------------------------------------------
+
+    def _begin(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
+        self.delivery = Delivery(lowest, status.next_batch, now.monotonic_s)
+        self._lowest = lowest
+        self._behind = 0
+        return self._rebirth(now, status, lowest)
+
+    def _rebirth(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
+        payload = self._births.nbirth(now.wall_ms, self.bdseq, status, lowest)
+        self._node_aliases = {m.alias for m in payload.metrics if m.alias is not None}
+        self._checked_shapes.clear()
+        self._seq = 0
+        self._told, self._told_s = _told(status, lowest), now.monotonic_s
+        actions: list[Action] = [self._publish("NBIRTH", None, encode(payload))]
+        self._seq = 1
+        born = set(self._born)
+        self._born.clear()
+        actions.extend(self._dbirth(device, now) for device in sorted(self._online | born))
+        return actions
+
+    def _dbirth(self, device: str, now: Moment) -> Publish:
+        history_only = device not in self._online
+        payload, aliases = self._births.dbirth(
+            device, now.wall_ms, self._next_seq(), history_only=history_only
+        )
+        self._born[device] = aliases
+        if history_only:
+            self._history_only.add(device)
+        else:
+            self._history_only.discard(device)
+        return self._publish("DBIRTH", device, encode(payload))
+
+    def _ddeath(self, device: str, now: Moment) -> Publish:
+        self._born.pop(device, None)
+        self._history_only.discard(device)
+        self._checked_shapes.clear()
+        payload = encode(Payload(now.wall_ms, (), self._next_seq()))
+        return self._publish("DDEATH", device, payload)
+
+    def device_online(self, device: str, now: Moment) -> list[Action]:
+        """A device answers."""
+        known = device in self._online
+        self._online.add(device)
+        if self.delivery is None or (known and device in self._born):
+            return []
+        return [self._dbirth(device, now)]
+
+    def device_offline(self, device: str, now: Moment) -> list[Action]:
+        """A device does not answer any more."""
+        self._online.discard(device)
+        if self.delivery is None or device not in self._born:
+            return []
+        return [self._ddeath(device, now)]
+
+    def described(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
+        """The description of the gateway was replaced."""
+        if self.delivery is None:
+            return []
+        known = {d.name for d in self._births.node.devices}
+        gone = [d for d in self._born if d not in known]
+        self._online &= known
+        actions: list[Action] = [self._ddeath(device, now) for device in gone]
+        return actions + self._rebirth(now, status, lowest)
+
+    # -- reports -------------------------------------------------------------------------------
+
+    def measured(
+        self, reports: Sequence[StoredReport], now: Moment, *, choked: bool = False
+    ) -> list[Action]:
+        """Reports that just became durable: they go at once, unless the line is ``choked``."""
+        delivery = self.delivery
+        if delivery is None:
+            return []
+        actions: list[Action] = []
+        for report in reports:
+            if not delivery.is_new(report.batch):
+                continue
+            if choked or not report.stamped:
+                delivery.put_back(report.batch)
+                continue
+            self._births.note(report)
+            actions += self._data(report.shape.device, [report], now, historical=False)
+            delivery.sent_live(report.batch, now.monotonic_s)
+        return actions
+
+    def wanted_backlog(self) -> tuple[int, int] | None:
+        """What to read from the outbox next: after which batch, about how many samples."""
+        return None if self.delivery is None else self.delivery.plan()
+
+    def backlog(self, reports: Sequence[StoredReport], now: Moment) -> list[Action]:
+        """Reports read as ``wanted_backlog`` asked."""
+        delivery = self.delivery
+        if delivery is None or not reports:
+            return []
+        due = [r for r in reports if r.batch in delivery.unsent]
+        actions = self._missing(reports, now)
+        for device, group in by_device(due).items():
+            actions += self._data(device, group, now, historical=True)
+        delivery.sent_backlog([r.batch for r in due], sum(r.count for r in due), now.monotonic_s)
+        return actions
+
+    def _missing(self, reports: Sequence[StoredReport], now: Moment) -> list[Action]:
+        """Say of numbers that the outbox does not have that they are empty: the host waits for each."""
+        delivery = self.delivery
+        lowest = None if delivery is None else delivery.unsent.lowest
+        if delivery is None or lowest is None or not self._stored:
+            return []
+        held = {r.batch for r in reports}
+        absent = [n for n in range(lowest, min(reports[-1].batch, lowest + _ABSENT))
+                  if n not in held and n in delivery.unsent]  # fmt: skip
+        if not absent:
+            return []
+        _log.error("the outbox lacks reports", first=absent[0], last=absent[-1])
+        metrics = b"".join(
+            encode_batch_number(n, now.wall_ms + i, alias=None, name=names.STORE_BATCH)
+            for i, n in enumerate(absent)
+        )
+        delivery.sent_backlog(absent, 0, now.monotonic_s)
+        payload = encode_data(now.wall_ms, self._next_seq(), metrics)
+        return [self._publish("NDATA", None, payload)]
+
+    def _data(
+        self, device: str | None, reports: Sequence[StoredReport], now: Moment, *, historical: bool
+    ) -> list[Action]:
+        actions = self._ensure_born(device, reports, now)
+        closing = None
+        if device is not None and self._stored:
+            closing = self._births.closing_alias(device)
+        metrics = b"".join(
+            self._encoder.encode(r, historical=historical, closing=closing, numbered=self._stored)
+            for r in reports
+        )
+        kind: MessageType = "NDATA" if device is None else "DDATA"
+        payload = encode_data(now.wall_ms, self._next_seq(), metrics)
+        return [*actions, self._publish(kind, device, payload)]
+
+    def _ensure_born(
+        self, device: str | None, reports: Sequence[StoredReport], now: Moment
+    ) -> list[Action]:
+        """A metric must be in a birth before it is sent."""
+        if device is not None and device not in self._born:
+            actions: list[Action] = [self._dbirth(device, now)]
+        else:
+            actions = []
+        for report in reports:
+            shape = report.shape
+            if shape.number in self._checked_shapes:
+                continue
+            named = self._node_aliases if device is None else self._born[device]
+            used = set(shape.aliases) or {alias for alias, *_ in unpack(report)}
+            if used <= named:
+                if shape.aliases:
+                    self._checked_shapes.add(shape.number)
+            elif device is None:
+                if self._status is not None:
+                    return self._rebirth(now, self._status, self._lowest)
+            else:
+                return [self._dbirth(device, now)]
+        return actions
+
+    def _confirmed(self, through: int, now: Moment) -> list[Action]:
+        if self.delivery is None or through >= self.delivery.following:
+            return []
+        news = self.delivery.acknowledged(through, now.monotonic_s)
+        return [Confirm(through)] if news or self._stored else []
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def tick(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
+        """To be called about every second."""
+        self._status, self._lowest = status, lowest
+        actions = self._watch_broker(now)
+        delivery = self.delivery
+        if delivery is None:
+            return actions
+        if self._stored:
+            delivery.tick(now.monotonic_s)
+        # A report that was committed but never handed to us is backlog; one that was committed
+        # only now is about to be handed over.
+        if self._behind > delivery.following:
+            delivery.is_new(self._behind - 1)
+            delivery.put_back(self._behind - 1)
+        self._behind = status.next_batch
+        moved = delivery.given_up(lowest, now.monotonic_s)
+        actions += self._tell_status(now, status, lowest, at_once=moved)
+        if not delivery.unsent:
+            actions += [self._ddeath(device, now) for device in sorted(self._history_only)]
+        return actions
+
+    def _tell_status(
+        self, now: Moment, status: OutboxStatus, lowest: int, *, at_once: bool
+    ) -> list[Action]:
+        draining = status.depth_samples > _DRAINING_SAMPLES
+        pause = _DRAINING_STATUS_S if draining else STATUS_S
+        if not at_once and now.monotonic_s - self._told_s < pause:
+            return []
+        self._told_s = now.monotonic_s
+        if self._births.diagnostics.unborn():
+            return self._rebirth(now, status, lowest)
+        metrics = self._births.changed_counters(now.wall_ms)
+        told = _told(status, lowest)
+        if told != self._told or at_once:
+            self._told = told
+            metrics = self._births.store_metrics(now.wall_ms, status, lowest) + metrics
+        if not metrics:
+            return []
+        payload = Payload(now.wall_ms, tuple(metrics), self._next_seq())
+        return [self._publish("NDATA", None, encode(payload, datatypes=False))]
+
+    def _watch_broker(self, now: Moment) -> list[Action]:
+        """Ask for a sign of life where one is due; without confirmations, to know what got through.
+
+        A broker handles what a client sends in order: its receipt for a subscription says that
+        everything published before has arrived.
+        """
+        if self._fence_s is not None:
+            if now.monotonic_s - max(self._fence_s, self._heard_s) > _SILENCE_S:
+                return [Disconnect("the broker does not answer")]
+            return []
+        delivery = self.delivery
+        if delivery is None or not delivery.is_waiting:
+            return []
+        if self._stored and now.monotonic_s - self._heard_s < _SILENCE_S:
+            return []
+        self._fence_s = now.monotonic_s
+        lowest = delivery.unsent.lowest
+        self._fence_through = delivery.following - 1 if lowest is None else lowest - 1
+        s = self._settings
+        return [Subscribe((f"{NAMESPACE}/{s.group}/NCMD/{s.gateway}",))]
+
+    def _publish(self, kind: MessageType, device: str | None, payload: bytes) -> Publish:
+        self.messages_sent += 1
+        return Publish(
+            str(Topic(self._settings.group, kind, self._settings.gateway, device)), payload
+        )
+
+    def _next_seq(self) -> int:
+        seq, self._seq = self._seq, (self._seq + 1) % 256
+        return seq
+
+
+def _told(status: OutboxStatus, lowest: int) -> tuple[object, ...]:
+    return (status.depth_samples, status.oldest_time_ms, status.measured_total,
+            status.given_up_total, lowest if status.depth_samples else 0)  # fmt: skip
+
+
+def _parse_state(payload: bytes) -> tuple[bool, int] | None:
+    try:
+        state = json.loads(payload)
+    except ValueError:
+        return None
+    if not isinstance(state, dict):
+        return None
+    online, timestamp = state.get("online"), state.get("timestamp")
+    if type(online) is not bool or type(timestamp) is not int:
+        return None
+    return online, timestamp

@@ -1,0 +1,330 @@
+"""The shell around the session: a thread with a socket, a clock and the outbox."""
+
+import contextlib
+import random
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from edge_agent.outbox import Outbox, StoredReport
+from edge_agent.uplink.births import Births
+from edge_agent.uplink.description import NodeDescription, UplinkSettings
+from edge_agent.uplink.link import Accepted, Event, Link, Lost, Received
+from edge_agent.uplink.session import (
+    Action,
+    Confirm,
+    Disconnect,
+    Moment,
+    Publish,
+    Session,
+    Subscribe,
+    death,
+)
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE_S = 0.5
+_LAST_PAUSE_S = 30.0
+_TICK_S = 1.0
+_FRESH_REPORTS = 2000
+"""Reports waiting to be sent live; beyond, the oldest are left to the backlog."""
+_CONNACK_S = 10.0
+_CHOKED_S = 3.0
+"""Once nothing has been clear to send for so long, live reports are left to the backlog too."""
+_NOTHING_S = 0.25
+"""When to look again for backlog that cannot be read yet (its time is not known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkState:
+    """How the uplink is doing. ``delivering``: births are out and reports flow."""
+
+    connected: bool = False
+    host_online: bool = False
+    delivering: bool = False
+    broker: str = ""
+    since_ms: int = 0
+    last_error: str | None = None
+    in_flight_samples: int = 0
+    messages_sent: int = 0
+    retries: int = 0
+    rebirths: int = 0
+
+
+class Uplink:
+    """Reports to the cloud what the outbox holds, in a thread of its own.
+
+    Methods may be called from any thread and do not block (but for ``stop``).
+    """
+
+    def __init__(self, settings: UplinkSettings, outbox: Outbox, births: NodeDescription) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._births = Births(births, outbox, confirmed=settings.confirm == "stored")
+        self._online: set[str] = set()
+        self._fresh: deque[StoredReport] = deque(maxlen=_FRESH_REPORTS)
+        self._asked: deque[Callable[[Session | None, Moment], list[Action]]] = deque()
+        self._state = UplinkState()
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._waker.setblocking(False)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+        self._spare_bdseq: int | None = None
+        self._last_online_ms = 0
+        self._next_tick_s = self._clear_s = self._read_again_s = 0.0
+
+    @property
+    def state(self) -> UplinkState:
+        """How it is doing."""
+        return self._state
+
+    def start(self) -> None:
+        """Begin to connect and report."""
+        self._outbox.listen(self._on_reports)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Say goodbye (NDEATH) and disconnect."""
+        self._outbox.listen(None)
+        self._stopping.set()
+        self._nudge()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s + _TICK_S)
+        for end in (self._wake, self._waker):
+            with contextlib.suppress(OSError):
+                end.close()
+
+    def device_online(self, device: str) -> None:
+        """A device answers."""
+
+        def do(session: Session | None, now: Moment) -> list[Action]:
+            self._online.add(device)
+            return session.device_online(device, now) if session is not None else []
+
+        self._ask(do)
+
+    def device_offline(self, device: str) -> None:
+        """A device does not answer any more."""
+
+        def do(session: Session | None, now: Moment) -> list[Action]:
+            self._online.discard(device)
+            return session.device_offline(device, now) if session is not None else []
+
+        self._ask(do)
+
+    def replace_births(self, births: NodeDescription) -> None:
+        """The gateway's description changed: it is born again."""
+
+        def do(session: Session | None, now: Moment) -> list[Action]:
+            self._births.describe(births)
+            self._online &= {d.name for d in births.devices}
+            if session is None:
+                return []
+            return session.described(now, self._outbox.status(), self._outbox.numbers()[0])
+
+        self._ask(do)
+
+    def set_diagnostics(self, counters: Mapping[str, Mapping[str, int]]) -> None:
+        """Counters of each device, told within ten seconds where they changed."""
+        copy = {device: dict(counts) for device, counts in counters.items()}
+
+        def do(session: Session | None, now: Moment) -> list[Action]:  # noqa: ARG001
+            self._births.diagnostics.set(copy)
+            return []
+
+        self._ask(do)
+
+    # -- other threads -------------------------------------------------------------------------
+
+    def _ask(self, do: Callable[[Session | None, Moment], list[Action]]) -> None:
+        self._asked.append(do)
+        self._nudge()
+
+    def _on_reports(self, reports: Sequence[StoredReport]) -> None:
+        self._fresh.extend(reports)
+        self._nudge()
+
+    def _nudge(self) -> None:
+        with contextlib.suppress(OSError):
+            self._waker.send(b"!")
+
+    # -- our thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        brokers = self._settings.brokers
+        pause_s, which = _FIRST_PAUSE_S, 0
+        while not self._stopping.is_set():
+            broker = brokers[which % len(brokers)]
+            walk_on = True
+            bdseq = self._take_bdseq()
+            now = _now()
+            will = death(self._settings.group, self._settings.gateway, bdseq, now.wall_ms)
+            try:
+                link = Link(broker, self._settings.gateway, will, self._settings.keepalive_s)
+            except (OSError, ValueError) as error:
+                self._spare_bdseq = bdseq
+                self._note_offline(f"{broker.host}:{broker.port}: {error}")
+            else:
+                session = Session(self._settings, self._births, bdseq, self._last_online_ms)
+                reason, walk_on = self._serve(link, session, broker.url)
+                self._last_online_ms = session.last_online_ms
+                self._note_offline(reason)
+                if session.messages_sent:
+                    pause_s = _FIRST_PAUSE_S
+            which += walk_on
+            self._idle(pause_s * random.uniform(0.7, 1.3))
+            pause_s = min(_LAST_PAUSE_S, pause_s * 2)
+
+    def _take_bdseq(self) -> int:
+        """The session's number; one whose CONNECT was never sent is used again."""
+        spare, self._spare_bdseq = self._spare_bdseq, None
+        return self._outbox.next_bdseq() if spare is None else spare
+
+    def _idle(self, pause_s: float) -> None:
+        end = time.monotonic() + pause_s
+        while not self._stopping.is_set() and (left := end - time.monotonic()) > 0:
+            self._stopping.wait(min(left, 0.2))
+            self._drain_wake()
+            self._fresh.clear()  # they are in the outbox, and the next session reads them there
+            self._answer_asked(None, None)
+
+    def _serve(self, link: Link, session: Session, url: str) -> tuple[str, bool]:
+        """Run a session to its end; returns why it ended, and whether to try the next broker."""
+        started_s = time.monotonic()
+        self._next_tick_s = started_s + _TICK_S
+        self._clear_s = started_s
+        accepted = False
+        self._fresh.clear()
+        self._state = replace(self._state, broker=url)
+        while not self._stopping.is_set():
+            busy = self._wants_backlog(session, link)
+            events = link.poll(0.0 if busy or self._fresh else self._wait_s(), self._wake)
+            self._drain_wake()
+            for event in events:
+                if isinstance(event, Lost):
+                    link.close()
+                    return event.reason, True
+                accepted = accepted or isinstance(event, Accepted)
+                ended = self._do(self._answer(event, session), link)
+                if ended is not None:
+                    return self._end(link, ended)
+            if not accepted and time.monotonic() - started_s > _CONNACK_S:
+                link.close()
+                return "the broker does not answer", True
+            ended = self._work(link, session)
+            if ended is not None:
+                return self._end(link, ended)
+        self._do([session.death(_now())] if session.delivering else [], link)
+        link.finish(1.5, self._wake)
+        return "stopped", False
+
+    def _end(self, link: Link, ended: Disconnect) -> tuple[str, bool]:
+        link.finish(1.0, self._wake)
+        return ended.reason, ended.walk_on
+
+    def _work(self, link: Link, session: Session) -> Disconnect | None:
+        """Live reports, then what was asked, then a stretch of backlog, then the tick."""
+        now_s = time.monotonic()
+        if link.is_clear:
+            self._clear_s = now_s
+        choked = now_s - self._clear_s > _CHOKED_S
+        ended = None
+        while self._fresh and ended is None:
+            reports = [self._fresh.popleft() for _ in range(len(self._fresh))]
+            ended = self._do(session.measured(reports, _now(), choked=choked), link)
+        ended = ended or self._answer_asked(session, link)
+        wanted = session.wanted_backlog()
+        if wanted is not None and self._wants_backlog(session, link) and ended is None:
+            reports = self._outbox.read(*wanted)
+            if not reports:
+                self._read_again_s = now_s + _NOTHING_S
+            ended = self._do(session.backlog(reports, _now()), link)
+        if time.monotonic() >= self._next_tick_s and ended is None:
+            self._next_tick_s = time.monotonic() + _TICK_S
+            now = _now()
+            actions = session.tick(now, self._outbox.status(), self._outbox.numbers()[0])
+            ended = self._do(actions, link)
+            self._note_state(session)
+        return ended
+
+    def _wants_backlog(self, session: Session, link: Link) -> bool:
+        return (
+            time.monotonic() >= self._read_again_s
+            and link.is_clear
+            and session.wanted_backlog() is not None
+        )
+
+    def _answer(self, event: Event, session: Session) -> list[Action]:
+        now = _now()
+        if isinstance(event, Accepted):
+            return session.connected(now)
+        if not isinstance(event, Lost):
+            status, lowest = self._outbox.status(), self._outbox.numbers()[0]
+            if isinstance(event, Received):
+                actions = session.received(event.topic, event.payload, now, status, lowest)
+            else:
+                actions = session.subscribed(now, status, lowest, self._online)
+            self._note_state(session)
+            return actions
+        return []
+
+    def _answer_asked(self, session: Session | None, link: Link | None) -> Disconnect | None:
+        ended = None
+        while self._asked and ended is None:
+            actions = self._asked.popleft()(session, _now())
+            if link is not None:
+                ended = self._do(actions, link)
+        return ended
+
+    def _do(self, actions: Sequence[Action], link: Link) -> Disconnect | None:
+        for action in actions:
+            if isinstance(action, Publish):
+                link.publish(action)
+            elif isinstance(action, Confirm):
+                self._outbox.confirm(action.through, _now().wall_ms)
+            elif isinstance(action, Subscribe):
+                link.subscribe(action.topics)
+            else:
+                return action
+        return None
+
+    def _wait_s(self) -> float:
+        return max(0.0, min(_TICK_S, self._next_tick_s - time.monotonic()))
+
+    def _drain_wake(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._wake.recv(4096):
+                pass
+
+    def _note_state(self, session: Session) -> None:
+        before = self._state
+        delivery = session.delivery
+        if session.delivering and not before.delivering:
+            _log.info("uplink delivers", broker=before.broker, bdseq=session.bdseq)
+        changed = not before.connected or before.delivering != session.delivering
+        self._state = UplinkState(
+            True, session.host_online, session.delivering, before.broker,
+            _now().wall_ms if changed else before.since_ms, None,
+            delivery.in_flight if delivery else 0, session.messages_sent,
+            delivery.retries if delivery else 0, session.rebirths,
+        )  # fmt: skip
+
+    def _note_offline(self, reason: str) -> None:
+        if self._stopping.is_set():
+            _log.info("uplink has stopped")
+        elif self._state.connected or self._state.last_error != reason:
+            _log.warning("uplink is offline", reason=reason)
+        since = _now().wall_ms if self._state.connected else self._state.since_ms
+        self._state = UplinkState(
+            broker=self._state.broker, since_ms=since or _now().wall_ms, last_error=reason
+        )
+
+
+def _now() -> Moment:
+    return Moment(time.monotonic(), time.time_ns() // 1_000_000)
