@@ -56,12 +56,12 @@ class Agent:
             outbox.path,
             outbox.max_bytes,
             None if outbox.max_age_ms is None else outbox.max_age_ms / 1000,
+            clock=self._clock,
         )
         self._uplink = Uplink(
             uplink_settings(self._configuration),
             self._outbox,
             describe_node(self._configuration, self._wanted),
-            self._clock,
         )
         self._memory = Memory.open(beside_outbox(outbox.path, "memory"))
         self._counters: dict[str, Counters] = {}
@@ -79,8 +79,9 @@ class Agent:
         writing = asyncio.create_task(self._writer.run(), name="report writer")
         housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         reloading = asyncio.create_task(self._reload_when_told(), name="reload")
-        self._uplink.start()
         self._apply(self._wanted)
+        self._tell_diagnostics()
+        self._uplink.start()
         _log.info(
             "agent runs", gateway=self._configuration.gateway, buses=len(self._wanted),
             devices=sum(len(b.devices) for b in self._wanted),
@@ -130,13 +131,13 @@ class Agent:
         """Start what is new; what is as before goes on."""
         for bus in wanted:
             if bus.name not in self._running:
+                for device in bus.devices:
+                    self._counters.setdefault(device.name, Counters())
                 task = asyncio.create_task(self._run_bus(bus), name=f"bus {bus.name}")
                 self._running[bus.name] = _RunningBus(bus, task)
         self._wanted = wanted
 
     async def _run_bus(self, bus: Bus) -> None:
-        for device in bus.devices:
-            self._counters.setdefault(device.name, Counters())
         runner: StreamBus | ModbusBus
         if bus.is_stream:
             device = bus.devices[0]
@@ -254,9 +255,12 @@ class Agent:
             self._memory.save()
             now_s = time.monotonic()
             if now_s >= next_diagnostics_s:
-                self._uplink.set_diagnostics({n: dict(c.counts) for n, c in self._counters.items()})
+                self._tell_diagnostics()
                 next_diagnostics_s = now_s + DIAGNOSTICS_EVERY_S
             await asyncio.sleep(STATUS_EVERY_S)
+
+    def _tell_diagnostics(self) -> None:
+        self._uplink.set_diagnostics({n: dict(c.counts) for n, c in self._counters.items()})
 
     def _write_status(self) -> None:
         path = beside_outbox(self._configuration.outbox.path, "status")

@@ -11,7 +11,8 @@ from math import gcd
 
 BACK_OFF_CAP_S = 60.0
 PATIENCE_S = 10.0
-"""So long a device that failed waits for a moment at which its time-out delays nobody."""
+"""So long, and no longer than its rest was, a device that failed waits for a moment at which its
+time-out delays nobody."""
 BUSY_PAUSE_S = 0.25
 BUSY_TRIES = 3
 _PHASE_STEPS = 64
@@ -126,7 +127,8 @@ def _may_probe(dead: _Entry, live: _Entry, now_s: float) -> bool:
     """Whether the time-out of a dead device delays nobody, or has waited long enough for that."""
     at_s = max(dead.due_s, now_s)
     undisturbed = live.due_s - at_s >= dead.task.timeout_ms / 1000
-    return undisturbed or now_s - dead.due_s >= PATIENCE_S
+    patience_s = min(PATIENCE_S, back_off_s(dead.interval_s, dead.failures))
+    return undisturbed or now_s - dead.due_s >= patience_s
 
 
 def _due(entry: _Entry) -> float:

@@ -131,9 +131,11 @@ def _device(unit: int, address: int, registers: list[int]) -> SimDevice:
 
 
 @contextlib.contextmanager
-def pymodbus_tcp(unit: int, address: int, registers: list[int]) -> Iterator[int]:
+def pymodbus_tcp(
+    unit: int, address: int, registers: list[int], port: int | None = None
+) -> Iterator[int]:
     """An independent Modbus TCP server with registers in one place; its port."""
-    thread, port = _Loop(), free_port()
+    thread, port = _Loop(), port or free_port()
 
     async def start() -> ModbusTcpServer:
         server = ModbusTcpServer(
