@@ -53,6 +53,8 @@ def run(
         service = Service(load_cloud(config))
     except DocumentError as error:
         stop(error)
+    except ValueError as error:  # a notification address that nothing serves
+        stop(f"{config}: notify: {error}")
     except (StoreError, DatabaseUnavailable) as error:
         stop(f"{config}: {error}", FOUND_A_PROBLEM)
     try:

@@ -191,10 +191,9 @@ class Pipeline:
         if message is None:
             return
         end = time.monotonic() + self._limits.batch_ms / 1000
-        columns = receiver.work.columns
         while message is not None:
             receiver.take(message)
-            if len(columns) >= self._limits.batch_samples:
+            if receiver.pending >= self._limits.batch_samples:
                 break
             left = end - time.monotonic()
             if left <= 0 or self._stopping.is_set():
@@ -226,7 +225,7 @@ class Pipeline:
         gaps = parts.ledger.apply(work.entries, now_ms)
         self._save([*work.events, *(self._gap_event(g) for g in gaps)], now_ms)
         self._acknowledge(now_ms)
-        self.counters.batches += 1
+        self.counters.batches += bool(len(batch))
         self.counters.samples += len(batch)
         self.counters.last_commit_ms = now_ms
         parts.live.tell_samples(batch)

@@ -18,6 +18,7 @@ from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.shapes import show_device, show_gateway
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.database import Database
+from cloud_ingest.detection import SeasonalResidualDetector
 from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.broker import EmbeddedBroker
 from cloud_ingest.intake.inbox import Inbox
@@ -64,7 +65,14 @@ class Service:
         self.receiver = Receiver(self.registry, configuration.intake)
         self.live = Live(self.registry.series_at)
         notify = channels(configuration.notify)
-        self.alerts = AlertService(rules, self.database, store=self.store, channels=notify)
+        self.alerts = AlertService(
+            rules,
+            self.database,
+            store=self.store,
+            channels=notify,
+            detector=SeasonalResidualDetector(),
+            station_name=self._station_name,
+        )
         self.notification = NotificationWorker(self.database, notify)
         self.link = Link(
             configuration.broker,
@@ -190,6 +198,10 @@ class Service:
     def _alert_changed(self, event: Any) -> None:
         alert = event.alert
         self.live.tell("alert", alert, alert.get("station"), alert.get("gateway"))
+
+    def _station_name(self, station: str) -> str:
+        found = self.registry.station(station)
+        return found.name if found else station
 
     def _describe_gateway(self, name: str) -> dict[str, Any] | None:
         gateway = self.registry.gateway(name)

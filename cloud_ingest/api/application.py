@@ -40,7 +40,7 @@ def create(backend: Backend, routers: Sequence[APIRouter] = (), page: Path = PAG
 
 
 def _describe(app: FastAPI) -> None:
-    @app.get("/api/docs", include_in_schema=False)
+    @app.api_route("/api/docs", methods=["GET", "HEAD"], include_in_schema=False)
     def docs(request: Request) -> Response:
         """The API for people; OpenAPI as JSON for those who accept only that."""
         if "html" not in request.headers.get("accept", "*/*") and "json" in request.headers.get(
@@ -51,7 +51,7 @@ def _describe(app: FastAPI) -> None:
 
 
 def _serve_page(app: FastAPI, folder: Path) -> None:
-    @app.get("/{path:path}", include_in_schema=False)
+    @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
     def page(path: str) -> Response:
         if path.startswith("api/"):
             raise Problem(404, "No such endpoint", f"There is no /{path}; see /api/docs.")

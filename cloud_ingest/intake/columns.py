@@ -6,18 +6,20 @@ from telemetry.batches import SampleBatch
 
 
 class Columns:
-    """Four growing columns; ``take`` empties them into a batch."""
+    """Four growing columns beside whole batches; ``take`` empties them into one batch."""
 
-    __slots__ = ("quality", "series", "time_ms", "value")
+    __slots__ = ("_batches", "_in_batches", "quality", "series", "time_ms", "value")
 
     def __init__(self) -> None:
         self.series: list[int] = []
         self.time_ms: list[int] = []
         self.value: list[float] = []
         self.quality: list[int] = []
+        self._batches: list[SampleBatch] = []
+        self._in_batches = 0
 
     def __len__(self) -> int:
-        return len(self.series)
+        return len(self.series) + self._in_batches
 
     def add(self, series: int, time_ms: int, value: float, quality: int) -> None:
         """Append one sample."""
@@ -25,6 +27,11 @@ class Columns:
         self.time_ms.append(time_ms)
         self.value.append(value)
         self.quality.append(quality)
+
+    def extend(self, batch: SampleBatch) -> None:
+        """Add a whole batch."""
+        self._batches.append(batch)
+        self._in_batches += len(batch)
 
     def take(self) -> SampleBatch:
         """What has been gathered; the columns are empty afterwards."""
@@ -34,5 +41,6 @@ class Columns:
             np.array(self.value, dtype=np.float64),
             np.array(self.quality, dtype=np.uint8),
         )
-        self.series, self.time_ms, self.value, self.quality = [], [], [], []
+        batch = SampleBatch.concat([*self._batches, batch])
+        self.__init__()  # type: ignore[misc]  # as new
         return batch

@@ -21,6 +21,7 @@ from cloud_ingest.intake.decode import (
 from cloud_ingest.intake.inbox import Message
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.rebirth import RebirthLimiter
+from cloud_ingest.intake.runs import AliasTable, Gathered, Waiting, split
 from cloud_ingest.intake.series_limit import SeriesLimit
 from cloud_ingest.intake.sessions import DeviceSession, Kind, NodeSession, Slot
 from cloud_ingest.intake.work import (
@@ -57,16 +58,24 @@ class Receiver:
         self.sessions: dict[str, NodeSession] = {}
         self.heard: dict[tuple[str, str | None], int] = {}
         self.work = Work()
+        self._aliases = AliasTable()
+        self._gathered = Gathered()
         self.messages_total = 0
         self.samples_total = 0
 
     def take_work(self) -> Work:
         """What was gathered since the last call."""
+        self._read_gathered()
         work, self.work = self.work, Work()
         for (gateway, device), time_ms in self.heard.items():
             self._registry.seen(gateway, device, time_ms)
         self.heard.clear()
         return work
+
+    @property
+    def pending(self) -> int:
+        """How many samples have been gathered."""
+        return len(self.work.columns) + self._gathered.samples
 
     def acknowledging(self) -> frozenset[str]:
         """Gateways that keep their samples until they are acknowledged."""
@@ -99,6 +108,10 @@ class Receiver:
         return topic
 
     def _dispatch(self, topic: Topic, message: Message) -> None:
+        if topic.type == "DDATA" and self._let_wait(topic, message):
+            return
+        if topic.type in ("NBIRTH", "DBIRTH"):
+            self._read_gathered()  # a birth may give aliases another meaning
         match topic.type:
             case "DDATA" | "NDATA":
                 self._take_data(topic, message)
@@ -253,6 +266,7 @@ class Receiver:
                     continue
                 a.slot.series = self._registry.admit(a.series).index
         device.announce([(a.metric.alias, a.slot) for a in announced])
+        self._aliases.place(device)
         if refused:
             self._announce_limit(session, device, refused, message.time_ms)
         if not session.acknowledges:
@@ -316,6 +330,43 @@ class Receiver:
         self._set_device(session, topic.device, False, message.time_ms)
 
     # --- data
+
+    def _let_wait(self, topic: Topic, message: Message) -> bool:
+        """Keep a message in its usual form to read it with others; False for any other message."""
+        session = self.sessions.get(topic.gateway)
+        if session is None or not session.born or session.group != topic.group:
+            return False
+        device = session.devices.get(topic.device or "")
+        if device is None or not device.plain:
+            return False
+        if len(message.payload) > self._limits.max_payload_bytes:
+            return False
+        report = split(message.payload)
+        if report is None or (report.unmarked and session.acknowledges):
+            return False
+        for mark in report.marks:
+            slot = device.by_alias.get(mark.alias)
+            if slot is None or slot.kind is not Kind.BATCH:
+                return False
+        self._gathered.add(Waiting(message, session, device, report))
+        return True
+
+    def _read_gathered(self) -> None:
+        if not self._gathered.waiting:
+            return
+        batch, read, strange = self._gathered.read(self._aliases)
+        self.work.columns.extend(batch)
+        self.samples_total += len(batch)
+        entries, heard = self.work.entries, self.heard
+        for w in read:
+            gateway, report, now_ms = w.session.gateway, w.report, w.message.time_ms
+            self._count_sequence(w.session, report.seq, now_ms)
+            heard[gateway, w.device.name] = now_ms
+            entries.extend([Receipt(gateway, m.batch, m.samples) for m in report.marks])
+            if report.unmarked:
+                entries.append(Unnumbered(gateway, report.unmarked))
+        for w in strange:
+            self._take_data(self._topics[w.message.topic], w.message)
 
     def _take_data(self, topic: Topic, message: Message) -> None:
         session = self._session(topic, message)
