@@ -61,23 +61,27 @@ def run(
     broker: Annotated[
         str | None, typer.Option(help="MQTT broker for fleets: mqtt://host:port.")
     ] = None,
+    gateways: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="How many gateways a fleet has.")
+    ] = None,
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
     """Run a scenario until Ctrl-C, its duration, or a TERM signal."""
     start_logging(log_level, log_format)
+    from simulators.fleets.fleet import FleetError
     from simulators.running import Options, run_scenario
 
     options = Options(
         folder=folder, stations=stations, speed=speed, seed=seed, duration_ms=_span_ms(duration),
-        truth=truth, tcp_port=tcp_port, broker=broker,
+        truth=truth, tcp_port=tcp_port, broker=broker, gateways=gateways,
     )  # fmt: skip
     try:
         asyncio.run(run_scenario(scenario, options))
-    except DocumentError as error:
-        stop(error, BAD_USAGE)
-    except OSError as error:
-        stop(error, 1)
+    except* DocumentError as errors:
+        stop(errors.exceptions[0], BAD_USAGE)
+    except* (OSError, FleetError) as errors:
+        stop(errors.exceptions[0], 1)
 
 
 @app.command("list", epilog="Example: quantrac sim list")

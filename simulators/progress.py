@@ -1,25 +1,32 @@
-"""What a running simulation shows: a live table on a terminal, a line otherwise, a summary."""
+"""What a running simulation shows: a live table on a terminal, lines otherwise, a summary."""
 
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from simulators.fleets.fleet import Fleet
 from simulators.scenarios.model import Scenario
 from simulators.simulation import Simulation
 
+_MOST_ROWS = 40
+
 
 class Progress:
-    """A context manager around a running simulation."""
+    """A context manager around a running scenario: stations on the wire, a fleet, or both."""
 
-    def __init__(self, scenario: Scenario, simulation: Simulation) -> None:
+    def __init__(
+        self, scenario: Scenario, simulation: Simulation | None, fleet: Fleet | None
+    ) -> None:
         self._scenario = scenario
         self._simulation = simulation
+        self._fleet = fleet
         self._console = Console(file=sys.stdout)
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=True)
@@ -31,16 +38,7 @@ class Progress:
         if self._live is not None:
             self._live.start()
         else:
-            buses = len(self._simulation.buses)
-            sys.stdout.write(
-                f"Simulating {self._scenario.scenario}: {len(self._simulation.stations)} stations, "
-                f"{buses} buses. Ctrl-C stops.\n"
-            )
-            for bus in self._simulation.buses:
-                devices = ", ".join(d.name for d in bus.bus.devices)
-                sys.stdout.write(
-                    f"  {bus.station.gateway} {bus.bus.name}: {bus.where} ({devices})\n"
-                )
+            sys.stdout.write("\n".join(self._beginning()) + "\n")
             sys.stdout.flush()
         return self
 
@@ -53,44 +51,104 @@ class Progress:
     def update(self) -> None:
         """Show the state of this moment."""
         if self._live is not None:
-            self._live.update(self._picture(), refresh=True)
+            self._live.update(Group(*self._picture()), refresh=True)
 
     def summary(self, seconds: float) -> str:
-        """What happened, in a line for each kind of traffic."""
-        traffic = [b.traffic for b in self._simulation.buses]
-        requests, frames = sum(t.requests for t in traffic), sum(t.frames for t in traffic)
-        head = (
-            f"Stopped after {seconds:.0f} s: {requests:,} requests, "
-            f"{sum(t.answers for t in traffic):,} answers "
-            f"({sum(t.spoilt for t in traffic):,} spoilt on purpose, "
-            f"{sum(t.refused for t in traffic):,} refused), {frames:,} frames, "
-            f"{self._simulation.served:,} values served."
-        )
-        lines = [head]
-        unheard = sum(t.unheard for t in traffic)
-        if unheard:
-            lines.append(f"{unheard:,} times bytes were heard that no device understood.")
+        """What happened."""
+        lines = [f"Stopped after {seconds:.0f} s."]
+        if self._simulation is not None:
+            lines += _wire_summary(self._simulation)
+        if self._fleet is not None:
+            lines += _fleet_summary(self._fleet, seconds)
         return "\n".join(lines)
 
-    def _picture(self) -> Group:
-        zone = timezone(timedelta(hours=self._scenario.utc_offset_h))
-        now_ms = self._simulation.clock.now_ms()
-        clock = datetime.fromtimestamp(now_ms / 1000.0, UTC).astimezone(zone)
-        head = Text.assemble(
-            (self._scenario.title, "bold"),
-            f"  {clock:%Y-%m-%d %H:%M:%S}  x{self._simulation.clock.speed:g}  ",
-            ", ".join(self._happening(now_ms / 1000.0)) or "",
-        )
-        table = Table("gateway", "bus", "where", box=None, padding=(0, 1))
-        for name in ("requests", "answers", "frames", "spoilt"):
-            table.add_column(name, justify="right")
-        for bus in self._simulation.buses[:40]:
-            t = bus.traffic
-            table.add_row(
-                bus.station.gateway, bus.bus.name, bus.where,
-                f"{t.requests:,}", f"{t.answers:,}", f"{t.frames:,}", f"{t.spoilt:,}",
-            )  # fmt: skip
-        return Group(head, table)
+    def _beginning(self) -> Iterator[str]:
+        name = self._scenario.scenario
+        if self._simulation is not None:
+            buses = self._simulation.buses
+            yield (
+                f"Simulating {name}: {len(self._simulation.stations)} stations, "
+                f"{len(buses)} buses. Ctrl-C stops."
+            )
+            for bus in buses:
+                devices = ", ".join(d.name for d in bus.bus.devices)
+                yield f"  {bus.station.gateway} {bus.bus.name}: {bus.where} ({devices})"
+        if self._fleet is not None:
+            model = self._fleet.model
+            yield (
+                f"Simulating {name}: {model.gateways:,} gateways x {model.metrics} metrics. "
+                "Ctrl-C stops."
+            )
 
-    def _happening(self, now_s: float) -> list[str]:
-        return [e.name for e in self._simulation.world.episodes if e.start_s <= now_s <= e.end_s]
+    def _picture(self) -> Iterator[RenderableType]:
+        yield Text(self._scenario.title, style="bold")
+        if self._simulation is not None:
+            yield self._clock(self._simulation)
+            yield _bus_table(self._simulation)
+        if self._fleet is not None:
+            yield _fleet_table(self._fleet)
+
+    def _clock(self, simulation: Simulation) -> Text:
+        zone = timezone(timedelta(hours=self._scenario.utc_offset_h))
+        now_s = simulation.clock.now_ms() / 1000.0
+        local = datetime.fromtimestamp(now_s, UTC).astimezone(zone)
+        episodes = simulation.world.episodes
+        happening = [e.name for e in episodes if e.start_s <= now_s <= e.end_s]
+        return Text(
+            f"{local:%Y-%m-%d %H:%M:%S}  x{simulation.clock.speed:g}  {', '.join(happening)}"
+        )
+
+
+def _bus_table(simulation: Simulation) -> Table:
+    table = Table("gateway", "bus", "where", box=None, padding=(0, 1))
+    for name in ("requests", "answers", "frames", "spoilt"):
+        table.add_column(name, justify="right")
+    for bus in simulation.buses[:_MOST_ROWS]:
+        t = bus.traffic
+        table.add_row(
+            bus.station.gateway, bus.bus.name, bus.where,
+            f"{t.requests:,}", f"{t.answers:,}", f"{t.frames:,}", f"{t.spoilt:,}",
+        )  # fmt: skip
+    return table
+
+
+def _fleet_table(fleet: Fleet) -> Table:
+    table = Table("online", "messages", "measured", box=None, padding=(0, 1))
+    for name in ("confirmed", "waiting", "sent again", "given up", "connections lost"):
+        table.add_column(name, justify="right")
+    c = fleet.counts
+    table.add_row(
+        f"{fleet.online:,}/{fleet.capacity:,}", f"{c.messages:,}", f"{c.measured:,}",
+        f"{c.confirmed:,}", f"{fleet.backlog:,}", f"{c.sent_again:,}", f"{c.given_up:,}",
+        f"{c.connections_lost:,}",
+    )  # fmt: skip
+    return table
+
+
+def _wire_summary(simulation: Simulation) -> Iterator[str]:
+    traffic = [b.traffic for b in simulation.buses]
+    yield (
+        f"On the wire: {sum(t.requests for t in traffic):,} requests, "
+        f"{sum(t.answers for t in traffic):,} answers "
+        f"({sum(t.spoilt for t in traffic):,} spoilt on purpose, "
+        f"{sum(t.refused for t in traffic):,} refused), "
+        f"{sum(t.frames for t in traffic):,} frames, {simulation.served:,} values served."
+    )
+    unheard = sum(t.unheard for t in traffic)
+    if unheard:
+        yield f"{unheard:,} times bytes were heard that no device understood."
+
+
+def _fleet_summary(fleet: Fleet, seconds: float) -> Iterator[str]:
+    c = fleet.counts
+    yield (
+        f"Fleet: {c.messages:,} messages ({c.messages / max(seconds, 0.001):,.0f}/s), "
+        f"{c.measured:,} samples measured, {c.births:,} births ({c.rebirths:,} asked for), "
+        f"{c.connects:,} connections ({c.connections_lost:,} ended, {c.refused:,} refused)."
+    )
+    if fleet.model.acknowledged:
+        yield (
+            f"Confirmed: {c.confirmed:,} samples; {fleet.backlog:,} still waiting, "
+            f"{c.given_up:,} given up, {c.sent_again:,} reports sent again, "
+            f"{c.lost_on_purpose:,} lost on purpose."
+        )

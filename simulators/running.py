@@ -7,12 +7,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulators.fleets.fleet import Fleet
 from simulators.progress import Progress
 from simulators.scenarios import Scenario, find_scenario, load_scenario
 from simulators.scenarios.ports import ports_in
 from simulators.scenarios.stations import stations_of
 from simulators.simulation import Simulation
 from simulators.truth import TruthFile
+from telemetry.documents import DocumentError, Problem
 
 _SHOW_EVERY_S = 0.5
 
@@ -29,6 +31,7 @@ class Options:
     truth: Path | None = None
     tcp_port: int | None = None
     broker: str | None = None
+    gateways: int | None = None
 
 
 async def run_scenario(reference: str, options: Options) -> None:
@@ -38,35 +41,60 @@ async def run_scenario(reference: str, options: Options) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    speed = options.speed or scenario.speed
-    duration_ms = options.duration_ms or scenario.duration
-    if duration_ms is not None:
-        loop.call_later(duration_ms / 1000.0 / speed, stopped.set)
     truth = TruthFile(options.truth) if options.truth is not None else None
     try:
-        await _run_stations(scenario, options, truth, stopped)
+        simulation = _simulation(scenario, options, truth)
+        fleet = _fleet(reference, scenario, options, truth)
+        duration_ms = options.duration_ms or scenario.duration
+        if duration_ms is not None:
+            speed = simulation.clock.speed if simulation else 1.0
+            loop.call_later(duration_ms / 1000.0 / speed, stopped.set)
+        began = time.monotonic()
+        with Progress(scenario, simulation, fleet) as progress:
+            await _together(simulation, fleet, progress, stopped)
+        sys.stdout.write(progress.summary(time.monotonic() - began) + "\n")
     finally:
         if truth is not None:
             truth.close()
 
 
-async def _run_stations(
-    scenario: Scenario, options: Options, truth: TruthFile | None, stopped: asyncio.Event
+async def _together(
+    simulation: Simulation | None, fleet: Fleet | None, progress: Progress, stopped: asyncio.Event
 ) -> None:
+    showing = asyncio.create_task(_show(progress))
+    try:
+        async with asyncio.TaskGroup() as group:
+            if simulation is not None:
+                group.create_task(simulation.run(stopped))
+            if fleet is not None:
+                group.create_task(fleet.run(stopped))
+    finally:
+        showing.cancel()
+
+
+def _simulation(scenario: Scenario, options: Options, truth: TruthFile | None) -> Simulation | None:
     stations = stations_of(scenario, options.stations)
+    if not stations:
+        return None
     ports = ports_in(options.folder, stations, options.tcp_port)
-    simulation = Simulation(
+    return Simulation(
         scenario, stations, options.folder, ports,
         seed=options.seed, speed=options.speed, truth=truth,
     )  # fmt: skip
-    began = time.monotonic()
-    with Progress(scenario, simulation) as progress:
-        showing = asyncio.create_task(_show(progress))
-        try:
-            await simulation.run(stopped)
-        finally:
-            showing.cancel()
-    sys.stdout.write(progress.summary(time.monotonic() - began) + "\n")
+
+
+def _fleet(
+    reference: str, scenario: Scenario, options: Options, truth: TruthFile | None
+) -> Fleet | None:
+    if scenario.fleet is None:
+        return None
+    if options.broker is None:
+        message = "its fleet needs a broker: give --broker mqtt://host:port"
+        raise DocumentError([Problem(reference, 0, "fleet", message)])
+    model = scenario.fleet
+    if options.gateways is not None:
+        model = model.model_copy(update={"gateways": options.gateways})
+    return Fleet(scenario, model, options.broker, seed=options.seed, truth=truth)
 
 
 async def _show(progress: Progress) -> None:

@@ -68,7 +68,7 @@ def test_after_a_kill_the_same_links_and_ports_come_back(
     )
     try:
         with ModbusSerialClient(str(tmp_path / "mp-rs485"), baudrate=9600, timeout=1) as line:
-            wait_until(lambda: line.connect() and _answers(line), 15, "the sonde answers")
+            wait_until(lambda: bool(line.connect()) and _answers(line), 15, "the sonde answers")
         assert (tmp_path / "ports.json").read_text() == before
     finally:
         again.terminate()

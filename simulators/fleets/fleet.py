@@ -1,0 +1,400 @@
+"""A fleet in one process: connects, measures, sends, fails and comes back."""
+
+import asyncio
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from simulators.clock import wall_ms
+from simulators.faults.plan import Fault, FaultPlan, Kind
+from simulators.fleets.link import Link
+from simulators.fleets.messages import Properties
+from simulators.fleets.node import Batch, Counts, EdgeNode
+from simulators.fleets.shape import Shape, shape_of
+from simulators.fleets.template import DataTemplate
+from simulators.fleets.values import FleetValues
+from simulators.scenarios.model import FleetModel, Scenario
+from simulators.signals.randomness import Int64, generator
+from simulators.truth import Served, TruthFile
+
+TICK_S = 0.05
+_CONNECTING_AT_ONCE = 250
+_BACKLOG_AT_ONCE = 20
+_BACK_OFF_S = (1.0, 30.0)
+_SPARE_FILES = 64
+_LATE_EVERY = 10
+_LAST_RETRY_MS = 2000
+_OF_FLEETS = frozenset({Kind.NO_ANSWER, Kind.UNPLUGGED, Kind.POWER_CUT, Kind.CLOCK_WRONG})
+
+
+class FleetError(Exception):
+    """The fleet cannot run here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """When a share of the fleet loses its connections, and how it comes back (fleet's time, ms)."""
+
+    at_ms: int
+    share: float
+    down_ms: int
+    return_within_ms: int
+    graceful: bool
+
+
+class Fleet:
+    """Many gateways of one shape, each a connection of its own to ``broker`` (mqtt://host:port)."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        model: FleetModel,
+        broker: str,
+        *,
+        seed: int | None = None,
+        truth: TruthFile | None = None,
+    ) -> None:
+        self.model = model
+        self.shape: Shape = shape_of(model)
+        self.counts = Counts()
+        self._seed = scenario.seed if seed is None else seed
+        parts = urlsplit(broker)
+        self._address = (parts.hostname or "127.0.0.1", parts.port or 1883)
+        self._began_ms = wall_ms()
+        self._truth = truth
+        self._dice = generator(self._seed, "fleet")
+        self._offset_s = scenario.utc_offset_h * 3600.0
+        self.capacity = model.gateways + self._joining(scenario)
+        self.nodes = [self._node(scenario, i) for i in range(self.capacity)]
+        self.links: list[Link | None] = [None] * self.capacity
+        self._retry_at_s = np.zeros(self.capacity)
+        self._attempts = np.zeros(self.capacity, dtype=np.int64)
+        self._place = {id(n): i for i, n in enumerate(self.nodes)}
+        self._values = FleetValues(self.shape, self._seed, self.capacity)
+        self._live = [
+            DataTemplate(a, b if model.acknowledged else None)
+            for a, b in zip(self.shape.aliases, self.shape.batch_aliases, strict=True)
+        ]
+        self._late = [
+            DataTemplate(a, b if model.acknowledged else None, historical=True)
+            for a, b in zip(self.shape.aliases, self.shape.batch_aliases, strict=True)
+        ]
+        self._phase_ms = self._dice.integers(0, model.interval, self.capacity)
+        self._next_ms = self._began_ms + self._phase_ms
+        joins_s = self._joins_at_s()
+        self._retry_at_s[:] = joins_s
+        self._storms = [
+            Storm(
+                s.at.resolve_ms(self._began_ms, self._offset_s), s.share, s.down,
+                s.return_within, s.graceful,
+            )
+            for s in model.storms
+        ]  # fmt: skip
+        self._faults = self._fault_plans(scenario)
+        self._off: set[int] = set()
+        self._dark: set[int] = set()
+        self._turn = 0
+        self._connecting = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def online(self) -> int:
+        """How many gateways are born at this moment."""
+        return sum(n.is_online for n in self.nodes)
+
+    @property
+    def backlog(self) -> int:
+        """Samples that wait for their confirmation."""
+        return sum(b.count for n in self.nodes for b in n.waiting)
+
+    async def run(self, stopped: asyncio.Event, *, drain_s: float = 10.0) -> None:
+        """Run until ``stopped``, let the host confirm what is under way, say goodbye."""
+        allow_files(self.capacity)
+        self._began_ms = wall_ms()
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        self._next_ms = self._began_ms + self._phase_ms
+        while not stopped.is_set():
+            self.tick(wall_ms(), loop.time() - began_s)
+            await asyncio.sleep(TICK_S)
+        await self._drain(drain_s)
+        await self._leave()
+
+    def tick(self, now_ms: int, elapsed_s: float, *, measuring: bool = True) -> None:
+        """Everything that is due: storms, faults, connections, measurements, late reports."""
+        self._storm(now_ms, elapsed_s)
+        self._fail(now_ms)
+        self._connect(elapsed_s)
+        if measuring:
+            self._measure(now_ms)
+        self._send_late(now_ms)
+
+    def _measure(self, now_ms: int) -> None:
+        due = np.flatnonzero((self._next_ms <= now_ms) & (self._attempts > 0))
+        if not len(due):
+            return
+        if self._dark:
+            due = due[[i not in self._dark for i in due.tolist()]]
+        self.measure(due, now_ms)
+        self._next_ms[due] += self.model.interval
+        behind = due[self._next_ms[due] <= now_ms]
+        self._next_ms[behind] = now_ms + self.model.interval
+
+    def measure(self, gateways: Int64, now_ms: int) -> None:
+        """Let gateways measure once, and send what they measured where they are online."""
+        time_ms = np.full(len(gateways), now_ms) + self._clock_errors(gateways, now_ms)
+        sent_ms = np.full(len(gateways), now_ms)
+        for device in range(len(self.shape.devices)):
+            values = self._values.measure(device, gateways, time_ms)
+            template = self._live[device]
+            numbers = self._keep(gateways, device, time_ms, values)
+            filled = template.fill(
+                sent_ms, time_ms[:, np.newaxis], values[:, np.newaxis, :],
+                numbers if self.model.acknowledged else None,
+            )  # fmt: skip
+            self._send(gateways.tolist(), device, filled, template.size, now_ms)
+            if self._truth is not None:
+                self._write_truth(gateways, device, time_ms, values)
+
+    def _keep(self, gateways: Int64, device: int, time_ms: Int64, values: np.ndarray) -> Int64:
+        rows, times = values.astype("<f8").tobytes(), time_ms.tolist()
+        size, width = values.shape[1] * 8, values.shape[1]
+        numbers = np.empty(len(gateways), dtype=np.int64)
+        for place, i in enumerate(gateways.tolist()):
+            row = rows[place * size : (place + 1) * size]
+            numbers[place] = self.nodes[i].take_batch(device, times[place], row, width)
+        self.counts.measured += values.size
+        return numbers
+
+    def _send(
+        self, gateways: Sequence[int], device: int, filled: bytes, size: int, now_ms: int
+    ) -> None:
+        lossy = self.model.drop_probability
+        at = 0
+        for i in gateways:
+            node, link = self.nodes[i], self.links[i]
+            payload = filled[at : at + size]
+            at += size
+            if link is None or not node.is_online or link.is_full:
+                continue
+            node.waiting[-1].sent_ms = now_ms
+            packet = node.data(device, payload)
+            if not self.model.acknowledged:
+                node.waiting.pop()
+            if (lossy and self._dice.random() < lossy) or self._is_mute(i, now_ms):
+                self.counts.lost_on_purpose += 1
+                continue
+            link.write(packet, now_ms)
+
+    def _send_late(self, now_ms: int) -> None:
+        """Send what waits from times without connection, and what nobody has confirmed."""
+        self._turn = (self._turn + 1) % _LATE_EVERY
+        for i in range(self._turn, self.capacity, _LATE_EVERY):
+            node, link = self.nodes[i], self.links[i]
+            if link is None:
+                continue
+            if not node.is_online or not node.waiting or link.is_full:
+                link.keep_alive(now_ms)
+                continue
+            if node.waiting[0].sent_ms and now_ms - node.waiting[0].sent_ms < 1000:
+                continue
+            late = list(node.due_again(now_ms, _BACKLOG_AT_ONCE))
+            if late:
+                link.write(self._late_messages(node, late, now_ms), now_ms)
+                if not self.model.acknowledged:
+                    node.forget_sent(late)
+
+    def _late_messages(self, node: EdgeNode, late: list[Batch], now_ms: int) -> bytes:
+        out = []
+        for batch in late:
+            template = self._late[batch.device]
+            values = np.frombuffer(batch.values, dtype="<f8").reshape(1, 1, -1)
+            filled = template.fill(
+                np.array([now_ms]), np.array([[batch.time_ms]]), values,
+                np.array([batch.number]) if self.model.acknowledged else None,
+            )  # fmt: skip
+            out.append(node.data(batch.device, filled))
+        return b"".join(out)
+
+    def _connect(self, elapsed_s: float) -> None:
+        due = np.flatnonzero(self._retry_at_s <= elapsed_s)
+        for i in due[: max(_CONNECTING_AT_ONCE - self._connecting, 0)].tolist():
+            if i in self._off:
+                self._retry_at_s[i] = elapsed_s + 1.0
+                continue
+            self._retry_at_s[i] = np.inf
+            self._attempts[i] += 1
+            self._connecting += 1
+            task = asyncio.get_running_loop().create_task(self._open(i, elapsed_s))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, i: int, elapsed_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        node = self.nodes[i]
+        link = Link(node, self._closed)
+        try:
+            await loop.create_connection(lambda: link, *self._address)
+            self.links[i] = link
+        except OSError:
+            self._retry_at_s[i] = elapsed_s + self._back_off_s(i)
+        finally:
+            self._connecting -= 1
+
+    def _closed(self, node: EdgeNode) -> None:
+        i = self._place[id(node)]
+        self.links[i] = None
+        self.counts.connections_lost += 1
+        if np.isinf(self._retry_at_s[i]):
+            elapsed_s = (wall_ms() - self._began_ms) / 1000.0
+            self._retry_at_s[i] = elapsed_s + self._back_off_s(i)
+
+    def _back_off_s(self, i: int) -> float:
+        longest = min(_BACK_OFF_S[0] * 2.0 ** min(int(self._attempts[i]) - 1, 5), _BACK_OFF_S[1])
+        return float(longest * self._dice.uniform(0.5, 1.0))
+
+    def _storm(self, now_ms: int, elapsed_s: float) -> None:
+        while self._storms and self._storms[0].at_ms <= now_ms:
+            storm = self._storms.pop(0)
+            struck = np.flatnonzero(self._dice.random(self.capacity) < storm.share)
+            back = elapsed_s + storm.down_ms / 1000.0
+            for i in struck.tolist():
+                link = self.links[i]
+                if link is None:
+                    continue
+                wait = self._dice.uniform(0.0, storm.return_within_ms / 1000.0)
+                self._retry_at_s[i] = back + wait
+                if storm.graceful:
+                    link.leave(now_ms)
+                else:
+                    link.abort()
+
+    def _fail(self, now_ms: int) -> None:
+        for i, plan in self._faults.items():
+            active = {f.kind for f in plan.active(_OF_FLEETS, now_ms, 0)}
+            link = self.links[i]
+            if active & {Kind.UNPLUGGED, Kind.POWER_CUT}:
+                self._off.add(i)
+                if link is not None:
+                    link.abort()
+            else:
+                self._off.discard(i)
+            if Kind.POWER_CUT in active:
+                self._dark.add(i)
+            else:
+                self._dark.discard(i)
+
+    def _is_mute(self, i: int, now_ms: int) -> bool:
+        plan = self._faults.get(i)
+        if plan is None:
+            return False
+        turn = self.nodes[i].next_batch
+        return bool(plan.active(frozenset({Kind.NO_ANSWER}), now_ms, turn))
+
+    def _clock_errors(self, gateways: Int64, now_ms: int) -> Int64:
+        errors = np.zeros(len(gateways), dtype=np.int64)
+        if self._faults:
+            for place, i in enumerate(gateways.tolist()):
+                plan = self._faults.get(i)
+                wrong = plan.active(frozenset({Kind.CLOCK_WRONG}), now_ms, 0) if plan else []
+                errors[place] = round(sum(f.amount for f in wrong) * 1000.0)
+        return errors
+
+    async def _drain(self, drain_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while self.model.acknowledged and self.backlog and loop.time() - began < drain_s:
+            for node in self.nodes:
+                node.hurry(_LAST_RETRY_MS)
+            self._send_late(wall_ms())
+            await asyncio.sleep(TICK_S)
+
+    async def _leave(self) -> None:
+        now = wall_ms()
+        self._retry_at_s[:] = np.inf
+        for i, link in enumerate(self.links):
+            if link is not None:
+                link.leave(now)
+            if i % 500 == 499:
+                await asyncio.sleep(0)
+        for task in list(self._tasks):
+            task.cancel()
+        for _ in range(50):
+            if not any(self.links):
+                return
+            await asyncio.sleep(0.02)
+
+    def _node(self, scenario: Scenario, i: int) -> EdgeNode:
+        name = f"{self.model.prefix}-{i + 1:05d}"
+        around = generator(self._seed, "place", i)
+        return EdgeNode(
+            scenario.group, name, self.shape, host=scenario.host,
+            acknowledged=self.model.acknowledged, first_batch=self._began_ms,
+            about=Properties(
+                name, f"Fleet {i + 1}",
+                round(10.6 + 0.8 * float(around.random()), 4),
+                round(106.3 + 0.7 * float(around.random()), 4),
+            ),
+            counts=self.counts,
+        )  # fmt: skip
+
+    def _joining(self, scenario: Scenario) -> int:
+        minutes = (scenario.duration or 3_600_000) / 60_000.0
+        return int(self.model.joins_per_minute * minutes)
+
+    def _joins_at_s(self) -> np.ndarray:
+        first = np.linspace(0.0, self.model.ramp_up / 1000.0, self.model.gateways)
+        later = self.capacity - self.model.gateways
+        pace = 60.0 / self.model.joins_per_minute if later else 0.0
+        return np.concatenate((first, self.model.ramp_up / 1000.0 + pace * np.arange(1, later + 1)))
+
+    def _fault_plans(self, scenario: Scenario) -> dict[int, FaultPlan]:
+        plans = {}
+        for i, node in enumerate(self.nodes):
+            found = []
+            for model in scenario.faults:
+                if model.kind in _OF_FLEETS and model.strikes(node.gateway, "-"):
+                    begin = model.at.resolve_ms(self._began_ms, self._offset_s)
+                    end = begin + model.lasts if model.lasts is not None else 2**62
+                    found.append(
+                        Fault(model.kind, begin, end, model.probability, model.value,
+                              model.every or 0)
+                    )  # fmt: skip
+            if found:
+                plans[i] = FaultPlan(found, self._seed, node.gateway)
+        return plans
+
+    def _write_truth(
+        self,
+        gateways: Int64,
+        device: int,
+        time_ms: Int64,
+        values: np.ndarray,
+    ) -> None:
+        assert self._truth is not None
+        here = self.shape.devices[device]
+        for i, moment, row in zip(
+            gateways.tolist(), time_ms.tolist(), values.tolist(), strict=True
+        ):
+            prefix = f"{self.nodes[i].gateway}/{here.name}/"
+            self._truth.write(
+                Served(prefix + m.name, moment, v, moment)
+                for m, v in zip(here.metrics, row, strict=True)
+            )
+
+
+def allow_files(connections: int) -> None:
+    """Raise this process's limit of open files as far as ``connections`` need; FleetError where not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _SPARE_FILES
+    if soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise FleetError(
+            f"{connections:,} gateways need {wanted:,} open files, this process may have {hard:,}; "
+            f"allow more (ulimit -n {wanted}) or simulate fewer"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

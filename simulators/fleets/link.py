@@ -1,0 +1,76 @@
+"""The connection of one gateway to the broker."""
+
+import asyncio
+from collections.abc import Callable
+
+from simulators.clock import wall_ms
+from simulators.fleets import mqtt
+from simulators.fleets.node import KEEPALIVE_S, EdgeNode
+
+_FULL = 1 << 20
+
+
+class Link(asyncio.Protocol):
+    """Moves packets between a node and its socket; tells ``closed`` when the socket is gone."""
+
+    __slots__ = ("_closed", "_receiver", "last_sent_ms", "node", "transport")
+
+    def __init__(self, node: EdgeNode, closed: Callable[[EdgeNode], None]) -> None:
+        self.node = node
+        self.transport: asyncio.Transport | None = None
+        self.last_sent_ms = 0
+        self._receiver = mqtt.Receiver()
+        self._closed = closed
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Introduce the node."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        now = wall_ms()
+        self.write(self.node.connect(now), now)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        """The socket is gone, whoever closed it."""
+        self.transport = None
+        self.node.lost()
+        self._closed(self.node)
+
+    def data_received(self, data: bytes) -> None:
+        """Let the node answer what came."""
+        now = wall_ms()
+        try:
+            packets = self._receiver.feed(data)
+        except mqtt.MqttError:
+            self.abort()
+            return
+        for packet in packets:
+            self.write(self.node.received(packet, now), now)
+        if self.node.wants_close and self.transport is not None:
+            self.transport.close()
+
+    def write(self, data: bytes, now_ms: int) -> None:
+        """Send packets."""
+        if data and self.transport is not None and not self.transport.is_closing():
+            self.last_sent_ms = now_ms
+            self.transport.write(data)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the broker takes less than is sent."""
+        return self.transport is not None and self.transport.get_write_buffer_size() > _FULL
+
+    def keep_alive(self, now_ms: int) -> None:
+        """Ping where nothing was sent for half the keep-alive time."""
+        if now_ms - self.last_sent_ms > KEEPALIVE_S * 500:
+            self.write(mqtt.PINGREQ, now_ms)
+
+    def leave(self, now_ms: int) -> None:
+        """Say goodbye and close."""
+        self.write(self.node.farewell(now_ms), now_ms)
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection without a word, as a power cut does; the broker sends the will."""
+        if self.transport is not None:
+            self.transport.abort()

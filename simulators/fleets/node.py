@@ -1,0 +1,293 @@
+"""One gateway of a fleet: its session, its sequence numbers, what is not confirmed yet. No I/O."""
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from simulators.fleets import messages, mqtt
+from simulators.fleets.messages import Properties, StoreState
+from simulators.fleets.shape import Shape
+from simulators.fleets.template import SEQUENCE
+from telemetry.sparkplug import PayloadError
+from telemetry.topics import Topic, state_topic
+
+RETRY_MS = 10_000
+LONGEST_RETRY_MS = 300_000
+HOLE_MS = 1_000
+KEEPALIVE_S = 60
+
+
+class Phase(Enum):
+    """Where a gateway's session stands."""
+
+    OFFLINE = 0
+    CONNECTING = 1
+    SUBSCRIBING = 2
+    WAITING = 3
+    """Connected, but the host has not said that it is there."""
+    ONLINE = 4
+    """Born: data may be sent."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """A report that waits for its confirmation: when, of which device, which values."""
+
+    number: int
+    device: int
+    time_ms: int
+    values: bytes
+    count: int
+    sent_ms: int = 0
+    waits_ms: int = RETRY_MS
+    mark: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to a gateway, or to a whole fleet."""
+
+    messages: int = 0
+    measured: int = 0
+    confirmed: int = 0
+    given_up: int = 0
+    sent_again: int = 0
+    lost_on_purpose: int = 0
+    births: int = 0
+    rebirths: int = 0
+    connects: int = 0
+    connections_lost: int = 0
+    refused: int = 0
+
+
+class EdgeNode:
+    """A conforming Sparkplug edge node; what its methods give is to be written to the broker."""
+
+    __slots__ = (
+        "about", "acknowledged", "bd_seq", "counts", "gateway", "group", "heads", "host",
+        "host_since", "limit", "next_batch", "phase", "seq", "shape", "sub_id", "through",
+        "waiting", "wants_close",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        group: str,
+        gateway: str,
+        shape: Shape,
+        *,
+        host: str | None,
+        acknowledged: bool,
+        first_batch: int,
+        about: Properties,
+        counts: Counts,
+        limit: int = 1000,
+        bd_seq: int = 0,
+    ) -> None:
+        self.group = group
+        self.gateway = gateway
+        self.shape = shape
+        self.host = host
+        self.acknowledged = acknowledged
+        self.about = about
+        self.counts = counts
+        self.limit = limit
+        self.phase = Phase.OFFLINE
+        self.bd_seq = bd_seq - 1
+        self.seq = 0
+        self.next_batch = first_batch
+        self.through = first_batch - 1
+        self.waiting: deque[Batch] = deque()
+        self.heads: dict[tuple[int, int], bytes] = {}
+        self.host_since = -1
+        self.sub_id = 1
+        self.wants_close = False
+
+    @property
+    def is_online(self) -> bool:
+        """Whether data may be sent."""
+        return self.phase is Phase.ONLINE
+
+    def connect(self, now_ms: int) -> bytes:
+        """What a new connection begins with."""
+        self.phase = Phase.CONNECTING
+        self.wants_close = False
+        self.bd_seq = (self.bd_seq + 1) % 256
+        self.host_since = -1
+        will = messages.node_death(self.bd_seq, now_ms)
+        return mqtt.connect(self.gateway, KEEPALIVE_S, self._topic("NDEATH"), will)
+
+    def lost(self) -> None:
+        """The connection is gone; what was under way will be sent again."""
+        self.phase = Phase.OFFLINE
+        for batch in self.waiting:
+            batch.sent_ms = 0
+            batch.waits_ms = RETRY_MS
+
+    def received(self, packet: mqtt.Received, now_ms: int) -> bytes:
+        """Answer a packet of the broker."""
+        if packet.kind == mqtt.PUBLISH:
+            ack = mqtt.puback(packet.packet_id) if packet.qos else b""
+            return ack + self._published(packet, now_ms)
+        if packet.kind == mqtt.CONNACK:
+            return self._connected(packet.code)
+        if packet.kind == mqtt.SUBACK and self.phase is Phase.SUBSCRIBING:
+            self.phase = Phase.WAITING
+            return self.births(now_ms) if self.host is None else b""
+        return b""
+
+    def births(self, now_ms: int) -> bytes:
+        """NBIRTH and all DBIRTHs; from now on data may follow."""
+        self.phase = Phase.ONLINE
+        self.counts.births += 1
+        backlog = sum(b.count for b in self.waiting)
+        oldest = self.waiting[0] if self.waiting else None
+        store = StoreState(
+            self.acknowledged, self.through, oldest.number if oldest else self.next_batch,
+            self.next_batch, backlog, oldest.time_ms if oldest else None,
+            self.counts.measured, self.counts.given_up,
+        )  # fmt: skip
+        self.seq = 0
+        birth = messages.node_birth(self.bd_seq, now_ms, store, self.about)
+        out = [mqtt.publish(self._topic("NBIRTH"), birth)]
+        out += [self.device_birth(d, now_ms) for d in range(len(self.shape.devices))]
+        self.counts.messages += len(out)
+        return b"".join(out)
+
+    def device_birth(self, device: int, now_ms: int) -> bytes:
+        """DBIRTH of one device."""
+        payload = messages.device_birth(
+            self.shape, device, now_ms, self.next_seq(), acknowledged=self.acknowledged
+        )
+        return mqtt.publish(self._topic("DBIRTH", device), payload)
+
+    def device_death(self, device: int, now_ms: int) -> bytes:
+        """DDEATH of one device."""
+        return mqtt.publish(
+            self._topic("DDEATH", device), messages.device_death(now_ms, self.next_seq())
+        )
+
+    def farewell(self, now_ms: int) -> bytes:
+        """NDEATH and DISCONNECT, for one who leaves on purpose."""
+        connected = self.phase is not Phase.OFFLINE and self.phase is not Phase.CONNECTING
+        death = b""
+        if connected:
+            payload = messages.node_death(self.bd_seq, now_ms)
+            death = mqtt.publish(self._topic("NDEATH"), payload, packet_id=7)
+        self.wants_close = True
+        return death + mqtt.DISCONNECT
+
+    def next_seq(self) -> int:
+        """The sequence number of the next message."""
+        self.seq = (self.seq + 1) & 0xFF
+        return self.seq
+
+    def take_batch(
+        self, device: int, time_ms: int, values: bytes, count: int, mark: int = 0
+    ) -> int:
+        """Keep a new report until it is confirmed; its batch number."""
+        number = self.next_batch
+        self.next_batch += 1
+        self.waiting.append(Batch(number, device, time_ms, values, count, mark=mark))
+        if len(self.waiting) > self.limit:
+            self.counts.given_up += self.waiting.popleft().count
+        return number
+
+    def data(self, device: int, payload: bytes) -> bytes:
+        """A data message: a payload that lacks only its end (see template.DataTemplate)."""
+        end = SEQUENCE[self.next_seq()]
+        size = len(payload) + len(end)
+        head = self.heads.get((device, size))
+        if head is None:
+            head = mqtt.publish_head(self._topic("DDATA", device), size)
+            self.heads[(device, size)] = head
+        self.counts.messages += 1
+        return head + payload + end
+
+    def due_again(self, now_ms: int, most: int) -> Iterator[Batch]:
+        """Reports that are to be sent (again) now, oldest first, at most so many."""
+        given = 0
+        for batch in self.waiting:
+            if batch.sent_ms and now_ms - batch.sent_ms < batch.waits_ms:
+                continue
+            if batch.sent_ms:
+                self.counts.sent_again += 1
+                batch.waits_ms = min(batch.waits_ms * 2, LONGEST_RETRY_MS)
+            batch.sent_ms = now_ms
+            given += 1
+            yield batch
+            if given >= most:
+                return
+
+    def forget_sent(self, batches: Iterable[Batch]) -> None:
+        """Without acknowledgement: what was sent is done with."""
+        numbers = {b.number for b in batches}
+        self.waiting = deque(b for b in self.waiting if b.number not in numbers)
+
+    def _connected(self, code: int) -> bytes:
+        if code:
+            self.counts.refused += 1
+            self.wants_close = True
+            return b""
+        self.counts.connects += 1
+        self.phase = Phase.SUBSCRIBING
+        filters = (
+            *((state_topic(self.host),) if self.host else ()),
+            self._topic("NCMD"),
+            str(Topic(self.group, "DCMD", self.gateway, "+")),
+        )
+        return mqtt.subscribe(self.sub_id, filters)
+
+    def _published(self, packet: mqtt.Received, now_ms: int) -> bytes:
+        if self.host is not None and packet.topic == state_topic(self.host):
+            return self._host_said(packet.payload, now_ms)
+        if packet.topic == self._topic("NCMD"):
+            return self._commanded(packet.payload, now_ms)
+        return b""
+
+    def _host_said(self, payload: bytes, now_ms: int) -> bytes:
+        try:
+            state = json.loads(payload)
+            online, since = state["online"] is True, int(state["timestamp"])
+        except (ValueError, KeyError, TypeError):
+            return b""
+        if since < self.host_since:
+            return b""
+        self.host_since = since
+        if online and self.phase is Phase.WAITING:
+            return self.births(now_ms)
+        if not online and self.phase is Phase.ONLINE:
+            return self.farewell(now_ms)
+        return b""
+
+    def _commanded(self, payload: bytes, now_ms: int) -> bytes:
+        try:
+            command = messages.read_command(payload)
+        except PayloadError:
+            return b""
+        if command.ack_through is not None:
+            self._confirmed(command.ack_through, now_ms)
+        if command.rebirth and self.phase is Phase.ONLINE:
+            self.counts.rebirths += 1
+            return self.births(now_ms)
+        return b""
+
+    def hurry(self, retry_ms: int) -> None:
+        """Send again sooner what is not confirmed, for one who is about to leave."""
+        for batch in self.waiting:
+            batch.waits_ms = min(batch.waits_ms, retry_ms)
+
+    def _confirmed(self, through: int, now_ms: int) -> None:
+        head = self.waiting[0] if self.waiting else None
+        if head is not None and through == self.through and now_ms - head.sent_ms > HOLE_MS:
+            head.sent_ms = 0  # the host repeats itself: it misses the next one
+        if not self.through < through < self.next_batch:
+            return
+        self.through = through
+        while self.waiting and self.waiting[0].number <= through:
+            self.counts.confirmed += self.waiting.popleft().count
+
+    def _topic(self, kind: str, device: int | None = None) -> str:
+        name = None if device is None else self.shape.devices[device].name
+        return str(Topic(self.group, kind, self.gateway, name))  # type: ignore[arg-type]  # ours are right

@@ -1,0 +1,83 @@
+"""What a simulated gateway measures: its devices, their metrics, their aliases."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from simulators.scenarios.model import FleetModel
+from telemetry.quantities import QUANTITIES
+
+# what a metric of a made-up device measures, in turn, with an ordinary value and its swing
+ORDINARY: tuple[tuple[str, float, float], ...] = (
+    ("pm2_5", 28.0, 9.0), ("pm10", 46.0, 14.0), ("air_temperature", 28.5, 4.0),
+    ("relative_humidity", 74.0, 12.0), ("no2", 31.0, 12.0), ("co", 780.0, 250.0),
+    ("o3", 52.0, 30.0), ("so2", 9.0, 3.0), ("laeq", 66.0, 6.0), ("wind_speed", 1.9, 0.9),
+    ("atmospheric_pressure", 1009.5, 1.6), ("voltage", 226.0, 3.5), ("current", 0.42, 0.1),
+    ("active_power", 92.0, 20.0), ("frequency", 50.0, 0.02), ("ph", 7.2, 0.3),
+    ("turbidity", 17.0, 5.0), ("conductivity", 1100.0, 200.0), ("vehicle_speed", 38.0, 7.0),
+    ("signal_strength", -71.0, 5.0),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeMetric:
+    """One metric: its name, quantity, unit (canonical) and possible range."""
+
+    name: str
+    quantity: str
+    unit: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeDevice:
+    """One device and how often its values are sent."""
+
+    name: str
+    metrics: tuple[ShapeMetric, ...]
+    interval_ms: int
+    profile: str = ""
+    manufacturer: str = "Simulated"
+    model: str = "fleet"
+    bus: str = ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The devices of a gateway. Aliases count up from 1, each device's batch number last."""
+
+    devices: tuple[ShapeDevice, ...]
+
+    @cached_property
+    def aliases(self) -> tuple[tuple[int, ...], ...]:
+        """The aliases of each device's metrics."""
+        found, following = [], 1
+        for device in self.devices:
+            found.append(tuple(range(following, following + len(device.metrics))))
+            following += len(device.metrics) + 1
+        return tuple(found)
+
+    @cached_property
+    def batch_aliases(self) -> tuple[int, ...]:
+        """The alias of each device's batch number."""
+        return tuple(a[-1] + 1 for a in self.aliases)
+
+    @property
+    def metric_count(self) -> int:
+        """How many series a gateway of this shape has."""
+        return sum(len(d.metrics) for d in self.devices)
+
+
+def shape_of(fleet: FleetModel) -> Shape:
+    """The shape of a fleet's gateways: ordinary quantities, spread over devices."""
+    metrics = []
+    for i in range(fleet.metrics):
+        quantity = ORDINARY[i % len(ORDINARY)][0]
+        number = i // len(ORDINARY)
+        name = quantity if not number else f"{quantity}_{number + 1}"
+        metrics.append(ShapeMetric(name, quantity, QUANTITIES[quantity].unit))
+    size = fleet.metrics_per_device
+    parts = [metrics[i : i + size] for i in range(0, len(metrics), size)]
+    return Shape(
+        tuple(ShapeDevice(f"d{i + 1}", tuple(p), fleet.interval) for i, p in enumerate(parts))
+    )
