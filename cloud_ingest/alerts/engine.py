@@ -5,7 +5,7 @@ Knows no database and no clock. What it remembers is in arrays that ``state`` gi
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -253,7 +253,4 @@ def _in_order(batch: SampleBatch) -> SampleBatch:
 
 
 def _select_scores(scores: Scores, good: Bool) -> Scores:
-    return Scores(
-        scores.score[good], scores.expected[good], scores.low[good], scores.high[good],
-        scores.reason[good], scores.since_ms[good],
-    )  # fmt: skip
+    return replace(scores, **{f.name: getattr(scores, f.name)[good] for f in fields(scores)})

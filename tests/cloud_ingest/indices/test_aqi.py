@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import aqi as python_aqi
-import aqipy
 import pytest
+from aqipy import aqi_us
 
 from cloud_ingest.indices import epa_aqi, vn_aqi
 from cloud_ingest.indices.exact import exact, truncate
@@ -101,12 +101,18 @@ def test_python_aqi_agrees_where_it_is_right():
     assert differ == []
 
 
-def test_aqipy_agrees_on_eight_hour_ozone():
+def test_aqipy_agrees_on_eight_hour_ozone_but_for_ties():
+    differ = {}
     for ppb in range(1, 106):
-        theirs = aqipy.aqi_us.get_aqi_o3_8h if hasattr(aqipy, "aqi_us") else None
-        if theirs is None:
-            pytest.skip("this version of aqipy has other names")
-        assert epa_aqi.sub_index("o3_8h", ppb / 1000) == theirs(ppb / 1000)[0]
+        theirs = aqi_us.get_aqi_o3_8h(ppb / 1000)
+        theirs = theirs[0] if isinstance(theirs, tuple) else theirs
+        ours = epa_aqi.sub_index("o3_8h", ppb / 1000)
+        if ours != theirs:
+            differ[ppb] = (ours, theirs)
+    # These are exact halves: it rounds them to even, or loses them to binary fractions.
+    assert all(ours == theirs + 1 for ours, theirs in differ.values())
+    assert 72 in differ
+    assert len(differ) <= 8
 
 
 def test_gases_are_converted_at_25_degrees():
