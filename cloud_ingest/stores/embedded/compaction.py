@@ -1,8 +1,8 @@
 """Compaction: which parts to write anew, and doing it piece by piece.
 
-Planning is pure. A day that is over is *closed*: its raw parts become one group without duplicates,
-and its summaries are made. A day that gets late samples is closed again. Within a day, and within
-the partitions of summaries, small parts are merged as they pile up.
+Planning is pure. A day that is over is *closed*: its parts become one group without duplicates, and
+its summaries are made. A day that gets late samples is closed again. Within a day small parts are
+merged as they pile up.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cloud_ingest.stores import levels
-from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest, Part
+from cloud_ingest.stores.embedded.manifest import DAY_MS, Part
 from cloud_ingest.stores.embedded.parts import PartFiles
+from cloud_ingest.stores.embedded.summaries import SummaryFile, set_closed
 from cloud_ingest.stores.embedded.view import Layout
-from cloud_ingest.stores.levels import Summaries
-from cloud_ingest.stores.protocol import LEVEL_MS, Level
-from telemetry.batches import Int64
+from cloud_ingest.stores.protocol import LEVEL_MS
+from telemetry.batches import Int64, SampleBatch
 
 SETTLE_MS = 3_600_000
 """A day is closed so long after its end; most of what comes late has come by then."""
@@ -34,12 +34,11 @@ class Change:
 
     add: tuple[Part, ...]
     drop: tuple[Part, ...]
-    closed: dict[int, int]
 
 
 def day_to_close(layout: Layout, now_ms: int, closed_at_ms: dict[int, int]) -> int | None:
     """The oldest day that is over and has samples which its summaries lack."""
-    for day, parts in sorted(layout.raw_days.items()):
+    for day, parts in sorted(layout.days.items()):
         if (day + 1) * DAY_MS + SETTLE_MS > now_ms:
             return None
         new = layout.unsummarised(day)
@@ -53,14 +52,8 @@ def day_to_close(layout: Layout, now_ms: int, closed_at_ms: dict[int, int]) -> i
 
 
 def parts_to_merge(layout: Layout) -> list[Part]:
-    """The newest parts of some partition, once many have piled up; empty where none have."""
-    candidates: list[list[Part]] = list(layout.raw_days.values())
-    for level in ("hour", "day"):
-        by_partition: dict[int, list[Part]] = {}
-        for part in layout.summaries[level]:
-            by_partition.setdefault(part.partition, []).append(part)
-        candidates.extend(by_partition.values())
-    for parts in candidates:
+    """The newest parts of some day, once many have piled up; empty where none have."""
+    for parts in layout.days.values():
         chosen = _pile(parts)
         if chosen:
             return chosen
@@ -100,11 +93,13 @@ class Compactor:
     def __init__(
         self,
         files: PartFiles,
+        summaries: SummaryFile,
         reserve: Callable[[int], int],
         between: Callable[[], None],
         chunk_rows: int = CHUNK_ROWS,
     ) -> None:
         self._files = files
+        self._summaries = summaries
         self._reserve = reserve
         self._between = between
         self._chunk_rows = chunk_rows
@@ -112,90 +107,65 @@ class Compactor:
     def _chunks(self, parts: Sequence[Part]) -> list[tuple[int, int]]:
         return list(chunks(*self._files.rows_of_series(parts), self._chunk_rows))
 
+    def _samples(self, parts: Sequence[Part], series: tuple[int, int]) -> SampleBatch:
+        return self._files.read(parts, *series, -_EVER, _EVER).newest_only()
+
     def merge(self, parts: Sequence[Part]) -> Change:
         """One group instead of ``parts``, without duplicates."""
         ranges = self._chunks(parts)
         group = self._reserve(len(ranges))
-        level = parts[0].level
         made = []
-        for i, (low, high) in enumerate(ranges):
-            if level == "raw":
-                batch = self._files.read_samples(parts, low, high, -_EVER, _EVER).newest_only()
-                made.append(self._files.write_samples(batch, group + i, group))
-            else:
-                rows = self._files.read_summaries(parts, low, high, -_EVER, _EVER).newest_only()
-                made.append(self._files.write_summaries(level, rows, group + i, group))
+        for i, series in enumerate(ranges):
+            made.append(self._files.write(self._samples(parts, series), group + i, group))
             self._between()
-        return Change(tuple(made), tuple(parts), {})
+        return Change(tuple(made), tuple(parts))
 
     def close(self, layout: Layout, day: int, circular: Collection[int]) -> Change:
-        """Make the summaries of ``day`` from all its samples, and one group of its raw parts.
+        """Make the summaries of ``day`` from all its samples, and one group of its parts.
 
-        Where older samples of the day are forgotten already, what came late is added to the
-        summaries that are there.
+        The summaries are on disk when this returns. Should the process die before the change is in
+        the manifest, nothing is wrong: what the summaries know is what the old parts hold.
         """
-        parts = layout.raw_days[day]
-        forgotten = (day + 1) * DAY_MS <= layout.manifest.since("raw")
-        rewrite = len({p.group for p in parts}) > 1 and not forgotten
+        if layout.forgotten(day):
+            return self._add_forgotten(layout, day, circular)
+        parts = layout.days[day]
+        rewrite = len({p.group for p in parts}) > 1
         ranges = self._chunks(parts)
-        n = len(ranges)
-        first = self._reserve(2 * n + 2)
-        raw: list[Part] = []
-        minutes: list[Part] = []
-        longer: dict[Level, list[Summaries]] = {"hour": [], "day": []}
-        for i, (low, high) in enumerate(ranges):
-            batch = self._files.read_samples(parts, low, high, -_EVER, _EVER).newest_only()
+        group = self._reserve(len(ranges) + 1)
+        made: list[Part] = []
+        for i, series in enumerate(ranges):
+            batch = self._samples(parts, series)
             if rewrite:
-                raw.append(self._files.write_samples(batch, first + i, first))
-            made = {
-                level: levels.summarise(batch, width, 0, circular)
-                for level, width in LEVEL_MS.items()
-            }
-            if forgotten:
-                made = {
-                    level: self._added(layout, level, day, (low, high), new, circular)
-                    for level, new in made.items()
-                }
-            minutes.append(
-                self._files.write_summaries("minute", made["minute"], first + n + i, first)
-            )
-            for level, pieces in longer.items():
-                pieces.append(made[level])
+                made.append(self._files.write(batch, group + i, group))
+            with self._summaries.writing() as connection:
+                for level, width in LEVEL_MS.items():
+                    new = levels.summarise(batch, width, 0, circular)
+                    self._summaries.put(connection, level, day, new)
             self._between()
-        summaries = [
-            self._files.write_summaries(level, levels.concat(pieces), first + 2 * n + i, first)
-            for i, (level, pieces) in enumerate(longer.items())
-        ]
-        return Change(
-            (*raw, *minutes, *summaries),
-            self._outdated(layout, day, rewrite or forgotten, forgotten),
-            {day: first + 2 * n + 1},
-        )
+        with self._summaries.writing() as connection:
+            set_closed(connection, day, group + len(ranges))
+        return Change(tuple(made), tuple(parts) if rewrite else ())
 
-    @staticmethod
-    def _outdated(layout: Layout, day: int, drop_raw: bool, forgotten: bool) -> tuple[Part, ...]:
-        old = layout.raw_days[day] if drop_raw else []
-        minutes = [] if forgotten else layout.summaries["minute"]
-        return (*old, *(p for p in minutes if p.partition == day))
+    def _add_forgotten(self, layout: Layout, day: int, circular: Collection[int]) -> Change:
+        """Add what came too late to the summaries of a day whose other samples are gone.
 
-    def _added(
-        self,
-        layout: Layout,
-        level: Level,
-        day: int,
-        series: tuple[int, int],
-        new: Summaries,
-        circular: Collection[int],
-    ) -> Summaries:
-        """``new`` summaries and those that are there for the same steps, taken together."""
-        old = self._files.read_summaries(
-            layout.summaries[level], *series, day * DAY_MS, (day + 1) * DAY_MS
-        ).newest_only()
-        both = levels.concat([p for p in (old, new) if len(p)])
-        in_order = both.select(np.lexsort((both.time_ms, both.series)))
-        return levels.coarsen(in_order, LEVEL_MS[level], 0, circular)
+        Adding twice would be wrong, so it is one transaction with the note that it was done.
+        """
+        late = layout.unsummarised(day)
+        with self._summaries.writing() as connection:
+            for series in self._chunks(late):
+                batch = self._samples(late, series)
+                for level, width in LEVEL_MS.items():
+                    new = levels.summarise(batch, width, 0, circular)
+                    self._summaries.put(connection, level, day, new, True, circular)
+            set_closed(connection, day, max(p.number for p in late))
+        return Change((), tuple(layout.days[day]))
 
 
-def expired(manifest: Manifest, level: Level, time_ms: int) -> list[Part]:
-    """The parts of ``level`` in which nothing is as young as ``time_ms``."""
-    return [p for p in manifest.of(level) if p.last_ms < time_ms]
+def forgotten_parts(layout: Layout, before_ms: int) -> list[Part]:
+    """The parts in which nothing is as young as ``before_ms`` and which the summaries know."""
+    return [
+        p
+        for p in layout.manifest.parts
+        if p.last_ms < before_ms and p.number <= layout.closed.get(p.day, -1)
+    ]

@@ -12,22 +12,19 @@ from cloud_ingest.stores.protocol import Level, StoreError
 FORMAT = 1
 NAME = "manifest.json"
 DAY_MS = 86_400_000
-PARTITION_DAYS: dict[Level, int] = {"raw": 1, "minute": 1, "hour": 32, "day": 512}
-"""Samples of so many UTC days lie together, so that old ones go with their files."""
 _EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One Parquet file: samples (or summaries) of one partition, sorted by series and time.
+    """One Parquet file: samples of one UTC day (since 1970), sorted by series and time.
 
     ``low`` and ``high`` are the least and greatest number of a series in it. Of two parts that hold
     the same (series, time), the one with the greater ``number`` is right. Parts of one ``group`` were
     written together and hold different series.
     """
 
-    level: Level
-    partition: int
+    day: int
     number: int
     rows: int
     first_ms: int
@@ -38,31 +35,28 @@ class Part:
 
     @property
     def file(self) -> str:
-        """Where it lies in the store's folder: level, first day of the partition, number."""
-        day = _EPOCH + dt.timedelta(days=self.partition * PARTITION_DAYS[self.level])
-        return f"{self.level}/{day.isoformat()}/{self.number:010d}.parquet"
+        """Where it lies in the store's folder: day, then number."""
+        day = _EPOCH + dt.timedelta(days=self.day)
+        return f"raw/{day.isoformat()}/{self.number:010d}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything that is true of the store on disk.
 
-    ``journal`` is the first journal whose samples are in no part. ``closed`` says of UTC days
-    (since 1970) that their summaries are made, of all raw parts up to the number given.
-    ``kept_from`` says per level what is forgotten: older samples, though a part may hold them.
+    ``journal`` is the first journal whose samples are in no part. ``kept_from`` says per level what
+    is forgotten: whatever is older, though a file may still hold it.
     """
 
     parts: tuple[Part, ...] = ()
     journal: int = 1
     next_number: int = 1
-    closed: Mapping[int, int] = field(default_factory=dict)
     kept_from: Mapping[Level, int] = field(default_factory=dict)
 
     def changed(
         self,
         add: Iterable[Part] = (),
         drop: Iterable[Part] = (),
-        closed: Mapping[int, int] | None = None,
         kept_from: Mapping[Level, int] | None = None,
         **numbers: int,
     ) -> "Manifest":
@@ -70,19 +64,14 @@ class Manifest:
         gone = set(drop)
         parts = sorted(
             (*(p for p in self.parts if p not in gone), *add),
-            key=lambda p: (p.level, p.partition, p.number),
+            key=lambda p: (p.day, p.number),
         )
         return replace(
             self,
             parts=tuple(parts),
-            closed={**self.closed, **(closed or {})},
             kept_from={**self.kept_from, **(kept_from or {})},
             **numbers,  # journal and next_number
         )
-
-    def of(self, level: Level) -> list[Part]:
-        """The parts of one level, by partition, then number."""
-        return [p for p in self.parts if p.level == level]
 
     def since(self, level: Level) -> int:
         """The time before which ``level`` is forgotten."""
@@ -104,7 +93,6 @@ def load(folder: Path) -> Manifest:
         tuple(Part(**part) for part in tree["parts"]),
         tree["journal"],
         tree["next_number"],
-        {int(day): number for day, number in tree["closed"].items()},
         tree["kept_from"],
     )
 

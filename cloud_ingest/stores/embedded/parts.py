@@ -1,30 +1,19 @@
-"""Parts: Parquet files of sorted samples or summaries, written and read by DuckDB."""
+"""Parts: Parquet files of sorted samples, written and read by DuckDB."""
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from cloud_ingest.stores.embedded.manifest import DAY_MS, PARTITION_DAYS, Part, sync_folder
-from cloud_ingest.stores.levels import Summaries, concat
-from cloud_ingest.stores.protocol import Level, StoreUnavailable
+from cloud_ingest.stores.embedded.manifest import DAY_MS, Part, sync_folder
+from cloud_ingest.stores.protocol import StoreUnavailable
 from telemetry.batches import Int64, SampleBatch
 
 ROW_GROUP = 61_440
 """Rows that are read together: the best of those measured for one series in one of 30 days."""
-
-# What has no value is null in the file. In summaries, most often of one sample, least, greatest and
-# last value are null where they are the mean: so they take no room.
-_SAMPLE = "series, time_ms, coalesce(value, 'nan'::DOUBLE) AS value, quality"
-_SUMMARY = (
-    "series, time_ms, coalesce(mean, 'nan'::DOUBLE) AS mean, "
-    "coalesce(min, mean, 'nan'::DOUBLE) AS min, coalesce(max, mean, 'nan'::DOUBLE) AS max, "
-    "coalesce(last, mean, 'nan'::DOUBLE) AS last, count, good, quality"
-)
 
 
 class PartFiles:
@@ -38,24 +27,17 @@ class PartFiles:
         self._database.execute("SET temp_directory = ?", [str(folder / "tmp")])
         self._database.execute("SET parquet_metadata_cache = true")
 
-    def write_samples(self, batch: SampleBatch, number: int, group: int) -> Part:
-        """Write sorted samples of one UTC day as a raw part, durable on return."""
-        part = _describe("raw", number, group, batch)
+    def write(self, batch: SampleBatch, number: int, group: int) -> Part:
+        """Write sorted samples of one UTC day as a part, durable on return."""
+        first, last = int(batch.time_ms.min()), int(batch.time_ms.max())
+        low, high = int(batch.series[0]), int(batch.series[-1])
+        part = Part(first // DAY_MS, number, len(batch), first, last, low, high, group)
         columns = {
             "series": batch.series,
             "time_ms": batch.time_ms,
             "value": batch.value,
             "quality": batch.quality,
         }
-        self._write(part, columns)
-        return part
-
-    def write_summaries(self, level: Level, summaries: Summaries, number: int, group: int) -> Part:
-        """Write sorted summaries of one partition as a part, durable on return."""
-        part = _describe(level, number, group, summaries)
-        columns = {f.name: getattr(summaries, f.name) for f in fields(Summaries)}
-        for name in ("min", "max", "last"):
-            columns[name] = np.where(columns[name] == summaries.mean, np.nan, columns[name])
         self._write(part, columns)
         return part
 
@@ -78,35 +60,21 @@ class PartFiles:
         finally:
             cursor.close()
 
-    def read_samples(
+    def read(
         self, parts: Sequence[Part], low: int, high: int, start_ms: int, end_ms: int
     ) -> SampleBatch:
         """Samples of series low..high with start_ms <= time < end_ms, part by part in their order."""
-        found = self._read(parts, _SAMPLE, low, high, start_ms, end_ms)
-        if not found:
-            return SampleBatch.empty()
-        return SampleBatch(found["series"], found["time_ms"], found["value"], found["quality"])
-
-    def read_summaries(
-        self, parts: Sequence[Part], low: int, high: int, start_ms: int, end_ms: int
-    ) -> Summaries:
-        """Summaries of series low..high in a span, part by part in their order."""
-        found = self._read(parts, _SUMMARY, low, high, start_ms, end_ms)
-        if not found:
-            return concat([])
-        return Summaries(*(found[f.name] for f in fields(Summaries)))
-
-    def _read(
-        self, parts: Sequence[Part], what: str, low: int, high: int, start_ms: int, end_ms: int
-    ) -> dict[str, Any]:
         wanted = overlapping(parts, low, high, start_ms, end_ms)
         if not wanted:
-            return {}
+            return SampleBatch.empty()
+        # DuckDB takes NaN for null: what has no value is null in the file
         question = (
-            f"SELECT {what} FROM {self.table(wanted)} "  # noqa: S608  # names are quoted
+            "SELECT series, time_ms, coalesce(value, 'nan'::DOUBLE) AS value, quality "  # noqa: S608  # quoted
+            f"FROM {self.table(wanted)} "
             "WHERE series BETWEEN ? AND ? AND time_ms >= ? AND time_ms < ?"
         )
-        return self.query(question, [low, high, start_ms, end_ms])
+        found = self.query(question, [low, high, start_ms, end_ms])
+        return SampleBatch(found["series"], found["time_ms"], found["value"], found["quality"])
 
     def rows_of_series(self, parts: Sequence[Part]) -> tuple[Int64, Int64]:
         """The series in ``parts`` in order, and how many rows each has in all of them."""
@@ -138,13 +106,6 @@ class PartFiles:
     def close(self) -> None:
         """Let go of DuckDB."""
         self._database.close()
-
-
-def _describe(level: Level, number: int, group: int, rows: SampleBatch | Summaries) -> Part:
-    first, last = int(rows.time_ms.min()), int(rows.time_ms.max())
-    partition = first // (DAY_MS * PARTITION_DAYS[level])
-    low, high = int(rows.series[0]), int(rows.series[-1])
-    return Part(level, partition, number, len(rows), first, last, low, high, group)
 
 
 def overlapping(

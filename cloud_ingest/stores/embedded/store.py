@@ -25,6 +25,7 @@ from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest
 from cloud_ingest.stores.embedded.parts import PartFiles
 from cloud_ingest.stores.embedded.reading import Reading
 from cloud_ingest.stores.embedded.recent import Newest, Recent
+from cloud_ingest.stores.embedded.summaries import SummaryFile
 from cloud_ingest.stores.embedded.view import Layout, View
 from cloud_ingest.stores.maintenance import Maintenance
 from cloud_ingest.stores.protocol import Level, StoreUnavailable
@@ -64,7 +65,10 @@ class EmbeddedStore(Reading):
         self._looking = threading.Lock()  # held for moments only
         self._catalogue = Catalogue(path)
         self._files = PartFiles(path)
-        self._compactor = Compactor(self._files, self._reserve, self._flush_if_full, chunk_rows)
+        self._summaries = SummaryFile(path)
+        self._compactor = Compactor(
+            self._files, self._summaries, self._reserve, self._flush_if_full, chunk_rows
+        )
         self._closed_at_ms: dict[int, int] = {}
         self._waiting_since_ms: int | None = None
         self._newest = Newest()
@@ -86,7 +90,8 @@ class EmbeddedStore(Reading):
         """Take up what is on disk."""
         m = manifest.load(self._folder)
         folder.clear_away(self._folder, m)
-        self._next_number = m.next_number
+        closed = self._summaries.closed()
+        self._next_number = max(m.next_number, *(n + 1 for n in closed.values()), 0)
         self._newest.update(folder.load_newest(self._folder, m))
         recent: list[Recent] = []
         number, sound = m.journal, 0
@@ -101,7 +106,7 @@ class EmbeddedStore(Reading):
         self._journal_number = number
         self._journal = Journal(folder.journal_path(self._folder, number), sound)
         manifest.sync_folder(self._folder / "journal")
-        self._state = State(Layout(m), tuple(recent))
+        self._state = State(Layout(m, closed), tuple(recent))
 
     def register(self, series: Sequence[Series]) -> None:
         """Keep what is known of ``series``, so that the folder explains itself."""
@@ -138,7 +143,7 @@ class EmbeddedStore(Reading):
         circular = self._catalogue.circular()
         with self._looking:
             recent = tuple(r.view() for r in self._state.recent)
-            return View(self._files, self._state.layout, recent, circular)
+            return View(self._files, self._summaries, self._state.layout, recent, circular)
 
     @property
     def _manifest(self) -> Manifest:
@@ -157,6 +162,7 @@ class EmbeddedStore(Reading):
             while parts := compaction.parts_to_merge(self._layout):
                 self._apply(self._compactor.merge(parts))
             self._forget_old(now_ms)
+            self._drop_forgotten()
 
     @property
     def _layout(self) -> Layout:
@@ -192,9 +198,7 @@ class EmbeddedStore(Reading):
             samples = SampleBatch.concat([r.view() for r in state.recent])
             days = _by_day(samples.newest_only()) if len(samples) else []
             group = self._reserve(len(days))
-            parts = [
-                self._files.write_samples(batch, group + i, group) for i, batch in enumerate(days)
-            ]
+            parts = [self._files.write(batch, group + i, group) for i, batch in enumerate(days)]
             with self._writing:
                 with self._looking:
                     newest = self._newest.all()
@@ -219,15 +223,13 @@ class EmbeddedStore(Reading):
         return state, following
 
     def _swap(self, m: Manifest, drop_recent: int = 0) -> None:
+        closed = self._summaries.closed()
         manifest.save(self._folder, m)
         with self._looking:
-            self._state = State(Layout(m), self._state.recent[drop_recent:])
+            self._state = State(Layout(m, closed), self._state.recent[drop_recent:])
 
     def _apply(self, change: Change) -> None:
-        m = self._manifest.changed(
-            change.add, change.drop, closed=change.closed, next_number=self._next_number
-        )
-        self._swap(m)
+        self._swap(self._manifest.changed(change.add, change.drop, next_number=self._next_number))
         self._remove(p.file for p in change.drop)
 
     def _remove(self, files: Iterable[str]) -> None:
@@ -245,21 +247,26 @@ class EmbeddedStore(Reading):
         with self._maintaining:
             if time_ms <= self._manifest.since(level):
                 return
-            if level == "raw":
-                self._summarise_before(time_ms)
-            m = self._manifest
-            old = compaction.expired(m, level, time_ms)
-            self._swap(m.changed(drop=old, kept_from={level: time_ms}))
-            if level == "raw":
-                with self._looking:
-                    self._newest.forget_before(time_ms)
-            self._remove(p.file for p in old)
+            if level != "raw":
+                self._swap(self._manifest.changed(kept_from={level: time_ms}))
+                self._summaries.forget(level, time_ms)
+                return
+            self._summarise_before(time_ms)
+            self._swap(self._manifest.changed(kept_from={"raw": time_ms}))
+            with self._looking:
+                self._newest.forget_before(time_ms)
+            self._drop_forgotten()
+
+    def _drop_forgotten(self) -> None:
+        old = compaction.forgotten_parts(self._layout, self._manifest.since("raw"))
+        if old:
+            self._apply(Change((), tuple(old)))
 
     def _summarise_before(self, time_ms: int) -> None:
         last_day = time_ms // DAY_MS
         if any(day < last_day for r in self._state.recent for day in r.days):
             self.flush()
-        for day in sorted(self._layout.raw_days):
+        for day in sorted(self._layout.days):
             if day < last_day and self._layout.unsummarised(day):
                 self._close_day(day)
 
@@ -289,6 +296,7 @@ class EmbeddedStore(Reading):
         with self._maintaining, self._writing:
             self._journal.close()
             self._files.close()
+            self._summaries.close()
             os.close(self._lock_file)
 
 

@@ -1,6 +1,6 @@
 """A view of the store: what it was at one moment, and every question that can be asked of it."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from cloud_ingest.stores import levels
 from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest, Part
 from cloud_ingest.stores.embedded.parts import PartFiles, overlapping
+from cloud_ingest.stores.embedded.summaries import SummaryFile
 from cloud_ingest.stores.levels import Summaries
 from cloud_ingest.stores.protocol import LEVEL_MS, Level
 from telemetry.batches import SampleBatch
@@ -18,20 +19,23 @@ Span = tuple[int, int]
 
 
 class Layout:
-    """The parts of a manifest, sorted into what readers look for."""
+    """The parts of a manifest by their days, and which of them the summaries know."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, closed: Mapping[int, int]) -> None:
         self.manifest = manifest
-        self.raw = manifest.of("raw")
-        self.summaries: dict[Level, list[Part]] = {level: manifest.of(level) for level in LEVEL_MS}
-        self.raw_days: dict[int, list[Part]] = {}
-        for part in self.raw:
-            self.raw_days.setdefault(part.partition, []).append(part)
+        self.closed = closed
+        self.days: dict[int, list[Part]] = {}
+        for part in manifest.parts:
+            self.days.setdefault(part.day, []).append(part)
 
     def unsummarised(self, day: int) -> list[Part]:
-        """The raw parts of a day that its summaries do not know."""
-        through = self.manifest.closed.get(day, -1)
-        return [p for p in self.raw_days.get(day, ()) if p.number > through]
+        """The parts of a day that its summaries do not know."""
+        through = self.closed.get(day, -1)
+        return [p for p in self.days.get(day, ()) if p.number > through]
+
+    def forgotten(self, day: int) -> bool:
+        """Whether all samples of a day are older than what is kept."""
+        return (day + 1) * DAY_MS <= self.manifest.since("raw")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +43,7 @@ class View:
     """A layout and the samples that are in memory, oldest first."""
 
     files: PartFiles
+    summary_file: SummaryFile
     layout: Layout
     recent: tuple[SampleBatch, ...]
     circular: Collection[int] = field(default=())
@@ -53,7 +58,7 @@ class View:
 
     def _samples(self, series: int, start_ms: int, end_ms: int, recent: SampleBatch) -> SampleBatch:
         start_ms = max(start_ms, self.layout.manifest.since("raw"))
-        old = self.files.read_samples(self.layout.raw, series, series, start_ms, end_ms)
+        old = self.files.read(self.layout.manifest.parts, series, series, start_ms, end_ms)
         inside = (recent.time_ms >= start_ms) & (recent.time_ms < end_ms)
         batch = SampleBatch.concat([b for b in (old, recent.select(inside)) if len(b)])
         in_order = bool((batch.time_ms[1:] > batch.time_ms[:-1]).all())
@@ -87,11 +92,11 @@ class View:
         """The days for which samples of ``series`` are not in the summaries yet."""
         days = {
             day
-            for day in self.layout.raw_days
+            for day in self.layout.days
             if any(p.low <= series <= p.high for p in self.layout.unsummarised(day))
         }
         days.update(np.unique(recent.time_ms // DAY_MS).tolist())
-        return days
+        return {day for day in days if not self.layout.forgotten(day)}
 
     def _divide(self, span: Span, width: int, open_days: set[int]) -> tuple[Span, list[Span]]:
         """The whole steps of the level in ``span``, and what is left at its ends.
@@ -112,24 +117,21 @@ class View:
 
     def _has_raw(self, time_ms: int, open_days: set[int]) -> bool:
         day = time_ms // DAY_MS
-        kept = (day + 1) * DAY_MS > self.layout.manifest.since("raw")
-        return day in open_days or (kept and day in self.layout.raw_days)
+        return day in open_days or (day in self.layout.days and not self.layout.forgotten(day))
 
     def _ready(self, level: Level, series: int, span: Span, open_days: set[int]) -> Summaries:
         """Summaries that lie on disk, but for the days that are still open."""
         start = max(span[0], self.layout.manifest.since(level))
-        found = self.files.read_summaries(
-            self.layout.summaries[level], series, series, start, span[1]
-        )
+        found = self.summary_file.read(level, series, start, span[1])
         if open_days and len(found):
             still_open = np.fromiter(open_days, np.int64)
             found = found.select(~np.isin(found.time_ms // DAY_MS, still_open))
-        in_order = bool((found.time_ms[1:] > found.time_ms[:-1]).all())
-        return found if in_order else found.newest_only()
+        return found
 
     def spans(self, series: int, start_ms: int, end_ms: int) -> Iterator[Span]:
         """The parts of a span in which ``series`` may have samples, of some days each."""
-        days = {p.partition for p in overlapping(self.layout.raw, series, series, start_ms, end_ms)}
+        parts = overlapping(self.layout.manifest.parts, series, series, start_ms, end_ms)
+        days = {p.day for p in parts}
         recent = self._recent_of(series).time_ms
         days.update(np.unique(recent // DAY_MS).tolist())
         first = None
@@ -152,7 +154,7 @@ class View:
         mixed = set(np.unique(recent.time_ms // DAY_MS).tolist())
         plain: list[Part] = []
         doubtful: list[Part] = []
-        for day, parts in self.layout.raw_days.items():
+        for day, parts in self.layout.days.items():
             single = len({p.group for p in parts}) == 1 and day not in mixed
             (plain if single else doubtful).extend(parts)
         inside = "SEMI JOIN wanted USING (series) WHERE time_ms >= ?"
