@@ -24,7 +24,8 @@ def encode_cursor(key: str) -> str:
 def decode_cursor(cursor: str) -> str:
     """The key in a cursor; a Problem (400) if it is not one of ours."""
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
         raise Problem(400, "Not a cursor", "Pass `next` of the page before unchanged.") from error
 
