@@ -1,5 +1,6 @@
 """``quantrac cloud``: run and manage the cloud side."""
 
+import importlib
 import signal
 import sys
 import threading
@@ -16,6 +17,20 @@ from quantrac.console import (
     LogLevel,
     start_logging,
     stop,
+)
+
+# Commands that live beside what they run: name, module with a typer app, what it does.
+ELSEWHERE = (
+    (
+        "map",
+        "cloud_ingest.intake.mappings.cli",
+        "Check mappings of payloads that are not Sparkplug.",
+    ),
+    (
+        "notify-test",
+        "cloud_ingest.notification.cli",
+        "Send a test message to notification addresses.",
+    ),
 )
 
 app = typer.Typer(
@@ -70,3 +85,22 @@ def run(
     if service.failed:
         stop("the pipeline failed; see the log", FOUND_A_PROBLEM)
     sys.stderr.flush()
+
+
+def _pass_on(name: str, module: str, text: str) -> None:
+    """Make ``quantrac cloud NAME`` run the app of ``module``, which loads only then."""
+
+    def run_elsewhere(context: typer.Context) -> None:
+        found: typer.Typer = importlib.import_module(module).app
+        found.pretty_exceptions_enable = False
+        several = len(found.registered_commands) > 1 or found.registered_callback is not None
+        is_own = any(c.name == name for c in found.registered_commands)
+        arguments = [name, *context.args] if several and is_own else context.args
+        found(args=arguments, prog_name=f"quantrac cloud {name}")
+
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command(name, help=text, context_settings=settings)(run_elsewhere)
+
+
+for _name, _module, _text in ELSEWHERE:
+    _pass_on(_name, _module, _text)

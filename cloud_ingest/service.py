@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from alert_rules import load_rules
 from cloud_ingest.alerts import AlertService
 from cloud_ingest.api import alerts as alerts_api
-from cloud_ingest.api import application
+from cloud_ingest.api import application, index
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.shapes import show_device, show_gateway
 from cloud_ingest.configuration import CloudConfiguration
@@ -159,7 +159,7 @@ class Service:
         return application.create(backend, self._routers())
 
     def _routers(self) -> Sequence[APIRouter]:
-        return [alerts_api.router(self.alerts)]
+        return [alerts_api.router(self.alerts), index.router(self.store, self.registry.series)]
 
     def _start_web(self) -> None:
         web = self.configuration.web
