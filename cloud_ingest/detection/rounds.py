@@ -28,7 +28,9 @@ class Round:
 
 def usable(batch: SampleBatch) -> Bool:
     """Which samples carry a number that no check has refused."""
-    return np.isfinite(batch.value) & (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
+    good: Bool = np.isfinite(batch.value)
+    good &= (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
+    return good
 
 
 def rounds(batch: SampleBatch, which: Bool) -> Iterator[Round]:
@@ -52,6 +54,19 @@ def rounds(batch: SampleBatch, which: Bool) -> Iterator[Round]:
         turn = order[start : start + count]
         start += count
         yield Round(place[turn], series[turn], whole.time_ms[turn], whole.value[turn])
+
+
+def rounds_in_time(batch: SampleBatch, which: Bool, slice_ms: int) -> Iterator[Round]:
+    """Rounds that never look past a slice of time, for judging series beside each other."""
+    place = np.flatnonzero(which)
+    if not len(place):
+        return
+    slices = batch.time_ms[place] // slice_ms
+    order = np.argsort(slices, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(slices[order])) + 1):
+        chosen = place[part]
+        for turn in rounds(batch.select(chosen), np.ones(len(chosen), dtype=np.bool_)):
+            yield Round(chosen[turn.place], turn.series, turn.time_ms, turn.value)
 
 
 def _all_different(series: Int64) -> bool:

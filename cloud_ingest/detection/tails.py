@@ -22,7 +22,6 @@ WARM_UP = 100
 LONGEST = 12_000
 """Samples after which the past fades."""
 
-_BASE = -float(np.log10(SHARE))
 _CLIP = 10.0
 _LEAST_EXCESS = 0.05  # of the stream's spread, so that a tail never becomes a cliff
 
@@ -40,14 +39,21 @@ def start_tails(shape: tuple[int, ...]) -> Float64:
 
 
 def judge_tails(
-    tails: Float64, value: Float64, given: Bool, scale: Float64, *, upper_only: Bool
+    tails: Float64,
+    value: Float64,
+    given: Bool,
+    scale: Float64,
+    *,
+    upper_only: Bool,
+    share: float = SHARE,
+    longest: float = LONGEST,
 ) -> tuple[Float64, Float64]:
     """Surprise of each value, its sign telling the side, and the memory with it learnt.
 
     ``tails`` is (series, FIELDS, streams); ``value`` and ``given`` (series, streams), where
     ``given`` is False there is no value and nothing is learnt. ``scale`` (series, 1) stretches
     warm-up and memory for series that are sampled faster. Streams marked in ``upper_only``
-    have no lower tail.
+    have no lower tail. ``share`` and ``longest`` are those of the module unless told.
     """
     count, mean, spread, high, low, over, under, overs, unders = np.moveaxis(tails, 1, 0)
     ready = overs >= 0
@@ -59,12 +65,12 @@ def judge_tails(
     excess_over = np.where(above, value - high, 0.0) / mean_over
     excess_under = np.where(below, low - value, 0.0) / mean_under
     excess = np.where(above, excess_over, excess_under)
-    surprise = _BASE + np.log10(1.0 + SHAPE * excess) / SHAPE
+    surprise = -np.log10(share) + np.log10(1.0 + SHAPE * excess) / SHAPE
     side = above * 1.0 - (below & ~upper_only)
     judged = surprise * side
 
     n = count + given
-    gain = np.where(given, 1.0 / np.maximum(np.minimum(n, LONGEST * scale), 1.0), 0.0)
+    gain = np.where(given, 1.0 / np.maximum(np.minimum(n, longest * scale), 1.0), 0.0)
     # Before the band exists: mean and mean absolute deviation, highest and lowest.
     first = given & (count == 0)
     away = value - mean
@@ -75,9 +81,9 @@ def judge_tails(
     top = np.where(first, value, np.maximum(high, value))
     bottom = np.where(first, value, np.minimum(low, value))
 
-    step = np.minimum(gain / SHARE, 1.0)
+    step = np.minimum(gain / share, 1.0)
     n_over, n_under = overs + above, unders + below
-    slowest = 1.0 / (SHARE * LONGEST * scale)
+    slowest = 1.0 / (share * longest * scale)
     new_over = over + np.where(
         above,
         (np.minimum(excess_over, _CLIP) * mean_over - over)
@@ -90,8 +96,8 @@ def judge_tails(
         * np.maximum(1.0 / (n_under + 4.0), slowest),
         0.0,
     )
-    new_high = high + mean_over * step * (above - SHARE)
-    new_low = low - mean_under * step * (below - SHARE)
+    new_high = high + mean_over * step * (above - share)
+    new_low = low - mean_under * step * (below - share)
 
     starts = given & ~ready & (n >= WARM_UP * scale)
     sigma = 1.2533 * new_spread + 1e-12
