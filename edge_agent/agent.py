@@ -15,6 +15,7 @@ import structlog
 
 from edge_agent.acquisition import ModbusBus
 from edge_agent.births import describe_node, uplink_settings
+from edge_agent.bus_plan import plan_bus, refuse_impossible
 from edge_agent.clock import Clock
 from edge_agent.configuration import GatewayConfiguration, load_gateway
 from edge_agent.counters import Counters
@@ -22,6 +23,7 @@ from edge_agent.devices import Bus, Device, resolve
 from edge_agent.memory import Memory, beside_outbox, write_json
 from edge_agent.modbus.poller import Poller
 from edge_agent.outbox import Outbox
+from edge_agent.reporting.chain import Chain
 from edge_agent.reports import ReportWriter
 from edge_agent.stream import StreamBus
 from edge_agent.uplink import Uplink
@@ -30,6 +32,7 @@ from telemetry.samples import Sample
 
 STATUS_EVERY_S = 2.0
 DIAGNOSTICS_EVERY_S = 10.0
+SAVE_EVERY_S = 60.0
 WATCH_EVERY_S = 1.0
 STOP_WITHIN_S = 1.0
 
@@ -47,8 +50,7 @@ class Agent:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._configuration = load_gateway(path)
-        self._wanted = resolve(self._configuration, path)
+        self._configuration, self._wanted = read_gateway(path)
         outbox = self._configuration.outbox
         outbox.path.parent.mkdir(parents=True, exist_ok=True)
         self._clock = Clock()
@@ -65,6 +67,7 @@ class Agent:
         )
         self._memory = Memory.open(beside_outbox(outbox.path, "memory"))
         self._counters: dict[str, Counters] = {}
+        self._chains: dict[str, Chain] = {}
         self._online: set[str] = set()
         self._running: dict[str, _RunningBus] = {}
         self._seen = _fingerprint(path)
@@ -77,6 +80,7 @@ class Agent:
         self._writer = ReportWriter(self._outbox)
         self._listen_to_signals()
         writing = asyncio.create_task(self._writer.run(), name="report writer")
+        closing = asyncio.create_task(self._close_windows(), name="windows")
         housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         reloading = asyncio.create_task(self._reload_when_told(), name="reload")
         self._apply(self._wanted)
@@ -87,7 +91,7 @@ class Agent:
             devices=sum(len(b.devices) for b in self._wanted),
         )  # fmt: skip
         try:
-            await self._until_told(writing, housekeeping, reloading)
+            await self._until_told(writing, closing, housekeeping, reloading)
         finally:
             reloading.cancel()
             await self._stop_buses()
@@ -96,7 +100,7 @@ class Agent:
                     await self._writer.written()
             if self._drain.is_set():
                 await self._until_delivered()
-            for task in (writing, housekeeping):
+            for task in (writing, closing, housekeeping):
                 task.cancel()
             await asyncio.to_thread(self._uplink.stop, STOP_WITHIN_S)
             self._write_status()
@@ -123,7 +127,16 @@ class Agent:
 
     async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:
         """What the device said."""
-        await self._writer.put(device.name, samples)
+        chain = self._chains[device.name]
+        await self._writer.put(device.name, samples if chain.is_plain else chain.take(samples))
+
+    async def _close_windows(self) -> None:
+        """Report what was put together in windows that have ended."""
+        while True:
+            await asyncio.sleep(1.0)
+            now_ms = self._clock.now_ms()
+            for name, chain in list(self._chains.items()):
+                await self._writer.put(name, chain.tick(now_ms))
 
     # Buses
 
@@ -133,6 +146,7 @@ class Agent:
             if bus.name not in self._running:
                 for device in bus.devices:
                     self._counters.setdefault(device.name, Counters())
+                    self._chains[device.name] = self._chain(device)
                 task = asyncio.create_task(self._run_bus(bus), name=f"bus {bus.name}")
                 self._running[bus.name] = _RunningBus(bus, task)
         self._wanted = wanted
@@ -145,6 +159,17 @@ class Agent:
         else:
             runner = ModbusBus(bus, {d.name: self._poller(d) for d in bus.devices}, self)
         await runner.run()
+
+    def _chain(self, device: Device) -> Chain:
+        def on_reset(metric: str, before: float, after: float) -> None:
+            self._counters[device.name].add("counter_resets")
+            self._memory.changed = True
+            _log.warning(
+                "counter was reset; its total goes on", device=device.name, metric=metric,
+                before=before, after=after,
+            )  # fmt: skip
+
+        return Chain(device, self._memory.totals, on_reset)
 
     def _poller(self, device: Device) -> Poller:
         return Poller(
@@ -179,8 +204,7 @@ class Agent:
 
     async def _read_again(self) -> None:
         try:
-            configuration = await asyncio.to_thread(load_gateway, self._path)
-            wanted = await asyncio.to_thread(resolve, configuration, self._path)
+            configuration, wanted = await asyncio.to_thread(read_gateway, self._path)
         except DocumentError as error:
             _log.error("configuration refused; nothing changes", why=str(error))
             return
@@ -195,7 +219,7 @@ class Agent:
         await self._stop_buses(changed)
         names = {d.name for b in wanted for d in b.devices}
         for gone in set(self._counters) - names:
-            del self._counters[gone]
+            del self._counters[gone], self._chains[gone]
         moved = {d.name for n in changed for d in before[n].devices}
         for name in (moved | (self._online - names)) & self._online:
             self._online.discard(name)
@@ -249,11 +273,13 @@ class Agent:
     # Housekeeping
 
     async def _keep_house(self) -> None:
-        next_diagnostics_s = 0.0
+        next_diagnostics_s = next_save_s = 0.0
         while True:
             self._write_status()
-            self._memory.save()
             now_s = time.monotonic()
+            if self._memory.changed or now_s >= next_save_s:
+                self._memory.save()
+                next_save_s = now_s + SAVE_EVERY_S
             if now_s >= next_diagnostics_s:
                 self._tell_diagnostics()
                 next_diagnostics_s = now_s + DIAGNOSTICS_EVERY_S
@@ -291,6 +317,17 @@ class Agent:
             "last_error": counters.last_error,
             "counters": dict(counters.counts),
         }
+
+
+def read_gateway(path: Path) -> tuple[GatewayConfiguration, tuple[Bus, ...]]:
+    """A gateway file, its profiles, and the certainty that its readings fit on their buses.
+
+    Raises DocumentError.
+    """
+    configuration = load_gateway(path)
+    buses = resolve(configuration, path)
+    refuse_impossible(path, [plan_bus(bus) for bus in buses])
+    return configuration, buses
 
 
 _FIXED = ("gateway", "group", "broker", "host", "confirm", "outbox")

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from edge_agent.configuration import BrokerConfiguration, GatewayConfiguration
 from edge_agent.devices import Bus, Device
+from edge_agent.reporting.chain import reported_metrics
 from edge_agent.uplink import (
     BrokerAddress,
     DeviceDescription,
@@ -30,22 +31,20 @@ def describe_node(configuration: GatewayConfiguration, buses: Sequence[Bus]) -> 
 def describe_device(device: Device) -> DeviceDescription:
     """One device: its model and what it measures, in canonical units."""
     profile = device.profile
-    metrics = []
-    for metric in device.metrics:
-        low, high = metric.valid_canonical or (None, None)
-        metrics.append(
-            MetricDescription(
-                name=metric.name,
-                quantity=metric.quantity,
-                unit=metric.canonical_unit,
-                interval_ms=device.interval_ms,
-                low=low,
-                high=high,
-            )
+    metrics = tuple(
+        MetricDescription(
+            name=m.name,
+            quantity=m.quantity,
+            unit=m.unit,
+            interval_ms=m.interval_ms,
+            low=m.low,
+            high=m.high,
         )
+        for m in reported_metrics(device)
+    )
     return DeviceDescription(
         name=device.name,
-        metrics=tuple(metrics),
+        metrics=metrics,
         profile=profile.id,
         manufacturer=profile.manufacturer,
         model=profile.model,

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from edge_agent.devices import Bus, Device
+from edge_agent.devices import Bus, Device, problems_at
 from edge_agent.modbus.plan import Read, plan_reads
 from edge_agent.modbus.poller import registers_of
 from edge_agent.modbus.timing import LineTiming
+from telemetry.documents import DocumentError, Place
 
 FULL = 0.95
 """Beyond this share of the wire's time a plan is refused: repeats and silent devices need some."""
@@ -110,6 +112,15 @@ def plan_bus(bus: Bus) -> BusPlan:
         reads = tuple(plan_reads(registers_of(device), limits.max_registers, limits.gap))
         plans.append(DevicePlan(device, reads, wire_s(device, reads, bus.timing)))
     return BusPlan(bus, tuple(plans))
+
+
+def refuse_impossible(path: Path, plans: Sequence[BusPlan]) -> None:
+    """Raise DocumentError where the readings of a bus cannot fit on its wire."""
+    found: list[tuple[Place, str]] = [
+        (("buses", i), plan.refusal()) for i, plan in enumerate(plans) if not plan.fits
+    ]
+    if found:
+        raise DocumentError(problems_at(path, found))
 
 
 def wire_s(device: Device, reads: Sequence[Read], timing: LineTiming | None) -> float:

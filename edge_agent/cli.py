@@ -56,7 +56,7 @@ def check(
     Exit 1 if a device fails, 2 if the file is wrong or its readings cannot fit on the wire.
     """
     from edge_agent import pages
-    from edge_agent.bus_plan import plan_bus
+    from edge_agent.bus_plan import plan_bus, refuse_impossible
     from edge_agent.check import failed, run_check
     from edge_agent.configuration import load_gateway
     from edge_agent.devices import resolve
@@ -69,9 +69,10 @@ def check(
         stop(error)
     plans = [plan_bus(bus) for bus in buses]
     typer.echo(pages.plan_page(plans) + "\n")
-    refusals = [plan.refusal() for plan in plans if not plan.fits]
-    if refusals:
-        stop("\n".join(f"{config}: {text}" for text in refusals))
+    try:
+        refuse_impossible(config, plans)
+    except DocumentError as error:
+        stop(error)
     checks = run_check(buses)
     typer.echo(pages.values_page(checks) + "\n")
     typer.echo(pages.verdicts_page(checks))

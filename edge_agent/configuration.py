@@ -137,7 +137,7 @@ class ReportFilter(_Part):
 
     dead_band: float | None = Field(default=None, gt=0)
     dead_band_percent: float | None = Field(default=None, gt=0, le=100)
-    heartbeat: DurationMs | None = None
+    heartbeat: DurationMs = 600_000
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -151,10 +151,15 @@ class ReportFilter(_Part):
 
 
 class Aggregation(_Part):
-    """Turns many samples of a fast sensor into one set every ``every``."""
+    """Turns many samples of a fast sensor into one set every ``every``.
+
+    The rest is for radars that report single vehicles (edge_agent.reporting.traffic).
+    """
 
     every: DurationMs = Field(ge=1000)
-    occupancy_length_m: float = Field(default=2.0, gt=0, le=50)
+    hold: DurationMs = 1000
+    zone_m: float = Field(default=2.0, gt=0, le=50)
+    vehicle_length_m: float = Field(default=3.0, gt=0, le=50)
 
 
 class DeviceConfiguration(_Part):

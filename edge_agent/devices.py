@@ -94,7 +94,7 @@ def resolve(configuration: GatewayConfiguration, path: Path) -> tuple[Bus, ...]:
                 Bus(bus.name, bus.where, _serial(bus, devices[0]), bus.tcp, tuple(devices))
             )
     if problems or wrong_profiles:
-        raise DocumentError(_problems(path, problems) + wrong_profiles)
+        raise DocumentError(problems_at(path, problems) + wrong_profiles)
     return tuple(buses)
 
 
@@ -161,7 +161,8 @@ def _bus_complaints(devices: list[Device]) -> Iterator[tuple[Place, str]]:
         seen[key] = device.name
 
 
-def _problems(path: Path, found: list[tuple[Place, str]]) -> list[Problem]:
+def problems_at(path: Path, found: list[tuple[Place, str]]) -> list[Problem]:
+    """Complaints about a file with the lines in which their places stand."""
     tree = parse_tree(path.read_text(encoding="utf-8"), str(path))
     problems = []
     for place, message in found:

@@ -40,7 +40,7 @@ def read_json(path: Path) -> Any:
 
 @dataclass(slots=True)
 class Memory:
-    """Holes and cuts by device, and the state of counters; saved when ``changed``."""
+    """Holes and cuts by device, and the state of counters. ``changed``: do not wait to save it."""
 
     path: Path
     learned: dict[str, Any]
@@ -60,10 +60,10 @@ class Memory:
         )
 
     def save(self) -> None:
-        """Write what has changed since the last time."""
-        if not self.changed:
-            return
+        """Write it, where there is anything to remember."""
         self.changed = False
+        if not self.learned and not self.totals:
+            return
         try:
             write_json(self.path, {"learned": self.learned, "totals": self.totals})
         except OSError as error:

@@ -38,7 +38,7 @@ DIAGNOSTICS = "Diagnostics/"
 """Node metrics ``Diagnostics/{device}/{counter}`` (UInt64): what happened on a device's bus."""
 DIAGNOSTIC_COUNTERS = (
     "polls", "answers", "timeouts", "crc_errors", "exceptions", "short_frames",
-    "foreign_frames", "late_replies", "resyncs", "bus_errors",
+    "foreign_frames", "late_replies", "resyncs", "bus_errors", "counter_resets",
 )  # fmt: skip
 
 RESERVED = ("Node Control/", "Store/", "Properties/", DIAGNOSTICS, "Device Control/")

@@ -1,0 +1,33 @@
+"""Which samples are worth a report: dead-band and heartbeat (no I/O)."""
+
+from dataclasses import dataclass
+
+from edge_agent.configuration import ReportFilter
+from telemetry.samples import Sample
+
+
+@dataclass(slots=True)
+class MetricFilter:
+    """Lets a sample of one metric through when it says something new, or after the heartbeat."""
+
+    rule: ReportFilter
+    last: Sample | None = None
+
+    def passes(self, sample: Sample) -> bool:
+        """Whether to report ``sample``; if so, it is what later ones are compared with."""
+        if not self._is_news(sample):
+            return False
+        self.last = sample
+        return True
+
+    def _is_news(self, sample: Sample) -> bool:
+        last = self.last
+        if last is None or sample.time_ms - last.time_ms >= self.rule.heartbeat:
+            return True
+        if sample.value is None or last.value is None or sample.flag is not last.flag:
+            return sample.value is not last.value or sample.flag is not last.flag
+        change = abs(sample.value - last.value)
+        if self.rule.dead_band is not None:
+            return change >= self.rule.dead_band
+        assert self.rule.dead_band_percent is not None  # the configuration has one of the two
+        return change > 0 and change >= abs(last.value) * self.rule.dead_band_percent / 100

@@ -1,0 +1,80 @@
+"""Counters that wrap around or start again from nothing, made into totals that only grow (no I/O)."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+LEAST_WRAP_SHARE = 1 / 256
+"""An increase across a wrap is believed up to this share of the counter's range in any case."""
+RATE_MARGIN = 4.0
+RESET_SHARE = 0.5
+"""A counter that fell below this share of its last value has started again from nothing."""
+
+
+class Step(Enum):
+    """How a counter went from one reading to the next."""
+
+    ON = auto()
+    WRAPPED = auto()
+    RESET = auto()
+    BACK = auto()
+
+
+@dataclass(slots=True)
+class Total:
+    """A total that goes on where its counter wraps or is reset.
+
+    ``modulus`` is the value at which the counter starts again from 0; None where it has none.
+    ``state`` is all that must be remembered between runs.
+    """
+
+    modulus: float | None = None
+    offset: float = 0.0
+    last: float | None = None
+    last_ms: int = 0
+    fastest_per_s: float = 0.0
+
+    def take(self, raw: float, time_ms: int) -> tuple[float, Step]:
+        """The total after a reading, and how the counter got there."""
+        if self.last is None:
+            self.last, self.last_ms = raw, time_ms
+            return raw + self.offset, Step.ON
+        elapsed_s = max(time_ms - self.last_ms, 1) / 1000
+        step = self._step(raw, elapsed_s)
+        if step is Step.ON:
+            self.fastest_per_s = max(0.999 * self.fastest_per_s, (raw - self.last) / elapsed_s)
+        elif step is Step.WRAPPED:
+            self.offset += self.modulus or 0.0
+        elif step is Step.RESET:
+            self.offset += self.last
+        else:
+            self.offset += self.last - raw
+        self.last, self.last_ms = raw, time_ms
+        return raw + self.offset, step
+
+    def _step(self, raw: float, elapsed_s: float) -> Step:
+        assert self.last is not None  # take() has seen to it
+        if raw >= self.last:
+            return Step.ON
+        if self.modulus is not None:
+            across = raw + self.modulus - self.last
+            believable = max(
+                LEAST_WRAP_SHARE * self.modulus, RATE_MARGIN * self.fastest_per_s * elapsed_s
+            )
+            if across <= min(believable, self.modulus / 2):
+                return Step.WRAPPED
+        return Step.RESET if raw <= RESET_SHARE * self.last else Step.BACK
+
+    @property
+    def state(self) -> list[float | int | None]:
+        """What to remember."""
+        return [self.offset, self.last, self.last_ms, self.fastest_per_s]
+
+    def restore(self, state: object) -> None:
+        """Go on from what was remembered; anything else is ignored."""
+        if not isinstance(state, list) or len(state) != 4:
+            return
+        offset, last, last_ms, fastest = state
+        numbers = all(isinstance(v, (int, float)) for v in (offset, last, last_ms, fastest))
+        if numbers:
+            self.offset, self.last = float(offset), float(last)
+            self.last_ms, self.fastest_per_s = int(last_ms), float(fastest)
