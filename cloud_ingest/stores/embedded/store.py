@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
+import structlog
 
 from cloud_ingest.stores.admission import admit
 from cloud_ingest.stores.configuration import KeepConfiguration, StoreConfiguration
-from cloud_ingest.stores.embedded import compaction, folder, journal, manifest
+from cloud_ingest.stores.embedded import compaction, folder, inbox, journal, manifest
 from cloud_ingest.stores.embedded.catalogue import Catalogue
 from cloud_ingest.stores.embedded.compaction import Change, Compactor
 from cloud_ingest.stores.embedded.journal import Journal
@@ -28,10 +29,11 @@ from cloud_ingest.stores.embedded.recent import Newest, Recent
 from cloud_ingest.stores.embedded.summaries import SummaryFile
 from cloud_ingest.stores.embedded.view import Layout, View
 from cloud_ingest.stores.maintenance import Maintenance
-from cloud_ingest.stores.protocol import Level, StoreUnavailable
+from cloud_ingest.stores.protocol import Level, StoreRejected, StoreUnavailable
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
+_log = structlog.get_logger()
 FLUSH_ROWS = 500_000
 FLUSH_MS = 3_600_000
 """Samples stay in the journal alone at most so long, or until they are so many."""
@@ -152,6 +154,7 @@ class EmbeddedStore(Reading):
     def maintain(self, now_ms: int) -> None:
         """Do what is due: write what is in memory as parts, close days, merge, forget."""
         with self._maintaining:
+            self._empty_inbox()
             if self._flush_is_due(now_ms):
                 self.flush()
             while (
@@ -163,6 +166,16 @@ class EmbeddedStore(Reading):
                 self._apply(self._compactor.merge(parts))
             self._forget_old(now_ms)
             self._drop_forgotten()
+
+    def _empty_inbox(self) -> None:
+        """Take in what other processes left; a crash on the way only means taking it again."""
+        for path in inbox.waiting(self._folder):
+            for batch in journal.read_journal(path)[0]:
+                try:
+                    self.write(batch)
+                except StoreRejected as rejected:
+                    _log.warning("samples in the inbox are refused", reason=rejected.reasons[0])
+            path.unlink()
 
     @property
     def _layout(self) -> Layout:
