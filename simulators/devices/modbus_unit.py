@@ -1,7 +1,7 @@
 """One Modbus unit: registers that follow an instrument, and answers with their faults. No I/O."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from device_profiles import Metric, Profile
@@ -15,6 +15,8 @@ from simulators.wire.registers import TABLES, RegisterBank
 
 _CODES = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "float32": "f"}
 _HOLES_TO_FILL = 16
+_LAST_READING = 4
+_REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,21 @@ class ModbusUnit:
             _Place(m, m.table, m.address or 0, m.register_count) for m in profile.metrics
         ]
         self._step = -1
+        self._said: dict[bytes, bytes] = {}
         self._define(profile)
 
     def answer(self, pdu: bytes, time_ms: int) -> bytes:
         """The answer to a request at a simulated moment."""
-        self.refresh(time_ms)
-        return functions.answer(self.bank, pdu, self._limits, self._identity)
+        if time_ms // self.instrument.refresh_ms != self._step:
+            self.refresh(time_ms)
+        said = self._said.get(pdu)
+        if said is None:
+            said = functions.answer(self.bank, pdu, self._limits, self._identity)
+            if pdu[0] > _LAST_READING:
+                self._said.clear()  # it may have written
+            elif len(self._said) < _REMEMBERED:
+                self._said[pdu] = said  # true until the next refresh
+        return said
 
     def refresh(self, time_ms: int) -> None:
         """Bring the registers to what the instrument shows."""
@@ -59,11 +70,11 @@ class ModbusUnit:
         if step == self._step:
             return
         self._step = step
+        self._said.clear()
         self.show(self.instrument.readings(time_ms))
 
-    def show(self, readings: "dict[str, float | None] | object") -> None:
+    def show(self, readings: Mapping[str, float | None]) -> None:
         """Put readings (metric name: value in the metric's unit) into the registers."""
-        assert isinstance(readings, dict)
         for place in self._places:
             name = place.metric.name
             if name not in readings:

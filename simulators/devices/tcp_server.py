@@ -64,6 +64,10 @@ class TcpServer:
             await self.unplug()
 
 
+_WHOLE = 12
+_PLAIN = b"\x00\x00\x00\x06"
+
+
 class _Connection(asyncio.Protocol):
     def __init__(self, server: TcpServer) -> None:
         self._server = server
@@ -84,6 +88,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
+        if len(data) == _WHOLE and data[2:6] == _PLAIN and self._listener.is_empty:
+            # one plain read request that arrived in one piece: nearly all are
+            self._answer(TcpRequest(data[0] << 8 | data[1], data[6], data[7:]))
+            return
         try:
             requests = self._listener.feed(data)
         except TcpFrameError:
@@ -106,7 +114,9 @@ class _Connection(asyncio.Protocol):
         now = server.clock.now_ms()
         pdu = here.unit.answer(request.pdu, now)
         traffic.refused += pdu[0] >= 0x80
-        if here.faults:
+        if not here.faults:
+            self._send(tcp_frame(request.transaction, request.unit, pdu))
+        else:
             here.turn += 1
             faults = here.faults.active(OF_ANSWERS, now, here.turn)
             out = tcp_answer(request.transaction, request.unit, request.pdu, pdu, faults)
@@ -119,14 +129,12 @@ class _Connection(asyncio.Protocol):
                 self._send(out.data)
             if not out.good:
                 return
-        else:
-            self._send(tcp_frame(request.transaction, request.unit, pdu))
         traffic.answers += 1
         if server.serve is not None and pdu[0] < 0x80:
             server.serve(here.served(request.pdu, now))
 
     def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None:
             self._transport.write(data)
 
     def _send_later(self, delay_s: float, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """Modbus TCP as a server hears it: requests in a stream, each with its header."""
 
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 _HEADER = Struct(">HHHB")
 
@@ -10,8 +10,7 @@ class TcpFrameError(ValueError):
     """The stream does not carry Modbus TCP; the connection is of no more use."""
 
 
-@dataclass(frozen=True, slots=True)
-class TcpRequest:
+class TcpRequest(NamedTuple):
     """A request: its number (to be repeated in the answer), the unit, and what is asked."""
 
     transaction: int
@@ -29,6 +28,11 @@ class TcpListener:
 
     def __init__(self) -> None:
         self._rest = b""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no part of a request waits for the rest."""
+        return not self._rest
 
     def feed(self, data: bytes) -> list[TcpRequest]:
         """Take bytes; give the requests they complete. TcpFrameError where this is no Modbus."""
