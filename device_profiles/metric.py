@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -24,7 +25,25 @@ from telemetry.units import UNITS, conversion
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ ./-]*")
 ABSOLUTE_ZERO_CEL = -273.15
 
-Bits = Annotated[BitField | dict[str, BitField] | None, BeforeValidator(parse_bits)]
+_FIELD_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": r"^\s*\d+\s*(-\s*\d+\s*)?$"},
+        {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+    ]
+}
+_BITS_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        *_FIELD_SCHEMA["anyOf"],
+        {"type": "object", "additionalProperties": _FIELD_SCHEMA},
+        {"type": "null"},
+    ]
+}
+Bits = Annotated[
+    BitField | dict[str, BitField] | None,
+    BeforeValidator(parse_bits),
+    WithJsonSchema(_BITS_SCHEMA),
+]
 
 
 class Metric(BaseModel):

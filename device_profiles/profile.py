@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+)
 
 from device_profiles.identification import Identification
 from device_profiles.metric import Metric, near
@@ -58,7 +65,7 @@ def _bytes(value: object) -> object:
     return value
 
 
-HexBytes = Annotated[bytes, BeforeValidator(_bytes)]
+HexBytes = Annotated[bytes, BeforeValidator(_bytes), WithJsonSchema({"type": "string"})]
 
 
 class StreamSettings(_Part):

@@ -9,9 +9,12 @@ from typing import Any
 from device_profiles import library
 from device_profiles.metric import Metric
 from device_profiles.profile import MODBUS, Profile
+from device_profiles.streams import registry
 from telemetry.documents import DocumentError, Problem, parse_tree, read_document
 from telemetry.documents import line_of as _line_of
 from telemetry.durations import format_duration
+from telemetry.quantities import QUANTITIES
+from telemetry.units import UNITS
 
 _DOMAINS = ("air", "weather", "noise", "water", "industry", "traffic", "power", "soil")
 
@@ -148,6 +151,10 @@ def json_schema() -> str:
     schema = Profile.model_json_schema(by_alias=True)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Quantrac device profile"
+    schema["properties"]["protocol"]["enum"] = [MODBUS, *registry.names()]
+    metric = schema["$defs"]["Metric"]["properties"]
+    metric["quantity"]["enum"] = list(QUANTITIES)
+    metric["unit"]["enum"] = list(UNITS)
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

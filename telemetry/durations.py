@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 _FORM = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)\s*")
 _MS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -33,5 +33,11 @@ def _read(value: Any) -> Any:
     return value
 
 
-DurationMs = Annotated[int, BeforeValidator(_read), Field(ge=0)]
+_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|min|h|d)\s*$"},
+        {"const": 0},
+    ]
+}
+DurationMs = Annotated[int, BeforeValidator(_read), Field(ge=0), WithJsonSchema(_SCHEMA)]
 """A pydantic field that reads ``5s`` and holds 5000. A bare 0 needs no unit."""

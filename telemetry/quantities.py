@@ -30,13 +30,17 @@ air|pm4|ug/m3|PM4|Bụi PM4
 air|pm10|ug/m3|PM10|Bụi PM10
 air|so2|ug/m3|Sulphur dioxide|Lưu huỳnh điôxít (SO2)
 air|no2|ug/m3|Nitrogen dioxide|Nitơ điôxít (NO2)
+air|no|ug/m3|Nitric oxide|Nitơ mônôxít (NO)
+air|nox|ug/m3|Nitrogen oxides|Nitơ ôxít (NOx)
 air|o3|ug/m3|Ozone|Ôzôn (O3)
 air|co|ug/m3|Carbon monoxide|Cacbon mônôxít (CO)
 air|nh3|ug/m3|Ammonia|Amoniac (NH3)
 air|h2s|ug/m3|Hydrogen sulphide|Hydro sunfua (H2S)
 air|voc|ug/m3|Volatile organic compounds|Hợp chất hữu cơ bay hơi
+air|formaldehyde|ug/m3|Formaldehyde|Fomanđêhít (HCHO)
 air|co2|[ppm]|Carbon dioxide|Cacbon điôxít (CO2)
 weather|air_temperature|Cel|Air temperature|Nhiệt độ không khí
+weather|dew_point|Cel|Dew point|Điểm sương
 weather|relative_humidity|%|Relative humidity|Độ ẩm tương đối
 weather|atmospheric_pressure|hPa|Atmospheric pressure|Áp suất khí quyển
 weather|wind_speed|m/s|Wind speed|Tốc độ gió
@@ -63,6 +67,7 @@ water|orp|mV|Redox potential|Thế oxy hóa khử
 water|cod|mg/L|Chemical oxygen demand|COD
 water|bod5|mg/L|Biochemical oxygen demand|BOD5
 water|tss|mg/L|Suspended solids|Chất rắn lơ lửng (TSS)
+water|total_dissolved_solids|mg/L|Total dissolved solids|Tổng chất rắn hòa tan (TDS)
 water|ammonium|mg/L|Ammonium|Amoni
 water|nitrate|mg/L|Nitrate|Nitrat
 water|total_nitrogen|mg/L|Total nitrogen|Tổng nitơ
@@ -71,7 +76,9 @@ water|free_chlorine|mg/L|Free chlorine|Clo dư
 water|chlorophyll_a|ug/L|Chlorophyll a|Diệp lục a
 water|colour|[Pt-Co]|Colour|Độ màu
 water|water_level|m|Water level|Mực nước
+water|distance|m|Distance to the surface|Khoảng cách tới mặt nước
 water|flow_rate|m3/h|Flow rate|Lưu lượng
+water|flow_velocity|m/s|Flow velocity|Vận tốc dòng chảy
 water|volume|m3|Volume (total)|Tổng lượng nước|cumulative
 stack|dust|mg/m3|Dust|Bụi tổng
 stack|oxygen|%|Oxygen|Oxy (O2)
@@ -94,6 +101,7 @@ power|power_factor|1|Power factor|Hệ số công suất
 power|frequency|Hz|Frequency|Tần số
 power|energy|kW.h|Energy (total)|Điện năng tích lũy|cumulative
 power|battery_level|%|Battery level|Mức ắc quy
+power|battery_temperature|Cel|Battery temperature|Nhiệt độ ắc quy
 power|cabinet_temperature|Cel|Cabinet temperature|Nhiệt độ tủ
 soil|soil_moisture|%|Soil moisture|Độ ẩm đất
 soil|soil_temperature|Cel|Soil temperature|Nhiệt độ đất
@@ -108,6 +116,10 @@ place|altitude|m|Altitude|Độ cao
 health|signal_strength|dB[mW]|Signal strength|Cường độ tín hiệu
 health|uptime|s|Uptime|Thời gian hoạt động
 health|status|1|Status|Trạng thái
+index|vn_aqi_hour|1|VN_AQI (hour)|VN_AQI giờ
+index|vn_aqi_day|1|VN_AQI (day)|VN_AQI ngày
+index|epa_aqi_hour|1|US EPA AQI (hour)|AQI giờ (US EPA)
+index|epa_aqi_day|1|US EPA AQI (day)|AQI ngày (US EPA)
 """
 
 

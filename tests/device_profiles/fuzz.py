@@ -1,9 +1,12 @@
 """Streams that went wrong on the way, from a seed."""
 
 import random
+from functools import cache
 
+from device_profiles import library
 from device_profiles.streams import registry
 from device_profiles.streams.wire import Wire
+from tests.device_profiles.golden import cases
 
 
 def values(wire: Wire, rng: random.Random) -> dict[str, float]:
@@ -37,11 +40,21 @@ def spoil(frame: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
+@cache
+def captured(name: str) -> tuple[bytes, ...]:
+    """The golden frames of this protocol."""
+    streams = (case for case in cases() if case.is_stream)
+    return tuple(c.stream for c in streams if library.load(c.profile).protocol == name)
+
+
 def stream(name: str, rng: random.Random, frames: int) -> bytes:
+    """Frames of this protocol, made and captured, most of them spoilt, and noise between."""
     wire = registry.wire(name)
     parts = []
     for _ in range(frames):
-        parts.append(spoil(wire.encode(values(wire, rng)), rng))
+        golden = captured(name) if rng.random() < 0.3 else ()
+        frame = rng.choice(golden) if golden else wire.encode(values(wire, rng))
+        parts.append(spoil(frame, rng))
         if rng.random() < 0.1:
             parts.append(rng.randbytes(rng.randint(1, 40)))
     return b"".join(parts)

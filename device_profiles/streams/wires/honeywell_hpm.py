@@ -39,7 +39,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 WIRE = Wire(
     fields={"pm2_5": "ug/m3", "pm10": "ug/m3"},
     scanner=lambda: HeaderScanner(
-        (_SENT, _ASKED), 3, lambda start: 8 if start == _ASKED else 32, _judge
+        (_SENT, _ASKED), 3, lambda start: 8 if start.startswith(_ASKED) else 32, _judge
     ),
     encode=_encode,
     about="Honeywell HPMA115S0 dust sensor",

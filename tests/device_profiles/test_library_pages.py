@@ -1,0 +1,82 @@
+"""What people see of the library: the commands, the table in the docs, the schema for editors."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from device_profiles import library, table
+from device_profiles.cli import app
+
+ROOT = Path(__file__).parents[2]
+run = CliRunner().invoke
+
+
+def test_the_page_of_devices_is_current() -> None:
+    written = (ROOT / "docs/devices.md").read_text(encoding="utf-8")
+    assert written == table.devices_page(), "run: python -m device_profiles.table docs/devices.md"
+
+
+def test_list_shows_every_profile_and_can_be_narrowed() -> None:
+    everything = run(app, ["list"])
+    assert everything.exit_code == 0
+    assert all(i in everything.stdout for i in library.ids())
+    water = run(app, ["list", "--domain", "water", "--json"])
+    assert {p["domain"] for p in json.loads(water.stdout)} == {"water"}
+    dusty = run(app, ["list", "--quantity", "pm2_5", "--json"])
+    assert "plantower-pms5003" in {p["id"] for p in json.loads(dusty.stdout)}
+    assert run(app, ["list", "--domain", "moon"]).exit_code == 1
+
+
+@pytest.mark.parametrize("profile_id", library.ids())
+def test_show_tells_a_technician_all_of_a_profile(profile_id: str) -> None:
+    shown = run(app, ["show", profile_id])
+    assert shown.exit_code == 0
+    profile = library.load(profile_id)
+    assert all(m.name in shown.stdout for m in profile.metrics)
+    assert profile.source.strip()[:40] in shown.stdout
+
+
+def test_show_of_an_unknown_profile_names_near_ones() -> None:
+    shown = run(app, ["show", "plantower-pms5004"])
+    assert shown.exit_code == 2
+    assert "plantower-pms5003" in shown.output
+
+
+def test_check_says_what_is_wrong_and_where(tmp_path: Path) -> None:
+    good = library.path("eastron-sdm120")
+    text = good.read_text(encoding="utf-8").replace("unit: V,", "unit: volt,")
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(text, encoding="utf-8")
+    assert run(app, ["check", str(good)]).exit_code == 0
+    checked = run(app, ["check", str(good), str(wrong)])
+    assert checked.exit_code == 2
+    assert "wrong.yaml:9: metrics[0].unit: unknown unit" in checked.output
+    assert run(app, ["check", str(tmp_path / "nowhere.yaml")]).exit_code == 2
+
+
+def test_check_warns_of_what_is_allowed_but_odd(tmp_path: Path) -> None:
+    text = library.path("eastron-sdm120").read_text(encoding="utf-8")
+    odd = tmp_path / "odd.yaml"
+    odd.write_text(
+        text.replace("address: 0x0006", "address: 0x0001").replace(", valid: [45, 65]", ""),
+        encoding="utf-8",
+    )
+    checked = run(app, ["check", str(odd)])
+    assert checked.exit_code == 0
+    assert "shares registers with 'voltage'" in checked.output
+    assert "no valid range" in checked.output
+
+
+def test_the_schema_for_editors_takes_the_library_and_refuses_a_slip() -> None:
+    schema = json.loads(table.json_schema())
+    yaml = YAML(typ="safe", pure=True)
+    for profile_id in library.ids()[::6]:
+        jsonschema.validate(yaml.load(library.path(profile_id).read_text("utf-8")), schema)
+    document = yaml.load(library.path("eastron-sdm120").read_text("utf-8"))
+    document["metrics"][0]["adress"] = 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema)
