@@ -131,9 +131,6 @@ def wire_s(device: Device, reads: Sequence[Read], timing: LineTiming | None) -> 
 
 
 def round_up_ms(interval_ms: float) -> int:
-    """The next interval that a person would choose: 1, 2 or 5 times a power of ten, or quarters."""
+    """The next interval that a person would write: two digits that count."""
     step: int = 10 ** max(0, math.floor(math.log10(max(interval_ms, 1))) - 1)
-    for nice in (1, 2, 5, 10):
-        if interval_ms / (step * nice) <= 20:
-            return math.ceil(interval_ms / (step * nice)) * step * nice
     return math.ceil(interval_ms / step) * step

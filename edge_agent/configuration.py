@@ -204,7 +204,7 @@ class BusConfiguration(_Part):
     name: Annotated[str, Field(min_length=1)]
     serial: SerialConfiguration | None = None
     tcp: TcpConfiguration | None = None
-    devices: tuple[DeviceConfiguration, ...] = Field(min_length=1)
+    devices: tuple[DeviceConfiguration, ...]
 
     _name = field_validator("name")(_identifier)
 
@@ -212,6 +212,8 @@ class BusConfiguration(_Part):
     def _check(self) -> Self:
         if (self.serial is None) == (self.tcp is None):
             raise ValueError("a bus has either 'serial' or 'tcp'")
+        if not self.devices:
+            raise ValueError("a bus has at least one device")
         return self
 
     @property
@@ -233,7 +235,7 @@ class GatewayConfiguration(_Part):
     host: str | None = None
     confirm: Confirm = Confirm.STORED
     outbox: OutboxConfiguration = OutboxConfiguration()
-    buses: tuple[BusConfiguration, ...] = Field(min_length=1)
+    buses: tuple[BusConfiguration, ...]
 
     _ids = field_validator("gateway", "group")(_identifier)
 
@@ -243,7 +245,9 @@ class GatewayConfiguration(_Part):
         return None if value is None else _identifier(value)
 
     def complaints(self) -> Iterable[tuple[Place, str]]:
-        """Names that are used twice and files that are named but not there."""
+        """What is there twice, or not at all."""
+        if not self.buses:
+            yield ("buses",), "name at least one bus"
         yield from _repeated("buses", [(("buses", i), b.name) for i, b in enumerate(self.buses)])
         devices: list[tuple[Place, str]] = [
             (("buses", i, "devices", j), device.name)

@@ -140,8 +140,8 @@ def _complaints(
         yield ("interval",), "is missing; say how often to read the device, such as 5s"
     unit = profile.unit if device.unit is None else device.unit
     on_line = bus.serial is not None or (bus.tcp is not None and bus.tcp.framing == "rtu")
-    if on_line and not 1 <= unit <= 247:
-        yield ("unit",), f"units on a serial line are 1 to 247, not {unit}"
+    if on_line and unit == 0:
+        yield ("unit",), "0 speaks to all units on a serial line, and none may answer; write 1 to 247"
     names = {m.name for m in profile.metrics}
     for name in device.report:
         if name != "*" and name not in names:

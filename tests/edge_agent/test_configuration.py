@@ -102,7 +102,7 @@ def test_serial_settings_left_out_come_from_the_profile(tmp_path: Path) -> None:
         ("port: usb:1:2", "port: /dev/ttyUSB0", "buses[0].serial.port: write usb:VID:PID"),
         ("eastron-sdm12,", "eastron-sdm120,", "gateway.yaml:16: buses[1].devices[0].profile"),
         ("unit: 300", "unit: 1", "gateway.yaml:12: buses[0].devices[0].unit: Input should be less"),
-        ("unit: 0", "unit: 1", "gateway.yaml:12: buses[0].devices[0].unit: units on a serial line"),
+        ("unit: 0", "unit: 1", "gateway.yaml:12: buses[0].devices[0].unit: 0 speaks to all"),
         ("name: meter,", "name: meter, report: {speed: {dead_band: 1}},", ""),
         ("name: rs485", "name: cabinet", ""),
     ],

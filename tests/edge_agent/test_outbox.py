@@ -262,23 +262,23 @@ def test_what_can_be_read_of_a_damaged_file_is_kept(tmp_path: Path) -> None:
 
 
 def test_when_full_the_oldest_is_thinned_and_counted(tmp_path: Path) -> None:
-    limit = 2_000_000
+    limit = 10_000_000
     path = tmp_path / "outbox.db"
     outbox = Outbox(path, limit)
     count = 0
-    for _ in range(25):
-        outbox.put([report("d", T0 + (count + i) * 1000, 20) for i in range(1000)])
-        count += 1000
+    for _ in range(32):
+        outbox.put([report("d", T0 + (count + i) * 1000, 20) for i in range(2500)])
+        count += 2500
     on_disk = sum(p.stat().st_size for p in tmp_path.iterdir())
     assert on_disk <= limit
     rows = drain(outbox)
     numbers = [r.batch for r in rows]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     held = [r for r in rows if r.count]
-    assert [r.time_ms for r in rows[-1000:]] == [T0 + i * 1000 for i in range(24_000, 25_000)]
+    assert [r.time_ms for r in rows[-1000:]] == [T0 + i * 1000 for i in range(79_000, 80_000)]
     status = outbox.status()
     assert status.problem is None
-    assert status.measured_total == 25_000 * 20
+    assert status.measured_total == 80_000 * 20
     assert status.depth_samples == sum(r.count for r in held)
     assert status.given_up_total == status.measured_total - status.depth_samples
     oldest = [r.time_ms for r in held[:100]]

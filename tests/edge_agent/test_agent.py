@@ -1,0 +1,221 @@
+"""The agent as a process: started, asked, reloaded and stopped as a technician would."""
+
+import json
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.edge_agent.slaves import PtySlave
+from tests.servers import Mosquitto, free_port, wait_until
+
+PROFILE = """\
+id: test-meter
+manufacturer: Test
+model: Meter
+domain: power
+protocol: modbus
+limits: {max_registers: 60, gap: 8, timeout: 120ms}
+metrics:
+  - {name: voltage, quantity: voltage, unit: V, address: 0, type: uint16, scale: 0.1, valid: [0, 500]}
+  - {name: power, quantity: active_power, unit: W, address: 4, type: float32}
+source: made up for tests
+"""
+
+
+def words(voltage: int = 2315) -> dict[int, int]:
+    high, low = struct.unpack(">HH", struct.pack(">f", 500.0))
+    return {0: voltage, 1: 0, 2: 0, 3: 0, 4: high, 5: low}
+
+
+class Gateway:
+    """A gateway.yaml with two lines, and the commands on it."""
+
+    def __init__(self, folder: Path, broker: str) -> None:
+        self.folder = folder
+        self.broker = broker
+        self.first = PtySlave({1: words()})
+        self.second = PtySlave({1: words(), 2: words()})
+        self.process: subprocess.Popen[bytes] | None = None
+        (folder / "meter.yaml").write_text(PROFILE)
+        self.path = folder / "gateway.yaml"
+        self.log = folder / "agent.log"
+        self.write(self.text())
+
+    def text(self, interval: str = "200ms", unit: int = 1, gateway: str = "gw-1") -> str:
+        return f"""\
+gateway: {gateway}
+group: test
+station: {{id: s, name: S, latitude: 10, longitude: 106}}
+broker: {{url: "{self.broker}"}}
+confirm: standard
+outbox: {{path: ./outbox.db}}
+buses:
+  - name: first
+    serial: {{port: {self.first.port}, baudrate: 115200}}
+    devices:
+      - {{name: steady, profile: ./meter.yaml, unit: 1, interval: 100ms}}
+  - name: second
+    serial: {{port: {self.second.port}, baudrate: 115200}}
+    devices:
+      - {{name: other, profile: ./meter.yaml, unit: {unit}, interval: {interval}}}
+"""
+
+    def write(self, text: str) -> None:
+        self.path.write_text(text, encoding="utf-8")
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "quantrac", "edge", *words, "--config", str(self.path)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def start(self) -> subprocess.Popen[bytes]:
+        log = self.log.open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "quantrac", "edge", "run", "--config", str(self.path)],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        return self.process
+
+    def status(self) -> dict[str, object]:
+        done = self.command("status", "--json")
+        assert done.returncode == 0, done.stderr
+        found: dict[str, object] = json.loads(done.stdout)
+        return found
+
+    def logged(self, text: str) -> bool:
+        return text in self.log.read_text()
+
+    def measuring(self) -> None:
+        wait_until(lambda: len(self.first.requests) > 3, 15, "the first bus is read")
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        self.first.close()
+        self.second.close()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    made = Gateway(tmp_path, f"mqtt://127.0.0.1:{free_port()}")
+    yield made
+    made.close()
+
+
+def test_sigterm_ends_it_within_three_seconds_and_keeps_what_was_measured(gateway: Gateway) -> None:
+    process = gateway.start()
+    gateway.measuring()
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert time.monotonic() - began < 3.0
+    status = gateway.status()
+    assert status["running"] is False
+    assert status["measured_total"] == status["depth_samples"]
+    assert int(str(status["measured_total"])) >= 6
+
+
+def test_status_tells_the_counts_of_each_device(gateway: Gateway) -> None:
+    gateway.second.silent.add(1)
+    gateway.start()
+    gateway.measuring()
+    wait_until(lambda: gateway.logged("device does not answer"), 10)
+    time.sleep(2.2)
+    status = gateway.status()
+    devices = status["devices"]
+    assert isinstance(devices, dict)
+    assert status["running"] is True
+    assert devices["steady"]["counters"]["answers"] > 5
+    assert devices["other"]["counters"]["timeouts"] >= 1
+    assert devices["other"]["last_error"] == "no answer within 120 ms"
+    page = gateway.command("status").stdout
+    assert "gw-1: running" in page
+    assert "timeouts=" in page
+
+
+def test_a_changed_file_is_applied_and_the_untouched_bus_misses_no_poll(gateway: Gateway) -> None:
+    gateway.start()
+    gateway.measuring()
+    before = len(gateway.first.requests)
+    began = time.monotonic()
+    gateway.write(gateway.text(unit=2))
+    wait_until(lambda: any(f[0] == 2 for f in gateway.second.requests), 10, "the new unit is read")
+    wait_until(lambda: gateway.logged("configuration applied"), 5)
+    gateway.write("gateway: [")
+    wait_until(lambda: gateway.logged("configuration refused; nothing changes"), 10)
+    gateway.write(gateway.text(unit=2, gateway="another"))
+    assert gateway.process is not None
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: gateway.logged("change at the next start only"), 10)
+    time.sleep(0.5)
+    polls = len(gateway.first.requests) - before
+    expected = (time.monotonic() - began) / 0.1
+    assert polls >= expected - 2
+    assert gateway.log.read_text().count("bus open") == 3, "only the second bus was opened again"
+
+
+def test_an_unreadable_file_at_the_start_is_exit_2_with_its_place(gateway: Gateway) -> None:
+    gateway.write(gateway.text().replace("interval: 200ms", "intervall: 200ms"))
+    for command in ("run", "check", "status"):
+        done = gateway.command(command)
+        assert done.returncode == 2
+        assert f"{gateway.path}:15: buses[1].devices[0].intervall: unknown field" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_check_reads_each_device_and_says_what_it_thinks(gateway: Gateway) -> None:
+    done = gateway.command("check")
+    assert done.returncode == 0, done.stderr
+    assert "ok        first/steady: answered in" in done.stdout
+    assert "231.5" in done.stdout
+    gateway.second.silent.add(1)
+    gateway.first.units[1] = words(voltage=9000)
+    done = gateway.command("check")
+    assert done.returncode == 1
+    assert "FAILED    second/other: no answer within 120 ms" in done.stdout
+    assert "voltage = 900 V is outside the possible 0 to 500" in done.stdout
+
+
+def test_a_plan_that_cannot_fit_is_refused_with_the_arithmetic(gateway: Gateway) -> None:
+    text = gateway.text(interval="10ms").replace("baudrate: 115200", "baudrate: 9600")
+    gateway.write(text)
+    for command in ("check", "run"):
+        done = gateway.command(command)
+        assert done.returncode == 2
+        assert f"{gateway.path}:12: buses[1]: bus 'second' (9600 baud)" in done.stderr
+        assert "of every 0.01 s" in done.stderr
+        assert "would fit: intervals of" in done.stderr
+
+
+@pytest.mark.mosquitto
+def test_sigusr1_delivers_everything_and_ends(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    gateway = Gateway(tmp_path, mosquitto.url)
+    try:
+        process = gateway.start()
+        gateway.measuring()
+        process.send_signal(signal.SIGUSR1)
+        assert process.wait(15) == 0
+        status = gateway.status()
+        assert status["depth_samples"] == 0
+        assert int(str(status["measured_total"])) >= 6
+    finally:
+        gateway.close()
+
+
+def test_the_agent_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, edge_agent.agent, edge_agent.check, edge_agent.pages\n"
+        "heavy = {'numpy', 'scipy', 'fastapi', 'duckdb', 'sqlalchemy', 'pandas', 'google.protobuf',"
+        " 'typer'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", done.stdout
