@@ -90,7 +90,8 @@ def connect(path: Path, *, max_pages: int = 0) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-        connection.execute("PRAGMA wal_autocheckpoint = 500")
+        checkpoint = min(500, max_pages // 4) if max_pages else 500
+        connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint}")
         connection.execute("PRAGMA cache_size = -2000")
         if max_pages:
             connection.execute(f"PRAGMA max_page_count = {max_pages}")
@@ -106,11 +107,20 @@ def connect(path: Path, *, max_pages: int = 0) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open the file for reading beside its writer."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None,
-        check_same_thread=False,
-    )  # fmt: skip
+    """Open the file for reading beside its writer, or alone on a disk that cannot be written."""
+    for how in ("mode=ro", "immutable=1"):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{how}", uri=True, timeout=5.0, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+        try:
+            connection.execute("SELECT count(*) FROM state").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            if how == "immutable=1" or path.with_name(path.name + "-wal").exists():
+                raise
+        else:
+            break
     connection.execute("PRAGMA cache_size = -2000")
     return connection
 

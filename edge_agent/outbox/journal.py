@@ -1,9 +1,10 @@
 """Reports on disk, and in memory while the disk refuses. For one thread at a time."""
 
+import contextlib
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from edge_agent.clock import FIRST_TRUSTED_MS, ClockEvent
 from edge_agent.outbox import rescue
 from edge_agent.outbox.catalogue import Catalogue
 from edge_agent.outbox.database import (
-    WAL_BYTES,
     State,
     boot_id,
     connect,
+    connect_to_read,
     is_damage,
     is_full,
     load_state,
@@ -25,6 +26,7 @@ from edge_agent.outbox.database import (
     transaction,
     used_bytes,
 )
+from edge_agent.outbox.room import Room
 from edge_agent.outbox.rows import Report, StoredReport, pack, pack_free, split
 from edge_agent.outbox.status import oldest_time_ms
 from edge_agent.outbox.thinning import Thinner
@@ -35,7 +37,8 @@ _ACK_FLUSH_S = 5.0
 """A confirmation may wait this long to be written: to lose one only means to send again."""
 _ACK_FLUSH_BATCHES = 2000
 _RETRY_S = 1.0
-_PAGE = 4096
+_TRIES = 20
+_ROW_BYTES = 40
 
 
 class Journal:
@@ -56,8 +59,7 @@ class Journal:
         self.clock_jumps = 0
         self.files_set_aside = 0
         self._path = path
-        log_bytes = min(2 * WAL_BYTES, max_bytes // 2)
-        self._page_limit = max(64, (max_bytes - log_bytes) // _PAGE)
+        self._room = Room(path, max_bytes)
         self._memory_samples = memory_samples
         self._shift_ms = shift_ms
         self._thinner = Thinner()
@@ -72,6 +74,7 @@ class Journal:
         start = max(1, time.time_ns() // 1_000_000)
         self.state = State(start, start - 1)
         self._is_known = False
+        self._counted_through = self.state.ack_through
         self._open()
 
     # -- reports -------------------------------------------------------------------------------
@@ -100,18 +103,24 @@ class Journal:
         state.last_ack_ms = now_ms
         if through <= state.ack_through:
             return
+        self._unwritten_acks += through - state.ack_through
+        state.ack_through = through
         if self._connection is not None:
             try:
-                state.confirmed_total += self._connection.execute(
-                    "SELECT coalesce(sum(count), 0) FROM report WHERE batch > ? AND batch <= ?",
-                    (state.ack_through, through),
-                ).fetchone()[0]
+                self._count_confirmed(self._connection)
             except sqlite3.Error as error:
                 self.trouble(error)
         while self._pending and self._pending[0][0].batch <= through:
             state.confirmed_total += self._pending.popleft()[0].count
-        self._unwritten_acks += through - state.ack_through
-        state.ack_through = through
+
+    def _count_confirmed(self, connection: sqlite3.Connection) -> None:
+        through = self.state.ack_through
+        (samples,) = connection.execute(
+            "SELECT coalesce(sum(count), 0) FROM report WHERE batch > ? AND batch <= ?",
+            (self._counted_through, through),
+        ).fetchone()
+        self.state.confirmed_total += samples
+        self._counted_through = through
 
     def commit(self, *, acks: bool = False) -> bool:
         """Make durable what was taken in, and write confirmations when it is time (or ``acks``).
@@ -124,16 +133,18 @@ class Journal:
             or self._unwritten_acks >= _ACK_FLUSH_BATCHES
             or now_s - self._acks_written_s >= _ACK_FLUSH_S
         )
-        if self.problem is not None and now_s < self._retry_at_s:
-            self._bound_memory()
-            return False
-        if self._pending or acks or self.catalogue.unsaved or self.problem is not None:
-            try:
-                self._write(acks=acks or self.problem is not None)
-            except sqlite3.Error as error:
-                self.trouble(error)
+        tries = 0
+        while self._pending or acks or self.catalogue.unsaved or self.problem is not None:
+            if self.problem is not None and (now_s < self._retry_at_s or tries == _TRIES):
                 self._bound_memory()
                 return False
+            tries += 1
+            try:
+                self._write(acks=acks or self.problem is not None)
+                acks, tries = False, 0
+            except sqlite3.Error as error:
+                self.trouble(error)
+            self.make_room(None)
         return True
 
     def save_numbers(self) -> None:
@@ -149,13 +160,24 @@ class Journal:
         """Keep the file within its bounds; see ``thinning``."""
         if self._connection is None or self.problem is not None:
             return
+        self._room.look()
         try:
-            given_up = self._thinner.make_room(
-                self._connection, self.state, self._page_limit, oldest_allowed_ms
+            self._thin(
+                lambda connection, state: self._thinner.make_room(
+                    connection, state, self._room.pages, oldest_allowed_ms
+                )
             )
-            self._announce_given_up(given_up)
         except sqlite3.Error as error:
             self.trouble(error)
+
+    def _thin(self, thin: Callable[[sqlite3.Connection, State], int]) -> None:
+        if self._connection is None:
+            return
+        durable = self._durable_state().copy()
+        given_up = thin(self._connection, durable)
+        self.state.given_up_total += given_up
+        if given_up:
+            _log.warning("outbox gave up samples", samples=given_up, path=str(self._path))
 
     def in_memory(self, after: int) -> list[StoredReport]:
         """Reports that the disk refuses, to be sent from here."""
@@ -221,17 +243,32 @@ class Journal:
         except sqlite3.Error as error:
             self._disconnect()
             self.trouble(error)
+            self._look()
+
+    def _look(self) -> None:
+        """Learn at least what the file says, where it can be read but not written."""
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(connect_to_read(self._path)) as connection,
+        ):
+            found = load_state(connection)
+            if found is not None and not self._is_known:
+                self.state, self._is_known = found, True
+                self._counted_through = found.ack_through
+                self.catalogue.load(connection)
 
     def _connect(self) -> None:
-        connection = connect(self._path, max_pages=self._page_limit)
+        connection = connect(self._path, max_pages=self._room.pages)
         self._connection = connection
         found = load_state(connection)
         if found is None:
             self.catalogue.start_new_file()
         elif not self._is_known:
             self.state = found
+            self._counted_through = found.ack_through
         self.catalogue.load(connection)
         same_boot = found is None or found.boot == boot_id()
+        self._count_confirmed(connection)
         with transaction(connection):
             connection.execute("DELETE FROM report WHERE batch <= ?", (self.state.ack_through,))
             rescue.restamp(connection, self.catalogue, self._shift_ms, same_boot=same_boot)
@@ -245,6 +282,7 @@ class Journal:
         connection = self._connection
         if connection is None:
             return
+        part = self._next_part()
         with transaction(connection):
             self.catalogue.save(connection)
             connection.executemany(
@@ -252,25 +290,40 @@ class Journal:
                 "VALUES(?, ?, ?, ?, ?, ?)",
                 [
                     (r.batch, r.shape.number, r.time_ms, r.count, measured, r.data)
-                    for r, measured in self._pending
+                    for r, measured in part
                 ],
             )
             if acks:
                 connection.execute("DELETE FROM report WHERE batch <= ?", (self.state.ack_through,))
-                save_state(connection, self.state)
+                save_state(connection, self._durable_state(len(part)))
         self.catalogue.saved()
-        self._pending.clear()
+        for _ in part:
+            self._pending.popleft()
         if acks:
             self._unwritten_acks, self._acks_written_s = 0, time.monotonic()
         if self.problem is not None:
             _log.info("outbox is on disk again", path=str(self._path))
             self.problem = None
 
-    def _durable_state(self) -> State:
-        """The numbers without the reports that are only in memory: no number may be skipped."""
-        if not self._pending:
+    def _next_part(self) -> list[tuple[StoredReport, int]]:
+        """What one transaction takes of what waits: little enough to fit where room was made."""
+        part: list[tuple[StoredReport, int]] = []
+        left = self._room.part_bytes
+        for row, measured in self._pending:
+            left -= len(row.data) + _ROW_BYTES
+            if left < 0 and part:
+                break
+            part.append((row, measured))
+        return part
+
+    def _durable_state(self, written: int = 0) -> State:
+        """The numbers without the reports that are only in memory: no number may be skipped.
+
+        ``written`` of those that wait are being written right now.
+        """
+        if len(self._pending) <= written:
             return self.state
-        first, measured = self._pending[0]
+        first, measured = self._pending[written]
         return replace(self.state, next_batch=first.batch, measured_total=measured - first.count)
 
     def trouble(self, error: sqlite3.Error) -> None:
@@ -286,10 +339,12 @@ class Journal:
             self._free_space(self._connection)
 
     def _free_space(self, connection: sqlite3.Connection) -> None:
-        """Make room inside the file, within the space that its log has already."""
+        """Make room inside the file, so that it need not grow."""
         try:
-            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-            self._announce_given_up(self._thinner.thin(connection, self.state))
+            self._room.shrink(connection)
+            self._thin(
+                lambda c, state: self._thinner.make_room(c, state, self._room.pages, small=True)
+            )
             self._retry_at_s = 0.0
         except sqlite3.Error as error:
             _log.warning("outbox cannot be thinned either", reason=str(error))
@@ -308,7 +363,7 @@ class Journal:
         held = self.state.depth - in_memory
         renumbered, self._pending = self._pending, deque()
         self.state.measured_total -= in_memory
-        self.state.ack_through = self.state.next_batch - 1
+        self.state.ack_through = self._counted_through = self.state.next_batch - 1
         try:
             self._connect()
             if self._connection is not None:

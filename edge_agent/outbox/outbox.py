@@ -66,7 +66,7 @@ class Outbox:
         self._journal = Journal(path, max_bytes, memory_samples, self._clock.shift_ms)
         self._reading = threading.Lock()
         self._reader: sqlite3.Connection | None = None
-        self._reader_of = -1
+        self._reader_of: tuple[int, bool] | None = None
         self._last_commit_s = self._last_room_s = 0.0
         self._writer = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._writer.start()
@@ -133,7 +133,8 @@ class Outbox:
         for i, report in enumerate(reports):
             if not report.stamped:
                 return reports[:i]
-        if self._journal.problem is not None:
+        full = sum(r.count + 1 for r in reports) >= max_samples
+        if self._journal.problem is not None and not full:
             with self._database:
                 last = reports[-1].batch if reports else after
                 reports.extend(self._journal.in_memory(last))
@@ -264,7 +265,7 @@ class Outbox:
                             break
         except sqlite3.Error as error:
             with self._reading:
-                self._reader_of = -1
+                self._reader_of = None
             if is_damage(error):
                 with self._database:
                     self._journal.trouble(error)
@@ -272,10 +273,13 @@ class Outbox:
         return rows
 
     def _connection_to_read(self) -> sqlite3.Connection:
-        if self._reader is None or self._reader_of != self._journal.files_set_aside:
+        journal = self._journal
+        current = (journal.files_set_aside, journal.problem is None)
+        if self._reader is None or self._reader_of != current:
             if self._reader is not None:
                 self._reader.close()
-            self._reader_of = self._journal.files_set_aside
+                self._reader = None
+            self._reader_of = current
             self._reader = connect_to_read(self._path)
         return self._reader
 

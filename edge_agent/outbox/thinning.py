@@ -6,16 +6,20 @@ does not wait for it.
 """
 
 import sqlite3
+from collections import Counter
 
 from edge_agent.outbox.database import State, save_state, transaction
 
 _CHUNK_ROWS = 5000
+_SMALL_CHUNK_ROWS = 200
 _CHUNK_SAMPLES = 200_000
 """One step rewrites at most about this much, to keep the log small."""
 _KEEP_ONE_OF = 4
 _SPARSE = 1 / 16
 """Where fewer of the numbers than this still hold samples, thinning has nothing to give."""
-_STEPS = 16
+_STEPS = 32
+_FILL = 0.85
+"""Room is made when more than this part of the bound is used."""
 _VACUUM_PAGES = 2000
 
 
@@ -31,25 +35,29 @@ class Thinner:
         state: State,
         page_limit: int,
         oldest_allowed_ms: int | None = None,
+        *,
+        small: bool = False,
     ) -> int:
         """Give up what is too old or too much; returns the number of samples.
 
+        ``small`` steps are for a disk that has no room for bigger ones.
         ``state`` (as durable) is updated and saved in the same transaction.
         """
         given_up = 0
         if oldest_allowed_ms is not None:
             given_up += _drop_older(connection, state, oldest_allowed_ms)
-        for _ in range(_STEPS):
-            if _used_pages(connection) <= page_limit * 9 // 10:
-                break
-            given_up += self.thin(connection, state)
-        else:
-            given_up += self._drop_oldest(connection, state)
+        rows = _SMALL_CHUNK_ROWS if small else _CHUNK_ROWS
+        steps = 0
+        while _used_pages(connection) > page_limit * _FILL and steps < _STEPS:
+            given_up += self.thin(connection, state, rows)
+            steps += 1
+        if steps == _STEPS:
+            given_up += self._drop_oldest(connection, state, rows)
         if state.depth == 0:
             _give_back(connection)
         return given_up
 
-    def thin(self, connection: sqlite3.Connection, state: State) -> int:
+    def thin(self, connection: sqlite3.Connection, state: State, rows: int = _CHUNK_ROWS) -> int:
         """One step; returns how many samples were given up."""
         oldest, newest = connection.execute(
             "SELECT min(batch), max(batch) FROM report WHERE batch > ?", (state.ack_through,)
@@ -64,21 +72,23 @@ class Thinner:
         for batch, count in connection.execute(
             "SELECT batch, count FROM report WHERE batch >= ? AND batch <= ? "
             "ORDER BY batch LIMIT ?",
-            (first, max(first, middle), _CHUNK_ROWS),
+            (first, max(first, middle), rows),
         ):
             last, samples, numbers = batch, samples + count, numbers + 1
             held += count > 0
             if samples >= _CHUNK_SAMPLES:
                 break
         if held <= max(1, numbers * _SPARSE):
-            return self._drop_oldest(connection, state)
+            return self._drop_oldest(connection, state, rows)
         self._cursor = last + 1
         return _empty_three_of_four(connection, state, first, last)
 
-    def _drop_oldest(self, connection: sqlite3.Connection, state: State) -> int:
+    def _drop_oldest(
+        self, connection: sqlite3.Connection, state: State, limit: int = _CHUNK_ROWS
+    ) -> int:
         rows = connection.execute(
             "SELECT batch FROM report WHERE batch > ? ORDER BY batch LIMIT ?",
-            (state.ack_through, _CHUNK_ROWS),
+            (state.ack_through, limit),
         ).fetchall()
         return _drop_through(connection, state, rows[len(rows) // 2][0]) if rows else 0
 
@@ -86,18 +96,26 @@ class Thinner:
 def _empty_three_of_four(
     connection: sqlite3.Connection, state: State, first: int, last: int
 ) -> int:
-    numbered = (
-        "SELECT batch, count, row_number() OVER (PARTITION BY shape ORDER BY batch) AS place "
-        "FROM report WHERE batch BETWEEN ? AND ? AND count > 0"
-    )
-    victims = connection.execute(
-        f"SELECT batch, count FROM ({numbered}) WHERE place % ? <> 1",  # noqa: S608  # constant
-        (first, last, _KEEP_ONE_OF),
+    columns = "batch, shape, time_ms, count, measured, data"
+    rows = connection.execute(
+        f"SELECT {columns} FROM report WHERE batch BETWEEN ? AND ? ORDER BY batch",  # noqa: S608
+        (first, last),
     ).fetchall()
-    given_up = sum(int(count) for _, count in victims)
+    seen: Counter[int] = Counter()
+    kept = []
+    given_up = 0
+    for batch, shape, time_ms, count, measured, data in rows:
+        stays = count == 0 or seen[shape] % _KEEP_ONE_OF == 0
+        seen[shape] += count > 0
+        given_up += 0 if stays else count
+        kept.append((batch, shape, time_ms, count, measured, data) if stays
+                    else (batch, shape, time_ms, 0, measured, None))  # fmt: skip
     with transaction(connection):
+        # Rows that only shrink would leave their pages half empty: they are written anew.
+        connection.execute("DELETE FROM report WHERE batch BETWEEN ? AND ?", (first, last))
         connection.executemany(
-            "UPDATE report SET count = 0, data = NULL WHERE batch = ?", [(b,) for b, _ in victims]
+            f"INSERT INTO report({columns}) VALUES(?, ?, ?, ?, ?, ?)",
+            kept,
         )
         state.given_up_total += given_up
         save_state(connection, state)
