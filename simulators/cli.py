@@ -48,7 +48,8 @@ def run(
     folder: Folder = Path("./sim"),
     stations: Stations = None,
     speed: Annotated[
-        float | None, typer.Option(min=0.001, max=100000, help="Simulated seconds a second.")
+        float | None,
+        typer.Option(min=0, max=100000, help="Simulated seconds a second (0: flat out)."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed, another world.")] = None,
     duration: Annotated[

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulators.fleets.fleet import Fleet
+from simulators.fleets.published import PublishedStations
 from simulators.scenarios.model import Scenario
 from simulators.simulation import Simulation
 
@@ -22,8 +23,13 @@ class Progress:
     """A context manager around a running scenario: stations on the wire, a fleet, or both."""
 
     def __init__(
-        self, scenario: Scenario, simulation: Simulation | None, fleet: Fleet | None
+        self,
+        scenario: Scenario,
+        simulation: Simulation | None,
+        fleet: Fleet | None,
+        published: PublishedStations | None = None,
     ) -> None:
+        self._published = published
         self._scenario = scenario
         self._simulation = simulation
         self._fleet = fleet
@@ -56,7 +62,9 @@ class Progress:
     def summary(self, seconds: float) -> str:
         """What happened."""
         lines = [f"Stopped after {seconds:.0f} s."]
-        if self._simulation is not None:
+        if self._published is not None:
+            lines += _published_summary(self._published, seconds)
+        elif self._simulation is not None:
             lines += _wire_summary(self._simulation)
         if self._fleet is not None:
             lines += _fleet_summary(self._fleet, seconds)
@@ -64,7 +72,12 @@ class Progress:
 
     def _beginning(self) -> Iterator[str]:
         name = self._scenario.scenario
-        if self._simulation is not None:
+        if self._published is not None:
+            yield (
+                f"Simulating {name}: {len(self._published.stations)} stations that publish "
+                "straight to the broker. Ctrl-C stops."
+            )
+        elif self._simulation is not None:
             buses = self._simulation.buses
             yield (
                 f"Simulating {name}: {len(self._simulation.stations)} stations, "
@@ -84,6 +97,9 @@ class Progress:
         yield Text(self._scenario.title, style="bold")
         if self._simulation is not None:
             yield self._clock(self._simulation)
+        if self._published is not None:
+            yield _published_table(self._published)
+        elif self._simulation is not None:
             yield _bus_table(self._simulation)
         if self._fleet is not None:
             yield _fleet_table(self._fleet)
@@ -137,6 +153,29 @@ def _wire_summary(simulation: Simulation) -> Iterator[str]:
     unheard = sum(t.unheard for t in traffic)
     if unheard:
         yield f"{unheard:,} times bytes were heard that no device understood."
+
+
+def _published_table(published: PublishedStations) -> Table:
+    table = Table("up to (UTC)", "messages", "measured", box=None, padding=(0, 1))
+    for name in ("confirmed", "waiting", "sent again"):
+        table.add_column(name, justify="right")
+    c = published.counts
+    reached = datetime.fromtimestamp(published.reached_ms / 1000.0, UTC)
+    table.add_row(
+        f"{reached:%Y-%m-%d %H:%M}", f"{c.messages:,}", f"{c.measured:,}", f"{c.confirmed:,}",
+        f"{published.backlog:,}", f"{c.sent_again:,}",
+    )  # fmt: skip
+    return table
+
+
+def _published_summary(published: PublishedStations, seconds: float) -> Iterator[str]:
+    c = published.counts
+    hours = (published.reached_ms - published.clock.start_ms) / 3_600_000.0
+    yield (
+        f"Published: {hours:,.1f} simulated hours of {len(published.stations)} stations, "
+        f"{c.measured:,} samples ({c.measured / max(seconds, 0.001):,.0f}/s), "
+        f"{c.confirmed:,} confirmed, {published.backlog:,} waiting, {c.sent_again:,} sent again."
+    )
 
 
 def _fleet_summary(fleet: Fleet, seconds: float) -> Iterator[str]:

@@ -4,10 +4,12 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulators.fleets.fleet import Fleet
+from simulators.fleets.published import PublishedStations
 from simulators.progress import Progress
 from simulators.scenarios import Scenario, find_scenario, load_scenario
 from simulators.scenarios.ports import ports_in
@@ -46,12 +48,16 @@ async def run_scenario(reference: str, options: Options) -> None:
         simulation = _simulation(scenario, options, truth)
         fleet = _fleet(reference, scenario, options, truth)
         duration_ms = options.duration_ms or scenario.duration
-        if duration_ms is not None:
+        if duration_ms is not None and scenario.publish is None:
             speed = simulation.clock.speed if simulation else 1.0
             loop.call_later(duration_ms / 1000.0 / speed, stopped.set)
+        published = _published(reference, scenario, options, simulation, truth)
         began = time.monotonic()
-        with Progress(scenario, simulation, fleet) as progress:
-            await _together(simulation, fleet, progress, stopped)
+        with Progress(scenario, simulation, fleet, published) as progress:
+            wire = None if published is not None else simulation
+            await _together(
+                [r for r in (wire, fleet, published) if r is not None], progress, stopped
+            )
         sys.stdout.write(progress.summary(time.monotonic() - began) + "\n")
     finally:
         if truth is not None:
@@ -59,15 +65,15 @@ async def run_scenario(reference: str, options: Options) -> None:
 
 
 async def _together(
-    simulation: Simulation | None, fleet: Fleet | None, progress: Progress, stopped: asyncio.Event
+    parts: Sequence[Simulation | Fleet | PublishedStations],
+    progress: Progress,
+    stopped: asyncio.Event,
 ) -> None:
     showing = asyncio.create_task(_show(progress))
     try:
         async with asyncio.TaskGroup() as group:
-            if simulation is not None:
-                group.create_task(simulation.run(stopped))
-            if fleet is not None:
-                group.create_task(fleet.run(stopped))
+            for part in parts:
+                group.create_task(part.run(stopped))
     finally:
         showing.cancel()
 
@@ -81,6 +87,31 @@ def _simulation(scenario: Scenario, options: Options, truth: TruthFile | None) -
         scenario, stations, options.folder, ports,
         seed=options.seed, speed=options.speed, truth=truth,
     )  # fmt: skip
+
+
+def _published(
+    reference: str,
+    scenario: Scenario,
+    options: Options,
+    simulation: Simulation | None,
+    truth: TruthFile | None,
+) -> PublishedStations | None:
+    if scenario.publish is None or simulation is None:
+        return None
+    if options.broker is None:
+        message = "its stations publish to a broker: give --broker mqtt://host:port"
+        raise DocumentError([Problem(reference, 0, "publish", message)])
+    duration_ms = options.duration_ms or scenario.duration
+    start_ms = simulation.clock.start_ms
+    return PublishedStations(
+        scenario,
+        [(s, simulation.instruments(s)) for s in simulation.stations],
+        options.broker,
+        simulation.clock,
+        flat_out=simulation.flat_out,
+        end_ms=None if duration_ms is None else start_ms + duration_ms,
+        truth=truth,
+    )
 
 
 def _fleet(

@@ -19,7 +19,7 @@ from simulators.devices.pseudo_terminal import PseudoTerminal
 from simulators.devices.serial_line import LineUnit, SerialLine, Traffic
 from simulators.devices.stream_port import StreamPort
 from simulators.devices.tcp_server import TcpServer
-from simulators.faults.plan import OF_ANSWERS, OF_PORTS, OF_VALUES, Fault, FaultPlan
+from simulators.faults.plan import OF_ANSWERS, OF_PORTS, OF_VALUES, SILENCING, Fault, FaultPlan
 from simulators.faults.values import FaultyInstrument
 from simulators.replay.source import ReplaySource
 from simulators.scenarios.gateways import line_settings
@@ -69,7 +69,9 @@ class Simulation:
         self.scenario = scenario
         self.stations = stations
         self.seed = scenario.seed if seed is None else seed
-        self.clock = SimulationClock(scenario.start_ms(wall_ms()), speed or scenario.speed)
+        pace = scenario.speed if speed is None else speed
+        self.flat_out = pace == 0
+        self.clock = SimulationClock(scenario.start_ms(wall_ms()), pace or 1.0)
         self._offset_s = scenario.utc_offset_h * 3600.0
         self.world = World(
             self.seed, self.clock.start_ms / 1000.0, self._episodes(), self._offset_s
@@ -78,7 +80,18 @@ class Simulation:
         self._ports = ports
         self._truth = truth
         self.served = 0
-        self.buses = [self._bus(s, b) for s in stations for b in s.buses]
+        published = scenario.publish is not None
+        self.buses = [] if published else [self._bus(s, b) for s in stations for b in s.buses]
+
+    def instruments(self, station: SimStation) -> list[Instrument]:
+        """All instruments of a station, without the buses on which they would sit."""
+        return [
+            self._instrument(
+                station, d, load_profile(d.profile), self._faults(station, b.name, d.name)
+            )
+            for b in station.buses
+            for d in b.devices
+        ]
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Serve until ``stopped``; ports and links are gone when this returns."""
@@ -222,7 +235,8 @@ class Simulation:
             refresh_ms=device.refresh,
             on_since_ms=self.clock.start_ms,
         )
-        if plan.of_kinds(OF_VALUES):
+        silent = SILENCING if self.scenario.publish is not None else frozenset()
+        if plan.of_kinds(OF_VALUES | silent):
             return FaultyInstrument(instrument, plan)
         return instrument
 

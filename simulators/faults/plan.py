@@ -4,7 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from simulators.signals.randomness import key_of, uniform
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.signals.randomness import Int64, key_of, uniform
+
+Bool = NDArray[np.bool_]
 
 
 class Kind(StrEnum):
@@ -62,6 +67,7 @@ OF_ANSWERS = frozenset(
 OF_VALUES = frozenset(
     {Kind.STUCK, Kind.SPIKE, Kind.DRIFT, Kind.UNIT_SWAPPED, Kind.MISSING, Kind.CLOCK_WRONG}
 )
+SILENCING = frozenset({Kind.NO_ANSWER, Kind.MISSING, Kind.UNPLUGGED, Kind.POWER_CUT})
 OF_PORTS = frozenset({Kind.UNPLUGGED, Kind.POWER_CUT})
 
 
@@ -96,6 +102,14 @@ class Fault:
         end = begin + self.end_ms - self.start_ms
         return (begin, end) if time_ms < end else None
 
+    def spans(self, time_ms: Int64) -> tuple[Bool, Int64]:
+        """For many moments: whether it lasts there, and when that span began."""
+        since = time_ms - self.start_ms
+        begin = np.full(len(time_ms), self.start_ms, dtype=np.int64)
+        if self.every_ms:
+            begin += since // self.every_ms * self.every_ms
+        return (since >= 0) & (time_ms - begin < self.end_ms - self.start_ms), begin
+
 
 class FaultPlan:
     """The faults of one device (or port); ``seed`` and ``name`` decide where chance falls."""
@@ -116,6 +130,14 @@ class FaultPlan:
             if fault.probability >= 1.0 or float(uniform(key, turn)) < fault.probability:
                 found.append(fault)
         return found
+
+    def struck(self, fault: Fault, time_ms: Int64, turn: Int64) -> tuple[Bool, Int64]:
+        """For many moments: whether one of its faults strikes, and when that span began."""
+        lasts, begin = fault.spans(time_ms)
+        if fault.probability < 1.0:
+            key = self._keys[self.faults.index(fault)]
+            lasts = lasts & (uniform(key, turn) < fault.probability)
+        return lasts, begin
 
     def of_kinds(self, kinds: frozenset[Kind]) -> list[Fault]:
         """The faults of some kinds, whenever they are."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
-from device_profiles import Profile
+import numpy as np
+
+from device_profiles import Metric, Profile
 from simulators.devices.instrument import Instrument
-from simulators.faults.plan import OF_VALUES, Fault, FaultPlan, Kind
+from simulators.faults.plan import OF_VALUES, SILENCING, Fault, FaultPlan, Kind
+from simulators.signals.randomness import Float64, Int64
 
 # unit: the one that it is taken for, as factor and offset of the number that appears
 _SWAPPED = {
@@ -35,6 +38,36 @@ class FaultyInstrument(Instrument):
                 if name in readings:
                     readings[name] = self._spoilt(fault, name, readings[name], time_ms)
         return readings
+
+    def column(self, metric: Metric, time_ms: Int64) -> Float64:
+        """See Instrument; here silence (no answer, no power) leaves no value either."""
+        value = self._sound.column(metric, time_ms)
+        turn = time_ms // self.refresh_ms
+        low, high = self.sayable(metric.name)
+        for fault in self._plan.of_kinds(OF_VALUES | SILENCING):
+            if fault.metrics and metric.name not in fault.metrics:
+                continue
+            struck, begin = self._plan.struck(fault, time_ms, turn)
+            if struck.any():
+                spoilt = self._spoilt_column(fault, metric, time_ms, value, begin)
+                value = np.where(struck, np.clip(spoilt, low, high), value)
+        return value
+
+    def _spoilt_column(
+        self, fault: Fault, metric: Metric, time_ms: Int64, value: Float64, begin: Int64
+    ) -> Float64:
+        if fault.kind in SILENCING:
+            return np.full(len(value), np.nan)
+        if fault.kind is Kind.STUCK:
+            return self._sound.column(metric, begin)
+        if fault.kind is Kind.CLOCK_WRONG:
+            return self._sound.column(metric, time_ms + round(fault.amount * 1000.0))
+        if fault.kind is Kind.SPIKE:
+            return value * fault.amount
+        if fault.kind is Kind.DRIFT:
+            return value * (1.0 + fault.amount * (time_ms - begin) / 3_600_000.0)
+        factor, offset = _SWAPPED.get(metric.unit, (10.0, 0.0))
+        return value * factor + offset
 
     def _spoilt(self, fault: Fault, name: str, value: float | None, time_ms: int) -> float | None:
         span = fault.span_ms(time_ms)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from simulators.faults.plan import OF_PORTS, Kind
 from telemetry.documents import Place, read_document
-from telemetry.durations import DurationMs
+from telemetry.durations import DurationMs, parse_duration_ms
 from telemetry.quantities import QUANTITIES
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -271,15 +271,30 @@ class StormModel(_Part):
     graceful: bool = False
 
 
+class PublishModel(_Part):
+    """Stations publish to the broker themselves, without buses and edge agents.
+
+    One message of a device holds ``per_message`` moments, ``step`` apart; at most ``window``
+    messages of a device wait for their confirmation.
+    """
+
+    step: DurationMs = Field(default=60_000, ge=1)
+    per_message: int = Field(default=10, ge=1, le=3600)
+    window: int = Field(default=8, ge=1, le=1000)
+
+
 class Scenario(_Part):
-    """A whole scenario file."""
+    """A whole scenario file.
+
+    ``speed`` 0 is for stations that publish: as fast as the host confirms.
+    """
 
     scenario: str
     title: str
     about: str = ""
     seed: int = 1
     start: str = "now"
-    speed: float = Field(default=1.0, gt=0, le=100_000)
+    speed: float = Field(default=1.0, ge=0, le=100_000)
     duration: DurationMs | None = None
     utc_offset_h: float = Field(default=7.0, ge=-12, le=14)
     group: str = "binh-duong"
@@ -288,6 +303,7 @@ class Scenario(_Part):
     stations: tuple[SimStation, ...] = ()
     episodes: tuple[EpisodeModel, ...] = ()
     faults: tuple[FaultModel, ...] = ()
+    publish: PublishModel | None = None
     fleet: FleetModel | None = None
 
     _ids = field_validator("scenario", "group")(_identifier)
@@ -295,14 +311,18 @@ class Scenario(_Part):
     @field_validator("start", mode="before")
     @classmethod
     def _check_start(cls, value: object) -> object:
-        if value == "now":
+        if value == "now" or (isinstance(value, str) and value.startswith("now-")):
+            if value != "now":
+                parse_duration_ms(str(value)[4:])
             return value
         if isinstance(value, datetime):
             value = value.isoformat()
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            raise ValueError("write 'now', or a time such as '2026-03-02T06:00+07:00'") from None
+            raise ValueError(
+                "write 'now', 'now-7d', or a time such as '2026-03-02T06:00+07:00'"
+            ) from None
         if moment.tzinfo is None:
             raise ValueError("a time needs its zone: '2026-03-02T06:00+07:00'")
         return str(value)
@@ -311,12 +331,16 @@ class Scenario(_Part):
         """When simulated time starts."""
         if self.start == "now":
             return now_ms
+        if self.start.startswith("now-"):
+            return now_ms - parse_duration_ms(self.start[4:])
         return round(datetime.fromisoformat(self.start).astimezone(UTC).timestamp() * 1000)
 
     def complaints(self) -> Iterator[tuple[Place, str]]:
         """What is wrong between fields, each with its place (see telemetry.documents)."""
         if not self.stations and self.fleet is None:
             yield ("scenario",), "nothing is simulated: give stations or a fleet"
+        if self.speed == 0 and self.publish is None:
+            yield ("speed",), "0 (as fast as possible) is for stations that publish"
         ids: set[str] = set()
         for i, station in enumerate(self.stations):
             for name in (station.id, station.gateway):
