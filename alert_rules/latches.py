@@ -22,7 +22,7 @@ class Latch:
     def follow(self, slot: Int32, value: Float64) -> Bool:
         """Whether the condition holds at each value; entries by slot, then time."""
         breached = self._bound.breached(value)
-        if self._bound.margin == 0.0:
+        if self._bound.margin == 0.0 or not len(slot):
             return breached
         if not self._count and not breached.any():
             return breached

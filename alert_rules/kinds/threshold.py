@@ -4,7 +4,8 @@ from typing import Literal
 
 from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
 from alert_rules.latches import Latches
-from alert_rules.limits import LimitedRule
+from alert_rules.limits import Bound, LimitedRule
+from alert_rules.schema import Selector
 from telemetry.series import Series
 
 
@@ -15,20 +16,20 @@ class ThresholdRule(LimitedRule):
 
     def evaluator(self) -> Evaluator:
         """A fresh evaluator."""
-        return ThresholdEvaluator(self)
+        return ThresholdEvaluator(self.select, self.bounds)
 
 
 class ThresholdEvaluator(Evaluator):
     """Remembers which slots are past their limit and not yet back at ``clear``."""
 
-    def __init__(self, rule: ThresholdRule) -> None:
+    def __init__(self, select: Selector, bounds: tuple[Bound, ...]) -> None:
         super().__init__()
-        self._rule = rule
-        self._latches = Latches(rule.bounds)
+        self._select = select
+        self._latches = Latches(bounds)
 
     def wants(self, series: Series) -> bool:
         """Every selected series."""
-        return self._rule.select.matches(series)
+        return self._select.matches(series)
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""

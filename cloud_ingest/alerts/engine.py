@@ -12,6 +12,7 @@ import numpy as np
 
 from alert_rules.evaluation import Runs, State, Verdicts
 from alert_rules.holding import Holding, Transition
+from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.schema import Rule
 from alert_rules.steps import LOCAL_OFFSET_MS
 from cloud_ingest.detection import Detector, Scores
@@ -127,7 +128,9 @@ class RuleEngine:
     """The rules that judge samples (all kinds but silence, which the clock judges)."""
 
     def __init__(self, rules: Iterable[Rule], detector: Detector | None = None) -> None:
-        self.runs = [RuleRun(r) for r in rules if r.kind != "no_data"]
+        runs = [RuleRun(r) for r in rules if r.kind != "no_data"]
+        self._composites = [r for r in runs if isinstance(r.evaluator, CompositeEvaluator)]
+        self.runs = [r for r in runs if r not in self._composites] + self._composites
         self._detector = detector
         self._series: list[Series | None] = []
         self.last_ms = np.empty(0, np.int64)
@@ -144,9 +147,19 @@ class RuleEngine:
         if top > len(self.last_ms):
             self.last_ms = np.append(self.last_ms, np.zeros(top - len(self.last_ms), np.int64))
         for run in self.runs:
+            if isinstance(run.evaluator, CompositeEvaluator):
+                run.evaluator.anchor(self._watched(run.evaluator.rule))
             run.bind(series)
         if self._detector is not None:
             self._detector.register(series)
+
+    def _watched(self, rule: CompositeRule) -> list[Series]:
+        """The series of the first rule that a composite names."""
+        for name in rule.refers_to:
+            run = self.run_of(name)
+            if run is not None and len(run.evaluator.members):
+                return sorted(run.evaluator.members.series, key=lambda s: s.index)
+        return []
 
     def series(self, index: int) -> Series:
         """The series with this number."""
@@ -194,7 +207,31 @@ class RuleEngine:
             self._finding(run, change, runs) for run in self.runs for change in run.advance(runs)
         ]
         found.sort(key=lambda f: f.transition.time_ms)
+        for run in self._composites:
+            found += self._combine(run, found, runs)
         return found
+
+    def _combine(self, run: RuleRun, found: list[Finding], runs: Runs) -> list[Finding]:
+        """What the findings mean for a composite rule, which comes after those it names."""
+        evaluator = run.evaluator
+        assert isinstance(evaluator, CompositeEvaluator)
+        rule = evaluator.rule
+        changes = [
+            (f.rule.full_id, rule.place_of(f.series), f.transition.change == "fire", f.transition.time_ms)
+            for f in found
+            if f.rule.full_id in rule.refers_to and f.transition.change in ("fire", "clear")
+        ]  # fmt: skip
+        on = run.holding.on
+        if not changes and not on.any() and not evaluator.always():
+            return []
+        heard = {
+            rule.place_of(anchor): int(self.last_ms[anchor.index])
+            for slot, anchor in enumerate(evaluator.members.series)
+            if (on[slot] or evaluator.always()) and self.last_ms[anchor.index]
+        }
+        verdicts = evaluator.combine(changes, heard)
+        told = run.holding.advance(verdicts) if len(verdicts) else []
+        return [self._finding(run, change, runs) for change in told]
 
     def _finding(self, run: RuleRun, change: Transition, runs: Runs) -> Finding:
         series = run.evaluator.members.series[change.slot]
@@ -223,6 +260,20 @@ class RuleEngine:
         """The run of a rule."""
         return next((r for r in self.runs if r.rule.full_id == full_id), None)
 
+    def resume_composites(self) -> None:
+        """Let the composite rules know what fires, after that was changed from outside."""
+        for run in self._composites:
+            assert isinstance(run.evaluator, CompositeEvaluator)
+            run.evaluator.resume(self._firing_places(run.evaluator.rule))
+
+    def _firing_places(self, rule: CompositeRule) -> list[tuple[str, str]]:
+        return [
+            (name, rule.place_of(run.evaluator.members.series[slot]))
+            for name in rule.refers_to
+            if (run := self.run_of(name)) is not None
+            for slot in np.flatnonzero(run.holding.firing)
+        ]
+
     def state(self) -> dict[str, State]:
         """Everything remembered, by part: each rule by its name, ``last_ms``, the detector."""
         parts = {f"rule {run.rule.full_id}": run.state() for run in self.runs}
@@ -237,6 +288,7 @@ class RuleEngine:
             state = part(f"rule {run.rule.full_id}")
             if state is not None:
                 run.restore(state)
+        self.resume_composites()
         series = part("series")
         if series is not None:
             known = series["last_ms"][: len(self.last_ms)]

@@ -121,6 +121,7 @@ class AlertService:
             if slot >= 0 and not run.holding.firing[slot]:
                 last_ms = max(int(self._engine.last_ms[series.index]), alert.start_ms)
                 run.holding.adopt(slot, alert.start_ms, last_ms, 1, firing=True)
+        self._engine.resume_composites()
 
     def _replay(self, now_ms: int) -> list[AlertEvent]:
         """Judge what was stored after the checkpoint and before the end of the last run."""

@@ -1,0 +1,64 @@
+"""An air-quality index at or above a level. An index is no limit: the two are told apart."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from alert_rules.evaluation import Evaluator
+from alert_rules.kinds.threshold import ThresholdEvaluator
+from alert_rules.levels import INDICES
+from alert_rules.limits import Bound
+from alert_rules.schema import Limit, Rule
+from telemetry.series import Series
+
+
+class IndexLevelRule(Rule):
+    """True when the station's index reaches ``level`` (levels: alert_rules/levels.py).
+
+    It watches the derived series that hold the index, such as ``vn_aqi_hour``.
+    """
+
+    kind: Literal["index_level"]
+    index: Literal["vn_aqi", "epa_aqi"] = "vn_aqi"
+    period: Literal["hour", "day"] = "hour"
+    level: str
+
+    @property
+    def quantity(self) -> str:
+        """The quantity of the derived series."""
+        return f"{self.index}_{self.period}"
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The lowest index value of the level; halves below it, for an index is a whole number."""
+        low = next(level.low for level in INDICES[self.index] if level.id == self.level)
+        return (Bound("above", low - 0.5, 0.0, 0.0, self.severity),)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The lowest value of the level."""
+        bound = self.bounds[0]
+        return (Limit(value=bound.low + 0.5, comparison="above", severity=bound.severity),)
+
+    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+        """Whether there is such a level."""
+        names = [level.id for level in INDICES[self.index]]
+        if self.level not in names:
+            yield ("level",), f"{self.level!r} is no level of {self.index}: {', '.join(names)}"
+        if self.select.quantity:
+            yield ("select", "quantity"), f"is given by the index: {self.quantity}"
+
+    def evaluator(self) -> Evaluator:
+        """A fresh evaluator."""
+        return IndexLevelEvaluator(self)
+
+
+class IndexLevelEvaluator(ThresholdEvaluator):
+    """A threshold over the derived series."""
+
+    def __init__(self, rule: IndexLevelRule) -> None:
+        super().__init__(rule.select, rule.bounds)
+        self._quantity = rule.quantity
+
+    def wants(self, series: Series) -> bool:
+        """The selected series that hold this index."""
+        return series.quantity == self._quantity and super().wants(series)
