@@ -7,7 +7,7 @@ relational database. Each series has a dense index that never changes.
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -211,6 +211,13 @@ class Registry:
             elif not _set(gateway, changes):
                 return
             self._dirty["gateways"].add(name)
+
+    def count_gateway(self, name: str, counter: Literal["rebirths_asked", "sequence_gaps"]) -> None:
+        """Count one more of something that happened to a gateway since the start."""
+        with self._lock:
+            gateway = self._gateways.get(name)
+            if gateway is not None:
+                setattr(gateway, counter, getattr(gateway, counter) + 1)
 
     def update_device(self, gateway: str, name: str, **changes: Any) -> None:
         """Change fields of a device, adding it if it is new."""

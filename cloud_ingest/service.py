@@ -23,6 +23,7 @@ from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.broker import EmbeddedBroker
 from cloud_ingest.intake.inbox import Inbox
 from cloud_ingest.intake.link import Link
+from cloud_ingest.intake.mappings import load_mappings
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.live import Live
@@ -62,7 +63,8 @@ class Service:
         self.ledger = Ledger(self.database)
         self.quarantine = Quarantine(self.database)
         self.inbox = Inbox(configuration.intake.queue_bytes)
-        self.receiver = Receiver(self.registry, configuration.intake)
+        mappings = load_mappings(configuration.intake.mappings)
+        self.receiver = Receiver(self.registry, configuration.intake, mappings)
         self.live = Live(self.registry.series_at)
         notify = channels(configuration.notify)
         self.alerts = AlertService(
@@ -77,7 +79,7 @@ class Service:
         self.link = Link(
             configuration.broker,
             configuration.host,
-            configuration.intake.filters,
+            (*configuration.intake.filters, *(m.filter for m in mappings)),
             self.inbox,
             on_change=self._broker_changed,
         )

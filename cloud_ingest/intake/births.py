@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cloud_ingest.intake.conversion import Conditions, conversion_to_stored
 from cloud_ingest.intake.decode import NUMERIC, Birth, BirthMetric
 from cloud_ingest.intake.sessions import Kind, Slot
 from cloud_ingest.registry import SeriesDescription
@@ -13,7 +14,7 @@ from telemetry import names
 from telemetry.quality import Flag, from_sparkplug
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import SeriesKey
-from telemetry.units import UnitError, conversion
+from telemetry.units import UnitError
 
 PROPERTIES = "Properties/"
 _QUANTITY_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -53,9 +54,8 @@ def _announced(metric: BirthMetric, owner: Owner) -> Announced:
     quantity = _quantity(metric)
     given = metric.properties.get(names.ENG_UNIT)
     unit = given if isinstance(given, str) else ""
-    canonical = QUANTITIES[quantity].unit if quantity in QUANTITIES else unit
     try:
-        factor, offset = (1.0, 0.0) if unit in ("", canonical) else conversion(unit, canonical)
+        canonical, factor, offset = conversion_to_stored(quantity, unit, _conditions(metric))
     except UnitError as error:
         slot = Slot(Kind.REFUSED, metric.name, metric.datatype, reason=f"unit: {error}")
         return Announced(metric, slot)
@@ -79,6 +79,15 @@ def _quantity(metric: BirthMetric) -> str:
     if isinstance(stated, str) and _QUANTITY_NAME.fullmatch(stated):
         return stated
     return next((n for n in (metric.name, metric.name.lower()) if n in QUANTITIES), UNKNOWN)
+
+
+def _conditions(metric: BirthMetric) -> Conditions | None:
+    """The state of a gas in which a foreign gateway says that it states concentrations."""
+    temperature = _number(metric.properties.get(names.REFERENCE_TEMPERATURE))
+    pressure = _number(metric.properties.get(names.REFERENCE_PRESSURE))
+    if temperature is None or pressure is None:
+        return None
+    return Conditions(temperature, pressure)
 
 
 def _valid(metric: BirthMetric, factor: float, offset: float) -> tuple[float, float] | None:

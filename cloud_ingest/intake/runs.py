@@ -16,6 +16,7 @@ from cloud_ingest.intake.inbox import Message
 from cloud_ingest.intake.sessions import DeviceSession, Kind, NodeSession
 from telemetry.batches import Bool, Int32, Int64, SampleBatch, UInt8
 from telemetry.quality import Flag
+from telemetry.topics import Topic
 
 _TIME: Final = rb"[\x80-\xff]{5}[\x00-\x7f]"  # a varint of six bytes: 1971 to 2109 in ms
 _SHORT: Final = rb"[\x00-\x7f]"
@@ -168,6 +169,7 @@ class Waiting:
     """A message in its usual form that waits to be read with others."""
 
     message: Message
+    topic: Topic
     session: NodeSession
     device: DeviceSession
     report: Report

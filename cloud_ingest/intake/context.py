@@ -1,0 +1,58 @@
+"""What the parts of the intake share: the registry, the sessions, the work gathered so far."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cloud_ingest.intake.configuration import IntakeConfiguration
+from cloud_ingest.intake.inbox import Message
+from cloud_ingest.intake.quarantine import Quarantined
+from cloud_ingest.intake.runs import AliasTable
+from cloud_ingest.intake.series_limit import SeriesLimit
+from cloud_ingest.intake.sessions import NodeSession
+from cloud_ingest.intake.work import Introduction, Work
+from cloud_ingest.registry import Registry
+from telemetry import names
+
+_GATEWAY_FIELDS = {
+    names.STORE_BACKLOG: "backlog",
+    names.STORE_OLDEST_TIME: "backlog_oldest_ms",
+    names.STORE_MEASURED: "samples_measured",
+    names.STORE_GIVEN_UP: "samples_given_up",
+    names.STORE_NEXT: "next_batch",
+}
+
+
+@dataclass(slots=True)
+class Context:
+    """One for the intake; used by the pipeline's thread alone."""
+
+    registry: Registry
+    limits: IntakeConfiguration
+    series_limit: SeriesLimit
+    aliases: AliasTable = field(default_factory=AliasTable)
+    sessions: dict[str, NodeSession] = field(default_factory=dict)
+    heard: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
+    samples_total: int = 0
+
+    def quarantine(self, item: Quarantined) -> None:
+        """Put something aside."""
+        self.work.quarantined.append(item)
+
+    def refuse(self, message: Message, gateway: str | None, reason: str) -> None:
+        """Put a whole message aside."""
+        self.quarantine(
+            Quarantined(message.time_ms, message.topic, gateway, reason, message.payload)
+        )
+
+    def note_node(self, gateway: str, name: str, value: Any) -> None:
+        """Take in what a gateway says of itself: its outbox, the counters of its buses."""
+        field_name = _GATEWAY_FIELDS.get(name)
+        if field_name is not None:
+            number = int(value) if isinstance(value, (int, float)) else None
+            self.registry.update_gateway(gateway, **{field_name: number})
+        elif name == names.STORE_OLDEST and isinstance(value, int):
+            self.work.entries.append(Introduction(gateway, value, None))
+        elif name.startswith(names.DIAGNOSTICS) and isinstance(value, (int, float)):
+            device, _, counter = name.removeprefix(names.DIAGNOSTICS).rpartition("/")
+            self.registry.count_diagnostic(gateway, device, counter, int(value))

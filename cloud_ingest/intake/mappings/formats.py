@@ -1,0 +1,280 @@
+"""Payloads read into readings: name, value, unit and time, whatever the format."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+import cbor2
+
+from cloud_ingest.intake.mappings.configuration import Mapping, TimeField
+
+MAX_READINGS = 20_000
+MAX_DEPTH = 32
+RELATIVE_BELOW = 1 << 28  # RFC 8428, 4.5.3: smaller times are relative to now, in seconds
+_SCALE_MS = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
+
+
+class FormatError(Exception):
+    """A payload is not of the format that its mapping names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value as it stands in a payload. ``time_ms`` None: the time of arrival."""
+
+    name: str
+    value: float | None
+    unit: str = ""
+    time_ms: int | None = None
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def read(payload: bytes, mapping: Mapping, now_ms: int) -> list[Reading]:
+    """The readings in ``payload``; raises FormatError."""
+    match mapping.format:
+        case "json":
+            found = _read_json(payload, mapping)
+        case "senml-json":
+            found = _read_senml(_load_json(payload), _JSON_LABELS, now_ms)
+        case "senml-cbor":
+            found = _read_senml(_load_cbor(payload), _CBOR_LABELS, now_ms)
+        case "influx":
+            found = _read_influx(payload, _SCALE_MS[mapping.precision])
+    readings = []
+    for reading in found:
+        readings.append(reading)
+        if len(readings) > MAX_READINGS:
+            raise FormatError(f"more than {MAX_READINGS} values in one message")
+    return readings
+
+
+# --- plain JSON
+
+
+def _load_json(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"not JSON: {type(error).__name__}") from error
+
+
+def _read_json(payload: bytes, mapping: Mapping) -> Iterator[Reading]:
+    document = _load_json(payload)
+    time_ms = _time_in(document, mapping.time) if mapping.time else None
+    listed = set()
+    for metric in mapping.metrics:
+        found = look_up(document, metric.path)
+        listed.add(metric.path)
+        if found is not _ABSENT:
+            yield Reading(metric.path, _number(found), time_ms=time_ms)
+    if mapping.others == "take":
+        skip = listed | ({mapping.time.path} if mapping.time else set())
+        for path, value in _leaves(document, "", 0):
+            if path not in skip and not isinstance(value, (str, type(None))):
+                yield Reading(path, _number(value), time_ms=time_ms)
+
+
+_ABSENT = object()
+
+
+def look_up(document: Any, path: str) -> Any:
+    """What stands at ``path``: keys with dots between, or a JSON pointer (RFC 6901)."""
+    pointer = path.startswith("/")
+    keys = path[1:].split("/") if pointer else path.split(".")
+    at = document
+    for raw in keys:
+        key = raw.replace("~1", "/").replace("~0", "~") if pointer else raw
+        if isinstance(at, dict) and key in at:
+            at = at[key]
+        elif isinstance(at, list) and key.isdigit() and int(key) < len(at):
+            at = at[int(key)]
+        else:
+            return _ABSENT
+    return at
+
+
+def _leaves(node: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > MAX_DEPTH:
+        raise FormatError(f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key), depth + 1)
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from _leaves(value, f"{path}.{i}" if path else str(i), depth + 1)
+    else:
+        yield path, node
+
+
+def _number(value: Any) -> float | None:
+    """The number in a JSON value; switches count as 1 and 0."""
+    if isinstance(value, bool):
+        return 1.0 if value else 0.0
+    if isinstance(value, (int, float)):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    if isinstance(value, str):
+        text = value.strip()
+        if text.upper() in ("ON", "TRUE", "OPEN"):
+            return 1.0
+        if text.upper() in ("OFF", "FALSE", "CLOSED"):
+            return 0.0
+        try:
+            return float(text)
+        except ValueError:
+            return None
+    return None
+
+
+def _time_in(document: Any, where: TimeField) -> int | None:
+    found = look_up(document, where.path)
+    if found is _ABSENT or found is None:
+        return None
+    if where.format != "iso":
+        number = _number(found)
+        if number is None or not math.isfinite(number):
+            raise FormatError(f"{where.path}: {str(found)[:40]!r} is no time in {where.format}")
+        return round(number * _SCALE_MS[where.format])
+    try:
+        moment = datetime.fromisoformat(str(found))
+    except ValueError as error:
+        raise FormatError(f"{where.path}: {str(found)[:40]!r} is no ISO 8601 time") from error
+    if moment.tzinfo is None:
+        moment = datetime.fromisoformat(moment.isoformat() + where.zone)
+    return round(moment.timestamp() * 1000)
+
+
+# --- SenML (RFC 8428)
+
+_JSON_LABELS = {
+    label: label for label in ("bn", "bt", "bu", "bv", "n", "u", "v", "vs", "vb", "s", "t")
+}
+_CBOR_LABELS = {
+    "bn": -2, "bt": -3, "bu": -4, "bv": -5, "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4, "s": 5,
+    "t": 6,
+}  # fmt: skip
+
+
+def _load_cbor(payload: bytes) -> Any:
+    try:
+        with BytesIO(payload) as stream:
+            return cbor2.load(stream)
+    except (cbor2.CBORDecodeError, ValueError, RecursionError, OverflowError, MemoryError) as error:
+        raise FormatError(f"not CBOR: {type(error).__name__}") from error
+
+
+def _read_senml(pack: Any, labels: dict[str, Any], now_ms: int) -> Iterator[Reading]:
+    if not isinstance(pack, list) or not all(isinstance(r, dict) for r in pack):
+        raise FormatError("not SenML: expected a list of records")
+    base = {"bn": "", "bt": 0.0, "bu": "", "bv": 0.0}
+    for record in pack:
+        for label in base:
+            if labels[label] in record:
+                base[label] = record[labels[label]]
+        value = _senml_value(record, labels, base["bv"])
+        if value is None:
+            continue
+        time_s = _finite(base["bt"]) + _finite(record.get(labels["t"], 0))
+        time_ms = time_s * 1000 + (now_ms if time_s < RELATIVE_BELOW else 0)
+        yield Reading(
+            str(base["bn"]) + str(record.get(labels["n"], "")),
+            value,
+            str(record.get(labels["u"], base["bu"])),
+            round(min(time_ms, 1e16)),
+            {"base": str(base["bn"])},
+        )
+
+
+def _senml_value(record: dict[Any, Any], labels: dict[str, Any], base: Any) -> float | None:
+    value = record.get(labels["v"])
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value) + _finite(base)
+    switch = record.get(labels["vb"])
+    if isinstance(switch, bool):
+        return float(switch)
+    total = record.get(labels["s"])
+    return float(total) if isinstance(total, (int, float)) else None
+
+
+def _finite(value: Any) -> float:
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise FormatError("not SenML: a base value or time is no number")
+    return float(value)
+
+
+# --- line protocol
+
+_ITEM = re.compile(r'((?:[^\\,= ]|\\.)+)=((?:"(?:[^"\\]|\\.)*")|(?:[^\\,= ]|\\.)+)')
+_ESCAPED = re.compile(r"\\([,= \\\"])")
+
+
+def _read_influx(payload: bytes, scale_ms: float) -> Iterator[Reading]:
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError as error:
+        raise FormatError("not line protocol: not UTF-8") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            yield from _read_line(line.strip(), number, scale_ms)
+
+
+def _read_line(line: str, number: int, scale_ms: float) -> Iterator[Reading]:
+    parts = _split_line(line)
+    if len(parts) not in (2, 3):
+        raise FormatError(f"line {number}: not measurement,tags fields time")
+    head, *tags = re.split(r"(?<!\\),", parts[0])
+    names = {"measurement": _plain(head)}
+    for tag in tags:
+        key, _, value = tag.partition("=")
+        names[f"tag.{_plain(key)}"] = _plain(value)
+    time_ms = None
+    if len(parts) == 3:
+        if not re.fullmatch(r"-?\d{1,19}", parts[2]):
+            raise FormatError(f"line {number}: the time is no integer")
+        time_ms = round(int(parts[2]) * scale_ms)
+    fields = list(_ITEM.finditer(parts[1]))
+    if not fields:
+        raise FormatError(f"line {number}: no fields")
+    for item in fields:
+        value = _field_value(item.group(2))
+        if value is not None:
+            yield Reading(_plain(item.group(1)), value, "", time_ms, names)
+
+
+def _split_line(line: str) -> list[str]:
+    """The line at its spaces that are neither escaped nor inside quotes."""
+    parts, start, quoted, i = [], 0, False, 0
+    while i < len(line):
+        if line[i] == "\\":
+            i += 2
+            continue
+        if line[i] == '"':
+            quoted = not quoted
+        elif line[i] == " " and not quoted:
+            if i > start:
+                parts.append(line[start:i])
+            start = i + 1
+        i += 1
+    return [*parts, line[start:]] if start < len(line) else parts
+
+
+def _plain(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text)
+
+
+def _field_value(text: str) -> float | None:
+    if text.startswith('"'):
+        return None
+    if text.lower() in ("t", "true", "f", "false"):
+        return 1.0 if text.lower().startswith("t") else 0.0
+    try:
+        return float(text[:-1] if text[-1] in "iu" else text)
+    except ValueError as error:
+        raise FormatError(f"{text[:40]!r} is no value of line protocol") from error
