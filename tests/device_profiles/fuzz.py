@@ -1,12 +1,16 @@
 """Streams that went wrong on the way, from a seed."""
 
 import random
+import sys
 from functools import cache
+from pathlib import Path
 
 from device_profiles import library
 from device_profiles.streams import registry
 from device_profiles.streams.wire import Wire
 from tests.device_profiles.golden import cases
+
+FOLDER = Path(__file__).parent / "corpus"
 
 
 def values(wire: Wire, rng: random.Random) -> dict[str, float]:
@@ -64,3 +68,18 @@ def pieces(data: bytes, rng: random.Random) -> list[bytes]:
     """The data cut at random places."""
     cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randint(1, 60)))
     return [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+def corpus(name: str) -> str:
+    """Forty streams of this protocol in hex, one a line."""
+    rng = random.Random(f"corpus {name}")
+    wire = registry.wire(name)
+    lines = [stream(name, rng, rng.randint(1, 3)) for _ in range(38)]
+    lines += [rng.randbytes(40), wire.encode(values(wire, rng))]
+    return "".join(f"{line.hex()}\n" for line in lines if line)
+
+
+if __name__ == "__main__":
+    # python -m tests.device_profiles.fuzz PROTOCOL… writes the stored corpus.
+    for protocol in sys.argv[1:]:
+        (FOLDER / f"{protocol}.txt").write_text(corpus(protocol), encoding="ascii")

@@ -1,18 +1,51 @@
 """What people see of the library: the commands, the table in the docs, the schema for editors."""
 
 import json
+import re
+import struct
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from device_profiles import library, table
+from device_profiles import Profile, library, table
 from device_profiles.cli import app
+from device_profiles.modbus import decode_metric
+from telemetry.documents import parse_document
+from tests.device_profiles.golden import crc16
 
 ROOT = Path(__file__).parents[2]
 run = CliRunner().invoke
+
+
+def _blocks(page: str, kind: str) -> list[str]:
+    text = (ROOT / "device_profiles" / page).read_text(encoding="utf-8")
+    return [textwrap.dedent(b) for b in re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)]
+
+
+def test_the_device_of_the_readme_reads_as_the_readme_says() -> None:
+    profile_text, frame_text = _blocks("README.md", "yaml")
+    profile = parse_document(profile_text, "README.md", Profile)
+    frame = YAML(typ="safe", pure=True).load(frame_text)
+    reply = bytes.fromhex(frame["reply"])
+    assert crc16(reply[:-2]) == reply[-2:]
+    words = struct.unpack(">2H", reply[3:-2])
+    found = {m.name: decode_metric(m, [w]) for m, w in zip(profile.metrics, words, strict=True)}
+    assert found == frame["values"]
+
+
+def test_the_protocol_of_the_readme_runs() -> None:
+    (source,) = _blocks("streams/wires/README.md", "python")
+    module: dict[str, Any] = {}
+    exec(source, module)
+    wire = module["WIRE"]
+    frame = wire.encode({"pm10": 37})
+    step = wire.scanner().scan(bytearray(frame), 0)
+    assert step.reading == {"pm10": 37}
 
 
 def test_the_page_of_devices_is_current() -> None:
