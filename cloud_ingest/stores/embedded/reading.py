@@ -8,7 +8,7 @@ from cloud_ingest.stores.embedded.view import View
 from cloud_ingest.stores.protocol import Aggregate, Envelope, Readings, StoreUnavailable
 from telemetry.series import Series
 
-PIECE_ROWS = 100_000
+PIECE_ROWS = 25_000
 Answer = TypeVar("Answer")
 
 

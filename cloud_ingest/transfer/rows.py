@@ -1,0 +1,70 @@
+"""What is imported: rows that name their series, gathered into batches."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from telemetry.batches import SampleBatch
+from telemetry.series import Series, SeriesKey
+
+BATCH_ROWS = 10_000
+
+
+class RowError(ValueError):
+    """A row of a file cannot be read; ``line`` counts from 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+
+
+class Described(NamedTuple):
+    """What a row says of its series."""
+
+    key: SeriesKey
+    station: str
+    quantity: str
+    unit: str
+
+
+class Row(NamedTuple):
+    """One sample of a file."""
+
+    series: Described
+    time_ms: int
+    value: float
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many rows were taken and how many refused, with the first reason."""
+
+    samples: int
+    rejected: int
+    reason: str = ""
+
+
+def batches(rows: Iterable[Row], admit: Callable[[Described], Series]) -> Iterator[SampleBatch]:
+    """Rows as batches; ``admit`` gives the series that a description stands for."""
+    known: dict[Described, int] = {}
+    waiting: list[tuple[int, Row]] = []
+    for row in rows:
+        index = known.get(row.series)
+        if index is None:
+            index = known[row.series] = admit(row.series).index
+        waiting.append((index, row))
+        if len(waiting) >= BATCH_ROWS:
+            yield _batch(waiting)
+            waiting.clear()
+    if waiting:
+        yield _batch(waiting)
+
+
+def _batch(rows: list[tuple[int, Row]]) -> SampleBatch:
+    return SampleBatch.of(
+        [index for index, _ in rows],
+        [row.time_ms for _, row in rows],
+        [row.value for _, row in rows],
+        [row.quality for _, row in rows],
+    )
