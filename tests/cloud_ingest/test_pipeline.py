@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cloud_ingest.database import Database
 from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.inbox import Inbox, Message
+from cloud_ingest.intake.mappings import Mapping
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.live import Live
@@ -24,7 +26,9 @@ from tests.cloud_ingest.gateways import Gateway
 class Cloud:
     """The parts of the cloud with fakes around; ``feed`` puts messages through one step."""
 
-    def __init__(self, folder: Path, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self, folder: Path, store: MemoryStore | None = None, mappings: Sequence[Mapping] = ()
+    ) -> None:
         self.database = Database(f"sqlite:///{folder}/state.db")
         self.database.migrate()
         limits = IntakeConfiguration(batch_ms=1, new_series_per_minute=50)
@@ -32,7 +36,7 @@ class Cloud:
         self.ledger = Ledger(self.database)
         self.quarantine = Quarantine(self.database)
         self.inbox = Inbox(10_000_000)
-        self.receiver = Receiver(self.registry, limits)
+        self.receiver = Receiver(self.registry, limits, mappings)
         self.store = store or MemoryStore()
         self.alerts, self.link = RememberingAlerts(), RememberingLink()
         self.live = Live(self.registry.series_at)
