@@ -143,7 +143,26 @@ def devices_page() -> str:
         lines.append("| --- | --- | --- | --- | --- |")
         lines += [_page_row(p) for p in chosen]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines + _protocol_section())
+
+
+def _protocol_section() -> list[str]:
+    lines = [
+        "## Stream protocols",
+        "",
+        (
+            "Devices that speak by themselves, or answer a request with a frame of their own. To add a "
+            "protocol, see [its page](../device_profiles/streams/wires/README.md)."
+        ),
+        "",
+        "| protocol | of | checksum | values |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name in registry.names():
+        wire = registry.wire(name)
+        values = ", ".join(f"`{field}`" for field in wire.fields)
+        lines.append(f"| `{name}` | {wire.about} | {'yes' if wire.checked else 'no'} | {values} |")
+    return [*lines, ""]
 
 
 def json_schema() -> str:

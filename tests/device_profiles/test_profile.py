@@ -1,11 +1,13 @@
 """Profile files: what is taken, and what is refused with file, line and field."""
 
+import random
+import re
 from pathlib import Path
 
 import pytest
 
 from device_profiles import Profile, ProfileNotFound, library, load_profile
-from telemetry.documents import DocumentError, parse_document
+from telemetry.documents import DocumentError, Problem, parse_document
 
 HEAD = """\
 id: example-weather
@@ -151,3 +153,56 @@ def test_every_profile_of_the_library_stands_where_its_id_says(profile_id: str) 
     assert profile.id == profile_id == path.stem
     assert path.parent.name == profile.domain
     assert profile.source.strip()
+
+
+SPOILT = (
+    "",
+    "-1",
+    "70000",
+    "1.5",
+    "[]",
+    "{}",
+    "null",
+    "true",
+    ".nan",
+    ".inf",
+    "abc",
+    "'",
+    "0xFFFF",
+    "[1, 2, 3]",
+)
+
+
+def _spoil(text: str, rng: random.Random) -> str:
+    """The file with a line gone, doubled or indented, or with a value changed."""
+    lines = text.splitlines()
+    place = rng.randrange(len(lines))
+    match rng.randrange(4):
+        case 0:
+            del lines[place]
+        case 1:
+            lines.insert(place, lines[rng.randrange(len(lines))])
+        case 2:
+            lines[place] = " " * rng.randint(1, 3) + lines[place]
+        case 3:
+            values = list(re.finditer(r"(?<=: )[^,{}\[\]]+", lines[place]))
+            if values:
+                start, end = rng.choice(values).span()
+                lines[place] = lines[place][:start] + rng.choice(SPOILT) + lines[place][end:]
+    return "\n".join(lines)
+
+
+def _problems(text: str) -> list[Problem]:
+    try:
+        parse_document(text, "spoilt.yaml", Profile)
+    except DocumentError as error:
+        return error.problems
+    return []
+
+
+def test_a_spoilt_file_is_refused_with_its_line_or_still_good() -> None:
+    rng = random.Random(7)
+    texts = [library.path(i).read_text(encoding="utf-8") for i in library.ids()[::4]]
+    found = [_problems(_spoil(rng.choice(texts), rng)) for _ in range(400)]
+    assert sum(bool(problems) for problems in found) > 100
+    assert all(p.line >= 1 and p.message for problems in found for p in problems)

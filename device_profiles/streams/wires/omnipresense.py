@@ -2,7 +2,8 @@
 
 A positive speed approaches the radar. ``speed`` is without direction; ``inbound_speed`` and
 ``outbound_speed`` appear for the direction that was seen. Speeds are in the unit that the radar
-was told to use (``UK`` km/h, ``UM`` m/s, ``US`` mph), which the profile must name.
+was told to use (``UK`` km/h, ``UM`` m/s, ``US`` mph), which the profile must name. A speed of 0, which
+the radar can be told to send while nothing moves, measures nothing.
 """
 
 import json
@@ -58,6 +59,8 @@ def _number(said: Any) -> float | None:
 
 
 def _speed(velocity: float) -> dict[str, float | None]:
+    if velocity == 0:
+        return {}
     direction = "outbound_speed" if velocity < 0 else "inbound_speed"
     return {"velocity": velocity, "speed": abs(velocity), direction: abs(velocity)}
 
