@@ -53,6 +53,7 @@ def run(
     log_format: LogFormat = Format.TEXT,
 ) -> None:
     """Run ingest, rules, API and web page until Ctrl-C or SIGTERM."""
+    from alert_rules import RuleNotFound
     from cloud_ingest.configuration import load_cloud
     from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.intake.broker import BrokerFailed
@@ -68,6 +69,8 @@ def run(
         service = Service(load_cloud(config))
     except DocumentError as error:
         stop(error)
+    except RuleNotFound as error:
+        stop(f"{config}: rules: {error}")
     except ValueError as error:  # a notification address that nothing serves
         stop(f"{config}: notify: {error}")
     except (StoreError, DatabaseUnavailable) as error:
