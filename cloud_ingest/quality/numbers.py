@@ -1,0 +1,90 @@
+"""The numbers of every test for every series, as arrays. Infinite or NaN: not tested."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cloud_ingest.quality.settings import QualitySettings, Tests
+from telemetry.batches import Bool, Float64, Int64
+from telemetry.series import Series
+
+_COLUMNS = {
+    "fail_low": -np.inf, "fail_high": np.inf, "suspect_low": -np.inf, "suspect_high": np.inf,
+    "spike_suspect": np.inf, "spike_fail": np.inf, "rate_suspect": np.inf, "rate_fail": np.inf,
+    "flat_tolerance": 0.0, "flat_suspect_ms": np.inf, "flat_fail_ms": np.inf,
+    "flat_ignore": np.nan, "period_ms": 0.0, "std_suspect": 0.0, "std_fail": 0.0,
+    "neighbour": np.inf, "gap_ms": np.inf,
+}  # fmt: skip
+
+
+class Numbers:
+    """One array a number, by series index; and which tests are in use at all."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, Float64] = {name: np.empty(0) for name in _COLUMNS}
+        self._ranged = np.empty(0, np.bool_)
+        self.place = np.empty(0, np.int64)
+        self.seasons: dict[int, Tests] = {}
+        self._places: dict[tuple[str, str], int] = {}
+
+    def __getitem__(self, name: str) -> Float64:
+        return self._data[name]
+
+    def __len__(self) -> int:
+        return len(self._ranged)
+
+    def uses(self, name: str) -> bool:
+        """Whether any series has this number."""
+        usual = _COLUMNS[name]
+        return bool((self._data[name] != usual).any())
+
+    def register(self, series: Sequence[Series], settings: QualitySettings) -> None:
+        """Take in the numbers of these series."""
+        top = max((s.index for s in series), default=-1) + 1
+        extra = top - len(self)
+        if extra > 0:
+            for name, usual in _COLUMNS.items():
+                self._data[name] = np.append(self._data[name], np.full(extra, usual))
+            self._ranged = np.append(self._ranged, np.zeros(extra, np.bool_))
+            self.place = np.append(self.place, np.full(extra, -1, np.int64))
+        for one in series:
+            self._take(one, settings.tests_of(one))
+
+    def _take(self, one: Series, tests: Tests) -> None:
+        values = dict(_COLUMNS)
+        fail = tests.fail or one.valid
+        if fail is not None:
+            values |= {"fail_low": fail[0], "fail_high": fail[1]}
+        if tests.suspect is not None:
+            values |= {"suspect_low": tests.suspect[0], "suspect_high": tests.suspect[1]}
+        for name, levels in (("spike", tests.spike), ("rate", tests.rate)):
+            if levels is not None:
+                values[f"{name}_suspect"] = levels.suspect
+                values[f"{name}_fail"] = np.inf if levels.fail is None else levels.fail
+        if tests.flat is not None:
+            flat = tests.flat
+            values["flat_tolerance"], values["flat_suspect_ms"] = flat.tolerance, flat.suspect
+            values["flat_fail_ms"] = np.inf if flat.fail is None else flat.fail
+            values["flat_ignore"] = np.nan if flat.ignore is None else flat.ignore
+        if tests.attenuated is not None:
+            still = tests.attenuated
+            values |= {"period_ms": still.period, "std_suspect": still.suspect}
+            values["std_fail"] = still.fail or 0.0
+        values["neighbour"] = tests.neighbour or np.inf
+        values["gap_ms"] = np.inf if tests.gap is None else tests.gap
+        for name, value in values.items():
+            self._data[name][one.index] = value
+        self.seasons.pop(one.index, None)
+        if tests.climatology:
+            self.seasons[one.index] = tests
+        self._ranged[one.index] = fail is not None or tests.suspect is not None
+        place = (one.station, one.quantity)
+        self.place[one.index] = self._places.setdefault(place, len(self._places))
+
+    def of(self, name: str, index: Int64) -> Float64:
+        """A number for each of these series."""
+        return self._data[name][index]
+
+    def has_range(self, index: Int64) -> Bool:
+        """Whether each of these series has a gross range."""
+        return self._ranged[index]

@@ -1,0 +1,100 @@
+"""The QARTOD tests, one value each: arrays in, flags out. Rules as in ioos_qc 3.0.
+
+PASS where a test finds nothing wrong, NOT_EVALUATED where it cannot judge. Comparisons with a
+threshold are strict; ranges include their ends.
+"""
+
+import numpy as np
+
+from telemetry.batches import Bool, Float64, UInt8
+from telemetry.quality import Flag
+
+
+def gross_range(
+    value: Float64, fail_low: Float64, fail_high: Float64, suspect_low: Float64,
+    suspect_high: Float64,
+) -> UInt8:  # fmt: skip
+    """FAIL outside what the sensor can measure, SUSPECT outside what is usual."""
+    flags = np.full(len(value), Flag.PASS, np.uint8)
+    flags[(value < suspect_low) | (value > suspect_high)] = Flag.SUSPECT
+    flags[(value < fail_low) | (value > fail_high)] = Flag.FAIL
+    return flags
+
+
+def spike(
+    before: Float64, value: Float64, after: Float64, suspect: Float64, fail: Float64
+) -> UInt8:
+    """The differential test: the smaller of the two steps, where they go opposite ways.
+
+    A step that stays (a level shift) is no spike. NOT_EVALUATED where a neighbour is missing.
+    """
+    up, down = value - before, after - value
+    size = np.where(up * down < 0, np.minimum(np.abs(up), np.abs(down)), 0.0)
+    return _levels(size, suspect, fail, np.isfinite(up) & np.isfinite(down))
+
+
+def rate_of_change(
+    value: Float64, before: Float64, seconds: Float64, suspect: Float64, fail: Float64
+) -> UInt8:
+    """The change per second from the sample before; PASS where there is none."""
+    known = np.isfinite(before) & (seconds > 0)
+    rate = np.zeros(len(value))
+    np.divide(np.abs(value - before), seconds, out=rate, where=known)
+    flags = _levels(rate, suspect, fail, known)
+    flags[~known] = Flag.PASS
+    return flags
+
+
+def flat_line(flat_ms: Float64, suspect_ms: Float64, fail_ms: Float64) -> UInt8:
+    """``flat_ms`` is for how long the value has moved by less than the tolerance."""
+    flags = np.full(len(flat_ms), Flag.PASS, np.uint8)
+    flags[flat_ms >= suspect_ms] = Flag.SUSPECT
+    flags[flat_ms >= fail_ms] = Flag.FAIL
+    return flags
+
+
+def attenuated_signal(deviation: Float64, suspect: Float64, fail: Float64) -> UInt8:
+    """The standard deviation of a period; NOT_EVALUATED where that is not known."""
+    flags = np.full(len(deviation), Flag.PASS, np.uint8)
+    flags[deviation < suspect] = Flag.SUSPECT
+    flags[deviation < fail] = Flag.FAIL
+    flags[np.isnan(deviation)] = Flag.NOT_EVALUATED
+    return flags
+
+
+def neighbour(distance: Float64, suspect: Float64) -> UInt8:
+    """How far the nearest neighbour's value is; NOT_EVALUATED without one; ours."""
+    flags = np.full(len(distance), Flag.PASS, np.uint8)
+    flags[distance > suspect] = Flag.SUSPECT
+    flags[np.isnan(distance)] = Flag.NOT_EVALUATED
+    return flags
+
+
+def time_gap(pause_ms: Float64, gap_ms: Float64) -> UInt8:
+    """SUSPECT on the first sample after a pause longer than ``gap_ms``."""
+    flags = np.full(len(pause_ms), Flag.PASS, np.uint8)
+    flags[pause_ms > gap_ms] = Flag.SUSPECT
+    return flags
+
+
+# Low to high, by flag number: not evaluated, pass, suspect, fail.
+_RANK = np.zeros(10, np.uint8)
+_RANK[[Flag.NOT_EVALUATED, Flag.PASS, Flag.SUSPECT, Flag.FAIL]] = (1, 2, 3, 4)
+
+
+def worse(one: UInt8, other: UInt8) -> UInt8:
+    """Of two flags the one that counts: fail, suspect, pass, not evaluated, missing."""
+    return np.where(_RANK[one] >= _RANK[other], one, other)
+
+
+def is_worse(one: UInt8, other: UInt8) -> Bool:
+    """Where the first flag counts before the second."""
+    return _RANK[one] > _RANK[other]
+
+
+def _levels(size: Float64, suspect: Float64, fail: Float64, known: Bool) -> UInt8:
+    flags = np.full(len(size), Flag.PASS, np.uint8)
+    flags[size > suspect] = Flag.SUSPECT
+    flags[size > fail] = Flag.FAIL
+    flags[~known] = Flag.NOT_EVALUATED
+    return flags
