@@ -12,7 +12,7 @@ class ReportEncoder:
     """Encodes reports; keeps what it can reuse for each shape."""
 
     def __init__(self) -> None:
-        self._by_shape: dict[int, SampleEncoder] = {}
+        self._by_shape: dict[tuple[int, int | None], SampleEncoder] = {}
 
     def encode(
         self, report: StoredReport, *, historical: bool, closing: int | None, numbered: bool
@@ -21,24 +21,37 @@ class ReportEncoder:
 
         ``closing`` is the alias of the batch number; None: it goes by its name (the gateway's own).
         """
-        last_ms = report.time_ms
-        if report.is_plain:
-            encoder = self._by_shape.get(report.shape.number)
-            if encoder is None:
-                encoder = SampleEncoder(report.shape.aliases)
-                self._by_shape[report.shape.number] = encoder
-            body = encoder.encode(report.time_ms, report.data, historical=historical)
+        if not report.is_plain:
+            body, last_ms = _one_by_one(report, historical=historical)
         else:
-            parts = []
-            for alias, time_ms, value, flag in unpack(report):
-                parts.append(encode_sample(alias, time_ms, value, flag, historical=historical))
-                last_ms = time_ms
-            body = b"".join(parts)
+            encoder = self._encoder(report, closing)
+            if numbered and closing is not None:
+                return encoder.encode_batch(
+                    report.batch, report.time_ms, report.data, historical=historical
+                )
+            body = encoder.encode(report.time_ms, report.data, historical=historical)
+            last_ms = report.time_ms
         if not numbered:
             return body
         return body + encode_batch_number(
             report.batch, last_ms, alias=closing, name=names.STORE_BATCH, historical=historical
         )
+
+    def _encoder(self, report: StoredReport, closing: int | None) -> SampleEncoder:
+        which = (report.shape.number, closing)
+        encoder = self._by_shape.get(which)
+        if encoder is None:
+            encoder = self._by_shape[which] = SampleEncoder(report.shape.aliases, closing)
+        return encoder
+
+
+def _one_by_one(report: StoredReport, *, historical: bool) -> tuple[bytes, int]:
+    parts = []
+    last_ms = report.time_ms
+    for alias, time_ms, value, flag in unpack(report):
+        parts.append(encode_sample(alias, time_ms, value, flag, historical=historical))
+        last_ms = time_ms
+    return b"".join(parts), last_ms
 
 
 def by_device(reports: Iterable[StoredReport]) -> dict[str | None, list[StoredReport]]:

@@ -17,6 +17,11 @@ class RangeSet:
         i = bisect_right(self._first, number) - 1
         return i >= 0 and number <= self._last[i]
 
+    def has_all(self, first: int, last: int) -> bool:
+        """Whether every number from ``first`` to ``last`` is in it."""
+        i = bisect_right(self._first, first) - 1
+        return i >= 0 and last <= self._last[i]
+
     def __len__(self) -> int:
         return sum(b - a + 1 for a, b in zip(self._first, self._last, strict=True))
 

@@ -304,7 +304,9 @@ class Session:
         delivery = self.delivery
         if delivery is None or not reports:
             return []
-        due = [r for r in reports if r.batch in delivery.unsent]
+        due = reports
+        if not delivery.unsent.has_all(reports[0].batch, reports[-1].batch):
+            due = [r for r in reports if r.batch in delivery.unsent]
         actions = self._missing(reports, now)
         for device, group in by_device(due).items():
             actions += self._data(device, group, now, historical=True)
@@ -316,6 +318,8 @@ class Session:
         delivery = self.delivery
         lowest = None if delivery is None else delivery.unsent.lowest
         if delivery is None or lowest is None or not self._stored:
+            return []
+        if lowest == reports[0].batch and reports[-1].batch - lowest == len(reports) - 1:
             return []
         held = {r.batch for r in reports}
         absent = [n for n in range(lowest, min(reports[-1].batch, lowest + _ABSENT))

@@ -57,28 +57,66 @@ def _quality(flag: Flag) -> bytes:
 class SampleEncoder:
     """Encodes samples of the same metrics, all of one moment, over and over.
 
-    ``aliases`` are the metrics' aliases in the order in which their values will come.
+    ``aliases`` are the metrics' aliases in the order in which their values will come; ``closing``
+    is that of the batch number which stands behind them.
     """
 
-    def __init__(self, aliases: Sequence[int]) -> None:
-        self._heads = [number(2, alias) + b"\x18" for alias in aliases]
-        self._time = -1
-        self._historical = False
-        self._prefixes: list[bytes] = []
+    def __init__(self, aliases: Sequence[int], closing: int | None = None) -> None:
+        self._aliases = [number(2, alias) + b"\x18" for alias in aliases]
+        self._closing = b"" if closing is None else number(2, closing) + b"\x18"
+        self._frames: dict[tuple[int, bool], _Frame] = {}
 
     def encode(self, time_ms: int, values: bytes, *, historical: bool) -> bytes:
         """``values`` are the little-endian doubles of all metrics, none of them null or flagged."""
-        if time_ms != self._time or historical is not self._historical:
-            tail = varint(time_ms) + (_HISTORICAL + _DOUBLE if historical else _DOUBLE)
-            self._prefixes = [
-                b"".join((_METRIC, varint(len(head) + len(tail) + 8), head, tail))
-                for head in self._heads
-            ]
-            self._time, self._historical = time_ms, historical
-        parts = []
-        at = 0
-        for prefix in self._prefixes:
-            parts.append(prefix)
-            parts.append(values[at : at + 8])
-            at += 8
-        return b"".join(parts)
+        moment = varint(time_ms)
+        return bytes(self._frame(moment, historical).fill(moment, values))
+
+    def encode_batch(self, batch: int, time_ms: int, values: bytes, *, historical: bool) -> bytes:
+        """The same with the batch number behind it."""
+        moment = varint(time_ms)
+        flags = _HISTORICAL + _TRANSIENT if historical else _TRANSIENT
+        rest = b"".join((self._closing, moment, flags, b"\x58", varint(batch)))
+        samples = self._frame(moment, historical).fill(moment, values)
+        return b"".join((samples, _METRIC, varint(len(rest)), rest))
+
+    def _frame(self, moment: bytes, historical: bool) -> "_Frame":
+        frame = self._frames.get((len(moment), historical))
+        if frame is None:
+            tail = _HISTORICAL + _DOUBLE if historical else _DOUBLE
+            frame = _Frame(self._aliases, len(moment), tail)
+            self._frames[len(moment), historical] = frame
+        return frame
+
+
+class _Frame:
+    """The bytes of samples, but for their moment and values, which are filled in."""
+
+    def __init__(self, aliases: Sequence[bytes], moment: int, tail: bytes) -> None:
+        heads = [_METRIC + varint(len(alias) + moment + len(tail) + 8) + alias for alias in aliases]
+        self._heads = heads
+        self._tail = tail
+        self._n = len(heads)
+        head = len(heads[0])
+        self._at = head
+        self._values_at = head + moment + len(tail)
+        self._step = self._values_at + 8 if all(len(h) == head for h in heads) else 0
+        self._bytes = bytearray(b"".join(h + bytes(moment) + tail + bytes(8) for h in heads))
+        self._moment = bytes(moment)
+
+    def fill(self, moment: bytes, values: bytes) -> bytes | bytearray:
+        """The bytes with these; they are good until the next call."""
+        frame, step = self._bytes, self._step
+        if not step:
+            middle = moment + self._tail
+            parts: list[bytes] = []
+            for i, head in enumerate(self._heads):
+                parts += (head, middle, values[8 * i : 8 * i + 8])
+            return b"".join(parts)
+        if moment != self._moment:
+            for i, byte in enumerate(moment, self._at):
+                frame[i::step] = bytes((byte,)) * self._n
+            self._moment = moment
+        at = self._values_at
+        for i in range(8):
+            frame[at + i :: step] = values[i::8]
+        return frame

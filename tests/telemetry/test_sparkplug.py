@@ -332,14 +332,15 @@ def test_columns_become_the_same_bytes_as_metrics(
 ) -> None:
     aliases = [a for a, _ in rows]
     data = struct.pack(f"<{len(rows)}d", *(v for _, v in rows))
-    fast = SampleEncoder(aliases)
-    for _ in range(2):
-        body = fast.encode(time_ms, data, historical=historical)
+    fast = SampleEncoder(aliases, closing=9)
+    fast.encode(time_ms ^ 1, bytes(8 * len(rows)), historical=historical)
+    body = fast.encode(time_ms, data, historical=historical)
     one_by_one = b"".join(
         encode_sample(a, time_ms, v, Flag.NOT_EVALUATED, historical=historical) for a, v in rows
     )
     assert body == one_by_one
     closing = encode_batch_number(2**40, time_ms, alias=9, historical=historical)
+    assert fast.encode_batch(2**40, time_ms, data, historical=historical) == body + closing
     payload = encode_data(7, 255, body + closing)
     slow = Payload(
         7,
