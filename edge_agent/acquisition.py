@@ -162,14 +162,13 @@ class ModbusBus:
         self._silent[name] = 0
         self._station.online(poller.device)
         burst = self._bursts[name]
-        log = _log.bind(bus=self._bus.name, device=name, unit=poller.device.unit)
-        if poll.error is not None:
-            if burst.begins(poll.error):
-                log.warning("device refuses", why=poll.error)
+        if poll.error is None and not burst.times:
             return
-        times = burst.ends()
-        if times:
-            log.info("device answers again", after_failures=times)
+        log = _log.bind(bus=self._bus.name, device=name, unit=poller.device.unit)
+        if poll.error is None:
+            log.info("device answers again", after_failures=burst.ends())
+        elif burst.begins(poll.error):
+            log.warning("device refuses", why=poll.error)
 
     def _failed(self, poller: Poller, poll: Poll, now_s: float, *, back_off: bool = True) -> None:
         name = poller.device.name

@@ -35,17 +35,21 @@ class ReportWriter:
 
     async def put(self, device: str, samples: Sequence[Sample]) -> None:
         """Hand over what a device said; waits where the outbox does not keep up."""
-        for start in range(0, len(samples), _LARGEST_REPORT):
-            part = tuple(samples[start : start + _LARGEST_REPORT])
-            self._waiting.append(Report(device, part))
-            self._samples += len(part)
         if not samples:
             return
+        if len(samples) <= _LARGEST_REPORT:
+            self._waiting.append(Report(device, tuple(samples)))
+        else:
+            for start in range(0, len(samples), _LARGEST_REPORT):
+                part = samples[start : start + _LARGEST_REPORT]
+                self._waiting.append(Report(device, tuple(part)))
+        self._samples += len(samples)
         self._empty.clear()
         self._arrived.set()
         if self._samples > MOST_WAITING:
             self._room.clear()
-        await self._room.wait()
+        if not self._room.is_set():
+            await self._room.wait()
 
     async def run(self) -> None:
         """Write until cancelled."""

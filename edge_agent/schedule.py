@@ -64,11 +64,23 @@ class Schedule:
 
     def next(self, now_s: float) -> Turn:
         """The device whose turn is next; it may have to be waited for."""
-        live = [e for e in self._entries.values() if e.failures < 2]
-        waiting = [e for e in live if e.due_s <= now_s]
-        first = min(waiting, key=_deadline) if waiting else min(live, key=_due, default=None)
-        for entry in sorted(self._entries.values(), key=_due):
-            if entry.failures >= 2 and (first is None or _may_probe(entry, first, now_s)):
+        first: _Entry | None = None
+        waiting: _Entry | None = None
+        silent: list[_Entry] = []
+        for entry in self._entries.values():
+            if entry.failures >= 2:
+                silent.append(entry)
+                continue
+            if first is None or entry.due_s < first.due_s:
+                first = entry
+            if entry.due_s <= now_s and (
+                waiting is None
+                or entry.due_s + entry.interval_s < waiting.due_s + waiting.interval_s
+            ):
+                waiting = entry
+        first = waiting or first
+        for entry in sorted(silent, key=_due) if silent else ():
+            if first is None or _may_probe(entry, first, now_s):
                 first = entry
                 break
         assert first is not None  # a bus has devices
@@ -133,10 +145,6 @@ def _may_probe(dead: _Entry, live: _Entry, now_s: float) -> bool:
 
 def _due(entry: _Entry) -> float:
     return entry.due_s
-
-
-def _deadline(entry: _Entry) -> float:
-    return entry.due_s + entry.interval_s
 
 
 def back_off_s(interval_s: float, failures: int) -> float:

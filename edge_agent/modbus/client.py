@@ -45,9 +45,9 @@ class Client:
         self._line: Line | None = None
         self._lost: str | None = None
         self._waiter: asyncio.Future[Outcome | None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._limit_s = self._until_s = 0.0
         self._free_s = 0.0
-        self._heard_s = 0.0
 
     def attach(self, line: Line) -> None:
         """Use ``line`` from now on."""
@@ -55,14 +55,15 @@ class Client:
 
     def on_data(self, data: bytes) -> None:
         """Bytes from the line."""
-        now = self._heard_s = self._loop.time()
+        now = self._loop.time()
         outcome = self._guard.feed(data, now)
-        if self._waiter is None or self._waiter.done():
+        waiter = self._waiter
+        if waiter is None or waiter.done():
             return
         if outcome is not None:
-            self._waiter.set_result(outcome)
-        elif self._guard.incomplete and self._timing is not None:
-            self._wait_until(now + QUIET_S + 20 * self._timing.character_s, no_later=True)
+            waiter.set_result(outcome)
+        elif self._timing is not None and self._guard.incomplete:
+            self._wait_until(min(self._limit_s, now + QUIET_S + 20 * self._timing.character_s))
 
     def on_lost(self, why: str) -> None:
         """The line is gone."""
@@ -86,44 +87,55 @@ class Client:
         return await self._ask(request, timeout_s, pause_s)
 
     async def _ask(self, request: Request, timeout_s: float, pause_s: float) -> Exchange:
-        if self._line is None or self._lost is not None:
+        line, loop, guard = self._line, self._loop, self._guard
+        if line is None or self._lost is not None:
             raise BusLost(self._lost or "the line is not open")
-        wait = self._free_s + max(pause_s - self._gap_s, 0.0) - self._loop.time()
-        if wait > 0:
-            await asyncio.sleep(wait)
-        self._waiter = self._loop.create_future()
-        frame = self._guard.ask(request)
-        sent_s = self._heard_s = self._loop.time()
-        self._line.send(frame)
-        self._limit_s = sent_s + timeout_s + self._wire_s(request, frame)
+        sent_s = loop.time()
+        wait_s = self._free_s + max(pause_s - self._gap_s, 0.0) - sent_s
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+            sent_s = loop.time()
+        waiter = self._waiter = loop.create_future()
+        frame = guard.ask(request)
+        line.send(frame)
+        self._limit_s = sent_s + timeout_s
+        if self._timing is not None:
+            self._limit_s += self._wire_s(request, frame, self._timing)
         self._wait_until(self._limit_s)
         try:
-            outcome = await self._waiter
+            outcome = await waiter
         finally:
             self._waiter = None
-            if self._deadline is not None:
-                self._deadline.cancel()
-        received_s = self._loop.time()
+        received_s = loop.time()
         self._free_s = received_s + self._gap_s
+        if outcome is None:
+            damaged = guard.incomplete
+            guard.give_up(received_s)
+            return Exchange(None, sent_s, received_s, damaged)
         if isinstance(outcome, Confused):
             raise BusLost("the reply stream makes no sense; connecting anew")
-        damaged = outcome is None and self._guard.incomplete
-        if outcome is None:
-            self._guard.give_up(received_s)
-        return Exchange(outcome, sent_s, received_s, damaged)
+        return Exchange(outcome, sent_s, received_s)
 
-    def _wire_s(self, request: Request, frame: bytes) -> float:
-        if self._timing is None:
-            return 0.0
+    def _wire_s(self, request: Request, frame: bytes, timing: LineTiming) -> float:
         characters = len(frame) + (request.reply_length or 64) + 3
-        return characters * self._timing.character_s + self._gap_s
+        return characters * timing.character_s + self._gap_s
 
-    def _wait_until(self, at_s: float, *, no_later: bool = False) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        limit = min(at_s, self._limit_s) if no_later else at_s
-        self._deadline = self._loop.call_at(limit, self._expire)
+    def _wait_until(self, at_s: float) -> None:
+        """Give up at ``at_s``. One timer serves many requests: where it rings early, it is set anew."""
+        self._until_s = at_s
+        timer = self._timer
+        if timer is not None:
+            if timer.when() <= at_s:
+                return
+            timer.cancel()
+        self._timer = self._loop.call_at(at_s, self._ring)
 
-    def _expire(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _ring(self) -> None:
+        self._timer = None
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self._loop.time() >= self._until_s:
+            waiter.set_result(None)
+        else:
+            self._timer = self._loop.call_at(self._until_s, self._ring)

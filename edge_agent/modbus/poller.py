@@ -78,6 +78,8 @@ class Poller:
         self._registers = registers_of(device)
         self._by_name = {m.name: m for m in device.metrics}
         self._last_ms = 0
+        self._pause_s = device.pause_s
+        self._requests: dict[Read, Request] = {}
         self._plan: list[_PlannedRead] = []
         self._make_plan()
 
@@ -136,22 +138,27 @@ class Poller:
 
     async def _exchange(self, client: Client, wanted: Read) -> Exchange:
         """One read; a damaged answer is asked for once more."""
-        request = read(self.device.unit, wanted.table, wanted.address, wanted.count)
-        exchange = await self._count(client, request)
+        request = self._requests.get(wanted)
+        if request is None:
+            request = read(self.device.unit, wanted.table, wanted.address, wanted.count)
+            self._requests[wanted] = request
+        device = self.device
+        exchange = await client.ask(request, device.timeout_s, self._pause_s)
+        self._count(exchange)
         if exchange.damaged:
-            exchange = await self._count(client, request)
+            exchange = await client.ask(request, device.timeout_s, self._pause_s)
+            self._count(exchange)
         return exchange
 
-    async def _count(self, client: Client, request: Request) -> Exchange:
-        self.counters.add("polls")
-        exchange = await client.ask(request, self.device.timeout_s, self.device.pause_s)
+    def _count(self, exchange: Exchange) -> None:
+        counts = self.counters.counts
+        counts["polls"] += 1
         if isinstance(exchange.outcome, Answer):
-            self.counters.add("answers")
+            counts["answers"] += 1
         elif isinstance(exchange.outcome, Refusal):
-            self.counters.add("exceptions")
+            counts["exceptions"] += 1
         elif not exchange.damaged:
-            self.counters.add("timeouts")
-        return exchange
+            counts["timeouts"] += 1
 
     def _decode(self, planned: _PlannedRead, answer: Answer, exchange: Exchange) -> list[Sample]:
         time_ms = max(self._clock(exchange.middle_s), self._last_ms + 1)
