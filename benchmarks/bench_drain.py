@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.result import Result
+from cloud_ingest.stores import StoreConfiguration, open_store
 from edge_agent.outbox import Outbox, Report
 from edge_agent.uplink import (
     BrokerAddress,
@@ -26,7 +27,9 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
+from telemetry.batches import SampleBatch
 from telemetry.samples import Sample
+from telemetry.series import Series, SeriesKey
 from tests.servers import Mosquitto, free_port, wait_until
 
 DEVICES, METRICS, REPORTS = 5, 20, 50_000
@@ -50,10 +53,6 @@ def run() -> list[Result]:
 
 
 def _direct(folder: Path) -> float:
-    from cloud_ingest.stores import StoreConfiguration, open_store
-    from telemetry.batches import SampleBatch
-    from telemetry.series import Series, SeriesKey
-
     store = open_store(StoreConfiguration(kind="embedded", path=folder))
     series = [
         Series(i, SeriesKey("gw", f"d{i // METRICS}", f"m{i % METRICS}"), "g", "s", "laeq", "dB[A]")
