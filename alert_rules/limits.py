@@ -80,7 +80,9 @@ class LimitedRule(Rule):
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
-        """The comparisons, the mildest first."""
+        """The comparisons, the mildest first; none for a limit whose number is not known yet."""
+        if not self._given():
+            return ()
         first = self._first_bound()
         further = [
             Bound(
@@ -93,6 +95,10 @@ class LimitedRule(Rule):
             for level in self.levels
         ]
         return (first, *further)
+
+    def _given(self) -> list[str]:
+        names = ("above", "below", "outside", "between")
+        return [name for name in names if getattr(self, name) is not None]
 
     def _first_bound(self) -> Bound:
         margin = 0.0
@@ -122,9 +128,10 @@ class LimitedRule(Rule):
 
     def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
-        given = [
-            n for n in ("above", "below", "outside", "between") if getattr(self, n) is not None
-        ]
+        given = self._given()
+        unknown = self.legal is not None and not self.legal.verified and not self.is_enabled
+        if not given and unknown:
+            return  # a place for a number that somebody has yet to enter
         if len(given) != 1:
             yield (), f"give exactly one of above, below, outside, between; found {given or 'none'}"
             return

@@ -1,6 +1,7 @@
 """What every rule says, whatever its kind."""
 
 import fnmatch
+import re
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -52,6 +53,18 @@ class Legal(_Strict):
     effective_to: date | None = None  # the first day on which it no longer holds
     verified: bool
     source: str
+
+
+_HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
+
+
+def parse_hours(text: str) -> tuple[int, int]:
+    """``22:00-06:00`` as milliseconds after local midnight; ValueError says how to write it."""
+    match = _HOURS.fullmatch(text.strip())
+    numbers = [int(n) for n in match.groups()] if match else []
+    if not numbers or numbers[0] > 24 or numbers[2] > 24 or numbers[1] > 59 or numbers[3] > 59:
+        raise ValueError("write hours of the day as 22:00-06:00")
+    return (numbers[0] * 60 + numbers[1]) * 60_000, (numbers[2] * 60 + numbers[3]) * 60_000
 
 
 def _as_tuple(value: Any) -> Any:
@@ -116,7 +129,8 @@ class Rule(_Strict):
     ``hold`` is how long the condition must be true before the alert fires, ``clear_after`` how
     long it must be false before it resolves; both run in the samples' own time and stand still
     while data is missing for longer than ``gap``. An alert that would fire again within
-    ``refire_within`` of its end is opened again instead. ``alert: false`` makes a condition that
+    ``refire_within`` of its end is opened again instead. ``hours`` (local, such as 21:00-06:00)
+    are those in which the condition can be true. ``alert: false`` makes a condition that
     only composite rules see.
     """
 
@@ -130,11 +144,19 @@ class Rule(_Strict):
     clear_after: DurationMs = 0
     refire_within: DurationMs = 600_000
     gap: DurationMs | None = None
+    hours: str | None = None
     enabled: bool | None = None
     alert: bool = True
     demonstration: bool = False
     legal: Legal | None = None
     pack: str = ""
+
+    @field_validator("hours")
+    @classmethod
+    def _check_hours(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_hours(text)
+        return text
 
     @property
     def full_id(self) -> str:

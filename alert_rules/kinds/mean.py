@@ -25,6 +25,7 @@ class MeanRule(LimitedRule):
     Rolling: each time a step ends, over the ``window`` before. ``aligned``: once a window, by
     local clock and calendar (windows of 24 h are days). A step counts where at least
     ``completeness`` of its samples came, a window where at least that share of its steps counts.
+    ``energy`` averages sound levels as energies, which is the only mean that they have.
     """
 
     kind: Literal["mean"]
@@ -32,6 +33,7 @@ class MeanRule(LimitedRule):
     step: DurationMs = 0
     aligned: bool = False
     completeness: Annotated[float, Field(ge=0, le=1)] = 0.75
+    energy: bool = False
 
     @property
     def step_ms(self) -> int:
@@ -53,6 +55,11 @@ class MeanRule(LimitedRule):
         for name in self.select.quantity:
             if name in QUANTITIES and (QUANTITIES[name].circular or QUANTITIES[name].cumulative):
                 yield ("select", "quantity"), f"{name} has no mean (an angle or a counter)"
+            elif name in QUANTITIES and (QUANTITIES[name].unit == "dB[A]") != self.energy:
+                yield (
+                    ("energy",),
+                    f"must be {not self.energy} for {name}: levels are energies".lower(),
+                )
 
     def evaluator(self) -> Evaluator:
         """A fresh evaluator."""
@@ -94,6 +101,8 @@ class MeanEvaluator(Evaluator):
         slot, meant = self.members.pick(runs)
         value = runs.value if meant is None else runs.value[meant]
         time_ms = runs.time_ms if meant is None else runs.time_ms[meant]
+        if self._rule.energy:
+            value = 10.0 ** (value / 10.0)
         steps = self._stepper.advance(slot, time_ms, value)
         if steps is None:
             return Verdicts.none()
@@ -113,6 +122,8 @@ class MeanEvaluator(Evaluator):
         mean, enough = mean_of(window, self._rule.completeness)
         told: Bool = ends & enough
         slot, mean = steps.slot[told], mean[told]
+        if self._rule.energy:
+            mean = 10.0 * np.log10(mean)
         return Verdicts(
             slot, self._stepper.end_ms(number[told]), self._latches.levels(slot, mean), mean
         )

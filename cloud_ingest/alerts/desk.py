@@ -23,6 +23,9 @@ from cloud_ingest.alerts.model import (
 from cloud_ingest.alerts.silencing import Silences, SilenceSpan, span_of
 from cloud_ingest.database import Database
 from cloud_ingest.notification.queue import NotificationQueue
+from cloud_ingest.quality import MarkedSpan
+
+_MARKED_MS = 30 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,15 @@ class AlertDesk:
             query = query.where(t.c.end_ms.is_(None) | (t.c.end_ms > now_ms))
         with self._database.engine.connect().execution_options(read_only=True) as connection:
             return [span_of(row) for row in connection.execute(query).mappings()]
+
+    def marked_spans(self) -> list[MarkedSpan]:
+        """Maintenance and calibration of the last thirty days and to come, for quality control."""
+        since_ms = time.time_ns() // 1_000_000 - _MARKED_MS
+        return [
+            MarkedSpan(s.station, s.gateway, s.device, s.metric, s.start_ms, s.end_ms)
+            for s in self.silences(now_ms=since_ms)
+            if s.kind != "silence"
+        ]
 
     def deliveries(self, alert_id: int) -> list[dict[str, Any]]:
         """What was sent about an alert, to whom, and whether it arrived."""

@@ -13,7 +13,7 @@ import numpy as np
 from alert_rules.evaluation import Runs, State, Verdicts
 from alert_rules.holding import Holding, Transition
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
-from alert_rules.schema import Rule
+from alert_rules.schema import Rule, parse_hours
 from alert_rules.steps import LOCAL_OFFSET_MS
 from cloud_ingest.detection import Detector, Scores
 from telemetry.batches import Bool, Int64, SampleBatch
@@ -55,6 +55,7 @@ class RuleRun:
         levels = max(len(getattr(rule, "bounds", ())), 1)
         self.holding = Holding(levels, rule.hold, rule.clear_after, -1 if below else 1)
         self._from_ms, self._to_ms = in_force_ms(rule)
+        self._hours = parse_hours(rule.hours) if rule.hours is not None else None
 
     def bind(self, series: Sequence[Series]) -> None:
         """Make series known."""
@@ -66,6 +67,9 @@ class RuleRun:
         found = self.evaluator.evaluate(runs)
         if len(found) and (self._from_ms is not None or self._to_ms is not None):
             found = found.select(self._in_force(found.time_ms))
+        if self._hours is not None and len(found):
+            outside = ~within_hours(found.time_ms, self._hours)
+            found = replace(found, level=np.where(outside, 0, found.level).astype(np.int8))
         return found
 
     def advance(self, runs: Runs) -> list[Transition]:
@@ -115,6 +119,15 @@ def in_force_ms(rule: Rule) -> tuple[int | None, int | None]:
     if legal is None:
         return None, None
     return _midnight_ms(legal.effective_from), _midnight_ms(legal.effective_to)
+
+
+def within_hours(time_ms: Int64, hours: tuple[int, int]) -> Bool:
+    """Whether each moment (the end of what it tells of) lies in hours of the local day."""
+    of_day = (time_ms - 1 + LOCAL_OFFSET_MS) % _DAY_MS
+    begin, end = hours
+    if begin <= end:
+        return (of_day >= begin) & (of_day < end)
+    return (of_day >= begin) | (of_day < end)
 
 
 def _midnight_ms(day: date | None) -> int | None:

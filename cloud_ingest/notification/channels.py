@@ -1,19 +1,17 @@
 """Channels: who is told of which alerts, in which language, when, and through what."""
 
 import fnmatch
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from alert_rules.schema import Severity
+from alert_rules.schema import Severity, parse_hours
 from alert_rules.steps import LOCAL_OFFSET_MS
 from telemetry.durations import DurationMs
 
 _DAY_MS = 86_400_000
-_HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
 
 
 class NotifierError(Exception):
@@ -60,16 +58,8 @@ class ChannelConfiguration(BaseModel):
     @classmethod
     def _check_hours(cls, text: str | None) -> str | None:
         if text is not None:
-            _parse_hours(text)
+            parse_hours(text)
         return text
-
-
-def _parse_hours(text: str) -> tuple[int, int]:
-    match = _HOURS.fullmatch(text.strip())
-    numbers = [int(n) for n in match.groups()] if match else []
-    if not numbers or numbers[0] > 24 or numbers[2] > 24 or numbers[1] > 59 or numbers[3] > 59:
-        raise ValueError("write quiet hours as 22:00-06:00")
-    return (numbers[0] * 60 + numbers[1]) * 60_000, (numbers[2] * 60 + numbers[3]) * 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +84,7 @@ class Channel:
         chosen = self.configuration
         if chosen.quiet_hours is None or Severity(severity).rank >= chosen.quiet_below.rank:
             return now_ms
-        begin, end = _parse_hours(chosen.quiet_hours)
+        begin, end = parse_hours(chosen.quiet_hours)
         of_day = (now_ms + LOCAL_OFFSET_MS) % _DAY_MS
         quiet = begin <= of_day < end if begin <= end else of_day >= begin or of_day < end
         return now_ms + (end - of_day) % _DAY_MS if quiet else now_ms
