@@ -88,6 +88,7 @@ EXACT: dict[str, Sound] = {
         lambda f: f[9] == 0xAB and sum(f[2:8]) % 256 == f[8],
     ),
     "winsen": _fixed((b"\xff",), 9, lambda f: sum(f[1:9]) % 256 == 0),
+    "dfrobot_gas": _fixed((b"\xff\x86",), 9, lambda f: (sum(f[1:7]) + f[8]) % 256 == 0),
     "cubic_pm1006": _fixed((b"\x16\x11\x0b",), 20, lambda f: sum(f) % 256 == 0),
     "panasonic_gcja5": _fixed((b"\x02",), 32, lambda f: f[31] == 3 and _xor(f[1:31]) == 0),
     "sm300d2": _fixed((b"\x3c\x02",), 17, lambda f: sum(f[:16]) % 256 == f[16]),

@@ -12,7 +12,8 @@ from device_profiles.streams.framing import LineScanner
 from device_profiles.streams.wire import Fault, Reading, Wire
 
 _HEAD = re.compile(rb"([0-9A-Za-z])([Rr])([0-5]),")
-_VALUE = re.compile(r"([A-Z][a-z])=([+-]?\d{1,6}(?:\.\d{1,4})?)([A-Za-z#])")
+_PART = re.compile(r"([A-Z][a-z])=([\x20-\x7e]{0,40})")
+_VALUE = re.compile(r"([+-]?\d{1,6}(?:\.\d{1,4})?)([A-Za-z#])")
 
 _ANGLE = {"D": 1.0}
 _SPEED = {"M": 1.0, "K": 1 / 3.6, "S": 0.44704, "N": 1852 / 3600}
@@ -56,13 +57,16 @@ def _judge(line: bytes) -> Reading | Fault:
         line = line[:-3]
     reading: dict[str, float | None] = {}
     for part in line[match.end() :].decode("latin-1").split(","):
-        found = _VALUE.fullmatch(part)
+        named = _PART.fullmatch(part)
+        if named is None:
+            return Fault.GARBAGE
+        if named.group(1) not in _FIELDS:
+            continue  # such as Id=HEL/___, a text
+        field, _, factors = _FIELDS[named.group(1)]
+        found = _VALUE.fullmatch(named.group(2))
         if found is None:
             return Fault.GARBAGE
-        key, number, unit = found.groups()
-        if key not in _FIELDS:
-            continue
-        field, _, factors = _FIELDS[key]
+        number, unit = found.groups()
         if unit == "#":
             reading[field] = None
         elif factors is _CEL and unit == "F":
