@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.middleware.gzip import GZipMiddleware
 
-from cloud_ingest.api import fleet, operations, problems, readings, stream
+from cloud_ingest.api import fleet, ledgers, operations, problems, readings, stream
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.description import page_of
 from cloud_ingest.api.json import Json
@@ -30,7 +30,7 @@ def create(backend: Backend, routers: Sequence[APIRouter] = (), page: Path = PAG
     )
     problems.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=3)
-    own = [m.router(backend) for m in (operations, fleet, readings, stream)]
+    own = [m.router(backend) for m in (operations, fleet, ledgers, readings, stream)]
     for router in (*own, *routers):
         app.include_router(router, prefix=PREFIX)
     app.include_router(operations.metrics_router(backend))

@@ -8,8 +8,9 @@ from sqlalchemy.engine import Connection
 
 from cloud_ingest.database import Database, schema
 from cloud_ingest.database.upsert import upsert
+from cloud_ingest.intake.days import Days
 from cloud_ingest.intake.ledger import Account, Gap, Ranges
-from cloud_ingest.intake.work import Introduction, Receipt, Unnumbered
+from cloud_ingest.intake.work import Counted, Entry, Introduction, Receipt, Unnumbered
 
 SHORTEST_MS = 100
 """Acknowledgements to one gateway come no more often than this."""
@@ -42,6 +43,7 @@ class Ledger:
         self._open: set[str] = set()
         self._changed: set[str] = set()
         self._gaps: list[Gap] = []
+        self._days = Days()
 
     def load(self) -> None:
         """Read the accounts from the database."""
@@ -61,9 +63,7 @@ class Ledger:
         account = self._accounts.get(gateway)
         return account.samples_stored if account else 0
 
-    def apply(
-        self, entries: Iterable[Receipt | Introduction | Unnumbered], now_ms: int
-    ) -> list[Gap]:
+    def apply(self, entries: Iterable[Entry], now_ms: int) -> list[Gap]:
         """Enter what is stored now, in the order in which it came; the gaps that this revealed."""
         gaps: list[Gap] = []
         for entry in entries:
@@ -84,6 +84,9 @@ class Ledger:
                 case Unnumbered():
                     account.samples_stored += entry.samples
                     account.changed = True
+                    self._days.store(entry)
+                case Counted():
+                    self._days.count(entry)
             if account.changed:
                 self._changed.add(entry.gateway)
         self._gaps.extend(gaps)
@@ -91,7 +94,8 @@ class Ledger:
 
     def _receive(self, account: Account, entry: Receipt) -> None:
         before = account.ranges.through
-        account.receive(entry.batch, entry.samples)
+        if account.receive(entry.batch, entry.samples):
+            self._days.store(entry)
         self._want(entry.gateway, again=account.ranges.through == before)
 
     def _want(self, gateway: str, *, again: bool = False) -> None:
@@ -119,7 +123,7 @@ class Ledger:
 
     def has_changes(self) -> bool:
         """Whether anything waits to be saved."""
-        return bool(self._changed or self._gaps)
+        return bool(self._changed or self._gaps or self._days)
 
     def save(self, connection: Connection) -> None:
         """Write what changed; ``saved`` must follow once it is committed."""
@@ -132,6 +136,7 @@ class Ledger:
                 for g in self._gaps
             ]  # fmt: skip
             connection.execute(sa.insert(schema.ledger_gaps), rows)
+        self._days.save(connection)
 
     def _row(self, account: Account) -> dict[str, object]:
         return {
@@ -146,3 +151,4 @@ class Ledger:
             self._accounts[gateway].changed = False
         self._changed.clear()
         self._gaps.clear()
+        self._days.clear()

@@ -90,7 +90,7 @@ class Announcements:
         )
         for a in announced:
             if a.metric.name != names.STORE_OLDEST and names.is_reserved(a.metric.name):
-                self._context.note_node(session.gateway, a.metric.name, a.metric.value)
+                self._context.note_node(session.gateway, a.metric.name, a.metric.value, now_ms)
 
     def take_device(self, session: NodeSession, topic: Topic, message: Message) -> None:
         """Take a DBIRTH in: the device's metrics, in place of those before."""
@@ -181,4 +181,4 @@ class Announcements:
                 count += 1
         if count:
             self._context.samples_total += count
-            self._context.work.entries.append(Unnumbered(session.gateway, count))
+            self._context.work.entries.append(Unnumbered(session.gateway, count, now_ms, now_ms))

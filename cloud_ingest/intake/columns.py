@@ -28,6 +28,11 @@ class Columns:
         self.value.append(value)
         self.quality.append(quality)
 
+    def time_at(self, place: int) -> int | None:
+        """The time of the sample added as number ``place`` one by one; None if there is none."""
+        at = place - self._in_batches
+        return self.time_ms[at] if 0 <= at < len(self.time_ms) else None
+
     def extend(self, batch: SampleBatch) -> None:
         """Add a whole batch."""
         self._batches.append(batch)

@@ -1,7 +1,7 @@
 """What the parts of the intake share: the registry, the sessions, the work gathered so far."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.inbox import Message
@@ -9,7 +9,7 @@ from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.runs import AliasTable
 from cloud_ingest.intake.series_limit import SeriesLimit
 from cloud_ingest.intake.sessions import NodeSession
-from cloud_ingest.intake.work import Introduction, Work
+from cloud_ingest.intake.work import Counted, Introduction, Work
 from cloud_ingest.registry import Registry
 from telemetry import names
 
@@ -19,6 +19,11 @@ _GATEWAY_FIELDS = {
     names.STORE_MEASURED: "samples_measured",
     names.STORE_GIVEN_UP: "samples_given_up",
     names.STORE_NEXT: "next_batch",
+}
+
+_COUNTERS: dict[str, Literal["measured", "given_up"]] = {
+    names.STORE_MEASURED: "measured",
+    names.STORE_GIVEN_UP: "given_up",
 }
 
 
@@ -45,14 +50,23 @@ class Context:
             Quarantined(message.time_ms, message.topic, gateway, reason, message.payload)
         )
 
-    def note_node(self, gateway: str, name: str, value: Any) -> None:
+    def note_node(self, gateway: str, name: str, value: Any, now_ms: int) -> None:
         """Take in what a gateway says of itself: its outbox, the counters of its buses."""
         field_name = _GATEWAY_FIELDS.get(name)
         if field_name is not None:
             number = int(value) if isinstance(value, (int, float)) else None
+            if number is not None and name in _COUNTERS:
+                self._count(gateway, name, number, now_ms)
             self.registry.update_gateway(gateway, **{field_name: number})
         elif name == names.STORE_OLDEST and isinstance(value, int):
             self.work.entries.append(Introduction(gateway, value, None))
         elif name.startswith(names.DIAGNOSTICS) and isinstance(value, (int, float)):
             device, _, counter = name.removeprefix(names.DIAGNOSTICS).rpartition("/")
             self.registry.count_diagnostic(gateway, device, counter, int(value))
+
+    def _count(self, gateway: str, name: str, total: int, now_ms: int) -> None:
+        known = self.registry.gateway(gateway)
+        before = getattr(known, _GATEWAY_FIELDS[name], None) or 0
+        more = total - before if total >= before else total  # a new outbox counts from nought
+        if more:
+            self.work.entries.append(Counted(gateway, _COUNTERS[name], more, now_ms))

@@ -44,7 +44,9 @@ class MappedMessages:
             if self._add(mapping, sample, message):
                 counts[sample.key.gateway] = counts.get(sample.key.gateway, 0) + 1
         for gateway, count in counts.items():
-            self._context.work.entries.append(Unnumbered(gateway, count))
+            self._context.work.entries.append(
+                Unnumbered(gateway, count, samples[0].time_ms, message.time_ms)
+            )
             self._context.samples_total += count
         self._put_aside(message, refused)
 

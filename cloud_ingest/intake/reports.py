@@ -63,11 +63,15 @@ class Reports:
         context.samples_total += len(batch)
         entries, heard = context.work.entries, context.heard
         for w in read:
-            gateway, report = w.session.gateway, w.report
-            heard[gateway, w.device.name] = w.message.time_ms
-            entries.extend([Receipt(gateway, m.batch, m.samples) for m in report.marks])
+            gateway, report, now_ms = w.session.gateway, w.report, w.message.time_ms
+            heard[gateway, w.device.name] = now_ms
+            entries.extend(
+                [Receipt(gateway, m.batch, m.samples, m.time_ms, now_ms) for m in report.marks]
+            )
             if report.unmarked:
-                entries.append(Unnumbered(gateway, report.unmarked))
+                entries.append(
+                    Unnumbered(gateway, report.unmarked, report.unmarked_time_ms, now_ms)
+                )
         for w in strange:
             self.take(w.session, w.topic, w.message, counted=True)
 
@@ -86,7 +90,7 @@ class Reports:
             self._presence.count_sequence(session, seq, now_ms)
         self._context.heard[topic.gateway, topic.device] = now_ms
         sent_ms = payload.timestamp if payload.HasField("timestamp") else now_ms
-        reading = _Reading(self._context, session, topic, min(sent_ms, MAX_TIME_MS))
+        reading = _Reading(self._context, session, topic, min(sent_ms, MAX_TIME_MS), now_ms)
         for m in payload.metrics:
             slot = (
                 device.by_name.get(m.name) if m.HasField("name") else device.by_alias.get(m.alias)
@@ -107,12 +111,15 @@ class Reports:
 class _Reading:
     """One message on its way through the full decoder."""
 
-    def __init__(self, context: Context, session: NodeSession, topic: Topic, sent_ms: int) -> None:
+    def __init__(
+        self, context: Context, session: NodeSession, topic: Topic, sent_ms: int, now_ms: int
+    ) -> None:
         self._context = context
         self._columns = context.work.columns
         self._session = session
         self._topic = topic
         self._sent_ms = sent_ms
+        self._now_ms = now_ms
         self._began = self._counted = len(self._columns)
         self._complete = True
         self.unknown = False
@@ -141,7 +148,13 @@ class _Reading:
         rest = len(self._columns) - self._counted
         self._context.samples_total += len(self._columns) - self._began
         if rest and not self._session.acknowledges:
-            self._context.work.entries.append(Unnumbered(self._session.gateway, rest))
+            self._context.work.entries.append(
+                Unnumbered(self._session.gateway, rest, self._first(), self._now_ms)
+            )
+
+    def _first(self) -> int | None:
+        """The time of the first sample since the last mark."""
+        return self._columns.time_at(self._counted)
 
     def _add_sample(self, m: Any, slot: Slot) -> None:
         sample = sample_of(m, slot.datatype)
@@ -152,13 +165,14 @@ class _Reading:
     def _close_batch(self, m: Any) -> None:
         if not m.is_null and self._complete:
             count = len(self._columns) - self._counted
-            receipt = Receipt(self._topic.gateway, m.long_value, count)
-            self._context.work.entries.append(receipt)
+            self._context.work.entries.append(
+                Receipt(self._topic.gateway, m.long_value, count, self._first(), self._now_ms)
+            )
         self._counted, self._complete = len(self._columns), True
 
     def _note(self, name: str, value: float | str | None) -> None:
         if self._topic.device is None and names.is_reserved(name):
-            self._context.note_node(self._topic.gateway, name, value)
+            self._context.note_node(self._topic.gateway, name, value, self._now_ms)
         else:
             self._context.registry.describe(self._topic.gateway, self._topic.device, name, value)
 

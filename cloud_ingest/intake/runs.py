@@ -62,11 +62,12 @@ class Run(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A Store/Batch: its alias, its number, and how many samples it closes."""
+    """A Store/Batch: its alias, its number, how many samples it closes, and the first one's time."""
 
     alias: int
     batch: int
     samples: int
+    time_ms: int | None
 
 
 class Report(NamedTuple):
@@ -75,6 +76,7 @@ class Report(NamedTuple):
     runs: list[Run]
     marks: list[Mark]
     unmarked: int
+    unmarked_time_ms: int | None
     seq: int
 
 
@@ -84,8 +86,8 @@ def split(data: bytes) -> Report | None:
     if found:
         run, alias, batch, seq = found.groups()
         length = len(run) // 20
-        mark = Mark(_varint(alias), _varint(batch), length)
-        return Report([Run(0, run, length)], [mark], 0, _varint(seq))
+        mark = Mark(_varint(alias), _varint(batch), length, _varint(run[5:11]))
+        return Report([Run(0, run, length)], [mark], 0, None, _varint(seq))
     return _split_any(data)
 
 
@@ -93,7 +95,7 @@ def _split_any(data: bytes) -> Report | None:
     at = _START.match(data)
     if at is None:
         return None
-    place, count = at.end(), 0
+    place, count, time_ms = at.end(), 0, None
     runs: list[Run] = []
     marks: list[Mark] = []
     while part := _PART.match(data, place):
@@ -101,15 +103,18 @@ def _split_any(data: bytes) -> Report | None:
         group = part.lastindex or 0
         if group > _MARKER_GROUP:
             alias, batch = part.group(_MARKER_GROUP, _MARKER_GROUP + 1)
-            marks.append(Mark(_varint(alias), _varint(batch), count))
-            count = 0
+            marks.append(Mark(_varint(alias), _varint(batch), count, time_ms))
+            count, time_ms = 0, None
         else:
             run = part.group(group)
             length = len(run) // _FORMS[group - 1][0]
             runs.append(Run(group - 1, run, length))
             count += length
+            if time_ms is None:
+                begin = 4 + _FORMS[group - 1][1]
+                time_ms = _varint(run[begin : begin + 6])
     end = _END.fullmatch(data, place)
-    return Report(runs, marks, count, _varint(end.group(1))) if end else None
+    return Report(runs, marks, count, time_ms, _varint(end.group(1))) if end else None
 
 
 def _varint(data: bytes) -> int:

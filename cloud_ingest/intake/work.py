@@ -9,11 +9,16 @@ from cloud_ingest.intake.quarantine import Quarantined
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A complete report of a gateway: its number and how many samples it holds."""
+    """A complete report of a gateway: its number, how many samples it holds, and of when.
+
+    ``time_ms`` is the time of its first sample (None: it has none), ``arrived_ms`` when it came.
+    """
 
     gateway: str
     batch: int
     samples: int
+    time_ms: int | None
+    arrived_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,21 @@ class Unnumbered:
 
     gateway: str
     samples: int
+    time_ms: int | None
+    arrived_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A gateway says that it measured, or gave up, so many more samples than it said before."""
+
+    gateway: str
+    what: Literal["measured", "given_up"]
+    samples: int
+    arrived_ms: int
+
+
+Entry = Receipt | Introduction | Unnumbered | Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +93,7 @@ class Work:
     """Samples, and what must become of the ledger once they are stored."""
 
     columns: Columns = field(default_factory=Columns)
-    entries: list[Receipt | Introduction | Unnumbered] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     rebirths: list[Rebirth] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)

@@ -157,6 +157,28 @@ def test_the_quarantine_is_listed_newest_first(api: TestClient, cloud: Cloud) ->
     assert api.get("/api/v1/quarantine/summary").json()["total"] == 3
 
 
+def test_the_ledger_says_what_is_here_and_what_is_missing(api: TestClient, cloud: Cloud) -> None:
+    gateway = Gateway(name="gw-9", time_ms=NOW_MS)
+    cloud.feed(gateway.node_birth(**{"Store/Measured": (7, 8)}), gateway.device_birth())
+    cloud.feed(gateway.data(("pm2_5", NOW_MS, 1.0), batch=1))
+    cloud.feed(gateway.data(("pm2_5", NOW_MS - 86_400_000, 2.0), batch=4))
+    cloud.feed(gateway.node_data(**{"Store/Measured": (9, 8), "Store/Given Up": (2, 8)}))
+    answer = api.get("/api/v1/gateways/gw-9/ledger")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert (body["through"], body["ranges"], body["missing"]) == (1, [[4, 4]], [[2, 3]])
+    today, yesterday = body["days"]
+    assert {k: today[k] for k in ("measured", "stored", "late", "given_up")} == {
+        "measured": 9, "stored": 1, "late": 0, "given_up": 2,
+    }  # fmt: skip
+    assert (yesterday["stored"], yesterday["late"]) == (1, 1)
+    gateway.oldest = 3
+    cloud.feed(*gateway.births())
+    gaps = api.get("/api/v1/gateways/gw-9/ledger").json()["gaps"]
+    assert [(g["first"], g["last"], g["count"]) for g in gaps] == [(2, 2, 1)]
+    assert api.get("/api/v1/gateways/none/ledger").status_code == 404
+
+
 def test_metrics_are_prometheus_text(api: TestClient) -> None:
     text = api.get("/metrics").text
     assert "quantrac_samples_total 30.0" in text
