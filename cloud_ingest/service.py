@@ -86,7 +86,7 @@ class Service:
         self.pipeline = Pipeline(
             Parts(
                 self.inbox, self.receiver, self.registry, self.ledger, self.quarantine,
-                QualityControl(), self.store, self.alerts, self.database, self.live, self.link,
+                QualityControl(marked=self.alerts.desk.marked_spans), self.store, self.alerts, self.database, self.live, self.link,
             ),
             configuration.intake,
             self._describe_gateway,
