@@ -1,6 +1,7 @@
 """NMEA 0183: positions (GGA, RMC), wind (MWV) and transducers (XDR), from any talker.
 
-Only sentences with a right checksum are taken. Values are turned into the units of ``fields``,
+Only sentences with a right checksum are taken. Positions come from GGA alone, as receivers send the
+same one in RMC, too; RMC gives the speed over ground and the course. Values are turned into the units of ``fields``,
 whichever unit the sentence names. Transducers are numbered: ``temperature_0`` is ``C,…,C,0``.
 """
 
@@ -73,10 +74,9 @@ def _rmc(parts: Sequence[str]) -> Reading:
     if len(parts) < 8:
         return {}
     if parts[1] != "A":
-        return {"latitude": None, "longitude": None, "ground_speed": None, "course": None}
+        return {"ground_speed": None, "course": None}
     speed = _number(parts[6])
     return {
-        **_position(parts[2:6]),
         "ground_speed": None if speed is None else speed * _SPEEDS["N"],
         "course": _number(parts[7]),
     }
@@ -129,17 +129,20 @@ _IN_GGA = {"latitude", "longitude", "altitude", "fix_quality", "satellites", "hd
 
 def _encode(fields: Mapping[str, float]) -> bytes:
     sentences = []
+    latitude, longitude = fields.get("latitude", 0.0), fields.get("longitude", 0.0)
+    position = (
+        f"{_degrees(latitude, 2)},{'S' if latitude < 0 else 'N'},"
+        f"{_degrees(longitude, 3)},{'W' if longitude < 0 else 'E'}"
+    )
     if fields.keys() & _IN_GGA:
-        latitude, longitude = fields.get("latitude", 0.0), fields.get("longitude", 0.0)
         sentences.append(
-            f"GPGGA,000000,{_degrees(latitude, 2)},{'S' if latitude < 0 else 'N'},"
-            f"{_degrees(longitude, 3)},{'W' if longitude < 0 else 'E'},"
+            f"GPGGA,000000,{position},"
             f"{fields.get('fix_quality', 1):.0f},{fields.get('satellites', 8):02.0f},"
             f"{fields.get('hdop', 1.0):.1f},{fields.get('altitude', 0.0):.1f},M,0.0,M,,"
         )
     if fields.keys() & {"ground_speed", "course"}:
-        knots = fields.get("ground_speed", 0.0) / _SPEEDS["N"]
-        sentences.append(f"GPRMC,000000,A,,,,,{knots:.2f},{fields.get('course', 0.0):.1f},010126,,")
+        knots, course = fields.get("ground_speed", 0.0) / _SPEEDS["N"], fields.get("course", 0.0)
+        sentences.append(f"GPRMC,000000,A,{position},{knots:.2f},{course:.1f},010126,,")
     if fields.keys() & {"wind_speed", "wind_direction"}:
         direction = f"{fields['wind_direction']:.0f}" if "wind_direction" in fields else ""
         speed = f"{fields['wind_speed']:.2f}" if "wind_speed" in fields else ""
