@@ -86,7 +86,10 @@ async def _fleet(port: int, rounds: int) -> tuple[list[tuple[float, float]], int
             for part in np.array_split(everybody, 10):
                 fleet.measure(part, wall_ms())
                 await asyncio.sleep(0)
-        while any(link and link.transport and link.transport.get_write_buffer_size() for link in fleet.links):
+        while any(  # noqa: ASYNC110  # sockets give no event when they are drained
+            link and link.transport and link.transport.get_write_buffer_size()
+            for link in fleet.links
+        ):
             await asyncio.sleep(0.001)
         sent = fleet.counts.messages - before
         seconds = time.perf_counter() - start

@@ -13,8 +13,19 @@ import time
 from multiprocessing.synchronize import Event
 
 import psutil
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
 
 from benchmarks.result import Result
+from device_profiles import load_profile
+from simulators.clock import SimulationClock, wall_ms
+from simulators.devices.instrument import Instrument, WorldSource
+from simulators.devices.modbus_unit import ModbusUnit
+from simulators.devices.serial_line import LineUnit
+from simulators.devices.tcp_server import TcpServer
+from simulators.faults.plan import FaultPlan
+from simulators.signals.places import Place
+from simulators.signals.world import World
 
 _REQUEST = bytes.fromhex("0001 0000 0006 01 04 0000 0014")
 _ANSWER_SIZE = 9 + 40
@@ -30,16 +41,6 @@ def _free_port() -> int:
 
 
 def _ours(port: int, ready: Event) -> None:
-    from device_profiles import load_profile
-    from simulators.clock import SimulationClock, wall_ms
-    from simulators.devices.instrument import Instrument, WorldSource
-    from simulators.devices.modbus_unit import ModbusUnit
-    from simulators.devices.serial_line import LineUnit
-    from simulators.devices.tcp_server import TcpServer
-    from simulators.faults.plan import FaultPlan
-    from simulators.signals.places import Place
-    from simulators.signals.world import World
-
     async def serve() -> None:
         profile = load_profile("seeed-sensecap-one")
         world = World(1, time.time())
@@ -55,9 +56,6 @@ def _ours(port: int, ready: Event) -> None:
 
 
 def _pymodbus(port: int, ready: Event) -> None:
-    from pymodbus.server import ModbusTcpServer
-    from pymodbus.simulator import DataType, SimData, SimDevice
-
     async def serve() -> None:
         device = SimDevice(1, [SimData(0, count=100, values=17, datatype=DataType.REGISTERS)])
         server = ModbusTcpServer(device, address=("127.0.0.1", port))

@@ -80,6 +80,7 @@ class Simulation:
         self._ports = ports
         self._truth = truth
         self.served = 0
+        self._out: set[str] = set()
         published = scenario.publish is not None
         self.buses = [] if published else [self._bus(s, b) for s in stations for b in s.buses]
 
@@ -110,13 +111,21 @@ class Simulation:
             if not bus.faults:
                 continue
             out = bool(bus.faults.active(OF_PORTS, now, 0))
-            port = bus.port if isinstance(bus.port, TcpServer) else bus.port.port
-            if out is not port.is_plugged_in:
+            if out is (bus.where in self._out):
                 continue
+            port = bus.port if isinstance(bus.port, TcpServer) else bus.port.port
+            try:
+                result = port.unplug() if out else port.plug_in()
+                if result is not None:
+                    await result
+            except OSError as error:  # somebody took the TCP port meanwhile: try again
+                log.warning("cannot be plugged in", bus=bus.where, error=str(error))
+                continue
+            if out:
+                self._out.add(bus.where)
+            else:
+                self._out.discard(bus.where)
             log.info("unplugged" if out else "plugged in again", bus=bus.where)
-            result = port.unplug() if out else port.plug_in()
-            if result is not None:
-                await result
 
     def _serve(self, served: list[Served]) -> None:
         self.served += len(served)

@@ -13,6 +13,7 @@ from simulators.signals.world import World
 from telemetry.quantities import QUANTITIES
 
 _BLOCK = 64
+_WELL = ("good", "GPS", "measuring", "bulk", "on")
 
 
 class Source(Protocol):
@@ -129,8 +130,10 @@ def usual_sensor(metric: Metric) -> Sensor:
 def _healthy(metric: Metric) -> float:
     if metric.name.endswith("quality") and metric.valid is not None:
         return round(0.9 * metric.valid[1])
-    if metric.enum and 0 not in metric.enum:
-        return next(iter(metric.enum)) * metric.scale + metric.offset
+    if metric.enum:
+        named = {label: code for code, label in metric.enum.items()}
+        code = next((named[w] for w in _WELL if w in named), next(iter(metric.enum)))
+        return code * metric.scale + metric.offset
     return metric.offset
 
 

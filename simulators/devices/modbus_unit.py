@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from device_profiles import Metric, Profile
 from device_profiles.identification import Identification
 from device_profiles.modbus import RegisterImage, decode_metric
+from device_profiles.modbus.codec import Unencodable
 from device_profiles.registers import Order, Table
 from simulators.devices.instrument import Instrument
 from simulators.wire import functions
@@ -49,12 +50,15 @@ class ModbusUnit:
         ]
         self._step = -1
         self._said: dict[bytes, bytes] = {}
+        self._is_silent = False
         self._define(profile)
 
-    def answer(self, pdu: bytes, time_ms: int) -> bytes:
-        """The answer to a request at a simulated moment."""
+    def answer(self, pdu: bytes, time_ms: int) -> bytes | None:
+        """The answer to a request at a simulated moment; None while there is nothing to tell."""
         if time_ms // self.instrument.refresh_ms != self._step:
             self.refresh(time_ms)
+        if self._is_silent:
+            return None
         said = self._said.get(pdu)
         if said is None:
             said = functions.answer(self.bank, pdu, self._limits, self._identity)
@@ -75,11 +79,15 @@ class ModbusUnit:
 
     def show(self, readings: Mapping[str, float | None]) -> None:
         """Put readings (metric name: value in the metric's unit) into the registers."""
+        self._is_silent = all(r is None for r in readings.values())
         for place in self._places:
             name = place.metric.name
             if name not in readings:
                 continue
-            self._image.set(name, readings[name])
+            try:
+                self._image.set(name, readings[name])
+            except Unencodable:  # it cannot say that it has no reading: it keeps the last one
+                continue
             words = self._image.read(place.table, place.address, place.count)
             assert words is not None
             addressed = {place.address + i: w for i, w in enumerate(words)}

@@ -118,6 +118,8 @@ class SerialLine:
         await asyncio.sleep((len(request.pdu) + 3) * self.settings.byte_s + here.turnaround_s)
         now = self._clock.now_ms()
         pdu = here.unit.answer(request.pdu, now)
+        if pdu is None:
+            return
         served = here.served(request.pdu, now) if pdu[0] < 0x80 else []
         here.turn += 1
         faults = here.faults.active(OF_ANSWERS, now, here.turn) if here.faults else []

@@ -88,7 +88,10 @@ class StreamPort:
 
     async def _send(self, values: Mapping[str, float]) -> None:
         now = self._clock.now_ms()
-        frame = self._encoder.encode(values or self._instrument.readings(now))
+        shown = values or self._instrument.readings(now)
+        if all(v is None for v in shown.values()):
+            return
+        frame = self._encoder.encode(shown)
         self._turn += 1
         faults = self._faults.active(OF_ANSWERS, now, self._turn) if self._faults else []
         out = stream_frames(frame, self._before, faults, self._turn)

@@ -107,12 +107,14 @@ class _Connection(asyncio.Protocol):
         traffic.requests += 1
         here = server.units.get(request.unit)
         if here is None:
-            pdu = refuse(request.pdu[0], ExceptionCode.GATEWAY_TARGET)
-            self._send(tcp_frame(request.transaction, request.unit, pdu))
+            refusal = refuse(request.pdu[0], ExceptionCode.GATEWAY_TARGET)
+            self._send(tcp_frame(request.transaction, request.unit, refusal))
             traffic.refused += 1
             return
         now = server.clock.now_ms()
         pdu = here.unit.answer(request.pdu, now)
+        if pdu is None:
+            return
         traffic.refused += pdu[0] >= 0x80
         if not here.faults:
             self._send(tcp_frame(request.transaction, request.unit, pdu))

@@ -11,6 +11,8 @@ import numpy as np
 from simulators.signals.randomness import Float64, Int64
 from telemetry.documents import DocumentError, Problem
 
+_ABOUT_IN_TIME = 1.5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
@@ -24,14 +26,23 @@ class Column:
         """The usual time between two values."""
         return int(np.median(np.diff(self.time_ms))) if len(self.time_ms) > 1 else 60_000
 
-    def at(self, time_ms: Int64, patience: float = 1.5) -> Float64:
-        """The last value at each moment; NaN where it is older than ``patience`` steps."""
+    def at(self, time_ms: Int64) -> Float64:
+        """The value of each moment; NaN in a gap and outside.
+
+        A value holds until the next one where that comes about in time, else for one usual step.
+        """
         if not len(self.time_ms):
             return np.full(len(time_ms), np.nan)
         place = np.searchsorted(self.time_ms, time_ms, side="right") - 1
         known = place >= 0
         place = np.maximum(place, 0)
-        fresh = time_ms - self.time_ms[place] < patience * self.step_ms
+        following = np.append(self.time_ms[1:], self.time_ms[-1] + self.step_ms)
+        holds = np.where(
+            following - self.time_ms <= _ABOUT_IN_TIME * self.step_ms,
+            following,
+            self.time_ms + self.step_ms,
+        )
+        fresh = time_ms < holds[place]
         return np.where(known & fresh, self.value[place], np.nan)
 
 

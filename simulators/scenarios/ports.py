@@ -1,6 +1,7 @@
 """Which TCP port each bus has: chosen once for a folder, so that a restart finds them again."""
 
 import json
+import random
 import socket
 from pathlib import Path
 
@@ -26,14 +27,17 @@ def ports_in(
         if first_port is not None:
             ports[key] = first_port + i
         else:
-            ports[key] = given or known.get(key) or _free_port()
+            ports[key] = given or known.get(key) or _free_port(set(ports.values()))
     if ports and ports.items() - known.items():
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**known, **ports}, indent=1) + "\n")
     return ports
 
 
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+def _free_port(taken: set[int]) -> int:
+    """A port below those that outgoing connections get, so that it stays free between runs."""
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as s:
+            if port not in taken and s.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise OSError("no free TCP port between 20000 and 32000")

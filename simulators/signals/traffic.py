@@ -16,7 +16,7 @@ _SHARE = (0.76, 0.165, 0.02, 0.055)
 _LENGTH_M = (1.9, 4.4, 11.0, 8.5)
 _SPEED_FACTOR = (0.92, 1.05, 0.9, 0.88)
 # sound at 7.5 m and 50 km/h, dB(A); 30 log v as in simple road noise models
-_LOUDNESS_DB = (71.0, 70.5, 79.0, 80.0)
+_LOUDNESS_DB = (74.5, 72.5, 80.0, 81.0)
 _CAR_UNITS = (0.3, 1.0, 2.0, 2.0)
 _MEAN_UNITS = float(np.dot(_SHARE, _CAR_UNITS))
 _WEEKDAY = (

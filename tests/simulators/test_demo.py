@@ -23,7 +23,7 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
          "--truth", str(tmp_path / "truth.csv")],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    wait_until(lambda: (tmp_path / "mp-rs485").exists(), 15, "the links appear")
+    wait_until((tmp_path / "mp-rs485").exists, 15, "the links appear")
     yield process
     if process.poll() is None:
         process.kill()
