@@ -74,9 +74,9 @@ class LineScanner:
 
     def scan(self, buffer: bytearray, at: int) -> Step | None:
         """See Scanner."""
-        stop = buffer.find(self._end, at)
         limit = at + self._longest
-        if stop < 0 or stop > limit:
+        stop = buffer.find(self._end, at, limit + 1)
+        if stop < 0:
             # Only the bytes up to the limit decide, so it does not matter how many there are.
             if len(buffer) <= limit:
                 return None

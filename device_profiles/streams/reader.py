@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from device_profiles.profile import Profile
 
 
+TORN_AFTER_MS = 2000
+"""A frame without a checksum whose bytes pause for longer was torn: its halves do not belong together."""
+
+
 class StreamDecoder:
     """Takes the bytes of one device and gives samples; re-synchronises on garbage, never raises.
 
@@ -26,8 +30,10 @@ class StreamDecoder:
         self.frames = 0
         self.resyncs = 0
         self.checksum_errors = 0
+        self._wire = wire
         self._scanner = wire.scanner()
         self._buffer = bytearray()
+        self._last_ms = 0
         self._lost = False
         self._picks: dict[str, list[tuple[str, Finish]]] = defaultdict(list)
         for metric in metrics:
@@ -35,6 +41,9 @@ class StreamDecoder:
 
     def feed(self, data: bytes, time_ms: int) -> list[Sample]:
         """The samples of all frames that ``data`` completes, all of them at ``time_ms``."""
+        if self._buffer and not self._wire.checked and time_ms - self._last_ms > TORN_AFTER_MS:
+            self._forget()
+        self._last_ms = time_ms
         self._buffer += data
         samples: list[Sample] = []
         at = 0
@@ -48,6 +57,12 @@ class StreamDecoder:
                 self._take(step.reading, time_ms, samples)
         del self._buffer[:at]
         return samples
+
+    def _forget(self) -> None:
+        """Begin anew: what was heard of a frame is not the beginning of what comes now."""
+        self._buffer.clear()
+        self._scanner = self._wire.scanner()
+        self._count(Fault.GARBAGE, good=False)
 
     def _count(self, fault: Fault | None, *, good: bool) -> None:
         if good:

@@ -128,3 +128,19 @@ def test_a_value_that_the_device_does_not_have_is_flagged_missing() -> None:
     assert samples["wind_direction"].flag is Flag.MISSING
     assert samples["wind_speed"].value == 0.04
     assert samples["wind_speed"].time_ms == 5
+
+
+def test_halves_of_two_lines_are_never_read_as_one() -> None:
+    decoder = reader(registry.wire("omnipresense"))
+    assert decoder.feed(b"1", 1000) == []
+    assert [s.value for s in decoder.feed(b"2.5\r\n", 1500) if s.metric == "speed"] == [12.5]
+    assert decoder.feed(b"1", 2000) == []
+    assert [s.value for s in decoder.feed(b"7.5\r\n", 9000) if s.metric == "speed"] == [7.5]
+    assert decoder.resyncs == 1
+
+
+def test_a_checked_frame_may_pause() -> None:
+    decoder = reader(registry.wire("plantower"))
+    frame = registry.wire("plantower").encode({"pm2_5": 12})
+    assert decoder.feed(frame[:9], 1000) == []
+    assert decoder.feed(frame[9:], 60_000)
