@@ -26,6 +26,15 @@ ELSEWHERE = (
         "cloud_ingest.intake.mappings.cli",
         "Check mappings of payloads that are not Sparkplug.",
     ),
+    ("init", "cloud_ingest.transfer.cli", "Set up store and database."),
+    (
+        "export",
+        "cloud_ingest.transfer.cli",
+        "Write samples as CSV, Parquet, Excel or line protocol.",
+    ),
+    ("import", "cloud_ingest.transfer.cli", "Read samples from such files."),
+    ("backup", "cloud_ingest.transfer.cli", "Save everything, also while it runs."),
+    ("restore", "cloud_ingest.transfer.cli", "Bring a backup back."),
     (
         "notify-test",
         "cloud_ingest.notification.cli",
@@ -97,7 +106,9 @@ def _pass_on(name: str, module: str, text: str) -> None:
         found: typer.Typer = importlib.import_module(module).app
         found.pretty_exceptions_enable = False
         several = len(found.registered_commands) > 1 or found.registered_callback is not None
-        is_own = any(c.name == name for c in found.registered_commands)
+        is_own = name in {
+            c.name or getattr(c.callback, "__name__", "") for c in found.registered_commands
+        }
         arguments = [name, *context.args] if several and is_own else context.args
         found(args=arguments, prog_name=f"quantrac cloud {name}")
 

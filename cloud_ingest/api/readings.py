@@ -1,9 +1,10 @@
 """Values: the newest of each series, and any range of time."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response, StreamingResponse
 
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Filters, Several, filters, names_in
@@ -12,6 +13,8 @@ from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor,
 from cloud_ingest.api.problems import Problem, not_found
 from cloud_ingest.api.times import parse_step, parse_time, step_for
 from cloud_ingest.stores.protocol import Aggregate, StoreUnavailable
+from cloud_ingest.transfer.export import MEDIA_TYPES, Form, export
+from cloud_ingest.transfer.pieces import Selection
 from telemetry.series import Series, SeriesKey
 
 DAY_MS = 86_400_000
@@ -54,7 +57,11 @@ def router(backend: Backend) -> APIRouter:
         aggregate: Aggregate = "mean",
         max_points: Annotated[int | None, Query(ge=10, le=20_000)] = None,
         envelope: Annotated[bool, Query(description="Add min and max of each step.")] = False,
-    ) -> Json:
+        form: Annotated[
+            Literal["json", "csv", "parquet", "xlsx", "lines"],
+            Query(alias="format", description="Other than json: a file, of any length."),
+        ] = "json",
+    ) -> Response:
         found = [_find(backend, name) for name in series]
         if len(found) > MOST_SERIES:
             raise Problem(400, "Too many series", f"At most {MOST_SERIES} at once.")
@@ -65,6 +72,8 @@ def router(backend: Backend) -> APIRouter:
         step_ms = parse_step(step) if step else None
         if max_points is not None and step_ms is None:
             step_ms = _step_for(found, end_ms - start_ms, max_points)
+        if form != "json":
+            return _file(backend, Selection(found, start_ms, end_ms, step_ms, aggregate), form)
         if step_ms is not None and (end_ms - start_ms) / step_ms > MOST_POINTS:
             raise Problem(400, "Too many steps", "Ask for a shorter range or a longer step.")
         try:
@@ -79,6 +88,17 @@ def router(backend: Backend) -> APIRouter:
         return Json(answers[0] if len(answers) == 1 else {"items": answers, "next": None})
 
     return routes
+
+
+def _file(backend: Backend, selection: Selection, form: Form) -> StreamingResponse:
+    """The samples as a file, streamed as it is written."""
+    ending = "txt" if form == "lines" else form
+    name = f'attachment; filename="quantrac-samples.{ending}"'
+    return StreamingResponse(
+        export(backend.store, selection, form, mark=form == "csv"),
+        media_type=MEDIA_TYPES[form],
+        headers={"Content-Disposition": name},
+    )
 
 
 def _find(backend: Backend, name: str) -> Series:

@@ -103,6 +103,13 @@ def test_samples_of_a_range(api: TestClient, start: str, count: int) -> None:
     assert len(body["time_ms"]) == len(body["value"]) == len(body["quality"]) == count
 
 
+def test_samples_as_a_file(api: TestClient) -> None:
+    answer = api.get("/api/v1/samples?series=gw-1/air/pm2_5&format=csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert "attachment" in answer.headers["content-disposition"]
+    assert answer.text.count("gw-1") == 5
+
+
 def test_samples_by_steps_with_their_envelope(api: TestClient) -> None:
     path = "/api/v1/samples?series=gw-1/air/pm2_5&step=10m&envelope=true"
     body = api.get(path).json()
