@@ -1,4 +1,4 @@
-"""``quantrac cloud export | import | backup | restore | init``."""
+"""``quantrac cloud init | export | import | backup | restore``."""
 
 import sys
 import time
@@ -68,6 +68,43 @@ def _form_of(path: Path, given: Form | None) -> Form:
     if found is None:
         stop(f"{path}: say with --format what it is: {', '.join(Form)}")
     return found
+
+
+@app.command(epilog="Example: quantrac cloud init --config cloud.yaml --token-file ./influx.token")
+def init(
+    config: ConfigurationFile = Path("cloud.yaml"),
+    admin_token_file: Annotated[
+        Path | None,
+        typer.Option(help="A token that may make buckets, instead of store.token_file."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="Write a new token here that reads and writes these buckets only (2.x)."),
+    ] = None,
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.TEXT,
+) -> None:
+    """Set up what cloud.yaml names: databases or buckets with their retention, tables, a token.
+
+    It may be run again: what is there is kept, its retention is set.
+    """
+    from cloud_ingest.database import Database, DatabaseUnavailable
+    from cloud_ingest.stores.protocol import StoreError
+    from cloud_ingest.transfer.initialise import initialise_store, keep_secret
+
+    start_logging(log_level, log_format)
+    configuration = _configuration(config)
+    try:
+        Database(configuration.database).migrate()
+        done = initialise_store(configuration.store, admin_token_file, token_file is not None)
+        if done.token and token_file is not None:
+            keep_secret(token_file, done.token)
+    except (StoreError, DatabaseUnavailable, OSError) as error:
+        stop(error, FOUND_A_PROBLEM)
+    for line in done.lines:
+        typer.echo(line)
+    if token_file is not None:
+        typer.echo(f"token: {token_file} (readable by this user only)")
 
 
 @app.command(

@@ -21,11 +21,17 @@ class PartFiles:
 
     def __init__(self, folder: Path, threads: int = 2) -> None:
         self._folder = folder
-        self._database = duckdb.connect()
+        self._database: duckdb.DuckDBPyConnection | None = duckdb.connect()
         self._database.execute(f"SET threads = {threads}")
         self._database.execute("SET memory_limit = '1GB'")
         self._database.execute("SET temp_directory = ?", [str(folder / "tmp")])
         self._database.execute("SET parquet_metadata_cache = true")
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        database = self._database
+        if database is None:
+            raise StoreUnavailable(f"{self._folder}: the store is closed")
+        return database.cursor()
 
     def write(self, batch: SampleBatch, number: int, group: int) -> Part:
         """Write sorted samples of one UTC day as a part, durable on return."""
@@ -43,7 +49,7 @@ class PartFiles:
 
     def _write(self, part: Part, columns: dict[str, Any]) -> None:
         path = self._folder / part.file
-        cursor = self._database.cursor()
+        cursor = self._cursor()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             cursor.register("columns", columns)
@@ -92,7 +98,7 @@ class PartFiles:
         self, sql: str, values: Sequence[object] = (), **tables: dict[str, Any]
     ) -> dict[str, Any]:
         """Ask DuckDB, with numpy columns as further tables; the answer in numpy columns."""
-        cursor = self._database.cursor()
+        cursor = self._cursor()
         try:
             for name, columns in tables.items():
                 cursor.register(name, columns)
@@ -105,7 +111,9 @@ class PartFiles:
 
     def close(self) -> None:
         """Let go of DuckDB."""
-        self._database.close()
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
 
 
 def overlapping(

@@ -26,6 +26,10 @@ class WriteRefused(StoreError):  # noqa: N818  # named by what went wrong
         self.reason = reason
 
 
+class NotThere(StoreError):  # noqa: N818  # named by what went wrong
+    """The server has nothing of this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Where the server is and how it knows us. ``token`` for 2.x and 3.x, ``username`` for 1.x."""
@@ -128,6 +132,8 @@ class InfluxClient:
         reply = self._request(method, path, data, "application/json")
         if reply.status >= 500:
             raise StoreUnavailable(f"{self._url}: {reply.status} {_reason(reply)}")
+        if reply.status == 404:
+            raise NotThere(f"{self._url}{path}: {_reason(reply)}")
         if reply.status >= 400:
             raise StoreError(f"{self._url}{path}: {reply.status} {_reason(reply)}")
         return orjson.loads(reply.data) if reply.data else None

@@ -1,18 +1,22 @@
 """The InfluxDB store: what people hold; text and questions are made in the files beside this one."""
 
+import datetime as dt
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import numpy as np
+import structlog
 
 from cloud_ingest.stores import admission
-from cloud_ingest.stores.configuration import StoreConfiguration
+from cloud_ingest.stores.configuration import KeepConfiguration, StoreConfiguration
 from cloud_ingest.stores.influxdb import lines, queries
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient, WriteRefused
 from cloud_ingest.stores.influxdb.refusal import store_the_rest
+from cloud_ingest.stores.influxdb.setup import SUFFIX, buckets_of, set_up
 from cloud_ingest.stores.maintenance import Maintenance
 from cloud_ingest.stores.protocol import (
     EARLIEST_MS,
@@ -29,6 +33,8 @@ from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from telemetry.series import Series
 
+_log = structlog.get_logger()
+KEEP_ALL = KeepConfiguration(raw_days=None, minute_days=None, hour_days=None, day_days=None)
 WRITE_LINES = 5_000
 SMALL_LINES = 1_000
 AT_ONCE = 2
@@ -41,9 +47,17 @@ STATEMENTS = 50
 class InfluxStore:
     """A SampleStore in an InfluxDB server of version 1.x, 2.x or 3.x."""
 
-    def __init__(self, client: InfluxClient, bucket: str) -> None:
+    def __init__(
+        self,
+        client: InfluxClient,
+        bucket: str,
+        keep: KeepConfiguration | None = None,
+        org: str | None = None,
+    ) -> None:
         self._client = client
         self._bucket = bucket
+        self._org = org
+        self._buckets = buckets_of(bucket, keep or KEEP_ALL)
         self._prefixes: list[str] = []
         self._registered = np.zeros(0, np.bool_)
         self._registering = threading.Lock()
@@ -54,16 +68,22 @@ class InfluxStore:
     def open(cls, configuration: StoreConfiguration, maintenance_s: float) -> Self:
         """The configured store; its database is made if the server lets us and it is not there."""
         client = InfluxClient(access_of(configuration))
-        store = cls(client, configuration.bucket)
+        store = cls(client, configuration.bucket, configuration.keep, configuration.org)
         store.prepare()
         store._maintenance = Maintenance(store.maintain, maintenance_s)
         return store
 
     def prepare(self) -> None:
-        """Make the database where the server is a 1.x and lacks it."""
-        if self._client.major == 1:
-            name = lines.quoted_identifier(self._bucket)
-            self._client.query(None, f"CREATE DATABASE {name}")
+        """Make the databases that are missing, as far as the server lets us.
+
+        A token that may only read and write finds them made by ``quantrac cloud init``.
+        """
+        try:
+            set_up(self._client, self._org, self._buckets)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            _log.info("the databases are left as they are", reason=str(error))
 
     def register(self, series: Sequence[Series]) -> None:
         """Prepare how the lines of ``series`` begin."""
@@ -223,11 +243,15 @@ class InfluxStore:
 
     def delete_before(self, time_ms: int, level: Level = "raw") -> None:
         """Forget samples older than ``time_ms``; InfluxDB 3 does that by its retention period only."""
-        del level
+        bucket = self._bucket + SUFFIX[level]
         if self._client.major == 1:
-            self._client.query(self._bucket, f"DELETE WHERE time < {time_ms}ms")
+            self._client.query(bucket, f"DELETE WHERE time < {time_ms}ms")
+        elif self._client.major == 2:
+            place = urlencode({"org": self._org or "", "bucket": bucket})
+            span = {"start": _rfc3339(EARLIEST_MS), "stop": _rfc3339(time_ms - 1)}  # inclusive
+            self._client.call("POST", f"/api/v2/delete?{place}", span)
         else:
-            raise StoreError("InfluxDB 2 and 3 forget by the retention period of the bucket")
+            raise StoreError("InfluxDB 3 forgets by the retention period of the database only")
 
     def maintain(self, now_ms: int) -> None:
         """Nothing is due: the server keeps itself in order."""
@@ -250,6 +274,11 @@ class InfluxStore:
         """The answers to many statements, some at a time."""
         for place in range(0, len(questions), STATEMENTS):
             yield from self._ask("; ".join(questions[place : place + STATEMENTS]))
+
+
+def _rfc3339(time_ms: int) -> str:
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=time_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _shares(batch: SampleBatch) -> list[SampleBatch]:

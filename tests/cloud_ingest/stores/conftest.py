@@ -1,5 +1,6 @@
 """Every store that the conformance suite runs against."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,8 +23,24 @@ def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB
     server.stop()
 
 
+URL = "QUANTRAC_TEST_INFLUX_URL"
+"""An InfluxDB 2.x or 3.x to test against as well, with QUANTRAC_TEST_INFLUX_TOKEN and _ORG; see docs/stores.md."""
+
+
 def influx_store(url: str) -> InfluxStore:
     store = InfluxStore(InfluxClient(Access(url)), f"test-{uuid.uuid4().hex[:12]}")
+    store.prepare()
+    return store
+
+
+def other_influx_store() -> InfluxStore:
+    """A store in a bucket of its own in the server that the environment names."""
+    token, org = (
+        os.environ.get("QUANTRAC_TEST_INFLUX_TOKEN"),
+        os.environ.get("QUANTRAC_TEST_INFLUX_ORG"),
+    )
+    client = InfluxClient(Access(os.environ[URL], token=token, org=org))
+    store = InfluxStore(client, f"test-{uuid.uuid4().hex[:12]}", org=org)
     store.prepare()
     return store
 
@@ -33,6 +50,7 @@ KINDS = [
     "embedded-flushed",
     "embedded-closed",
     pytest.param("influxdb", marks=pytest.mark.influxdb),
+    *([URL] if os.environ.get(URL) else []),
 ]
 CENTURIES_LATER_MS = 1 << 53
 
@@ -46,6 +64,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SampleStor
     """
     if request.param == "influxdb":
         made: SampleStore = influx_store(request.getfixturevalue("influx_server").url)
+    elif request.param == URL:
+        made = other_influx_store()
     else:
         made = EmbeddedStore(tmp_path / "samples")
         if request.param == "embedded-flushed":

@@ -229,7 +229,7 @@ def test_a_running_system_takes_an_import_of_series_that_it_knows(tmp_path: Path
     text = "time,gateway,device,metric,quantity,unit,value\n"
     (tmp_path / "old.csv").write_text(text + f"{yesterday},gw-1,đo,m3,pm10,mg/m3,0.5\n")
     quantrac("import", tmp_path / "old.csv", "--config", config)
-    assert store.read(series[3], *ALL).value.tolist() == [500.0]
+    assert store.read(series[3], *ALL).value.tolist() == pytest.approx([500.0])
     (tmp_path / "new.csv").write_text(text + "2026-01-01T00:00:00Z,gw-2,d,m,pm10,ug/m3,1\n")
     assert "new series" in quantrac("import", tmp_path / "new.csv", "--config", config, ok=False)
     (tmp_path / "unit.csv").write_text(text + "2026-01-01T00:00:00Z,gw-1,đo,m3,pm10,km/h,1\n")

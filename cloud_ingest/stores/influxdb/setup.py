@@ -1,0 +1,105 @@
+"""Setting InfluxDB up: databases or buckets with their retention, and a token that can do no more."""
+
+from dataclasses import dataclass
+
+from cloud_ingest.stores.configuration import KeepConfiguration
+from cloud_ingest.stores.influxdb.client import InfluxClient, NotThere
+from cloud_ingest.stores.influxdb.lines import quoted_identifier
+from cloud_ingest.stores.protocol import Level, StoreError
+
+SUFFIX: dict[Level, str] = {"raw": "", "minute": "_1m", "hour": "_1h", "day": "_1d"}
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A database (1.x, 3.x) or bucket (2.x) as it should be; ``keep_days`` None keeps for ever."""
+
+    name: str
+    keep_days: int | None
+
+
+def buckets_of(name: str, keep: KeepConfiguration) -> list[Bucket]:
+    """The buckets of a store: one for each level."""
+    days: dict[Level, int | None] = {
+        "raw": keep.raw_days,
+        "minute": keep.minute_days,
+        "hour": keep.hour_days,
+        "day": keep.day_days,
+    }
+    return [Bucket(name + suffix, days[level]) for level, suffix in SUFFIX.items()]
+
+
+def set_up(client: InfluxClient, org: str | None, buckets: list[Bucket]) -> list[str]:
+    """Make what is missing and set the retention of what is there; what was done, in words."""
+    if client.major == 1:
+        return [_set_up_1(client, b) for b in buckets]
+    if client.major == 2:
+        return [_set_up_2(client, org, b) for b in buckets]
+    return [_set_up_3(client, b) for b in buckets]
+
+
+def _kept(bucket: Bucket) -> str:
+    return "for ever" if bucket.keep_days is None else f"{bucket.keep_days} days"
+
+
+def _set_up_1(client: InfluxClient, bucket: Bucket) -> str:
+    name = quoted_identifier(bucket.name)
+    duration = "INF" if bucket.keep_days is None else f"{bucket.keep_days}d"
+    client.query(None, f"CREATE DATABASE {name}")
+    # a shard is the smallest part that retention drops
+    shard = "1d" if bucket.keep_days is not None and bucket.keep_days <= 90 else "7d"
+    client.query(
+        None,
+        f'ALTER RETENTION POLICY "autogen" ON {name} DURATION {duration} SHARD DURATION {shard} DEFAULT',
+    )
+    return f"database {bucket.name}: kept {_kept(bucket)}"
+
+
+def _set_up_2(client: InfluxClient, org: str | None, bucket: Bucket) -> str:
+    found = client.call("GET", f"/api/v2/orgs?org={org or ''}")["orgs"]
+    if not found:
+        raise StoreError(f"the server has no organisation {org!r}; see store.org in cloud.yaml")
+    seconds = 0 if bucket.keep_days is None else bucket.keep_days * DAY_S
+    rules = [{"type": "expire", "everySeconds": seconds}] if seconds else []
+    try:
+        there = client.call("GET", f"/api/v2/buckets?orgID={found[0]['id']}&name={bucket.name}")
+    except NotThere:
+        there = {"buckets": []}
+    if there["buckets"]:
+        place = f"/api/v2/buckets/{there['buckets'][0]['id']}"
+        client.call("PATCH", place, {"retentionRules": rules})
+    else:
+        body = {"orgID": found[0]["id"], "name": bucket.name, "retentionRules": rules}
+        client.call("POST", "/api/v2/buckets", body)
+    return f"bucket {bucket.name}: kept {_kept(bucket)}"
+
+
+def _set_up_3(client: InfluxClient, bucket: Bucket) -> str:
+    there = {
+        d["iox::database"] for d in client.call("GET", "/api/v3/configure/database?format=json")
+    }
+    if bucket.name in there:
+        return f"database {bucket.name}: is there"
+    body: dict[str, object] = {"db": bucket.name}
+    if bucket.keep_days is not None:
+        body["retention_period"] = f"{bucket.keep_days}d"
+    client.call("POST", "/api/v3/configure/database", body)
+    return f"database {bucket.name}: kept {_kept(bucket)}"
+
+
+def make_token(client: InfluxClient, org: str | None, buckets: list[Bucket]) -> str:
+    """A token that reads and writes these buckets and nothing else (2.x only)."""
+    if client.major != 2:
+        raise StoreError("tokens for single databases are made by InfluxDB 2 only")
+    org_id = client.call("GET", f"/api/v2/orgs?org={org or ''}")["orgs"][0]["id"]
+    names = {b.name for b in buckets}
+    found = client.call("GET", f"/api/v2/buckets?orgID={org_id}&limit=100")["buckets"]
+    permissions = [
+        {"action": action, "resource": {"type": "buckets", "id": b["id"], "orgID": org_id}}
+        for b in found
+        if b["name"] in names
+        for action in ("read", "write")
+    ]
+    body = {"orgID": org_id, "description": "Quantrac", "permissions": permissions}
+    return str(client.call("POST", "/api/v2/authorizations", body)["token"])
