@@ -6,6 +6,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymodbus.client.mixin import ModbusClientMixin
 
 from device_profiles import Metric, Profile, library
 from device_profiles.identification import Identification
@@ -45,6 +46,23 @@ def test_both_orders_of_bytes_and_words(byte_order: str, word_order: str, words:
     assert decode_metric(m, words) == 0x11223344
     assert encode_metric(m, 0x11223344) == words
     assert block_decoder([m], 0, 2).decode(struct.pack(">2H", *words)) == [0x11223344]
+
+
+@given(
+    kind=st.sampled_from(NUMBERS),
+    word_order=st.sampled_from(["big", "little"]),
+    words=st.lists(st.integers(0, 0xFFFF), min_size=4, max_size=4),
+)
+def test_an_independent_library_reads_the_same(
+    kind: Type, word_order: str, words: list[int]
+) -> None:
+    m = metric(type=kind, word_order=word_order)
+    taken = words[: m.register_count]
+    theirs = ModbusClientMixin.convert_from_registers(
+        taken, ModbusClientMixin.DATATYPE[kind.upper()], word_order=word_order
+    )
+    ours = decode_metric(m, taken)
+    assert ours == (float(theirs) if math.isfinite(theirs) else None)
 
 
 def test_single_registers_with_swapped_bytes_and_long_ones_with_swapped_words() -> None:
