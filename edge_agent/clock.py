@@ -118,3 +118,12 @@ class Clock:
             return self._watch.observe(
                 self._wall_ns() // 1_000_000, self._monotonic_ns() // 1_000_000
             )
+
+
+def distinct(time_ms: int, last_ms: int) -> int:
+    """The time for a sample at ``time_ms`` whose predecessor in its series has ``last_ms``.
+
+    Two samples of a series never share a time: one that comes a moment early is put a millisecond
+    behind. A time far behind is that of a clock that was set back, and stays as it is.
+    """
+    return last_ms + 1 if last_ms - JUMP_MS < time_ms <= last_ms else time_ms
