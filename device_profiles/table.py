@@ -190,19 +190,29 @@ def _quantities(profile: Profile) -> str:
 
 def _stream_lines(profile: Profile) -> list[str]:
     stream = profile.stream
-    lines = [f"  at the start it is sent: {start!r}" for start in stream.start]
+    lines = [f"  at the start it is sent: {_bytes(start)}" for start in stream.start]
     if stream.request is not None:
-        lines.append(f"  asked each {format_duration(stream.interval_ms)}: {stream.request!r}")
+        lines.append(
+            f"  asked each {format_duration(stream.interval_ms)}: {_bytes(stream.request)}"
+        )
     return lines
+
+
+def _bytes(data: bytes) -> str:
+    """As text where it is text, else in hex."""
+    text = data.decode("latin-1")
+    return repr(text) if text.strip().isprintable() and data.isascii() else data.hex(" ").upper()
 
 
 def _metric_cells(profile: Profile, metric: Metric) -> tuple[str, str, str, str]:
     if profile.is_stream:
         where = f"field {metric.field}"
     else:
-        where = f"{metric.table} {metric.address} {metric.type}"
+        where = f"{metric.table} {metric.address} (0x{metric.address:04X}) {metric.type}"
         where += f" bits {metric.bit_field}" if metric.bit_field else ""
-    valid = f"{metric.valid[0]:g} to {metric.valid[1]:g}" if metric.valid else ""
+    where += f" x {metric.scale:.10g}" if metric.scale != 1 else ""
+    where += f" {metric.offset:+.10g}" if metric.offset else ""
+    valid = f"{metric.valid[0]:.10g} to {metric.valid[1]:.10g}" if metric.valid else ""
     return metric.name, f"{metric.quantity} [{metric.unit}]", where, valid
 
 
