@@ -30,7 +30,7 @@ def initialise_store(
     client = InfluxClient(access_of(configuration))
     try:
         buckets = buckets_of(configuration.bucket, configuration.keep)
-        lines = set_up(client, configuration.org, buckets)
+        lines = set_up(client, configuration.org, buckets, change=True)
         token = make_token(client, configuration.org, buckets) if with_token else None
         return Initialised((f"InfluxDB {client.version}", *lines), token)
     finally:

@@ -30,33 +30,48 @@ def buckets_of(name: str, keep: KeepConfiguration) -> list[Bucket]:
     return [Bucket(name + suffix, days[level]) for level, suffix in SUFFIX.items()]
 
 
-def set_up(client: InfluxClient, org: str | None, buckets: list[Bucket]) -> list[str]:
-    """Make what is missing and set the retention of what is there; what was done, in words."""
+def set_up(
+    client: InfluxClient, org: str | None, buckets: list[Bucket], change: bool = False
+) -> list[str]:
+    """Make what is missing; what was done, in words.
+
+    ``change`` also sets the retention of what is there, which may drop older samples: only who asks
+    for it gets that.
+    """
     if client.major == 1:
-        return [_set_up_1(client, b) for b in buckets]
+        return _set_up_1(client, buckets, change)
     if client.major == 2:
-        return [_set_up_2(client, org, b) for b in buckets]
-    return [_set_up_3(client, b) for b in buckets]
+        return [_set_up_2(client, org, b, change) for b in buckets]
+    return _set_up_3(client, buckets)
 
 
 def _kept(bucket: Bucket) -> str:
     return "for ever" if bucket.keep_days is None else f"{bucket.keep_days} days"
 
 
-def _set_up_1(client: InfluxClient, bucket: Bucket) -> str:
-    name = quoted_identifier(bucket.name)
-    duration = "INF" if bucket.keep_days is None else f"{bucket.keep_days}d"
-    client.query(None, f"CREATE DATABASE {name}")
-    # a shard is the smallest part that retention drops
-    shard = "1d" if bucket.keep_days is not None and bucket.keep_days <= 90 else "7d"
-    client.query(
-        None,
-        f'ALTER RETENTION POLICY "autogen" ON {name} DURATION {duration} SHARD DURATION {shard} DEFAULT',
-    )
-    return f"database {bucket.name}: kept {_kept(bucket)}"
+def _set_up_1(client: InfluxClient, buckets: list[Bucket], change: bool) -> list[str]:
+    [answer] = client.query(None, "SHOW DATABASES")
+    there = {row[0] for part in answer for row in part.get("values", [])}
+    done = []
+    for bucket in buckets:
+        if bucket.name in there and not change:
+            done.append(f"database {bucket.name}: is there")
+            continue
+        name = quoted_identifier(bucket.name)
+        duration = "INF" if bucket.keep_days is None else f"{bucket.keep_days}d"
+        # a shard is the smallest part that retention drops
+        shard = "1d" if bucket.keep_days is not None and bucket.keep_days <= 90 else "7d"
+        client.query(None, f"CREATE DATABASE {name}")
+        client.query(
+            None,
+            f'ALTER RETENTION POLICY "autogen" ON {name} '
+            f"DURATION {duration} SHARD DURATION {shard} DEFAULT",
+        )
+        done.append(f"database {bucket.name}: kept {_kept(bucket)}")
+    return done
 
 
-def _set_up_2(client: InfluxClient, org: str | None, bucket: Bucket) -> str:
+def _set_up_2(client: InfluxClient, org: str | None, bucket: Bucket, change: bool) -> str:
     found = client.call("GET", f"/api/v2/orgs?org={org or ''}")["orgs"]
     if not found:
         raise StoreError(f"the server has no organisation {org!r}; see store.org in cloud.yaml")
@@ -66,6 +81,8 @@ def _set_up_2(client: InfluxClient, org: str | None, bucket: Bucket) -> str:
         there = client.call("GET", f"/api/v2/buckets?orgID={found[0]['id']}&name={bucket.name}")
     except NotThere:
         there = {"buckets": []}
+    if there["buckets"] and not change:
+        return f"bucket {bucket.name}: is there"
     if there["buckets"]:
         place = f"/api/v2/buckets/{there['buckets'][0]['id']}"
         client.call("PATCH", place, {"retentionRules": rules})
@@ -75,17 +92,20 @@ def _set_up_2(client: InfluxClient, org: str | None, bucket: Bucket) -> str:
     return f"bucket {bucket.name}: kept {_kept(bucket)}"
 
 
-def _set_up_3(client: InfluxClient, bucket: Bucket) -> str:
-    there = {
-        d["iox::database"] for d in client.call("GET", "/api/v3/configure/database?format=json")
-    }
-    if bucket.name in there:
-        return f"database {bucket.name}: is there"
-    body: dict[str, object] = {"db": bucket.name}
-    if bucket.keep_days is not None:
-        body["retention_period"] = f"{bucket.keep_days}d"
-    client.call("POST", "/api/v3/configure/database", body)
-    return f"database {bucket.name}: kept {_kept(bucket)}"
+def _set_up_3(client: InfluxClient, buckets: list[Bucket]) -> list[str]:
+    listed = client.call("GET", "/api/v3/configure/database?format=json")
+    there = {d["iox::database"] for d in listed}
+    done = []
+    for bucket in buckets:
+        if bucket.name in there:
+            done.append(f"database {bucket.name}: is there")
+            continue
+        body: dict[str, object] = {"db": bucket.name}
+        if bucket.keep_days is not None:
+            body["retention_period"] = f"{bucket.keep_days}d"
+        client.call("POST", "/api/v3/configure/database", body)
+        done.append(f"database {bucket.name}: kept {_kept(bucket)}")
+    return done
 
 
 def make_token(client: InfluxClient, org: str | None, buckets: list[Bucket]) -> str:

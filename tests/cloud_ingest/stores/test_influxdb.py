@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_ingest.stores import StoreConfiguration, open_store
+from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.influxdb import lines
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient, WriteRefused
 from cloud_ingest.stores.influxdb.refusal import store_the_rest
@@ -138,9 +139,11 @@ def test_samples_go_on_when_the_server_is_back(influxdb: InfluxDB) -> None:
 
 @pytest.mark.influxdb
 def test_a_configured_store_makes_its_database(influx_server: InfluxDB) -> None:
-    store = open_store(
-        StoreConfiguration(kind="influxdb", url=influx_server.url, bucket="made-by-itself")
+    keep = KeepConfiguration(raw_days=None)
+    configuration = StoreConfiguration(
+        kind="influxdb", url=influx_server.url, bucket="made-by-itself", keep=keep
     )
+    store = open_store(configuration)
     store.register([A])
     store.write(rows(2))
     assert store.count([A]) == 2

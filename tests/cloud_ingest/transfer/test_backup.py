@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from cloud_ingest.database import Database, schema
 from cloud_ingest.registry import Registry, SeriesDescription
 from cloud_ingest.stores import StoreConfiguration, open_store
+from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.transfer import relations
 from cloud_ingest.transfer.cli import app
@@ -174,10 +175,14 @@ def test_a_file_that_is_no_backup_is_refused(tmp_path: Path) -> None:
 def test_a_backup_moves_from_influxdb_to_the_embedded_store_and_back(
     tmp_path: Path, influxdb: InfluxDB
 ) -> None:
-    first = f"{{kind: influxdb, url: '{influxdb.url}', bucket: first}}"
+    first = f"{{kind: influxdb, url: '{influxdb.url}', bucket: first, keep: {{raw_days: null}}}}"
     config = cloud_yaml(tmp_path / "a", first)
     series = system(tmp_path / "a")
-    store = open_store(StoreConfiguration(kind="influxdb", url=influxdb.url, bucket="first"))
+    store = open_store(
+        StoreConfiguration(
+            kind="influxdb", url=influxdb.url, bucket="first", keep=KeepConfiguration(raw_days=None)
+        )
+    )
     fill(store, series, 30)  # type: ignore[arg-type]
     quantrac("backup", tmp_path / "1.tar", "--config", config)
     quantrac("restore", tmp_path / "1.tar", "--config", cloud_yaml(tmp_path / "b"))
@@ -185,9 +190,16 @@ def test_a_backup_moves_from_influxdb_to_the_embedded_store_and_back(
     assert embedded.count(series) == 600
     embedded.close()
     quantrac("backup", tmp_path / "2.tar", "--config", tmp_path / "b" / "cloud.yaml")
-    second = f"{{kind: influxdb, url: '{influxdb.url}', bucket: second}}"
+    second = f"{{kind: influxdb, url: '{influxdb.url}', bucket: second, keep: {{raw_days: null}}}}"
     quantrac("restore", tmp_path / "2.tar", "--config", cloud_yaml(tmp_path / "c", second))
-    again = open_store(StoreConfiguration(kind="influxdb", url=influxdb.url, bucket="second"))
+    again = open_store(
+        StoreConfiguration(
+            kind="influxdb",
+            url=influxdb.url,
+            bucket="second",
+            keep=KeepConfiguration(raw_days=None),
+        )
+    )
     for s in series[:3]:
         a, b = store.read(s, 0, T0 + 99 * DAY), again.read(s, 0, T0 + 99 * DAY)
         np.testing.assert_array_equal(a.time_ms, b.time_ms)
