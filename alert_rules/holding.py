@@ -165,7 +165,7 @@ class Holding:
         self.peak[verdicts.slot[fresh]] = -np.inf
         group = last_true(first | fresh)
         after_fresh = fresh[group] | ~_any_later(fresh, first)
-        chosen = on & after_fresh
+        chosen = on & after_fresh & np.isfinite(verdicts.value)
         np.maximum.at(self.peak, verdicts.slot[chosen], verdicts.value[chosen] * self._extremes)
 
     def _name_changes(

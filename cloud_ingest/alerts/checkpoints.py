@@ -22,12 +22,14 @@ def save(connection: Connection, parts: dict[str, State], now_ms: int) -> None:
 
 
 class Checkpoint:
-    """What was kept. A part that cannot be read counts as not kept."""
+    """What was kept, and when. A part that cannot be read counts as not kept."""
 
     def __init__(self, connection: Connection) -> None:
         self._data: dict[str, bytes] = {}
+        self.saved_ms: int | None = None
         for row in connection.execute(sa.select(tables.checkpoints)).mappings():
             self._data[row["name"]] = row["data"]
+            self.saved_ms = row["saved_ms"]
 
     def part(self, name: str) -> State | None:
         """The arrays of one part."""

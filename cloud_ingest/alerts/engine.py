@@ -75,7 +75,7 @@ class RuleRun:
     def advance(self, runs: Runs) -> list[Transition]:
         """What the samples change."""
         found = self.verdicts(runs)
-        return self.holding.advance(found) if len(found) else []
+        return _at_their_height(self.holding.advance(found)) if len(found) else []
 
     def _in_force(self, time_ms: Int64) -> Bool:
         on = np.ones(len(time_ms), np.bool_)
@@ -111,6 +111,21 @@ class RuleRun:
                 if source is not None and source.shape[1:] == array.shape[1:]:
                     moved[name][new] = source[old]
             part.restore(moved)
+
+
+def _at_their_height(changes: list[Transition]) -> list[Transition]:
+    """The same changes; a run that fires and rises in one moment fires at the higher level."""
+    found: list[Transition] = []
+    for change in changes:
+        last = found[-1] if found else None
+        if (
+            change.change == "rise" and last is not None and last.change == "fire"
+            and (last.slot, last.time_ms) == (change.slot, change.time_ms)
+        ):  # fmt: skip
+            found[-1] = replace(last, level=change.level)
+        else:
+            found.append(change)
+    return found
 
 
 def in_force_ms(rule: Rule) -> tuple[int | None, int | None]:

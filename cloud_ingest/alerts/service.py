@@ -35,6 +35,7 @@ from telemetry.series import Series
 CHECKPOINT_EVERY_MS = 60_000
 PEAKS_EVERY_MS = 10_000
 _REPLAY_SAMPLES = 200_000
+_NEW_SERIES_MS = 3_600_000
 
 log = structlog.get_logger()
 
@@ -103,8 +104,10 @@ class AlertService:
         self._adopt(open_alerts)
         self._watch.start(now_ms, self._engine.last_ms)
         self._started = True
-        self._checkpoint_ms = self._peaks_ms = now_ms
-        return self._replay(now_ms) + self._commit(now_ms)
+        self._peaks_ms = now_ms
+        events = self._replay(kept.saved_ms, now_ms) + self._commit(now_ms)
+        self._checkpoint(now_ms)
+        return events
 
     def _adopt(self, open_alerts: list[Alert]) -> None:
         """Make the memory agree with the records about what is on."""
@@ -123,9 +126,13 @@ class AlertService:
                 run.holding.adopt(slot, alert.start_ms, last_ms, 1, firing=True)
         self._engine.resume_composites()
 
-    def _replay(self, now_ms: int) -> list[AlertEvent]:
-        """Judge what was stored after the checkpoint and before the end of the last run."""
-        if self._store is None:
+    def _replay(self, saved_ms: int | None, now_ms: int) -> list[AlertEvent]:
+        """Judge what was stored after the checkpoint and before the end of the last run.
+
+        A series that was new since is judged from shortly before the checkpoint on; without a
+        checkpoint (the rules' first run) nothing of the past is judged.
+        """
+        if self._store is None or saved_ms is None:
             return []
         events: list[AlertEvent] = []
         series = self._engine.known_series
@@ -133,9 +140,7 @@ class AlertService:
         behind = newest.select(newest.time_ms > self._engine.last_ms[newest.series])
         parts: list[SampleBatch] = []
         for index, until_ms in zip(behind.series.tolist(), behind.time_ms.tolist(), strict=True):
-            from_ms = int(self._engine.last_ms[index])
-            if from_ms == 0:
-                continue  # never judged before: what is older than the rules stays unjudged
+            from_ms = int(self._engine.last_ms[index]) or saved_ms - _NEW_SERIES_MS
             found = self._store.read(self._engine.series(index), from_ms + 1, until_ms + 1)
             parts.append(
                 SampleBatch.of(

@@ -34,6 +34,7 @@ class Item:
     kind: str
     created_ms: int
     attempts: int
+    fires: int
     alert: Alert
 
 
@@ -99,7 +100,10 @@ class NotificationWorker:
             for row in rows:
                 alert = alerts[row["alert_id"]]
                 told = self._last_told(connection, row["channel"], row["alert_id"])
-                item = Item(row["id"], row["kind"], row["created_ms"], row["attempts"], alert)
+                fires = int(row["key"].split(":")[2])
+                item = Item(
+                    row["id"], row["kind"], row["created_ms"], row["attempts"], fires, alert
+                )
                 reason = needless(item, told)
                 found[row["channel"] if reason is None else f"\0{reason}"].append(item)
         for key in [k for k in found if k.startswith("\0")]:
@@ -186,7 +190,7 @@ def needless(item: Item, last_told: str | None) -> str | None:
     if alert.silenced or alert.muted_by is not None:
         return "silenced meanwhile"
     if item.kind == "resolved":
-        if alert.is_open:
+        if alert.is_open or alert.fires != item.fires:
             return "on again before its end was told"
         return None if last_told not in (None, "resolved") else "its beginning was never told"
     if item.kind == "escalated":
