@@ -80,8 +80,11 @@ def to_readings(answer: Answer) -> Readings:
     found = columns(answer)
     if not found:
         return Readings(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint8))
-    time_ms = np.asarray(found["time"], np.int64)
-    value, quality = floats(found["value"]), np.asarray(found["quality"], np.uint8)
+    # InfluxDB shows a point's fields one after the other while it is being written
+    whole = np.array([q is not None for q in found["quality"]], np.bool_)
+    time_ms = np.asarray(found["time"], np.int64)[whole]
+    value = floats(found["value"])[whole]
+    quality = integers(found["quality"])[whole].astype(np.uint8)
     value[quality == Flag.MISSING] = np.nan
     if not (time_ms[1:] > time_ms[:-1]).all():
         # one series under two stations: in the order of time, one sample for each

@@ -152,7 +152,8 @@ class InfluxStore:
         last = 'SELECT "value", "quality" FROM {} {} ORDER BY time DESC LIMIT 1'
         for index, (time_ms, value, quality) in self._rows_of(series, last):
             known = value is not None and quality != Flag.MISSING
-            newest.append((index, time_ms, value if known else np.nan, quality))
+            flag = Flag.NOT_EVALUATED if quality is None else quality
+            newest.append((index, time_ms, value if known else np.nan, flag))
         if not newest:
             return SampleBatch.empty()
         return SampleBatch.of(*zip(*newest, strict=True)).newest_only()
