@@ -135,12 +135,14 @@ def gateways(
 ) -> None:
     """Write the gateway.yaml files that fit a scenario's stations."""
     start_logging(log_level, log_format)
+    from simulators.checking import check_scenario
     from simulators.scenarios import find_scenario, load_scenario
     from simulators.scenarios.gateways import write_gateways
     from simulators.scenarios.ports import ports_in
     from simulators.scenarios.stations import stations_of
 
     try:
+        check_scenario(scenario)
         found = load_scenario(find_scenario(scenario))
         there = stations_of(found, stations)
         if not there:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulators.checking import check_scenario
 from simulators.fleets.fleet import Fleet
 from simulators.fleets.published import PublishedStations
 from simulators.progress import Progress
@@ -38,6 +39,7 @@ class Options:
 
 async def run_scenario(reference: str, options: Options) -> None:
     """Run until the duration is over or a signal comes; DocumentError where it cannot start."""
+    check_scenario(reference)
     scenario = load_scenario(find_scenario(reference))
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
