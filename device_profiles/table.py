@@ -124,8 +124,8 @@ def devices_page() -> str:
         "",
         (
             f"Quantrac knows {len(profiles)} models; {verified} of them are *verified*: a real frame or "
-            "a document of the vendor backs every number. The others come from public code or "
-            "second-hand tables; check the first values against the instrument's own display. "
+            "a document of the vendor backs what is read. The others come from public code or "
+            "second-hand tables. What is in doubt stands in the notes; check the first values against the instrument's own display. "
             "`quantrac profiles show ID` prints all of a profile, with its source and its doubts. "
             "To add a device, see [device_profiles/README.md](../device_profiles/README.md)."
         ),
