@@ -192,6 +192,16 @@ def run_starts(slot: Int32) -> Bool:
     return first
 
 
+def is_single(slot: Int32) -> bool:
+    """Whether each slot comes once, in an array sorted by slot."""
+    return len(slot) < 2 or bool((slot[1:] != slot[:-1]).all())
+
+
+def places(slot: Int32, size: int) -> Int32 | slice:
+    """How to address single slots in state arrays of ``size``: all of them need no look-up."""
+    return slice(None) if len(slot) == size and (not size or slot[-1] == size - 1) else slot
+
+
 def last_true(mark: Bool) -> Int64:
     """For each place, the index of the nearest true place at or before it (0 if there is none)."""
     return np.maximum.accumulate(np.where(mark, np.arange(len(mark)), 0))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alert_rules.evaluation import State, grown, last_true, run_starts
+from alert_rules.evaluation import State, grown, is_single, last_true, places, run_starts
 from alert_rules.limits import Bound
 from telemetry.batches import Bool, Float64, Int32
 
@@ -27,6 +27,12 @@ class Latch:
         if not self._count and not breached.any():
             return breached
         cleared = self._bound.cleared(value)
+        if is_single(slot):
+            at = places(slot, len(self.on))
+            now: Bool = breached | (self.on[at] & ~cleared)
+            self.on[at] = now
+            self._count = int(np.count_nonzero(self.on))
+            return now
         first = run_starts(slot)
         decided = breached | cleared | first
         on = breached.copy()

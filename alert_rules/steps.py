@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alert_rules.evaluation import State, grown, run_starts
+from alert_rules.evaluation import State, grown, is_single, places, run_starts
 from telemetry.batches import Bool, Float64, Int32, Int64
 
 LOCAL_OFFSET_MS = 7 * 3_600_000
@@ -36,10 +36,11 @@ class Steps:
 
 
 class Stepper:
-    """Gathers the samples of each slot's current step."""
+    """Gathers the samples of each slot's current step; with ``extremes`` also their range."""
 
-    def __init__(self, step_ms: int) -> None:
+    def __init__(self, step_ms: int, *, extremes: bool = False) -> None:
         self.step_ms = step_ms
+        self._extremes = extremes
         self._number = np.empty(0, np.int64)
         self._count = np.empty(0, np.int64)
         self._sum = np.empty(0, np.float64)
@@ -51,6 +52,7 @@ class Stepper:
         self._number = grown(self._number, size, _NEVER)  # type: ignore[assignment]  # same dtype
         self._count = grown(self._count, size, 0)  # type: ignore[assignment]  # same dtype
         self._sum = grown(self._sum, size, 0.0)  # type: ignore[assignment]  # same dtype
+        size = size if self._extremes else 0
         self._low = grown(self._low, size, np.inf)  # type: ignore[assignment]  # same dtype
         self._high = grown(self._high, size, -np.inf)  # type: ignore[assignment]  # same dtype
 
@@ -63,37 +65,38 @@ class Stepper:
         if not len(slot):
             return None
         number = (time_ms + LOCAL_OFFSET_MS) // self.step_ms
-        if len(slot) <= len(self._number) and (slot[1:] != slot[:-1]).all():
+        if is_single(slot):
             return self._advance_single(slot, number, value)
         return self._advance_many(slot, number, value)
 
     def _advance_single(self, slot: Int32, number: Int64, value: Float64) -> Steps | None:
-        current = self._number[slot]
-        moved = number > current
+        at = places(slot, len(self._number))
+        moved = number > self._number[at]
         done = None
         if moved.any():
-            leaving = moved & (self._count[slot] > 0)
+            leaving = moved & (self._count[at] > 0)
             done = self._leave(slot[leaving], number[leaving])
             self._begin(slot[moved], number[moved])
-        self._sum[slot] += value
-        self._count[slot] += 1
-        self._low[slot] = np.minimum(self._low[slot], value)
-        self._high[slot] = np.maximum(self._high[slot], value)
+        self._sum[at] += value
+        self._count[at] += 1
+        if self._extremes:
+            self._low[at] = np.minimum(self._low[at], value)
+            self._high[at] = np.maximum(self._high[at], value)
         return done
 
     def _begin(self, slot: Int32, number: Int64) -> None:
         self._number[slot] = number
         self._count[slot], self._sum[slot] = 0, 0.0
-        self._low[slot], self._high[slot] = np.inf, -np.inf
+        if self._extremes:
+            self._low[slot], self._high[slot] = np.inf, -np.inf
 
     def _leave(self, slot: Int32, following: Int64) -> Steps | None:
         if not len(slot):
             return None
         count = self._count[slot]
-        return Steps(
-            slot, self._number[slot], following, count, self._sum[slot] / count,
-            self._low[slot], self._high[slot],
-        )  # fmt: skip
+        mean = self._sum[slot] / count
+        low, high = (self._low[slot], self._high[slot]) if self._extremes else (mean, mean)
+        return Steps(slot, self._number[slot], following, count, mean, low, high)
 
     def _advance_many(self, slot: Int32, number: Int64, value: Float64) -> Steps | None:
         first = run_starts(slot)
@@ -103,7 +106,9 @@ class Stepper:
         g_slot, g_number = slot[at], number[at]
         g_count = np.diff(np.append(at, len(slot)))
         g_sum = np.add.reduceat(value, at)
-        g_low, g_high = np.minimum.reduceat(value, at), np.maximum.reduceat(value, at)
+        g_low, g_high = g_sum, g_sum
+        if self._extremes:
+            g_low, g_high = np.minimum.reduceat(value, at), np.maximum.reduceat(value, at)
         g_first = run_starts(g_slot)
         ends = np.append(g_first[1:], True)
 
@@ -112,8 +117,9 @@ class Stepper:
         kept = g_slot[goes_on]
         g_count[goes_on] += self._count[kept]
         g_sum[goes_on] += self._sum[kept]
-        g_low[goes_on] = np.minimum(g_low[goes_on], self._low[kept])
-        g_high[goes_on] = np.maximum(g_high[goes_on], self._high[kept])
+        if self._extremes:
+            g_low[goes_on] = np.minimum(g_low[goes_on], self._low[kept])
+            g_high[goes_on] = np.maximum(g_high[goes_on], self._high[kept])
         g_number[goes_on] = self._number[kept]
         left = head[(self._number[g_slot[head]] < g_number[head]) & (self._count[g_slot[head]] > 0)]
         before = self._leave(g_slot[left], g_number[left])
@@ -128,7 +134,8 @@ class Stepper:
         self._number[tail], self._count[tail], self._sum[tail] = (
             g_number[ends], g_count[ends], g_sum[ends],
         )  # fmt: skip
-        self._low[tail], self._high[tail] = g_low[ends], g_high[ends]
+        if self._extremes:
+            self._low[tail], self._high[tail] = g_low[ends], g_high[ends]
         return _merged(before, inside)
 
     def state(self) -> State:

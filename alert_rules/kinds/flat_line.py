@@ -48,7 +48,7 @@ class FlatLineEvaluator(Evaluator):
     def __init__(self, rule: FlatLineRule) -> None:
         super().__init__()
         self._rule = rule
-        self._stepper = Stepper(rule.window // _STEPS)
+        self._stepper = Stepper(rule.window // _STEPS, extremes=True)
         self._low = Windows(_STEPS)
         self._high = Windows(_STEPS)
 

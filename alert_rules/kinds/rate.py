@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluation import Evaluator, Runs, State, Verdicts, grown, run_starts
+from alert_rules.evaluation import (
+    Evaluator,
+    Runs,
+    State,
+    Verdicts,
+    grown,
+    is_single,
+    places,
+    run_starts,
+)
 from alert_rules.latches import Latches
 from alert_rules.limits import LimitedRule
 from alert_rules.steps import Stepper
@@ -52,7 +61,7 @@ class RateEvaluator(Evaluator):
     def __init__(self, rule: RateRule) -> None:
         super().__init__()
         self._rule = rule
-        self._stepper = Stepper(rule.over) if rule.over else None
+        self._stepper = Stepper(rule.over, extremes=True) if rule.over else None
         self._latches = Latches(rule.bounds)
         self._last_at = np.empty(0, np.int64)
         self._last_value = np.empty(0, np.float64)
@@ -97,12 +106,7 @@ class RateEvaluator(Evaluator):
     def _judge(
         self, slot: Int32, at: Int64, value: Float64, told_ms: Int64, only_after: int | None
     ) -> Verdicts:
-        first = run_starts(slot)
-        before_at, before = np.empty_like(at), np.empty_like(value)
-        before_at[1:], before[1:] = at[:-1], value[:-1]
-        before_at[first], before[first] = self._last_at[slot[first]], self._last_value[slot[first]]
-        last = np.append(first[1:], True)
-        self._last_at[slot[last]], self._last_value[slot[last]] = at[last], value[last]
+        before_at, before = self._exchange(slot, at, value)
         span = at - before_at
         known = (before_at >= 0) & np.isfinite(before) & (span > 0)
         if only_after is not None:
@@ -116,6 +120,21 @@ class RateEvaluator(Evaluator):
             rate = np.abs(rate)
         chosen = slot[known]
         return Verdicts(chosen, told_ms[known], self._latches.levels(chosen, rate), rate)
+
+    def _exchange(self, slot: Int32, at: Int64, value: Float64) -> tuple[Int64, Float64]:
+        """The time and value before each of these, which are remembered from now on."""
+        if is_single(slot):
+            place = places(slot, len(self._last_at))
+            before_at, before = self._last_at[place].copy(), self._last_value[place].copy()
+            self._last_at[place], self._last_value[place] = at, value
+            return before_at, before
+        first = run_starts(slot)
+        before_at, before = np.empty_like(at), np.empty_like(value)
+        before_at[1:], before[1:] = at[:-1], value[:-1]
+        before_at[first], before[first] = self._last_at[slot[first]], self._last_value[slot[first]]
+        last = np.append(first[1:], True)
+        self._last_at[slot[last]], self._last_value[slot[last]] = at[last], value[last]
+        return before_at, before
 
     def state(self) -> State:
         """The last sample or step, and the latches."""

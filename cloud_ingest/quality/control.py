@@ -192,11 +192,9 @@ class QualityControl:
         now[at] = value
         fresh_ms = self._state.time_ms.copy()
         fresh_ms[at] = time_ms
-        recent = np.isfinite(now) & np.isfinite(self._numbers["neighbour"])
-        recent &= fresh_ms > int(time_ms.max()) - _NEIGHBOUR_AGE_MS
-        found[asked] = qartod.neighbour(
-            _nearest(now, self._numbers.place, recent)[at[asked]], limit[asked]
-        )
+        now[fresh_ms <= int(time_ms.max()) - _NEIGHBOUR_AGE_MS] = np.nan
+        distance = self._numbers.neighbours.nearest(now)
+        found[asked] = qartod.neighbour(distance[at[asked]], limit[asked])
         return found
 
     def _judge_seasons(self, batch: SampleBatch, flags: UInt8) -> None:
@@ -332,15 +330,3 @@ def _rounds(batch: SampleBatch, index: Int64) -> Iterator[Int64]:
     ends = np.cumsum(np.bincount(place))
     for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
         yield order[by_place[begin:end]]
-
-
-def _nearest(value: Float64, place: Int64, there: Bool) -> Float64:
-    """For each value, how far the nearest other of the same place is; NaN without another."""
-    distance = np.full(len(value), np.nan)
-    rows = np.flatnonzero(there)
-    order = rows[np.lexsort((value[rows], place[rows]))]
-    step = np.abs(np.diff(value[order]))
-    step[place[order][1:] != place[order][:-1]] = np.inf
-    nearest = np.minimum(np.append(np.inf, step), np.append(step, np.inf))
-    distance[order] = np.where(np.isinf(nearest), np.nan, nearest)
-    return distance

@@ -17,13 +17,49 @@ _COLUMNS = {
 }  # fmt: skip
 
 
+class Neighbours:
+    """Which series measure the same quantity at the same station."""
+
+    def __init__(self) -> None:
+        self._order = np.empty(0, np.int64)
+        self._pairs: list[Bool] = []
+
+    def arrange(self, place: Int64, asked: Bool) -> None:
+        """Note who stands beside whom; ``place`` numbers station and quantity."""
+        rows = np.flatnonzero(asked)
+        crowd = np.bincount(place[rows], minlength=1)
+        rows = rows[crowd[place[rows]] > 1] if len(rows) else rows
+        self._order = rows[np.argsort(place[rows], kind="stable")]
+        here = place[self._order]
+        self._pairs = []
+        while len(self._pairs) + 1 < len(here):
+            lag = len(self._pairs) + 1
+            same = here[lag:] == here[:-lag]
+            if not same.any():
+                break
+            self._pairs.append(same)
+
+    def nearest(self, value: Float64) -> Float64:
+        """For each series, how far the nearest value beside it is; NaN without one."""
+        distance = np.full(len(value), np.nan)
+        here = value[self._order]
+        nearest = np.full(len(here), np.nan)
+        for lag, same in enumerate(self._pairs, start=1):
+            apart = np.where(same, np.abs(here[lag:] - here[:-lag]), np.nan)
+            nearest[lag:] = np.fmin(nearest[lag:], apart)
+            nearest[:-lag] = np.fmin(nearest[:-lag], apart)
+        distance[self._order] = nearest
+        return distance
+
+
 class Numbers:
     """One array a number, by series index; and which tests are in use at all."""
 
     def __init__(self) -> None:
         self._data: dict[str, Float64] = {name: np.empty(0) for name in _COLUMNS}
         self._ranged = np.empty(0, np.bool_)
-        self.place = np.empty(0, np.int64)
+        self._place = np.empty(0, np.int64)
+        self.neighbours = Neighbours()
         self.seasons: dict[int, Tests] = {}
         self._places: dict[tuple[str, str], int] = {}
 
@@ -46,9 +82,10 @@ class Numbers:
             for name, usual in _COLUMNS.items():
                 self._data[name] = np.append(self._data[name], np.full(extra, usual))
             self._ranged = np.append(self._ranged, np.zeros(extra, np.bool_))
-            self.place = np.append(self.place, np.full(extra, -1, np.int64))
+            self._place = np.append(self._place, np.full(extra, -1, np.int64))
         for one in series:
             self._take(one, settings.tests_of(one))
+        self.neighbours.arrange(self._place, np.isfinite(self._data["neighbour"]))
 
     def _take(self, one: Series, tests: Tests) -> None:
         values = dict(_COLUMNS)
@@ -79,7 +116,7 @@ class Numbers:
             self.seasons[one.index] = tests
         self._ranged[one.index] = fail is not None or tests.suspect is not None
         place = (one.station, one.quantity)
-        self.place[one.index] = self._places.setdefault(place, len(self._places))
+        self._place[one.index] = self._places.setdefault(place, len(self._places))
 
     def of(self, name: str, index: Int64) -> Float64:
         """A number for each of these series."""
