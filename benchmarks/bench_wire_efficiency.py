@@ -43,6 +43,7 @@ class _Counting:
 
     def __init__(self) -> None:
         self.turns = 0
+        self.began = asyncio.Event()
 
     def online(self, device: Device) -> None:
         """Nothing to do."""
@@ -53,6 +54,7 @@ class _Counting:
     async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:  # noqa: ARG002
         """Count a device's turn."""
         self.turns += 1
+        self.began.set()
 
 
 def run() -> list[Result]:
@@ -101,8 +103,7 @@ async def _poll(port: str, baudrate: int) -> tuple[float, float]:
     counting = _Counting()
     pollers = {d.name: Poller(d, Counters(), lambda s: round(s * 1000)) for d in devices}
     task = asyncio.create_task(ModbusBus(bus, pollers, counting).run())
-    while counting.turns < 3:
-        await asyncio.sleep(0.001)
+    await counting.began.wait()
     first, began_s = counting.turns, clock()
     await asyncio.sleep(SECONDS)
     turns, taken_s = counting.turns - first, clock() - began_s

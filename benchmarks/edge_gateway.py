@@ -20,7 +20,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process used in a span: samples put into the outbox, CPU seconds, peak of memory."""
+    """What a process used in a span: samples delivered, CPU seconds, peak of memory."""
 
     samples: int
     cpu_s: float
@@ -120,7 +120,7 @@ def measure_agent(
         try:
             time.sleep(warm_s)
             before, cpu, began, rss = (
-                read_status(outbox).measured_total,
+                _delivered(outbox),
                 cpu_s(agent.pid),
                 time.monotonic(),
                 rss_mb(agent.pid),
@@ -130,8 +130,14 @@ def measure_agent(
                 time.sleep(0.25)
                 peak = max(peak, rss_mb(agent.pid))
             used, took = cpu_s(agent.pid) - cpu, time.monotonic() - began
-            samples = read_status(outbox).measured_total - before
+            samples = _delivered(outbox) - before
             return Usage(samples, used, took, peak, rss_mb(agent.pid) - rss)
         finally:
             agent.send_signal(signal.SIGTERM)
             agent.wait(20)
+
+
+def _delivered(outbox: Path) -> int:
+    """Samples that have gone through the outbox to the broker."""
+    status = read_status(outbox)
+    return status.measured_total - status.depth_samples

@@ -183,8 +183,8 @@ class DeviceConfiguration(_Part):
     @field_validator("interval", "timeout")
     @classmethod
     def _check_positive(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and value < 10:
-            raise ValueError(f"the {info.field_name} must be at least 10ms")
+        if value == 0:
+            raise ValueError(f"the {info.field_name} must be at least 1ms")
         return value
 
     @property

@@ -97,7 +97,7 @@ def test_serial_settings_left_out_come_from_the_profile(tmp_path: Path) -> None:
         ("url: http://x", "url: mqtt://127.0.0.1:1883", "gateway.yaml:4: broker.url: write mqtt://"),
         ("unti: 1", "unit: 1", "gateway.yaml:12: buses[0].devices[0].unti: unknown field; did you"),
         ("interval: 5", "interval: 5s", "buses[0].devices[0].interval: a duration needs its unit"),
-        ("interval: 5ms", "interval: 5s", "interval: the interval must be at least 10ms"),
+        ("interval: 0", "interval: 5s", "interval: the interval must be at least 1ms"),
         ("parity: X", "parity: N", "gateway.yaml:10: buses[0].serial.parity: Input should be 'N'"),
         ("port: usb:1:2", "port: /dev/ttyUSB0", "buses[0].serial.port: write usb:VID:PID"),
         ("eastron-sdm12,", "eastron-sdm120,", "gateway.yaml:16: buses[1].devices[0].profile"),
