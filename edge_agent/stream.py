@@ -9,6 +9,7 @@ import structlog
 from device_profiles.streams import StreamDecoder, decoder
 from edge_agent.acquisition import Station, keep_open, open_line
 from edge_agent.bus.line import BusLost
+from edge_agent.clock import distinct
 from edge_agent.counters import Burst, Counters
 from edge_agent.devices import Bus, Device
 from telemetry.samples import Sample
@@ -169,7 +170,7 @@ class Stamper:
         """The samples with times after those of the same metric before them."""
         stamped = []
         for sample in samples:
-            time_ms = max(sample.time_ms, self._last_ms.get(sample.metric, 0) + 1)
+            time_ms = distinct(sample.time_ms, self._last_ms.get(sample.metric, 0))
             self._last_ms[sample.metric] = time_ms
             if time_ms != sample.time_ms:
                 sample = Sample(sample.metric, time_ms, sample.value, sample.flag)  # noqa: PLW2901

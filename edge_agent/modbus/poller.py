@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from device_profiles import Metric
 from device_profiles.modbus import BlockDecoder, block_decoder
+from edge_agent.clock import distinct
 from edge_agent.counters import Counters
 from edge_agent.devices import Device
 from edge_agent.modbus.client import Client, Exchange
@@ -161,7 +162,7 @@ class Poller:
             counts["timeouts"] += 1
 
     def _decode(self, planned: _PlannedRead, answer: Answer, exchange: Exchange) -> list[Sample]:
-        time_ms = max(self._clock(exchange.middle_s), self._last_ms + 1)
+        time_ms = distinct(self._clock(exchange.middle_s), self._last_ms)
         self._last_ms = time_ms
         values = planned.decoder.decode(answer.pdu[2:])
         return [

@@ -155,7 +155,8 @@ class Chain:
         return self._close_until(now_ms - LATE_MS) if self._every_ms else []
 
     def _close_until(self, time_ms: int) -> list[Sample]:
-        if not self._ends_ms:
+        set_back = time_ms < self._ends_ms - self._every_ms - LATE_MS
+        if not self._ends_ms or set_back:
             self._ends_ms = window_end_ms(time_ms, self._every_ms)
         if time_ms < self._ends_ms:
             return []

@@ -6,6 +6,8 @@ from enum import Enum, auto
 LEAST_WRAP_SHARE = 1 / 256
 """An increase across a wrap is believed up to this share of the counter's range in any case."""
 RATE_MARGIN = 4.0
+LEAST_ELAPSED_S = 0.05
+"""Readings closer than this, or with a clock that was set back, tell nothing of the rate."""
 RESET_SHARE = 0.5
 """A counter that fell below this share of its last value has started again from nothing."""
 
@@ -38,10 +40,11 @@ class Total:
         if self.last is None:
             self.last, self.last_ms = raw, time_ms
             return raw + self.offset, Step.ON
-        elapsed_s = max(time_ms - self.last_ms, 1) / 1000
+        elapsed_s = max(time_ms - self.last_ms, 0) / 1000
         step = self._step(raw, elapsed_s)
         if step is Step.ON:
-            self.fastest_per_s = max(0.999 * self.fastest_per_s, (raw - self.last) / elapsed_s)
+            if elapsed_s >= LEAST_ELAPSED_S:
+                self.fastest_per_s = max(0.999 * self.fastest_per_s, (raw - self.last) / elapsed_s)
         elif step is Step.WRAPPED:
             self.offset += self.modulus or 0.0
         elif step is Step.RESET:

@@ -282,3 +282,18 @@ def test_a_filtered_metric_announces_its_heartbeat_as_interval() -> None:
         for t in (1000, 2000)
     ]
     assert taken == [["speed", "dir"], ["dir"]]
+
+
+def test_windows_go_on_when_the_clock_is_set_back() -> None:
+    chain = Chain(device(WIND, aggregate={"every": "1m"}), {}, lambda *_: None)
+    chain.take([Sample("speed", 7_200_000, 2.0)])
+    chain.take([Sample("speed", 3_600_500, 4.0)])
+    reports = {s.metric: s for s in chain.tick(3_661_000)}
+    assert reports["speed"].time_ms == 3_660_000
+
+
+def test_a_clock_that_is_set_back_does_not_make_a_counter_seem_fast() -> None:
+    total = Total(65536)
+    total.take(100, 1_000_000)
+    total.take(50_000, 500_000)
+    assert total.fastest_per_s == 0
