@@ -28,46 +28,67 @@ SETTLE_MS = 10_000
 """Late data that is still coming in is left alone for so long."""
 SERIES_A_TURN = 20
 _AROUND_MS = 3_600_000
+_HOUR_MS = 3_600_000
+_LOOK_EVERY_MS = 1_000
 _JUDGED_LATE = frozenset({"threshold", "mean", "rate", "flat_line", "count", "index_level"})
 
 Keep = Callable[[Connection, Happening, int], list[AlertEvent]]
 
 
 class LateData:
-    """Notes what came late and judges it when it has settled."""
+    """Notes what came late and judges it when it has settled.
+
+    Spans are kept in memory and, widened to whole hours, in the database: a gateway that
+    delivers a week of history changes its rows there once an hour of data.
+    """
 
     def __init__(self, rules: Iterable[Rule], store: SampleStore | None) -> None:
         self._rules = [r for r in rules if r.kind in _JUDGED_LATE and r.alert]
         self._store = store
         self._next_ms = 0
+        self._noted_ms: dict[str, int] = {}
+        self._span: dict[str, tuple[int, int]] = {}
+        self._unsaved: set[str] = set()
+
+    def load(self, connection: Connection, now_ms: int) -> None:
+        """Take over what the last run had noted."""
+        for row in connection.execute(sa.select(tables.late)).mappings():
+            self._span[row["series"]] = (row["from_ms"], row["to_ms"])
+            self._noted_ms[row["series"]] = now_ms
+        self._next_ms = now_ms + SETTLE_MS
 
     def note(self, connection: Connection, spans: Sequence[LateSpan], now_ms: int) -> None:
         """Remember that these spans hold samples that no rule has seen."""
-        if self._store is None:
+        if self._store is None or not spans:
             return
-        t = tables.late
         for span in spans:
             key = str(span.series.key)
-            mine = t.c.series == key
-            row = connection.execute(sa.select(t).where(mine).with_for_update()).mappings().first()
-            if row is None:
-                connection.execute(
-                    sa.insert(t).values(
-                        series=key, from_ms=span.from_ms, to_ms=span.to_ms, noted_ms=now_ms
-                    )
-                )
-                continue
-            connection.execute(
-                sa.update(t)
-                .where(mine)
-                .values(
-                    from_ms=min(row["from_ms"], span.from_ms),
-                    to_ms=max(row["to_ms"], span.to_ms),
-                    noted_ms=now_ms,
-                )
-            )
-        if spans:
-            self._next_ms = min(self._next_ms, now_ms + SETTLE_MS)
+            from_ms, to_ms = span.from_ms // _HOUR_MS * _HOUR_MS, span.to_ms // _HOUR_MS * _HOUR_MS
+            wide = from_ms, to_ms + _HOUR_MS
+            known = self._span.get(key, wide)
+            wider = min(known[0], wide[0]), max(known[1], wide[1])
+            if self._span.get(key) != wider:
+                self._span[key] = wider
+                self._unsaved.add(key)
+            self._noted_ms[key] = now_ms
+        self._next_ms = min(self._next_ms, now_ms + SETTLE_MS)
+        if not self._unsaved:
+            return
+        t = tables.late
+        gone = sa.delete(t).where(t.c.series == sa.bindparam("name"))
+        connection.execute(gone, [{"name": key} for key in self._unsaved])
+        rows = [
+            {
+                "series": key, "from_ms": self._span[key][0], "to_ms": self._span[key][1],
+                "noted_ms": now_ms,
+            }
+            for key in self._unsaved
+        ]  # fmt: skip
+        connection.execute(sa.insert(t), rows)
+
+    def saved(self) -> None:
+        """The transaction of ``note`` was committed."""
+        self._unsaved.clear()
 
     def work(
         self, database: Database, keep: Keep, engine: RuleEngine, now_ms: int
@@ -75,21 +96,19 @@ class LateData:
         """Judge what has settled; a few series at a time."""
         if self._store is None or now_ms < self._next_ms:
             return []
-        t = tables.late
-        query = sa.select(t).where(t.c.noted_ms <= now_ms - SETTLE_MS).limit(SERIES_A_TURN)
-        with database.engine.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-            left = connection.execute(sa.select(sa.func.count()).select_from(t)).scalar_one()
-        self._next_ms = now_ms + (1000 if left > len(rows) else SETTLE_MS)
-        by_key = {str(s.key): s for s in engine.known_series} if rows else {}
+        settled = [k for k, noted in self._noted_ms.items() if noted <= now_ms - SETTLE_MS]
+        chosen = settled[:SERIES_A_TURN]
+        self._next_ms = now_ms + _LOOK_EVERY_MS
+        by_key = {str(s.key): s for s in engine.known_series} if chosen else {}
         events: list[AlertEvent] = []
-        for row in rows:
-            series = by_key.get(row["series"])
-            found = self._judge(series, row["from_ms"], row["to_ms"], now_ms) if series else []
+        for key in chosen:
+            series, (from_ms, to_ms) = by_key.get(key), self._span[key]
+            found = self._judge(series, from_ms, to_ms, now_ms) if series else []
             with database.engine.begin() as connection:
                 for what in found:
                     events += keep(connection, what, now_ms)
-                connection.execute(sa.delete(t).where(t.c.series == row["series"]))
+                connection.execute(sa.delete(tables.late).where(tables.late.c.series == key))
+            del self._span[key], self._noted_ms[key]
         return events
 
     def _judge(self, series: Series, from_ms: int, to_ms: int, now_ms: int) -> list[Happening]:

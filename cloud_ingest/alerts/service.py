@@ -100,6 +100,7 @@ class AlertService:
         with self._database.engine.connect() as connection:
             kept = checkpoints.Checkpoint(connection)
             open_alerts = records.all_open(connection)
+            self._late.load(connection, now_ms)
         self._engine.restore(kept.part)
         self._adopt(open_alerts)
         self._watch.start(now_ms, self._engine.last_ms)
@@ -175,6 +176,7 @@ class AlertService:
                 what = happening(found, now_ms, self._station_name)
                 events += self._write(connection, found.rule, what, now_ms)
             self._late.note(connection, self._waiting_late, now_ms)
+        self._late.saved()
         self._waiting.clear()
         self._waiting_late.clear()
         return events
