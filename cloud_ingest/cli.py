@@ -110,7 +110,8 @@ def _pass_on(name: str, module: str, text: str) -> None:
             c.name or getattr(c.callback, "__name__", "") for c in found.registered_commands
         }
         arguments = [name, *context.args] if several and is_own else context.args
-        found(args=arguments, prog_name=f"quantrac cloud {name}")
+        own = arguments is not context.args
+        found(args=arguments, prog_name="quantrac cloud" if own else f"quantrac cloud {name}")
 
     settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     app.command(name, help=text, context_settings=settings)(run_elsewhere)

@@ -35,6 +35,8 @@ ResultT = TypeVar("ResultT")
 
 TICK_MS = 1_000
 SEEN_EVERY_MS = 5_000
+MOST_BATCHES = 5
+"""While more messages wait, a batch may grow to so many times its usual size."""
 SHORTEST_RETRY_S = 0.1
 LONGEST_RETRY_S = 5.0
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: no gateway of ours measured before
@@ -193,7 +195,10 @@ class Pipeline:
         end = time.monotonic() + self._limits.batch_ms / 1000
         while message is not None:
             receiver.take(message)
-            if receiver.pending >= self._limits.batch_samples:
+            pending = receiver.pending
+            if pending >= self._limits.batch_samples and (
+                not len(inbox) or pending >= MOST_BATCHES * self._limits.batch_samples
+            ):
                 break
             left = end - time.monotonic()
             if left <= 0 or self._stopping.is_set():
