@@ -10,12 +10,11 @@ from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest, Part
 from cloud_ingest.stores.embedded.parts import PartFiles, overlapping
 from cloud_ingest.stores.embedded.summaries import SummaryFile
 from cloud_ingest.stores.levels import Summaries
+from cloud_ingest.stores.planning import Span, pick_level, runs_of_days
 from cloud_ingest.stores.protocol import LEVEL_MS, Level
 from telemetry.batches import SampleBatch
 
 SCAN_DAYS = 7
-Span = tuple[int, int]
-"""start_ms <= time < end_ms"""
 
 
 class Layout:
@@ -80,7 +79,7 @@ class View:
         open_days = self._open_days(series, recent)
         whole, edges = self._divide((start_ms, end_ms), LEVEL_MS[level], open_days)
         pieces = [self._ready(level, series, whole, open_days)]
-        for start, end in (*edges, *_runs(open_days, whole)):
+        for start, end in (*edges, *runs_of_days(open_days, whole)):
             found = self._samples(series, start, end, recent)
             pieces.append(levels.summarise(found, LEVEL_MS[level], 0, self.circular))
         fine = levels.concat([p for p in pieces if len(p)])
@@ -169,21 +168,3 @@ class View:
         question = f"SELECT count(*) AS n FROM (SELECT DISTINCT * FROM ({keys}))"  # noqa: S608  # quoted
         values = [since] if doubtful else []
         return total + int(self.files.query(question, values, new=new, **tables)["n"][0])
-
-
-def pick_level(step_ms: int, offset_ms: int) -> Level | None:
-    """The coarsest level whose steps make up the steps asked for; None: only samples do."""
-    fitting = [n for n, w in LEVEL_MS.items() if step_ms % w == 0 and offset_ms % w == 0]
-    return fitting[-1] if fitting else None
-
-
-def _runs(days: set[int], within: Span) -> list[Span]:
-    """Neighbouring days as spans, cut to ``within``."""
-    runs: list[list[int]] = []
-    for day in sorted(days):
-        if runs and runs[-1][1] == day * DAY_MS:
-            runs[-1][1] += DAY_MS
-        else:
-            runs.append([day * DAY_MS, (day + 1) * DAY_MS])
-    cut = [(max(start, within[0]), min(end, within[1])) for start, end in runs]
-    return [(start, end) for start, end in cut if start < end]

@@ -40,9 +40,18 @@ def decode_name(text: str) -> str:
 
 def prefix(series: Series) -> str:
     """How every line of ``series`` begins, until before its fields."""
-    tags = tags_of(series)
-    pairs = "".join(f",{name}={_TAG.sub(_escape, tags[name])}" for name in TAGS)
-    return _MEASUREMENT.sub(_escape, measurement(series)) + pairs + " "
+    return head(measurement(series), tags_of(series))
+
+
+def head(name: str, tags: Mapping[str, str]) -> str:
+    """How a line with this measurement and these tags begins; names are encoded, not escaped."""
+    pairs = "".join(f",{tag}={_TAG.sub(_escape, tags[tag])}" for tag in TAGS)
+    return _MEASUREMENT.sub(_escape, name) + pairs + " "
+
+
+def escaped_tag(name: str) -> str:
+    """``name`` as the value of a tag in a line."""
+    return _TAG.sub(_escape, encode_name(name))
 
 
 def measurement(series: Series) -> str:

@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from cloud_ingest.stores.influxdb.lines import measurement, quoted_identifier, quoted_text, tags_of
+from cloud_ingest.stores.influxdb.lines import (
+    TAGS,
+    encode_name,
+    measurement,
+    quoted_identifier,
+    quoted_text,
+    tags_of,
+)
 from cloud_ingest.stores.protocol import Envelope, Readings
 from telemetry.batches import Float64, Int64, UInt8
 from telemetry.quality import Flag
@@ -45,14 +52,25 @@ def samples(series: Series, start_ms: int, end_ms: int, limit: int | None = None
 
 
 def steps(series: Series, start_ms: int, end_ms: int, step_ms: int, offset_ms: int) -> str:
-    """Two statements: of the samples that take part, and of all."""
-    place = f"FROM {source(series)} WHERE {where_series(series)}"
+    """Two statements: of the samples of ``series`` that take part, and of all."""
     span = where_time(start_ms, end_ms)
-    by = f"GROUP BY time({step_ms}ms, {offset_ms}ms) fill(none)"
+    return steps_of(f"{source(series)} WHERE {where_series(series)} AND {span}", step_ms, offset_ms)
+
+
+def of_gateway(gateway: str, start_ms: int, end_ms: int) -> str:
+    """The source and condition for all series of a gateway in a span."""
+    name = quoted_text(encode_name(gateway))
+    return f'/.*/ WHERE "gateway" = {name} AND {where_time(start_ms, end_ms)}'
+
+
+def steps_of(place: str, step_ms: int, offset_ms: int = 0) -> str:
+    """Two statements about ``place``: of the samples that take part, and of all; by series."""
+    tags = ", ".join(quoted_identifier(tag) for tag in TAGS)
+    by = f"GROUP BY time({step_ms}ms, {offset_ms}ms), {tags} fill(none)"
     return (
-        'SELECT mean("value"), min("value"), max("value"), last("value"), count("value"), '
-        f'min("quality"), max("quality") {place} AND {_GOOD} AND {span} {by}; '
-        f'SELECT count("quality"), min("quality") {place} AND {span} {by}'
+        'SELECT mean("value"), min("value"), max("value"), last("value"), count("value"), '  # noqa: S608  # quoted
+        f'min("quality"), max("quality") FROM {place} AND {_GOOD} {by}; '
+        f'SELECT count("quality"), min("quality") FROM {place} {by}'
     )
 
 

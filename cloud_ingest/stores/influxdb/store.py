@@ -11,16 +11,20 @@ from urllib.parse import urlencode
 import numpy as np
 import structlog
 
-from cloud_ingest.stores import admission
+from cloud_ingest.stores import admission, levels
 from cloud_ingest.stores.configuration import KeepConfiguration, StoreConfiguration
-from cloud_ingest.stores.influxdb import lines, queries
+from cloud_ingest.stores.influxdb import lines, queries, rollup
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient, WriteRefused
 from cloud_ingest.stores.influxdb.refusal import store_the_rest
+from cloud_ingest.stores.influxdb.rollup import DAY_MS, Rollup
 from cloud_ingest.stores.influxdb.setup import SUFFIX, buckets_of, set_up
+from cloud_ingest.stores.levels import Summaries
 from cloud_ingest.stores.maintenance import Maintenance
+from cloud_ingest.stores.planning import Span, divide, pick_level
 from cloud_ingest.stores.protocol import (
     EARLIEST_MS,
     LATEST_MS,
+    LEVEL_MS,
     Aggregate,
     Envelope,
     Level,
@@ -31,6 +35,7 @@ from cloud_ingest.stores.protocol import (
 )
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
+from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
 
 _log = structlog.get_logger()
@@ -57,7 +62,10 @@ class InfluxStore:
         self._client = client
         self._bucket = bucket
         self._org = org
-        self._buckets = buckets_of(bucket, keep or KEEP_ALL)
+        self._keep = keep or KEEP_ALL
+        self._buckets = buckets_of(bucket, self._keep)
+        self._rollup = Rollup(client, bucket)
+        self._forgotten_before_ms = -(1 << 62)
         self._prefixes: list[str] = []
         self._registered = np.zeros(0, np.bool_)
         self._registering = threading.Lock()
@@ -87,6 +95,7 @@ class InfluxStore:
 
     def register(self, series: Sequence[Series]) -> None:
         """Prepare how the lines of ``series`` begin."""
+        self._rollup.register(series)
         with self._registering:
             missing = max((s.index for s in series), default=-1) + 1 - len(self._prefixes)
             registered = np.concatenate([self._registered, np.zeros(max(missing, 0), np.bool_)])
@@ -113,7 +122,11 @@ class InfluxStore:
         good, rejection = admission.admit(batch)
         good, unknown = self._known(good)
         refusals: list[StoreRejected | None] = [rejection, unknown]
-        refusals.extend(self._pool.map(self._send_all, _shares(good)))
+        if len(good):
+            days = self._rollup.days_of(good)
+            self._rollup.touch(days)
+            refusals.extend(self._pool.map(self._send_all, _shares(good)))
+            self._rollup.touch(days)
         rejected = admission.together(*refusals)
         if rejected is not None:
             raise rejected
@@ -214,14 +227,43 @@ class InfluxStore:
         step_ms: int,
         offset_ms: int = 0,
     ) -> list[Envelope]:
-        """Everything known of each step of several series, with one request."""
+        """Everything known of each step of several series, from the levels where they are ready."""
         start_ms, end_ms = _within(start_ms, end_ms)
-        questions = [queries.steps(s, start_ms, end_ms, step_ms, offset_ms) for s in series]
-        answers = list(self._ask_all(questions))
+        level = pick_level(step_ms, offset_ms)
         return [
-            queries.to_envelope(good, everything)
-            for good, everything in zip(answers[::2], answers[1::2], strict=True)
+            self._summaries(s, (start_ms, end_ms), step_ms, offset_ms, level).envelope()
+            for s in series
         ]
+
+    def _summaries(
+        self, series: Series, span: Span, step_ms: int, offset_ms: int, level: Level | None
+    ) -> Summaries:
+        """Summaries of one series: ready ones for the days that are closed, else from samples."""
+        closed = self._rollup.closed_days(series.key.gateway) if level else set()
+        circular = {0} if _is_angle(series) else set()
+        if level is None or not closed:
+            return self._from_samples(series, span, step_ms, offset_ms)
+        width = LEVEL_MS[level]
+        ready, rest = divide(span, width, closed, self._forgotten_before_ms)
+        pieces = [self._from_samples(series, part, width, 0) for part in rest]
+        if ready:
+            question = rollup.stored_summaries(series, ready[0][0], ready[-1][1])
+            [answer] = self._client.query(self._bucket + SUFFIX[level], question)
+            found = rollup.to_summaries(answer)
+            days = np.fromiter(closed, np.int64)
+            pieces.append(found.select(np.isin(found.time_ms // DAY_MS, days)))
+        fine = levels.concat([p for p in pieces if len(p)])
+        fine = fine.select(np.argsort(fine.time_ms, kind="stable"))
+        return levels.coarsen(fine, step_ms, offset_ms, circular)
+
+    def _from_samples(self, series: Series, span: Span, step_ms: int, offset_ms: int) -> Summaries:
+        if _is_angle(series):
+            found = self.read(series, *span)
+            zeros = np.zeros(len(found.time_ms), np.int32)
+            batch = SampleBatch(zeros, found.time_ms, found.value, found.quality)
+            return levels.summarise(batch, step_ms, offset_ms, {0})
+        good, everything = self._ask(queries.steps(series, *span, step_ms, offset_ms))
+        return rollup.as_summaries(queries.to_envelope(good, everything))
 
     def scan(
         self, series: Sequence[Series], start_ms: int, end_ms: int
@@ -255,7 +297,10 @@ class InfluxStore:
             raise StoreError("InfluxDB 3 forgets by the retention period of the database only")
 
     def maintain(self, now_ms: int) -> None:
-        """Nothing is due: the server keeps itself in order."""
+        """Make the summaries that are due. Retention is the server's own work."""
+        if self._keep.raw_days is not None:
+            self._forgotten_before_ms = now_ms - self._keep.raw_days * DAY_MS
+        self._rollup.maintain(now_ms)
 
     def check(self) -> None:
         """Return if the server answers."""
@@ -275,6 +320,11 @@ class InfluxStore:
         """The answers to many statements, some at a time."""
         for place in range(0, len(questions), STATEMENTS):
             yield from self._ask("; ".join(questions[place : place + STATEMENTS]))
+
+
+def _is_angle(series: Series) -> bool:
+    quantity = QUANTITIES.get(series.quantity)
+    return quantity is not None and quantity.circular
 
 
 def _rfc3339(time_ms: int) -> str:

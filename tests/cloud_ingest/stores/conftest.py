@@ -50,6 +50,7 @@ KINDS = [
     "embedded-flushed",
     "embedded-closed",
     pytest.param("influxdb", marks=pytest.mark.influxdb),
+    pytest.param("influxdb-closed", marks=pytest.mark.influxdb),
     *([URL] if os.environ.get(URL) else []),
 ]
 CENTURIES_LATER_MS = 1 << 53
@@ -59,11 +60,13 @@ CENTURIES_LATER_MS = 1 << 53
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SampleStore]:
     """An empty store.
 
-    Before each reading "embedded-flushed" writes all it has as parts, and "embedded-closed" makes
-    the summaries of every day as well.
+    Before each reading "embedded-flushed" writes all it has as parts; "embedded-closed" and
+    "influxdb-closed" make the summaries of every day.
     """
-    if request.param == "influxdb":
+    if request.param in ("influxdb", "influxdb-closed"):
         made: SampleStore = influx_store(request.getfixturevalue("influx_server").url)
+        if request.param == "influxdb-closed":
+            _before_reading(made, lambda: close_gateway_days(made))
     elif request.param == URL:
         made = other_influx_store()
     else:
@@ -82,7 +85,12 @@ def close_all_days(store: EmbeddedStore) -> None:
     store.maintain(CENTURIES_LATER_MS)
 
 
-def _before_reading(store: EmbeddedStore, first: Callable[[], None]) -> None:
+def close_gateway_days(store: InfluxStore) -> None:
+    store._rollup._closed_at_ms.clear()
+    store.maintain(CENTURIES_LATER_MS)
+
+
+def _before_reading(store: SampleStore, first: Callable[[], None]) -> None:
     for name in ("read", "read_many", "envelope", "count", "scan", "latest"):
         setattr(store, name, _after(first, getattr(store, name)))
 

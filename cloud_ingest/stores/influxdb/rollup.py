@@ -1,0 +1,230 @@
+"""Summaries in InfluxDB: made by us, since 1.x, 2.x and 3.x share no way to have the server do it.
+
+A day of a gateway is *closed* once it is over: its summaries by minute, hour and day are written to
+the databases of these levels. Before samples of a closed day are written, it is opened again; what
+is open and what is closed lies in the database of days, so that a restart knows it.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from cloud_ingest.stores import levels
+from cloud_ingest.stores.influxdb import lines, queries
+from cloud_ingest.stores.influxdb.client import InfluxClient
+from cloud_ingest.stores.influxdb.setup import SUFFIX
+from cloud_ingest.stores.levels import Summaries
+from cloud_ingest.stores.protocol import LEVEL_MS, Envelope
+from telemetry.batches import Int64, SampleBatch
+from telemetry.quantities import QUANTITIES
+from telemetry.series import Series
+
+DAY_MS = 86_400_000
+SETTLE_MS = 3_600_000
+AGAIN_MS = 3_600_000
+MARKS = "quantrac_closed"
+_LINES = 5_000
+GatewayDay = tuple[str, int]
+
+
+class Rollup:
+    """Knows which days of which gateways are closed, and closes those that are due."""
+
+    def __init__(self, client: InfluxClient, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._lock = threading.Lock()
+        self._open: dict[GatewayDay, int] = {}  # how often it was written to
+        self._closed: dict[str, set[int]] = {}
+        self._closed_at_ms: dict[GatewayDay, int] = {}
+        self._gateways: list[str] = []
+        self._number: dict[str, int] = {}
+        self._gateway_of = np.zeros(0, np.int64)
+        self._loaded = False
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Learn which gateway each series belongs to."""
+        with self._lock:
+            size = max((s.index for s in series), default=-1) + 1
+            more = np.zeros(max(size - len(self._gateway_of), 0), np.int64)
+            gateway_of = np.concatenate([self._gateway_of, more])
+            for s in series:
+                name = s.key.gateway
+                number = self._number.setdefault(name, len(self._gateways))
+                if number == len(self._gateways):
+                    self._gateways.append(name)
+                gateway_of[s.index] = number
+            self._gateway_of = gateway_of
+
+    def days_of(self, batch: SampleBatch) -> list[GatewayDay]:
+        """The gateways and days that have samples in ``batch``."""
+        shift = 1 << 24
+        days = batch.time_ms // DAY_MS + shift // 2
+        pairs = np.unique(self._gateway_of[batch.series] * shift + days)
+        return [(self._gateways[p // shift], p % shift - shift // 2) for p in pairs.tolist()]
+
+    def touch(self, days: Iterable[GatewayDay]) -> None:
+        """Note that samples of these days are about to be written, or just were.
+
+        Returns when it is in the database that they are open.
+        """
+        with self._lock:
+            self._load()
+            new = [d for d in days if d not in self._open]
+            if new:
+                self._mark(new, 0)
+            for gateway, day in new:
+                self._closed.get(gateway, set()).discard(day)
+            for pair in days:
+                self._open[pair] = self._open.get(pair, 0) + 1
+
+    def closed_days(self, gateway: str) -> set[int]:
+        """The days of a gateway whose summaries know all of its samples."""
+        with self._lock:
+            self._load()
+            return set(self._closed.get(gateway, ()))
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        question = f'SELECT "closed" FROM {lines.quoted_identifier(MARKS)} GROUP BY "gateway"'  # noqa: S608  # a constant
+        [answer] = self._client.query(self._days, question)
+        for part in answer:
+            gateway = lines.decode_name(part["tags"]["gateway"])
+            for time_ms, closed in part["values"]:
+                day = time_ms // DAY_MS
+                if closed:
+                    self._closed.setdefault(gateway, set()).add(day)
+                else:
+                    self._open.setdefault((gateway, day), 0)
+        self._loaded = True
+
+    @property
+    def _days(self) -> str:
+        return self._bucket + SUFFIX["day"]
+
+    def _mark(self, days: Sequence[GatewayDay], closed: int) -> None:
+        text = [
+            f"{MARKS},gateway={lines.escaped_tag(g)} closed={closed}i {day * DAY_MS}"
+            for g, day in days
+        ]
+        for place in range(0, len(text), _LINES):
+            self._client.write(self._days, "\n".join(text[place : place + _LINES]).encode())
+
+    def maintain(self, now_ms: int) -> None:
+        """Close the days that are over and have not been closed since they were written to."""
+        with self._lock:
+            self._load()
+            due = sorted(
+                (day, gateway)
+                for gateway, day in self._open
+                if (day + 1) * DAY_MS + SETTLE_MS <= now_ms
+                and now_ms - self._closed_at_ms.get((gateway, day), -(1 << 62)) >= AGAIN_MS
+            )
+        for day, gateway in due:
+            self._close((gateway, day))
+            self._closed_at_ms[gateway, day] = now_ms
+
+    def _close(self, pair: GatewayDay) -> None:
+        with self._lock:
+            writes = self._open.get(pair, 0)
+        for tags, envelope in self._summaries(*pair):
+            self._write(tags, envelope)
+        with self._lock:
+            if self._open.get(pair) != writes:
+                return  # more samples came in the meantime
+            self._mark([pair], 1)
+            del self._open[pair]
+            self._closed.setdefault(pair[0], set()).add(pair[1])
+
+    def _summaries(self, gateway: str, day: int) -> Iterator[tuple[str, Summaries]]:
+        """For each series of a gateway: how its lines begin, and its minutes of a day."""
+        start_ms = day * DAY_MS
+        width = LEVEL_MS["minute"]
+        place = queries.of_gateway(gateway, start_ms, start_ms + DAY_MS)
+        good, everything = self._client.query(self._bucket, queries.steps_of(place, width))
+        by_name = {_name(part): part for part in good}
+        for part in everything:
+            quantity = lines.decode_name(part["name"])
+            head = lines.head(part["name"], part["tags"])
+            if quantity in QUANTITIES and QUANTITIES[quantity].circular:
+                yield head, self._directions(part, start_ms)
+                continue
+            mine = by_name.get(_name(part))
+            yield head, as_summaries(queries.to_envelope([mine] if mine else [], [part]))
+
+    def _directions(self, part: dict[str, Any], start_ms: int) -> Summaries:
+        """The minutes of angles, which no server averages rightly."""
+        tags = part["tags"]
+        where = " AND ".join(
+            f"{lines.quoted_identifier(t)} = {lines.quoted_text(tags[t])}" for t in lines.TAGS
+        )
+        span = queries.where_time(start_ms, start_ms + DAY_MS)
+        source = lines.quoted_identifier(part["name"])
+        question = f'SELECT "value", "quality" FROM {source} WHERE {where} AND {span}'  # noqa: S608  # quoted
+        [answer] = self._client.query(self._bucket, question)
+        found = queries.to_readings(answer)
+        zeros = np.zeros(len(found.time_ms), np.int32)
+        batch = SampleBatch(zeros, found.time_ms, found.value, found.quality)
+        return levels.summarise(batch, LEVEL_MS["minute"], 0, {0})
+
+    def _write(self, head: str, minutes: Summaries) -> None:
+        circular = {0} if _is_circular(head) else set()
+        for level, width in LEVEL_MS.items():
+            made = minutes if level == "minute" else levels.coarsen(minutes, width, 0, circular)
+            text = list(summary_lines(head, made))
+            for place in range(0, len(text), _LINES):
+                piece = "\n".join(text[place : place + _LINES]).encode()
+                self._client.write(self._bucket + SUFFIX[level], piece)
+
+
+def _name(part: dict[str, Any]) -> tuple[object, ...]:
+    return (part["name"], *sorted(part["tags"].items()))
+
+
+def _is_circular(head: str) -> bool:
+    quantity = head.split(",", 1)[0]
+    return quantity in QUANTITIES and QUANTITIES[quantity].circular
+
+
+def as_summaries(envelope: Envelope) -> Summaries:
+    """An envelope with a series number, which is 0."""
+    e = envelope
+    series = np.zeros(len(e), np.int32)
+    return Summaries(series, e.time_ms, e.mean, e.min, e.max, e.last, e.count, e.good, e.quality)
+
+
+def summary_lines(head: str, summaries: Summaries) -> Iterator[str]:
+    """A line for each summary; what is not a number is left out."""
+    s = summaries
+    columns = (s.time_ms, s.mean, s.min, s.max, s.last, s.count, s.good, s.quality)
+    for time_ms, mean, least, most, last, count, good, quality in zip(
+        *(c.tolist() for c in columns), strict=True
+    ):
+        values = f"mean={mean!r},min={least!r},max={most!r},last={last!r}," if good else ""
+        yield f"{head}{values}count={count}i,good={good}i,quality={quality}i {time_ms}"
+
+
+def stored_summaries(series: Series, start_ms: int, end_ms: int) -> str:
+    """Ask a level's database for the summaries of ``series``."""
+    return (
+        'SELECT "mean", "min", "max", "last", "count", "good", "quality" '  # noqa: S608  # quoted
+        f"FROM {queries.source(series)} WHERE {queries.where_series(series)} "
+        f"AND {queries.where_time(start_ms, end_ms)}"
+    )
+
+
+def to_summaries(answer: queries.Answer) -> Summaries:
+    """The summaries in an answer to ``stored_summaries``."""
+    found = queries.columns(answer)
+    if not found:
+        return levels.concat([])
+    time_ms: Int64 = np.asarray(found["time"], np.int64)
+    mean, least, most, last = (queries.floats(found[n]) for n in ("mean", "min", "max", "last"))
+    count, good = queries.integers(found["count"]), queries.integers(found["good"])
+    quality = queries.integers(found["quality"]).astype(np.uint8)
+    series = np.zeros(len(time_ms), np.int32)
+    made = Summaries(series, time_ms, mean, least, most, last, count, good, quality)
+    return made.select(np.argsort(time_ms, kind="stable"))
