@@ -19,7 +19,7 @@ from telemetry.series import Series
 
 NEVER = -(2**62)
 SLICE_MS = 60_000
-ENOUGH = 5.0
+ENOUGH = 5.25
 """Evidence at which a fault is worth one alert a month (calibrated on river sondes)."""
 EACH_UNIT = 0.2
 """By how much one unit of evidence more lengthens the return period, in powers of ten."""
@@ -189,15 +189,19 @@ class FaultDetector:
         jump = np.where(judged[:, Look.JUMP] > 0, judged[:, Look.JUMP] - base, 0.0)
         together, visited = self._together(turn, jump)
         joint = np.where(jump > 0.5, jump + _TOGETHER * together, 0.0)
-        away = joint >= ENOUGH
+        height = memory["jump_evidence"][s]
+        back = jumps.returned & (height >= _WORTH_WATCHING)
+        spike = np.where(back, _CONFIRMED * height, 0.0)
+        memory["jump_evidence"][s] = np.where(back, 0.0, height)
         recent = memory["since_jump"][s] <= 3.0 * beside.DAY_STEPS
         slow = np.maximum(judged[:, Look.DIFFERENCE : Look.APART + 1] - base, 0.0) * _SLOW_WEIGHT
         stuck = np.where((memory["at_rest"][s] > 0) & (turn.value == 0), 0.0, jumps.stuck)
         kinds = np.stack(
             [
                 joint,
+                spike,
                 stuck,
-                np.where(jumps.new_zero, 1.2 * ENOUGH, 0.0),
+                np.where(jumps.new_zero & ((jump > 1.0) | (jumps.run >= 2)), 1.2 * ENOUGH, 0.0),
                 np.maximum(judged[:, Look.ROUGH] - base, 0.0) * _ROUGH_WEIGHT,
                 slow[:, 0],
                 slow[:, 1],
@@ -209,6 +213,7 @@ class FaultDetector:
         names = np.stack(
             [
                 np.where(visited, Reason.VISIT, Reason.SPIKE),
+                np.full(len(s), Reason.SPIKE),
                 np.where(jumps.at_limit, Reason.SATURATED, Reason.STUCK),
                 np.full(len(s), Reason.DROPOUT),
                 np.full(len(s), Reason.ERRATIC),
@@ -219,8 +224,9 @@ class FaultDetector:
             axis=1,
         )
         row = np.arange(len(s))
-        fresh = away & (memory["since_jump"][s] > jumping.CONFIRM)
-        jumping.note_jump(memory, turn, fresh, jumps)
+        held = np.where(memory["since_jump"][s] <= jumping.CONFIRM, memory["jump_evidence"][s], 0.0)
+        fresh = (joint >= _WORTH_WATCHING) & (joint > held)
+        jumping.note_jump(memory, turn, fresh, jumps, joint)
         return kinds[row, strongest], names[row, strongest].astype(np.uint8)
 
     def _together(self, turn: Round, jump: Float64) -> tuple[Float64, Bool]:
@@ -266,7 +272,9 @@ class FaultDetector:
 
 
 _CALM = 4
-_SLOW_WEIGHT = 1.0
+_WORTH_WATCHING = 2.0
+_CONFIRMED = 1.25
+_SLOW_WEIGHT = 2.0
 _ROUGH_WEIGHT = 1.0
 RESTING = frozenset(
     {

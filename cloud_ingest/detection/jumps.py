@@ -20,6 +20,7 @@ COLUMNS = {
     "ring": Column(np.float64, np.nan, (LAST,)),
     "jump_from": Column(np.float64),
     "jump_height": Column(np.float64),
+    "jump_evidence": Column(np.float64),
     "since_jump": Column(np.float64, 1e9),
     "run": Column(np.float64),
     "repeats": Column(np.float64),
@@ -43,6 +44,7 @@ class Jumps:
     stuck: Float64
     at_limit: Bool
     new_zero: Bool
+    run: Float64
 
 
 def follow_jumps(memory: Memory, turn: Round) -> Jumps:
@@ -59,16 +61,17 @@ def follow_jumps(memory: Memory, turn: Round) -> Jumps:
     last = ring[:, -1]
     stuck, at_limit = _follow_run(memory, turn, last)
     zeros, steps = memory["zeros"][s], memory["steps"][s]
-    new_zero = (x == 0) & (steps > 300) & (zeros < 0.001 * steps) & (np.abs(last) > 0)
+    new_zero = (x == 0) & (steps > 300) & (zeros < 0.002 * steps) & (memory["lowest"][s] >= 0)
     memory["zeros"][s] = zeros + (x == 0)
     memory["ring"][s] = np.concatenate([ring[:, 1:], x[:, None]], axis=1)
     expected = np.where(known, median, np.nan)
-    return Jumps(distance, known, expected, returned, stuck, at_limit, new_zero)
+    return Jumps(distance, known, expected, returned, stuck, at_limit, new_zero, memory["run"][s])
 
 
-def note_jump(memory: Memory, turn: Round, which: Bool, jumps: Jumps) -> None:
+def note_jump(memory: Memory, turn: Round, which: Bool, jumps: Jumps, evidence: Float64) -> None:
     """Remember where these jumps started, to see whether they come back."""
     s = turn.series[which]
+    memory["jump_evidence"][s] = evidence[which]
     memory["jump_from"][s] = turn.value[which] - jumps.distance[which]
     memory["jump_height"][s] = jumps.distance[which]
     memory["since_jump"][s] = 0.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from cloud_ingest.detection.memory import Column, Memory
 from cloud_ingest.detection.rounds import Round
-from telemetry.batches import Bool, Float64
+from telemetry.batches import Bool, Float64, Int64
 from telemetry.series import Series
 
 MOST_PEERS = 8
@@ -95,7 +95,7 @@ def compare(memory: Memory, turn: Round, interval_ms: Float64) -> Beside:
     )
 
 
-def _median(values: Float64, many: np.ndarray) -> Float64:  # type: ignore[type-arg]
+def _median(values: Float64, many: Int64) -> Float64:
     """The median of each row's numbers, NaN where there are none."""
     ordered = np.sort(values, axis=1)  # NaN last
     row = np.arange(len(values))

@@ -1,0 +1,1 @@
+"""Scorers of the benchmarks: how a detector's work becomes a figure."""

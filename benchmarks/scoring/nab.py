@@ -1,0 +1,161 @@
+"""The Numenta Anomaly Benchmark's scoring, version 1.
+
+Definition: Lavin and Ahmad, "Evaluating Real-time Anomaly Detection Algorithms - the Numenta
+Anomaly Benchmark", 2015, and the benchmark's published scoring rules. The first 15 % of a file
+(of at most 5,000 rows) are probationary and not scored. The earliest detection inside a window
+counts for up to 1, by a sigmoid of its place in the window; a detection outside costs up to the
+profile's weight, less shortly after a window; a window without detection costs the profile's
+weight. The sum over all files is normalised so that a silent detector has 0 and a perfect one 100.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PROBATION = 0.15
+PROBATION_ROWS = 5000
+FAR_BEHIND = 3.0
+NO_WINDOW = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a false positive and a missed window cost; a found window is worth 1."""
+
+    name: str
+    false_positive: float
+    false_negative: float
+
+
+STANDARD = Profile("standard", 0.11, 1.0)
+REWARD_LOW_FP = Profile("reward_low_fp", 0.22, 1.0)
+REWARD_LOW_FN = Profile("reward_low_fn", 0.11, 2.0)
+PROFILES = (STANDARD, REWARD_LOW_FP, REWARD_LOW_FN)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredFile:
+    """A file's anomaly scores and its label windows as first and last row, both inside."""
+
+    name: str
+    score: NDArray[np.float64]
+    windows: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusScore:
+    """The normalised score and what it is made of, in windows and in rows."""
+
+    score: float
+    threshold: float
+    found: int
+    missed: int
+    false_positives: int
+
+
+def sigmoid(position: float) -> float:
+    """1 long before, 0 at the end of a window (position 0), -1 far behind it."""
+    if position >= FAR_BEHIND:
+        return -1.0
+    return 2.0 / (1.0 + math.exp(5.0 * position)) - 1.0
+
+
+_EARLIEST = sigmoid(-1.0)
+
+
+def probation_rows(rows: int) -> int:
+    """How many rows at the start of a file are not scored."""
+    return int(min(math.floor(PROBATION * rows), PROBATION * PROBATION_ROWS))
+
+
+def row_weights(
+    rows: int, windows: Sequence[tuple[int, int]]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What a detection in each row is worth (before the profile's weights), and its window.
+
+    Inside a window the weight is positive, outside negative and the window is NO_WINDOW.
+    """
+    weight = np.full(rows, -1.0)
+    window = np.full(rows, NO_WINDOW, dtype=np.int64)
+    for number, (first, last) in enumerate(windows):
+        width = last - first + 1
+        for row in range(first, last + 1):
+            weight[row] = sigmoid(-(last - row + 1) / width) / _EARLIEST
+        window[first : last + 1] = number
+        following = windows[number + 1][0] if number + 1 < len(windows) else rows
+        for row in range(last + 1, following):
+            position = (row - last) / (width - 1) if width > 1 else FAR_BEHIND
+            if position >= FAR_BEHIND:
+                break
+            weight[row] = sigmoid(position)
+    return weight, window
+
+
+class Corpus:
+    """Scored files, ready to be judged at any threshold."""
+
+    def __init__(self, files: Sequence[ScoredFile]) -> None:
+        self.windows = sum(len(file.windows) for file in files)
+        scores, weights, windows = [], [], []
+        offset = 0
+        for file in files:
+            weight, window = row_weights(len(file.score), file.windows)
+            start = probation_rows(len(file.score))
+            scores.append(file.score[start:])
+            weights.append(weight[start:])
+            windows.append(np.where(window[start:] >= 0, window[start:] + offset, NO_WINDOW))
+            offset += len(file.windows)
+        self._score = np.concatenate(scores)
+        self._weight = np.concatenate(weights)
+        self._window = np.concatenate(windows)
+
+    def judge(self, threshold: float, profile: Profile) -> CorpusScore:
+        """The score when every row at or above the threshold is a detection."""
+        hit = self._score >= threshold
+        inside = self._window != NO_WINDOW
+        false = hit & ~inside
+        total = profile.false_positive * float(self._weight[false].sum())
+        scorable = np.unique(self._window[inside])
+        found = 0
+        for window in scorable:
+            weights = self._weight[hit & (self._window == window)]
+            found += bool(len(weights))
+            total += float(weights.max()) if len(weights) else -profile.false_negative
+        return CorpusScore(
+            self._normalised(total, profile),
+            threshold,
+            found,
+            len(scorable) - found,
+            int(false.sum()),
+        )
+
+    def best(self, profile: Profile) -> CorpusScore:
+        """The score at the threshold that suits these files best."""
+        return self.judge(self._best_threshold(profile), profile)
+
+    def _best_threshold(self, profile: Profile) -> float:
+        inside = self._window != NO_WINDOW
+        levels = [self._score[~inside]]
+        gains = [profile.false_positive * self._weight[~inside]]
+        for window in np.unique(self._window[inside]):
+            rows = np.flatnonzero(self._window == window)
+            rows = rows[np.argsort(-self._score[rows], kind="stable")]
+            best_so_far = np.maximum.accumulate(self._weight[rows])
+            levels.append(self._score[rows])
+            gains.append(np.diff(best_so_far, prepend=-profile.false_negative))
+        level, gain = np.concatenate(levels), np.concatenate(gains)
+        order = np.argsort(-level, kind="stable")
+        level, total = level[order], np.cumsum(gain[order])
+        # Rows of one score come together: only the last of them is a possible threshold.
+        last = np.r_[level[1:] != level[:-1], True]
+        if not len(level) or total[last].max() <= 0:
+            return math.inf
+        place = np.flatnonzero(last)[np.argmax(total[last])]
+        return float(level[place])
+
+    def _normalised(self, total: float, profile: Profile) -> float:
+        silent = -profile.false_negative * self.windows
+        return 100.0 * (total - silent) / (self.windows - silent) if self.windows else 0.0
