@@ -95,3 +95,40 @@ class LineScanner:
         if isinstance(verdict, Fault):
             return Step(consumed, fault=verdict)
         return Step(consumed, reading=verdict)
+
+
+class EnvelopeScanner:
+    """Frames between two control bytes, such as STX and ETX, with line ends between them.
+
+    The ``end`` byte is looked for from the ``before``-th byte on, and ``after`` more bytes (the
+    checksum) belong to the frame. A frame longer than ``longest`` is none.
+    """
+
+    def __init__(
+        self, start: int, end: int, judge: Judge, *, before: int, after: int, longest: int
+    ) -> None:
+        self._start = start
+        self._end = end
+        self._judge = judge
+        self._before = before
+        self._after = after
+        self._longest = longest
+
+    def scan(self, buffer: bytearray, at: int) -> Step | None:
+        """See Scanner."""
+        if buffer[at] in b"\r\n":
+            return Step(1)
+        if buffer[at] != self._start:
+            start = buffer.find(self._start, at)
+            return Step((start if start >= 0 else len(buffer)) - at, fault=Fault.GARBAGE)
+        limit = at + self._longest
+        end = buffer.find(self._end, at + self._before, limit)
+        if end < 0:
+            return Step(1, fault=Fault.GARBAGE) if len(buffer) >= limit else None
+        stop = end + 1 + self._after
+        if len(buffer) < stop:
+            return None
+        verdict = self._judge(bytes(buffer[at:stop]))
+        if isinstance(verdict, Fault):
+            return Step(1, fault=verdict)
+        return Step(stop - at, reading=verdict)

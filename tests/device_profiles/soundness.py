@@ -77,10 +77,19 @@ def _umb(data: bytes, at: int) -> int:
     return length if _bitwise_crc(frame[:-3], 0x8408, 0xFFFF) == frame[-3] + 256 * frame[-2] else 0
 
 
+def _bswa(data: bytes, at: int) -> int:
+    end = data.find(3, at + 2, at + 200)
+    frame = data[at : end + 2]
+    if end < 0 or data[at] != 2 or len(frame) < end + 2 - at:
+        return 0
+    return len(frame) if _xor(frame) == 0 else 0
+
+
 EXACT: dict[str, Sound] = {
     "plantower": _plantower,
     "cubic_cm1106": _cm1106,
     "honeywell_hpm": _honeywell,
+    "bswa": _bswa,
     "lufft_umb": _umb,
     "nova_sds011": _fixed(
         (b"\xaa\xc0", b"\xaa\xc5", b"\xaa\xcf"),
