@@ -17,7 +17,7 @@ from edge_agent.acquisition import ModbusBus
 from edge_agent.births import describe_node, uplink_settings
 from edge_agent.bus_plan import plan_bus, refuse_impossible
 from edge_agent.clock import Clock
-from edge_agent.configuration import GatewayConfiguration, load_gateway
+from edge_agent.configuration import GatewayConfiguration, load_gateway, problems_at
 from edge_agent.counters import Counters
 from edge_agent.devices import Bus, Device, resolve
 from edge_agent.memory import Memory, beside_outbox, write_json
@@ -52,7 +52,6 @@ class Agent:
         self._path = path
         self._configuration, self._wanted = read_gateway(path)
         outbox = self._configuration.outbox
-        outbox.path.parent.mkdir(parents=True, exist_ok=True)
         self._clock = Clock()
         self._outbox = Outbox(
             outbox.path,
@@ -123,6 +122,7 @@ class Agent:
         if device.name in self._online:
             self._online.discard(device.name)
             self._uplink.device_offline(device.name)
+            self._chains[device.name].interrupt()
             _log.warning("device offline", bus=device.bus, device=device.name, why=why)
 
     async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:
@@ -136,7 +136,8 @@ class Agent:
             await asyncio.sleep(1.0)
             now_ms = self._clock.now_ms()
             for name, chain in list(self._chains.items()):
-                await self._writer.put(name, chain.tick(now_ms))
+                if name in self._online:
+                    await self._writer.put(name, chain.tick(now_ms))
 
     # Buses
 
@@ -326,8 +327,19 @@ def read_gateway(path: Path) -> tuple[GatewayConfiguration, tuple[Bus, ...]]:
     """
     configuration = load_gateway(path)
     buses = resolve(configuration, path)
+    make_folder(path, configuration)
     refuse_impossible(path, [plan_bus(bus) for bus in buses])
     return configuration, buses
+
+
+def make_folder(path: Path, configuration: GatewayConfiguration) -> None:
+    """Make the folder of the outbox where it is not there. Raises DocumentError."""
+    folder = configuration.outbox.path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        text = f"cannot make the folder {folder}: {error.strerror}"
+        raise DocumentError(problems_at(path, [(("outbox", "path"), text)])) from error
 
 
 _FIXED = ("gateway", "group", "broker", "host", "confirm", "outbox")

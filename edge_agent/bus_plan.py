@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.devices import Bus, Device, problems_at
+from edge_agent.configuration import problems_at
+from edge_agent.devices import Bus, Device
 from edge_agent.modbus.plan import Read, plan_reads
 from edge_agent.modbus.poller import registers_of
 from edge_agent.modbus.timing import LineTiming

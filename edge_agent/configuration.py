@@ -9,12 +9,21 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from telemetry.documents import Place, process_environment, read_document
+from telemetry.documents import (
+    DocumentError,
+    Place,
+    Problem,
+    line_of,
+    parse_tree,
+    process_environment,
+    read_document,
+)
 from telemetry.durations import DurationMs
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _USB = re.compile(r"usb:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:[^\s:]+)?")
 _BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_BROKER_FILES = ("password_file", "ca_file", "cert_file", "key_file")
 _RESERVED_DEVICES = ("-",)
 
 
@@ -289,11 +298,15 @@ def load_gateway(path: Path, environment: Mapping[str, str] | None = None) -> Ga
     read = read_document(path, GatewayConfiguration, environment)
     base = path.resolve().parent
     broker = read.broker.model_copy(
-        update={
-            name: _from(base, getattr(read.broker, name))
-            for name in ("password_file", "ca_file", "cert_file", "key_file")
-        }
+        update={name: _from(base, getattr(read.broker, name)) for name in _BROKER_FILES}
     )
+    missing: list[tuple[Place, str]] = [
+        (("broker", name), f"there is no file {getattr(broker, name)}")
+        for name in _BROKER_FILES
+        if getattr(broker, name) is not None and not getattr(broker, name).is_file()
+    ]
+    if missing:
+        raise DocumentError(problems_at(path, missing))
     outbox = read.outbox.model_copy(update={"path": _from(base, read.outbox.path)})
     buses = tuple(_bus_from(base, bus) for bus in read.buses)
     return read.model_copy(update={"broker": broker, "outbox": outbox, "buses": buses})
@@ -309,3 +322,13 @@ def _bus_from(base: Path, bus: BusConfiguration) -> BusConfiguration:
 
 def _from(base: Path, path: Path | None) -> Path | None:
     return None if path is None else base / path.expanduser()
+
+
+def problems_at(path: Path, found: list[tuple[Place, str]]) -> list[Problem]:
+    """Complaints about a file with the lines in which their places stand."""
+    tree = parse_tree(path.read_text(encoding="utf-8"), str(path))
+    problems = []
+    for place, message in found:
+        dotted = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in place)
+        problems.append(Problem(str(path), line_of(tree, place), dotted.lstrip("."), message))
+    return problems

@@ -11,9 +11,10 @@ from edge_agent.configuration import (
     DeviceConfiguration,
     GatewayConfiguration,
     TcpConfiguration,
+    problems_at,
 )
 from edge_agent.modbus.timing import LineTiming
-from telemetry.documents import DocumentError, Place, Problem, line_of, parse_tree
+from telemetry.documents import DocumentError, Place, Problem
 
 DEFAULT_TIMEOUT_S = 0.5
 DEFAULT_TCP_TIMEOUT_S = 1.0
@@ -141,7 +142,10 @@ def _complaints(
     unit = profile.unit if device.unit is None else device.unit
     on_line = bus.serial is not None or (bus.tcp is not None and bus.tcp.framing == "rtu")
     if on_line and unit == 0:
-        yield ("unit",), "0 speaks to all units on a serial line, and none may answer; write 1 to 247"
+        yield (
+            ("unit",),
+            "0 speaks to all units on a serial line, and none may answer; write 1 to 247",
+        )
     names = {m.name for m in profile.metrics}
     for name in device.report:
         if name != "*" and name not in names:
@@ -159,13 +163,3 @@ def _bus_complaints(devices: list[Device]) -> Iterator[tuple[Place, str]]:
             text = f"unit {device.unit} with this profile is already device {seen[key]!r}"
             yield ("devices", j, "unit"), text
         seen[key] = device.name
-
-
-def problems_at(path: Path, found: list[tuple[Place, str]]) -> list[Problem]:
-    """Complaints about a file with the lines in which their places stand."""
-    tree = parse_tree(path.read_text(encoding="utf-8"), str(path))
-    problems = []
-    for place, message in found:
-        dotted = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in place)
-        problems.append(Problem(str(path), line_of(tree, place), dotted.lstrip("."), message))
-    return problems

@@ -16,6 +16,8 @@ from telemetry.samples import Sample
 
 QUIET_S = 15.0
 """A stream that has brought no frame for so long counts as one time-out."""
+QUIET_TRAFFIC_S = 600.0
+"""The same for a traffic sensor, which may rightly have nothing to say at night."""
 REOPEN_AFTER = 4
 """After so many of them the port is opened anew."""
 
@@ -60,7 +62,8 @@ class StreamBus:
             line.close()
 
     async def _listen(self, listener: "Listener") -> None:
-        quiet_s = max(QUIET_S, 3 * self._device.interval_ms / 1000)
+        usual_s = QUIET_TRAFFIC_S if self._device.profile.domain == "traffic" else QUIET_S
+        quiet_s = max(usual_s, 3 * self._device.interval_ms / 1000)
         quiet_times = 0
         while True:
             samples = await listener.next(quiet_s)

@@ -154,6 +154,16 @@ class Chain:
         """What to report because a window has ended, whether or not anything was read."""
         return self._close_until(now_ms - LATE_MS) if self._every_ms else []
 
+    def interrupt(self) -> None:
+        """The device is gone: what is in the open window would pass for a whole one."""
+        if not self._every_ms:
+            return
+        self._ends_ms = 0
+        for window in self._windows.values():
+            window.close()
+        if self._traffic is not None:
+            self._traffic.close()
+
     def _close_until(self, time_ms: int) -> list[Sample]:
         set_back = time_ms < self._ends_ms - self._every_ms - LATE_MS
         if not self._ends_ms or set_back:

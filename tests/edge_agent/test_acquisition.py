@@ -426,3 +426,59 @@ def test_a_stream_is_taken_as_it_comes_and_survives_garbage(tmp_path: Path) -> N
 
     go(story())
     line.close()
+
+
+def test_a_device_silent_behind_a_gateway_rests_like_any_silent_one(tmp_path: Path) -> None:
+    slave = PtySlave({1: words(), 2: words()})
+    slave.answer = lambda s, frame: (
+        with_crc(bytes((2, 0x83, 0x0B))) if frame[0] == 2 else s.honest(frame)
+    )
+    bus = serial(tmp_path, slave.port, meter("a", 1), meter("b", 2))
+
+    async def story() -> None:
+        async with Running(bus)() as r:
+            await asyncio.sleep(1.5)
+            assert len(r.heard.values("a", "power")) >= 20
+            assert r.counters["b"]["exceptions"] <= 8
+            assert r.counters["b"].last_error == "gateway target silent (0x0B)"
+
+    go(story())
+    slave.close()
+
+
+BITS = """\
+id: test-io
+manufacturer: Test
+model: IO
+domain: industry
+protocol: modbus
+limits: {timeout: 120ms}
+metrics:
+  - {name: door, quantity: status, unit: "1", table: discrete, address: 3, type: bool}
+  - {name: pump, quantity: status, unit: "1", table: coil, address: 9, type: bool}
+  - {name: mode, quantity: status, unit: "1", table: input, address: 0, type: uint16, bits: "4-6", enum: {5: auto}}
+  - {name: big, quantity: energy, unit: kW.h, table: input, address: 1, type: uint32, word_order: little}
+source: made up for tests
+"""
+
+
+def test_bits_and_fields_and_orders_are_read_from_every_table(tmp_path: Path) -> None:
+    slave = PtySlave({1: {0: 0b1010000, 1: 0x0002, 2: 0x0001}})
+
+    def answer(s: PtySlave, frame: bytes) -> bytes | None:
+        if frame[1] in (1, 2):
+            return with_crc(bytes((frame[0], frame[1], 1, 1 if frame[1] == 2 else 0)))
+        return s.honest(frame)
+
+    slave.answer = answer
+    (tmp_path / "io.yaml").write_text(BITS)
+    bus = serial(tmp_path, slave.port, "name: io, profile: ./io.yaml, interval: 50ms")
+
+    async def story() -> None:
+        async with Running(bus)() as r:
+            await r.until(lambda: len(r.heard.samples["io"]) >= 4)
+            found = {s.metric: s.value for s in r.heard.samples["io"]}
+            assert found == {"door": 1.0, "pump": 0.0, "mode": 5.0, "big": 65538.0}
+
+    go(story())
+    slave.close()

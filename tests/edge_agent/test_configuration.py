@@ -69,9 +69,17 @@ def test_paths_and_secrets_come_from_the_environment(tmp_path: Path) -> None:
     text = CONTRACT.replace("password_file: null", "password_file: ${SECRETS}/mqtt").replace(
         "gateway: bd-tdm-001", "gateway: ${GATEWAY}"
     )
-    gateway = load_gateway(write(tmp_path, text), {"SECRETS": "/run/secrets", "GATEWAY": "bd-7"})
+    (tmp_path / "mqtt").write_text("secret\n")
+    gateway = load_gateway(write(tmp_path, text), {"SECRETS": str(tmp_path), "GATEWAY": "bd-7"})
     assert gateway.gateway == "bd-7"
-    assert gateway.broker.password_file == Path("/run/secrets/mqtt")
+    assert gateway.broker.password() == "secret"
+
+
+def test_a_file_that_is_named_and_not_there_is_refused(tmp_path: Path) -> None:
+    found = problems(tmp_path, CONTRACT.replace("password_file: null", "password_file: ./mqtt"))
+    assert found == [f"gateway.yaml:4: broker.password_file: there is no file {tmp_path}/mqtt"] or (
+        found == ["gateway.yaml:4: broker.password_file: there is no file mqtt"]
+    )
 
 
 def test_a_missing_environment_variable_is_named(tmp_path: Path) -> None:
