@@ -14,7 +14,7 @@ from device_profiles.streams.wire import Fault, Reading, Wire
 _HEADER = b"\x02\x99"
 _ETX = 0x03
 # second, minute, hour, day, month and year as numbers: place in the message, lowest, highest
-_TIMES = ((4, 0, 99), (5, 0, 59), (6, 0, 59), (7, 0, 23), (8, 1, 31), (9, 1, 12), (17, 0, 99))
+_TIMES = ((4, 0, 99), (5, 0, 59), (6, 0, 59), (7, 0, 24), (8, 1, 31), (9, 1, 12), (17, 0, 99))
 _CENTURY = 0x20
 _AWAY = 0x80
 
