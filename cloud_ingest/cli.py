@@ -58,6 +58,9 @@ def cloud() -> None:
 @app.command(epilog="Example: quantrac cloud run --config cloud.yaml")
 def run(
     config: ConfigurationFile = Path("cloud.yaml"),
+    shard: Annotated[
+        str, typer.Option(help="Which of how many workers this is, such as 2/3 (docs/scaling.md).")
+    ] = "1/1",
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
@@ -66,6 +69,7 @@ def run(
     from cloud_ingest.configuration import load_cloud
     from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.intake.broker import BrokerFailed
+    from cloud_ingest.intake.shard import Shard
     from cloud_ingest.service import Service, ServiceFailed
     from cloud_ingest.stores.protocol import StoreError
     from telemetry.documents import DocumentError
@@ -75,13 +79,13 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     try:
-        service = Service(load_cloud(config))
+        service = Service(load_cloud(config), shard=Shard.parse(shard))
     except DocumentError as error:
         stop(error)
     except RuleNotFound as error:
         stop(f"{config}: rules: {error}")
-    except ValueError as error:  # a notification address that nothing serves
-        stop(f"{config}: notify: {error}")
+    except ValueError as error:  # a shard that cannot be, an address that nothing serves
+        stop(f"{config}: {error}")
     except (StoreError, DatabaseUnavailable) as error:
         stop(f"{config}: {error}", FOUND_A_PROBLEM)
     try:

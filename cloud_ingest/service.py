@@ -26,11 +26,13 @@ from cloud_ingest.intake.link import Link
 from cloud_ingest.intake.mappings import load_mappings
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
+from cloud_ingest.intake.shard import Shard
 from cloud_ingest.live import Live
 from cloud_ingest.notification import NotificationWorker, channels
 from cloud_ingest.pipeline import Parts, Pipeline
 from cloud_ingest.quality import QualityControl
 from cloud_ingest.registry import Registry
+from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.opening import open_store
 from cloud_ingest.stores.protocol import SampleStore
 
@@ -50,15 +52,22 @@ class _Running:
 class Service:
     """Ingest, rules, API and web page in one process.
 
-    ``store`` may be given (tests do); otherwise the configured one is opened.
+    ``store`` may be given (tests do); otherwise the configured one is opened. ``shard``: one of
+    several workers, each with its own gateways and its own part of the database.
     """
 
-    def __init__(self, configuration: CloudConfiguration, store: SampleStore | None = None) -> None:
+    def __init__(
+        self,
+        configuration: CloudConfiguration,
+        store: SampleStore | None = None,
+        shard: Shard | None = None,
+    ) -> None:
+        shard = shard or Shard()
         self.configuration = configuration
         rules = load_rules(configuration.rules, configuration.folder)
-        self.database = Database(configuration.database)
+        self.database = Database(configuration.database, shard.name)
         self.database.migrate()
-        self.store = store if store is not None else open_store(configuration.store)
+        self.store = store if store is not None else open_store(_store_of(configuration, shard))
         self.registry = Registry(self.database)
         self.ledger = Ledger(self.database)
         self.quarantine = Quarantine(self.database)
@@ -81,6 +90,7 @@ class Service:
             configuration.host,
             (*configuration.intake.filters, *(m.filter for m in mappings)),
             self.inbox,
+            shard=shard,
             on_change=self._broker_changed,
         )
         self.pipeline = Pipeline(
@@ -212,6 +222,14 @@ class Service:
     def _describe_device(self, gateway: str, name: str) -> dict[str, Any] | None:
         device = self.registry.device(gateway, name)
         return show_device(device, self.registry) if device else None
+
+
+def _store_of(configuration: CloudConfiguration, shard: Shard) -> StoreConfiguration:
+    """The store of a worker: a server is shared, a folder belongs to one process."""
+    store = configuration.store
+    if store.path is None or not shard.name:
+        return store
+    return store.model_copy(update={"path": store.path / shard.name})
 
 
 def _now_ms() -> int:

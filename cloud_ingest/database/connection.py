@@ -21,28 +21,46 @@ class Database:
     """The relational database behind ``engine``; ``migrate`` brings its tables up to date.
 
     ``url`` is an SQLAlchemy URL: ``sqlite:///./data/quantrac.db`` or
-    ``postgresql://user:password@host/name`` (psycopg 3 is used).
+    ``postgresql://user:password@host/name`` (psycopg 3 is used). ``namespace`` keeps what one of
+    several workers stores apart: a schema in PostgreSQL, a file of its own in SQLite.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, namespace: str = "") -> None:
         parsed = make_url(url)
+        self._namespace = namespace
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database and parsed.database != ":memory:":
+            if namespace:
+                file = Path(parsed.database)
+                self.url = parsed = parsed.set(
+                    database=str(file.with_stem(f"{file.stem}-{namespace}"))
+                )
+            assert parsed.database is not None
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine: Engine = self._engine()
 
     def _engine(self) -> Engine:
         if not self.is_sqlite:
-            return sa.create_engine(self.url, pool_pre_ping=True, pool_size=5, max_overflow=15)
+            engine = sa.create_engine(self.url, pool_pre_ping=True, pool_size=5, max_overflow=15)
+            if self._namespace:
+                sa.event.listen(engine, "connect", self._enter_namespace)
+            return engine
         engine = sa.create_engine(
             self.url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
         )
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_immediate)
         return engine
+
+    def _enter_namespace(self, connection: Any, _record: Any) -> None:
+        name = '"' + self._namespace.replace('"', "") + '"'
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+            cursor.execute(f"SET search_path TO {name}")
+        connection.commit()
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; raises DatabaseUnavailable."""

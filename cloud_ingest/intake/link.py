@@ -19,6 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from cloud_ingest.intake.configuration import BrokerConfiguration
 from cloud_ingest.intake.inbox import Inbox, Message
+from cloud_ingest.intake.shard import Shard
 from telemetry.topics import state_topic
 
 _log = structlog.get_logger()
@@ -47,14 +48,15 @@ class Link:
         filters: tuple[str, ...],
         inbox: Inbox,
         *,
-        announce: bool = True,
+        shard: Shard | None = None,
         on_change: Callable[[bool], None] = lambda _online: None,
     ) -> None:
         self._broker = broker
         self._host = host
         self._filters = filters
         self._inbox = inbox
-        self._announce = announce
+        self._shard = shard or Shard()
+        self._announce = self._shard.number == 1  # one worker speaks for the host
         self._on_change = on_change
         self._client: mqtt.Client | None = None
         self._stopping = threading.Event()
@@ -110,7 +112,7 @@ class Link:
     def _new_client(self) -> mqtt.Client:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=self._broker.client_id or f"quantrac-host-{self._host}",
+            client_id=self._client_id(),
             clean_session=True,
             protocol=mqtt.MQTTv311,
             reconnect_on_failure=False,
@@ -133,6 +135,10 @@ class Link:
         client.on_message = self._arrived
         client.on_disconnect = self._disconnected
         return client
+
+    def _client_id(self) -> str:
+        name = self._broker.client_id or f"quantrac-host-{self._host}"
+        return f"{name}-{self._shard.name}" if self._shard.name else name
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._broker.ca_file)
@@ -170,7 +176,8 @@ class Link:
         if self._announce and topic == state_topic(self._host):
             self._defend_state(client, message)
             return
-        self._inbox.put(Message(topic, bytes(message.payload), _now_ms()))
+        if self._shard.takes(topic):
+            self._inbox.put(Message(topic, bytes(message.payload), _now_ms()))
 
     def _defend_state(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
         """Somebody (an old will) said that this host is offline: say again that it is not."""

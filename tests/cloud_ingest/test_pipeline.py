@@ -27,9 +27,13 @@ class Cloud:
     """The parts of the cloud with fakes around; ``feed`` puts messages through one step."""
 
     def __init__(
-        self, folder: Path, store: MemoryStore | None = None, mappings: Sequence[Mapping] = ()
+        self,
+        folder: Path,
+        store: MemoryStore | None = None,
+        mappings: Sequence[Mapping] = (),
+        database: Database | None = None,
     ) -> None:
-        self.database = Database(f"sqlite:///{folder}/state.db")
+        self.database = database or Database(f"sqlite:///{folder}/state.db")
         self.database.migrate()
         limits = IntakeConfiguration(batch_ms=1, new_series_per_minute=50)
         self.registry = Registry(self.database)
