@@ -36,7 +36,7 @@ class Defaults:
 
 _OFF = Defaults(0.0, 0.0)
 _BY_DOMAIN = {
-    "air": Defaults(1.0, 1.0),
+    "air": Defaults(1.0, 4.0),
     "weather": Defaults(0.25, 1.0),
     "noise": Defaults(1.0, 0.5),
     "water": Defaults(1.0, 1.0),
