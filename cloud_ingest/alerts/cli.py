@@ -72,6 +72,53 @@ def check(
         raise typer.Exit(FOUND_A_PROBLEM)
 
 
+@app.command(
+    "backtest",
+    epilog="Example: quantrac rules backtest my-rules.yaml --from 2026-11-01 --to 2026-11-08 --plot out.png",
+)
+def backtest(
+    file: Annotated[str, typer.Argument(help="A rule file, or a pack (library/NAME).")],
+    *,
+    start: Annotated[str, typer.Option("--from", help="Day or time; local unless it says so.")],
+    end: Annotated[str, typer.Option("--to", help="Day or time (not included).")],
+    config: Annotated[Path, typer.Option(help="cloud.yaml of the store.")] = Path("cloud.yaml"),
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take samples from this file (series,time,value) and not from the store."
+        ),
+    ] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="Only these rules (their id).")] = None,
+    series: Annotated[list[str] | None, typer.Option(help="Only these series.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the first series to this PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    log_level: LogLevel = Level.INFO,
+    log_format: LogFormat = Format.TEXT,
+) -> None:
+    """Run rules over stored history: when would they have fired, how often, for how long.
+
+    Rules that are switched off run as well. Exits 1 where there is nothing to run over.
+    """
+    from cloud_ingest.alerts import backtest as work
+
+    start_logging(log_level, log_format)
+    rules = _load([file])
+    try:
+        span = work.Span(work.moment_ms(start), work.moment_ms(end))
+        chosen = work.choose(rules, rule or ())
+        source = work.from_csv(csv) if csv is not None else work.from_store(config)
+        with source as found:
+            outcome = work.run(chosen, found, span, series or ())
+    except work.BacktestError as error:
+        stop(error)
+    typer.echo(work.as_json(outcome) if as_json else work.as_text(outcome))
+    if plot is not None and outcome.result.samples:
+        work.draw(outcome, plot)
+        typer.echo(f"drawn: {plot}", err=True)
+    if not outcome.result.samples:
+        raise typer.Exit(FOUND_A_PROBLEM)
+
+
 def _load(refs: list[str]) -> RuleSet:
     from alert_rules import RuleNotFound, load_rules
     from telemetry.documents import DocumentError

@@ -1,0 +1,84 @@
+"""Real recorded days give the alerts that were written down for them."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from alert_rules import load_rules
+from cloud_ingest.alerts import backtest
+from cloud_ingest.alerts.cli import app
+
+DAYS = Path(__file__).parent / "days"
+CASES = sorted(p.name for p in DAYS.iterdir() if p.is_dir())
+
+
+def expected_of(case):
+    with (DAYS / case / "expected.csv").open() as file:
+        return [
+            (r["rule"], r["series"], *(backtest.moment_ms(r[n]) if r[n] else None
+                                      for n in ("start", "fired", "end")))
+            for r in csv.DictReader(file)
+        ]  # fmt: skip
+
+
+def rehearse(case):
+    rules = load_rules([str(DAYS / case / "rules.yaml")])
+    span = backtest.Span(backtest.moment_ms("2010-01-01"), backtest.moment_ms("2030-01-01"))
+    with backtest.from_csv(DAYS / case / "samples.csv") as source:
+        first = min(int(source.store.read(s, 0, span.end_ms).time_ms[0]) for s in source.series)
+        last = max(int(source.store.read(s, 0, span.end_ms).time_ms[-1]) for s in source.series)
+        return backtest.run(backtest.choose(rules, ()), source, backtest.Span(first, last + 1), ())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_real_days_give_the_alerts_written_down(case):
+    outcome = rehearse(case)
+    found = sorted(
+        (e.rule, e.series, e.start_ms, e.fired_ms, e.end_ms) for e in outcome.result.exceedances
+    )
+    assert found == sorted(expected_of(case))
+    assert found
+
+
+def test_backtest_tells_and_draws(tmp_path):
+    case = DAYS / "beijing-january-2014"
+    arguments = ["backtest", str(case / "rules.yaml"), "--from", "2014-01-10", "--to", "2014-01-25",
+                 "--csv", str(case / "samples.csv")]  # fmt: skip
+    picture = tmp_path / "out.png"
+    result = CliRunner().invoke(app, [*arguments, "--plot", str(picture)])
+    assert result.exit_code == 0, result.output
+    assert "days/pm2_5-day: " in result.output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    as_json = CliRunner().invoke(app, [*arguments, "--json", "--rule", "pm2_5-day"])
+    (rule,) = json.loads(as_json.output)["rules"]
+    assert rule["rule"] == "days/pm2_5-day"
+    assert rule["alerts"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "tomorrow", "--to", "2014-01-02"], "is no time"),
+        (["--from", "2014-01-02", "--to", "2014-01-01"], "--to must be later"),
+        (["--from", "2014-01-01", "--to", "2014-01-02", "--rule", "nothing"], "there is no rule"),
+        (["--from", "2014-01-01", "--to", "2014-01-02", "--csv", "missing.csv"], "No such file"),
+    ],
+)
+def test_backtest_says_what_is_wrong(arguments, message):
+    case = DAYS / "interstate-94"
+    given = ["backtest", str(case / "rules.yaml"), *arguments]
+    if "--csv" not in given:
+        given += ["--csv", str(case / "samples.csv")]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_backtest_over_nothing_exits_with_1():
+    case = DAYS / "interstate-94"
+    given = ["backtest", str(case / "rules.yaml"), "--from", "1999-01-01", "--to", "1999-01-02",
+             "--csv", str(case / "samples.csv")]  # fmt: skip
+    assert CliRunner().invoke(app, given).exit_code == 1
