@@ -66,7 +66,7 @@ def stream(name: str, rng: random.Random, frames: int) -> bytes:
 
 def pieces(data: bytes, rng: random.Random) -> list[bytes]:
     """The data cut at random places."""
-    cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randint(1, 60)))
+    cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randint(1, 30)))
     return [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 

@@ -58,7 +58,7 @@ def test_the_stored_corpus_is_survived_in_any_pieces(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WIRES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_any_split_of_the_bytes_gives_the_same_samples(name: str, data: st.DataObject) -> None:
     wire = registry.wire(name)
