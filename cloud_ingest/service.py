@@ -27,6 +27,7 @@ from cloud_ingest.intake.mappings import load_mappings
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.intake.shard import Shard
+from cloud_ingest.intake.spill import Spill
 from cloud_ingest.live import Live
 from cloud_ingest.notification import NotificationWorker, channels
 from cloud_ingest.pipeline import Parts, Pipeline
@@ -71,7 +72,12 @@ class Service:
         self.registry = Registry(self.database)
         self.ledger = Ledger(self.database)
         self.quarantine = Quarantine(self.database)
-        self.inbox = Inbox(configuration.intake.queue_bytes)
+        intake = configuration.intake
+        folder = (
+            configuration.folder if configuration.store.path is None else configuration.store.path
+        )
+        self.spill = Spill(folder / f"inbox{shard.name}.spill", intake.spill_bytes)
+        self.inbox = Inbox(intake.queue_bytes, self.spill)
         mappings = load_mappings(configuration.intake.mappings)
         self.receiver = Receiver(self.registry, configuration.intake, mappings)
         self.live = Live(self.registry.series_at)
@@ -140,6 +146,7 @@ class Service:
             self._web.thread.join(0.5)
         if self._broker is not None:
             self._broker.stop(0.5)
+        self.spill.close()
         self.database.close()
 
     @property

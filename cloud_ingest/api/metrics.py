@@ -26,6 +26,7 @@ class _Figures(Collector):
         yield _counter("quantrac_messages_shed", "Left out, to be sent again", b.inbox.shed_total)
         yield _counter("quantrac_messages_lost", "Left out for good", b.inbox.lost_total)
         yield _gauge("quantrac_inbox_bytes", "Bytes that wait", b.inbox.pending_bytes)
+        yield _gauge("quantrac_spilled_bytes", "Bytes that wait on disk", b.inbox.spilled_bytes)
         yield _gauge("quantrac_series", "Series known", len(b.registry))
         yield _gauge("quantrac_gateways", "Gateways known", len(gateways))
         online = sum(g.online for g in gateways)

@@ -6,7 +6,7 @@ from cloud_ingest.intake import births
 from cloud_ingest.intake.births import Announced, Owner
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.decode import Birth, decode_birth
-from cloud_ingest.intake.inbox import Message
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.sessions import DeviceSession, Kind, NodeSession
 from cloud_ingest.intake.work import Event, Introduction, Unnumbered

@@ -49,6 +49,9 @@ def read_announced(birth: Birth, owner: Owner) -> list[Announced]:
 def _announced(metric: BirthMetric, owner: Owner) -> Announced:
     if metric.name == names.STORE_BATCH:
         return Announced(metric, Slot(Kind.BATCH, metric.name, metric.datatype))
+    if "\x00" in metric.name:
+        slot = Slot(Kind.REFUSED, metric.name, metric.datatype, reason="a NUL in its name")
+        return Announced(metric, slot)
     if names.is_reserved(metric.name) or metric.datatype not in NUMERIC:
         return Announced(metric, Slot(Kind.PROPERTY, metric.name, metric.datatype))
     quantity = _quantity(metric)

@@ -75,6 +75,7 @@ class IntakeConfiguration(_Part):
     filters: tuple[str, ...] = ("spBv1.0/#",)
     max_payload_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1024 * 1024)
     queue_bytes: int = Field(default=64_000_000, ge=1_000_000)
+    spill_bytes: int = Field(default=1_000_000_000, ge=0)
     batch_samples: int = Field(default=10_000, ge=1)
     batch_ms: int = Field(default=250, ge=1, le=10_000)
     reorder_timeout_s: float = Field(default=2.0, ge=0)

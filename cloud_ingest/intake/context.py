@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.inbox import Message
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.runs import AliasTable
 from cloud_ingest.intake.series_limit import SeriesLimit

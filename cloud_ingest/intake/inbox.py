@@ -1,34 +1,28 @@
 """Messages between the network thread and the pipeline: bounded, and never blocking the network.
 
 When the pipeline cannot keep up (the store is slow or down), data that the gateway will send again
-anyway is left out first; births, deaths and data of gateways without acknowledgement are kept
-longest. Keep-alives go on, because putting never waits.
+anyway is left out; births, deaths and data of gateways without acknowledgement go to a file.
+Keep-alives go on, because putting never waits for the pipeline.
 """
 
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+
+from cloud_ingest.intake.message import Message
+from cloud_ingest.intake.spill import Spill
 
 _DATA = ("/DDATA/", "/NDATA/")
 # What a queued message costs beside its payload.
 _OVERHEAD = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What came by MQTT, and when (UTC ms)."""
-
-    topic: str
-    payload: bytes
-    time_ms: int
-
-
 class Inbox:
-    """A queue of messages of at most ``max_bytes`` (twice that for what is not sent again)."""
+    """A queue of messages of at most ``max_bytes`` in memory; what is beyond goes to ``spill``."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, spill: Spill | None = None) -> None:
         self._max_bytes = max_bytes
+        self._spill = spill
         self._messages: deque[Message] = deque()
         self._put_bytes = 0  # written by the network thread alone
         self._taken_bytes = 0  # written by the pipeline alone
@@ -41,45 +35,59 @@ class Inbox:
 
     @property
     def pending_bytes(self) -> int:
-        """How much waits."""
+        """How much waits in memory."""
         return self._put_bytes - self._taken_bytes
 
+    @property
+    def spilled_bytes(self) -> int:
+        """How much waits in the file."""
+        return len(self._spill) if self._spill is not None else 0
+
     def __len__(self) -> int:
-        return len(self._messages)
+        return len(self._messages) or min(1, self.spilled_bytes)
 
     def put(self, message: Message) -> bool:
         """Queue a message; False where it was left out for want of room."""
         size = len(message.payload) + _OVERHEAD
-        if self._put_bytes - self._taken_bytes + size > self._max_bytes and self._leave_out(
-            message, size
-        ):
-            return False
+        full = self._put_bytes - self._taken_bytes + size > self._max_bytes
+        if full or (self._spill is not None and len(self._spill)):
+            return self._put_elsewhere(message)
         self._messages.append(message)
         self._put_bytes += size
         if not self._wake.is_set():
             self._wake.set()
         return True
 
-    def _leave_out(self, message: Message, size: int) -> bool:
+    def _put_elsewhere(self, message: Message) -> bool:
+        """There is no room, or what came before is still in the file."""
         gateway = _gateway_of(message.topic)
         again = gateway in self._will_send_again and any(d in message.topic for d in _DATA)
-        if not again and self.pending_bytes + size <= 2 * self._max_bytes:
-            return False
+        if not again and self._spill is not None and self._spill.put(message):
+            return True
         with self._lock:
             self._shed.add(gateway)
         self.shed_total += again
         self.lost_total += not again
-        return True
+        return False
 
     def take(self, timeout_s: float) -> Message | None:
         """The next message; None if none comes within ``timeout_s``."""
-        if not self._messages:
+        if not self._messages and not self._read_back():
             self._wake.clear()
             if not self._messages and (timeout_s <= 0 or not self._wait(timeout_s)):
                 return None
         message = self._messages.popleft()
         self._taken_bytes += len(message.payload) + _OVERHEAD
         return message
+
+    def _read_back(self) -> bool:
+        if self._spill is None or not len(self._spill):
+            return False
+        messages = self._spill.take()
+        # Not counted as put: the bytes are counted off as soon as they are taken.
+        self._taken_bytes -= sum(len(m.payload) + _OVERHEAD for m in messages)
+        self._messages.extendleft(reversed(messages))
+        return bool(messages)
 
     def _wait(self, timeout_s: float) -> bool:
         end = time.monotonic() + timeout_s

@@ -18,7 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from cloud_ingest.intake.configuration import BrokerConfiguration
-from cloud_ingest.intake.inbox import Inbox, Message
+from cloud_ingest.intake.inbox import Inbox
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.shard import Shard
 from telemetry.topics import state_topic
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from cloud_ingest.intake.context import Context
-from cloud_ingest.intake.inbox import Message
 from cloud_ingest.intake.mappings import MappedSample, Mapping, MappingError, Refused, apply
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.reports import TOO_MANY

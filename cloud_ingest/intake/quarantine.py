@@ -98,7 +98,7 @@ class Quarantine:
         for item, burst in self._waiting:
             row = {
                 "time_ms": item.time_ms, "topic": item.topic[:2000].replace("\x00", "\ufffd"),
-                "gateway_id": item.gateway, "reason": item.reason, "size": len(item.payload),
+                "gateway_id": item.gateway, "reason": item.reason.replace("\x00", "\ufffd"), "size": len(item.payload),
                 "count": item.count, "form": item.form, "payload": item.payload[:KEPT_BYTES],
             }  # fmt: skip
             result = connection.execute(sa.insert(quarantine).values(row))

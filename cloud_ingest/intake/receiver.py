@@ -6,9 +6,9 @@ from cloud_ingest.intake.announcements import Announcements
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.decode import PayloadError, decode_birth, parse
-from cloud_ingest.intake.inbox import Message
 from cloud_ingest.intake.mapped_messages import MappedMessages
 from cloud_ingest.intake.mappings import Mapping
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.reports import Reports
 from cloud_ingest.intake.series_limit import SeriesLimit

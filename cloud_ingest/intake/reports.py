@@ -6,7 +6,7 @@ import orjson
 
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.decode import MAX_TIME_MS, metric_value, parse, sample_of
-from cloud_ingest.intake.inbox import Message
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.runs import Gathered, Waiting, split

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from cloud_ingest.intake.inbox import Message
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.sessions import DeviceSession, Kind, NodeSession
 from telemetry.batches import Bool, Int32, Int64, SampleBatch, UInt8
 from telemetry.quality import Flag

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloud_ingest.intake.inbox import Message
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.messages import Payload
 
 DOUBLE, STRING, UINT64, INT64, BOOLEAN = 10, 12, 8, 4, 11

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from cloud_ingest.api import application
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.configuration import CloudConfiguration
-from cloud_ingest.intake.inbox import Message
 from cloud_ingest.intake.link import LinkState
+from cloud_ingest.intake.message import Message
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
 

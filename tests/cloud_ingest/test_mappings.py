@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cloud_ingest.intake.conversion import Conditions, conversion_to_stored
-from cloud_ingest.intake.inbox import Message
 from cloud_ingest.intake.mappings import Mapping, MappingError, apply, load_mappings
 from cloud_ingest.intake.mappings.cli import app
+from cloud_ingest.intake.message import Message
 from telemetry.documents import DocumentError
 from telemetry.units import UnitError
 from tests.cloud_ingest.test_pipeline import Cloud

@@ -11,8 +11,9 @@ import pytest
 from cloud_ingest.database import Database
 from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.inbox import Inbox, Message
+from cloud_ingest.intake.inbox import Inbox
 from cloud_ingest.intake.mappings import Mapping
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.live import Live

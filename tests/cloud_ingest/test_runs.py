@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cloud_ingest.database import Database
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.inbox import Message
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.messages import Payload
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.intake.runs import split
