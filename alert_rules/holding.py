@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from alert_rules.evaluation import State, Verdicts, grown, last_true, run_starts
 from telemetry.batches import Bool, Int32, Int64
 
+LONGEST_MS = 2_000_000_000
+"""The longest hold or clear time, 23 days: what is held longer is not told apart."""
+
 Change = Literal["pending", "fire", "rise", "cancel", "clear"]
 
 
@@ -41,7 +44,7 @@ class _LevelHold:
         self.on = np.empty(0, np.bool_)
         self.firing = np.empty(0, np.bool_)
         self.time_ms = np.empty(0, np.int64)
-        self.held_ms = np.empty(0, np.int64)
+        self.held_ms = np.empty(0, np.int32)
         self.start_ms = np.empty(0, np.int64)
         self.busy = 0
 
@@ -155,7 +158,7 @@ class Holding:
         last = np.append(first[1:], True)
         tail = slot[last]
         state.on[tail], state.firing[tail] = on[last], firing[last]
-        state.time_ms[tail], state.held_ms[tail] = time_ms[last], held[last]
+        state.time_ms[tail], state.held_ms[tail] = time_ms[last], np.minimum(held[last], LONGEST_MS)
         state.start_ms[tail] = start_ms[last]
         state.busy = int(np.count_nonzero(state.on | state.firing))
         return changes

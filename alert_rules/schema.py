@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from alert_rules.evaluation import Evaluator
+from alert_rules.holding import LONGEST_MS
 from telemetry.durations import DurationMs
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series
@@ -140,8 +141,8 @@ class Rule(_Strict):
     text: LocalText | None = None
     select: Selector = Selector()
     severity: Severity = Severity.WARNING
-    hold: DurationMs = 0
-    clear_after: DurationMs = 0
+    hold: Annotated[DurationMs, Field(le=LONGEST_MS)] = 0
+    clear_after: Annotated[DurationMs, Field(le=LONGEST_MS)] = 0
     refire_within: DurationMs = 600_000
     gap: DurationMs | None = None
     hours: str | None = None

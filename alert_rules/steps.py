@@ -5,8 +5,10 @@ its steps' means, as the regulations say it: the mean of the one-hour means.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alert_rules.evaluation import State, grown, is_single, places, run_starts
 from telemetry.batches import Bool, Float64, Int32, Int64
@@ -42,7 +44,7 @@ class Stepper:
         self.step_ms = step_ms
         self._extremes = extremes
         self._number = np.empty(0, np.int64)
-        self._count = np.empty(0, np.int64)
+        self._count = np.empty(0, np.int32)
         self._sum = np.empty(0, np.float64)
         self._low = np.empty(0, np.float64)
         self._high = np.empty(0, np.float64)
@@ -96,7 +98,7 @@ class Stepper:
         count = self._count[slot]
         mean = self._sum[slot] / count
         low, high = (self._low[slot], self._high[slot]) if self._extremes else (mean, mean)
-        return Steps(slot, self._number[slot], following, count, mean, low, high)
+        return Steps(slot, self._number[slot], following, count.astype(np.int64), mean, low, high)
 
     def _advance_many(self, slot: Int32, number: Int64, value: Float64) -> Steps | None:
         first = run_starts(slot)
@@ -166,11 +168,15 @@ def _merged(before: Steps | None, inside: Steps) -> Steps | None:
 
 
 class Windows:
-    """Remembers the last ``length`` - 1 steps of each slot and looks back from new ones."""
+    """Remembers the last ``length`` - 1 steps of each slot and looks back from new ones.
 
-    def __init__(self, length: int) -> None:
+    With ``truths`` values are 0 or 1 and take little room.
+    """
+
+    def __init__(self, length: int, *, truths: bool = False) -> None:
         self.length = length
-        self._value = np.empty((0, max(length - 1, 0)), np.float64)
+        kept = np.float16 if truths else np.float64
+        self._value: NDArray[np.floating[Any]] = np.empty((0, max(length - 1, 0)), kept)
         self._last = np.empty(0, np.int64)
 
     def grow(self, size: int) -> None:

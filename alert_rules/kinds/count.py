@@ -60,7 +60,7 @@ class CountEvaluator(Evaluator):
         self._rule = rule
         self._bound = rule.bounds[0]
         self._stepper = Stepper(rule.step)
-        self._windows = Windows(rule.window // rule.step)
+        self._windows = Windows(rule.window // rule.step, truths=True)
         self._need = np.empty(0, np.float64)
 
     def wants(self, series: Series) -> bool:

@@ -60,7 +60,10 @@ class RuleRun:
     def bind(self, series: Sequence[Series]) -> None:
         """Make series known."""
         self.evaluator.bind(series)
-        self.holding.grow(self.evaluator.gap_ms(self.rule.gap))
+        gap_ms = self.evaluator.gap_ms(self.rule.gap)
+        if len(gap_ms) and (gap_ms == gap_ms[0]).all():
+            gap_ms = np.broadcast_to(gap_ms[:1].copy(), gap_ms.shape)  # one number, not one each
+        self.holding.grow(gap_ms)
 
     def verdicts(self, runs: Runs) -> Verdicts:
         """What the rule says of the samples, as far as it is in force at their time."""

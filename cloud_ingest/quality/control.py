@@ -108,6 +108,11 @@ class QualityControl:
         flags[missing] = Flag.MISSING
         return batch.with_quality(flags)
 
+    @property
+    def nbytes(self) -> int:
+        """What all series cost together, in bytes: their numbers and what is remembered."""
+        return self._numbers.nbytes + self._state.nbytes
+
     def take_corrections(self) -> SampleBatch:
         """Earlier samples whose flags have become worse since they were given."""
         found = SampleBatch.concat(self._corrections)
@@ -266,6 +271,10 @@ class _State:
         ):  # fmt: skip
             array = getattr(self, name)
             setattr(self, name, np.append(array, np.full(extra, fill, array.dtype)))
+
+    @property
+    def nbytes(self) -> int:
+        return sum(a.nbytes for a in vars(self).values() if isinstance(a, np.ndarray))
 
     def follow(self, at: Int64, time_ms: Int64, value: Float64, flags: UInt8, rows: Int64) -> None:
         """These are the newest samples now; ``rows`` is where they stand in the batch."""

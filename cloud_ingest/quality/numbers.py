@@ -53,18 +53,17 @@ class Neighbours:
 
 
 class Numbers:
-    """One array a number, by series index; and which tests are in use at all."""
+    """The numbers of every series; series with the same numbers share a row of the table."""
 
     def __init__(self) -> None:
         self._data: dict[str, Float64] = {name: np.empty(0) for name in _COLUMNS}
         self._ranged = np.empty(0, np.bool_)
+        self._row = np.empty(0, np.int32)
+        self._rows: dict[tuple[str, ...], int] = {}
         self._place = np.empty(0, np.int64)
         self.neighbours = Neighbours()
         self.seasons: dict[int, Tests] = {}
         self._places: dict[tuple[str, str], int] = {}
-
-    def __getitem__(self, name: str) -> Float64:
-        return self._data[name]
 
     def __len__(self) -> int:
         return len(self._ranged)
@@ -79,13 +78,13 @@ class Numbers:
         top = max((s.index for s in series), default=-1) + 1
         extra = top - len(self)
         if extra > 0:
-            for name, usual in _COLUMNS.items():
-                self._data[name] = np.append(self._data[name], np.full(extra, usual))
+            self._row = np.append(self._row, np.zeros(extra, np.int32))
             self._ranged = np.append(self._ranged, np.zeros(extra, np.bool_))
             self._place = np.append(self._place, np.full(extra, -1, np.int64))
         for one in series:
             self._take(one, settings.tests_of(one))
-        self.neighbours.arrange(self._place, np.isfinite(self._data["neighbour"]))
+        asked = np.isfinite(self.of("neighbour", np.arange(len(self))))
+        self.neighbours.arrange(self._place, asked & (self._place >= 0))
 
     def _take(self, one: Series, tests: Tests) -> None:
         values = dict(_COLUMNS)
@@ -109,8 +108,7 @@ class Numbers:
             values["std_fail"] = still.fail or 0.0
         values["neighbour"] = tests.neighbour or np.inf
         values["gap_ms"] = np.inf if tests.gap is None else tests.gap
-        for name, value in values.items():
-            self._data[name][one.index] = value
+        self._row[one.index] = self._row_of(values)
         self.seasons.pop(one.index, None)
         if tests.climatology:
             self.seasons[one.index] = tests
@@ -118,9 +116,23 @@ class Numbers:
         place = (one.station, one.quantity)
         self._place[one.index] = self._places.setdefault(place, len(self._places))
 
+    def _row_of(self, values: dict[str, float]) -> int:
+        key = tuple(repr(v) for v in values.values())
+        if key not in self._rows:
+            self._rows[key] = len(self._rows)
+            for name, value in values.items():
+                self._data[name] = np.append(self._data[name], value)
+        return self._rows[key]
+
     def of(self, name: str, index: Int64) -> Float64:
         """A number for each of these series."""
-        return self._data[name][index]
+        return self._data[name][self._row[index]]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all numbers."""
+        table = sum(a.nbytes for a in self._data.values())
+        return table + self._row.nbytes + self._ranged.nbytes + self._place.nbytes
 
     def has_range(self, index: Int64) -> Bool:
         """Whether each of these series has a gross range."""
