@@ -121,6 +121,17 @@ def check(
         typer.echo(line)
 
 
+@app.command(epilog="Example: quantrac sim schema > scenario.schema.json")
+def schema(log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.TEXT) -> None:
+    """Print the form of scenario files as JSON Schema, for editors."""
+    start_logging(log_level, log_format)
+    import json
+
+    from simulators.scenarios import Scenario
+
+    typer.echo(json.dumps(Scenario.model_json_schema(), indent=2, ensure_ascii=False))
+
+
 @app.command(
     epilog="Example: quantrac sim gateways demo --dir ./wire --broker mqtt://127.0.0.1:1883"
 )

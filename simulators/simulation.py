@@ -51,6 +51,14 @@ class RunningBus:
         """What passed so far."""
         return self.port.traffic
 
+    def restart(self, time_ms: int) -> None:
+        """Its devices have power again."""
+        if isinstance(self.port, StreamPort):
+            self.port.instrument.restart(time_ms)
+        else:
+            for here in self.port.units.values():
+                here.unit.instrument.restart(time_ms)
+
 
 class Simulation:
     """Builds everything that a scenario's stations need, then serves it until told to stop."""
@@ -125,6 +133,7 @@ class Simulation:
                 self._out.add(bus.where)
             else:
                 self._out.discard(bus.where)
+                bus.restart(now)
             log.info("unplugged" if out else "plugged in again", bus=bus.where)
 
     def _serve(self, served: list[Served]) -> None:

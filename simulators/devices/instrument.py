@@ -78,13 +78,14 @@ class Instrument:
         self.name = name
         self.refresh_ms = refresh_ms
         self.on_since_ms = on_since_ms
-        self._source = source
-        self._keys = {m.name: key_of(seed, name, m.name) for m in profile.metrics}
+        self.seed = seed
+        self.source = source
         given = sensors or {}
-        self._sensors = {
+        self.sensors = {
             m.name: given.get(m.name) or (Sensor() if source.replays(m) else usual_sensor(m))
             for m in profile.metrics
         }
+        self._keys = {m.name: key_of(seed, name, m.name) for m in profile.metrics}
         self._block_start = -1
         self._block: list[dict[str, float | None]] = []
 
@@ -106,12 +107,17 @@ class Instrument:
         """What it shows for one metric at many moments, in the metric's own unit; NaN: nothing."""
         if metric.quantity == "status":
             return np.full(len(time_ms), _healthy(metric))
-        true = self._source.values(metric, time_ms)
-        shown = self._sensors[metric.name].read(
+        true = self.source.values(metric, time_ms)
+        shown = self.sensors[metric.name].read(
             self._keys[metric.name], true, time_ms, self.on_since_ms
         )
         factor = metric.from_canonical(1.0) - metric.from_canonical(0.0)
         return _fit(metric, shown * factor + metric.from_canonical(0.0))
+
+    def restart(self, time_ms: int) -> None:
+        """Power came back: it warms up again."""
+        self.on_since_ms = time_ms
+        self._block_start = -1
 
     def sayable(self, name: str) -> tuple[float, float]:
         """The lowest and highest value that a metric's registers can say, in its own unit."""

@@ -41,7 +41,7 @@ class StreamPort:
         self.traffic = Traffic()
         self._settings = settings
         self._series = series
-        self._instrument = instrument
+        self.instrument = instrument
         self._faults = faults
         self._clock = clock
         self._every_ms = every_ms
@@ -88,7 +88,7 @@ class StreamPort:
 
     async def _send(self, values: Mapping[str, float]) -> None:
         now = self._clock.now_ms()
-        shown = values or self._instrument.readings(now)
+        shown = values or self.instrument.readings(now)
         if all(v is None for v in shown.values()):
             return
         frame = self._encoder.encode(shown)
@@ -107,5 +107,5 @@ class StreamPort:
 
     def _told(self, frame: bytes, now: int) -> list[Served]:
         wall = wall_ms()
-        samples = decoder(self._instrument.profile, canonical=True).feed(frame, wall)
+        samples = decoder(self.instrument.profile, canonical=True).feed(frame, wall)
         return [Served(f"{self._series}/{s.metric}", wall, s.value, now) for s in samples]

@@ -48,7 +48,7 @@ class Kind(StrEnum):
     UNPLUGGED = "unplugged"
     """The serial adapter is pulled: its port vanishes and comes back. On TCP: nobody listens."""
     POWER_CUT = "power_cut"
-    """Gateway and devices lose power: ports vanish, counters and warm-up start again."""
+    """Gateway and devices lose power: ports vanish; when they are back, sensors warm up again."""
 
 
 DEFAULTS = {

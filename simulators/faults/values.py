@@ -22,7 +22,10 @@ class FaultyInstrument(Instrument):
     """An instrument whose readings have faults."""
 
     def __init__(self, sound: Instrument, plan: FaultPlan) -> None:
-        self.__dict__.update(sound.__dict__)
+        super().__init__(
+            sound.profile, sound.name, sound.source, seed=sound.seed, sensors=sound.sensors,
+            refresh_ms=sound.refresh_ms, on_since_ms=sound.on_since_ms,
+        )  # fmt: skip
         self._sound = sound
         self._plan = plan
 
@@ -38,6 +41,11 @@ class FaultyInstrument(Instrument):
                 if name in readings:
                     readings[name] = self._spoilt(fault, name, readings[name], time_ms)
         return readings
+
+    def restart(self, time_ms: int) -> None:
+        """See Instrument."""
+        super().restart(time_ms)
+        self._sound.restart(time_ms)
 
     def column(self, metric: Metric, time_ms: Int64) -> Float64:
         """See Instrument; here silence (no answer, no power) leaves no value either."""

@@ -16,10 +16,15 @@ _ABOUT_IN_TIME = 1.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One recorded series: ascending times (UTC ms) and values; what was missing is left out."""
+    """One recorded series: ascending times (UTC ms) and values; what was missing is left out.
+
+    ``canonical`` tells that values are in the quantity's canonical unit, as in exports; otherwise
+    they are in the unit of the metric that will show them.
+    """
 
     time_ms: Int64
     value: Float64
+    canonical: bool = False
 
     @property
     def step_ms(self) -> int:
@@ -51,9 +56,9 @@ def read_recording(
 ) -> dict[str, Column]:
     """The columns ``names`` of a file, by time; repeated times keep their last value.
 
-    A file with the columns series, time_ms (or time) and value is an export: there ``names`` are
-    series. Times without a zone count as UTC. Raises DocumentError where the file or a column
-    is not there.
+    An export has the columns time (or time_ms), value, and gateway, device, metric (or series):
+    there ``names`` are series, gateway/device/metric. Times without a zone count as UTC. Raises
+    DocumentError where the file or a column is not there.
     """
     if not path.is_file():
         raise DocumentError([Problem(str(path), 0, "replay", "there is no such file")])
@@ -65,29 +70,41 @@ def read_recording(
             message = f"cannot be read: {str(error).splitlines()[0]}"
             raise DocumentError([Problem(str(path), 0, "replay", message)]) from error
         kinds = {str(name): str(kind) for name, kind, *_ in there}
-        long_form = "series" in kinds and "value" in kinds
-        stamp = next((n for n in ("time_ms", "time", "time_utc") if n in kinds), time)
-        stamp = stamp if long_form else time
-        wanted = ["value"] if long_form else list(names)
+        series = _series_of(kinds)
+        stamp = next((n for n in ("time_ms", "time") if n in kinds), time) if series else time
+        wanted = ["value"] if series else list(names)
         absent = [n for n in [stamp, *wanted] if n not in kinds]
         if absent:
             message = f"has no column {absent[0]!r}; it has {', '.join(kinds)}"
             raise DocumentError([Problem(str(path), 0, "replay", message)])
         columns = {}
         for name in names:
-            where = "WHERE series = ?" if long_form else ""
+            where = f"WHERE {series} = ?" if series else ""
             query = (
                 f"SELECT {_milliseconds(stamp, kinds[stamp])} AS t, "  # noqa: S608  # names are checked
-                f"TRY_CAST({_quoted('value' if long_form else name)} AS DOUBLE) AS v "
+                f"TRY_CAST({_quoted('value' if series else name)} AS DOUBLE) AS v "
                 f"FROM {rows} {where} ORDER BY t"
             )
-            given: list[Any] = [str(path), name] if long_form else [str(path)]
+            given: list[Any] = [str(path), name] if series else [str(path)]
             found = database.execute(query, given).fetchnumpy()
-            columns[name] = _column(found, missing)
+            columns[name] = _column(found, missing, canonical=bool(series))
+            if series and not len(columns[name].time_ms):
+                raise DocumentError([Problem(str(path), 0, "replay", f"has no series {name!r}")])
     return columns
 
 
-def _column(found: Mapping[str, Any], missing: Sequence[float]) -> Column:
+def _series_of(kinds: Mapping[str, str]) -> str:
+    """What names the series of an export's row, in SQL; nothing where the file is none."""
+    if "value" not in kinds:
+        return ""
+    if "series" in kinds:
+        return "series"
+    if {"gateway", "device", "metric"} <= kinds.keys():
+        return "gateway || '/' || device || '/' || metric"
+    return ""
+
+
+def _column(found: Mapping[str, Any], missing: Sequence[float], *, canonical: bool) -> Column:
     time_ms = np.ma.getdata(found["t"]).astype(np.int64)
     value = np.ma.filled(np.ma.asarray(found["v"], dtype=np.float64), np.nan)
     good = np.isfinite(value) & ~np.ma.getmaskarray(found["t"])
@@ -96,7 +113,7 @@ def _column(found: Mapping[str, Any], missing: Sequence[float]) -> Column:
     time_ms, value = time_ms[good], value[good]
     last = np.ones(len(time_ms), dtype=np.bool_)
     last[:-1] = time_ms[1:] != time_ms[:-1]
-    return Column(time_ms[last], value[last])
+    return Column(time_ms[last], value[last], canonical)
 
 
 def _relation(path: Path) -> str:

@@ -16,7 +16,7 @@ class ReplaySource:
     """Shows recorded columns, the first recorded moment at ``start_ms``; the rest from ``otherwise``.
 
     Where the recording has a gap there is no value. Recorded numbers are taken in each metric's
-    own unit.
+    own unit, those of an export in the canonical one.
     """
 
     def __init__(
@@ -58,6 +58,8 @@ class ReplaySource:
         if self._loop:
             since = np.mod(since, self._length_ms)
         recorded = column.at(self._first_ms + since)
+        if column.canonical:
+            return recorded
         factor = metric.to_canonical(1.0) - metric.to_canonical(0.0)
         values: Float64 = recorded * factor + metric.to_canonical(0.0)
         return values

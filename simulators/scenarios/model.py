@@ -7,7 +7,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from simulators.faults.plan import OF_PORTS, Kind
 from telemetry.documents import Place, read_document
@@ -57,6 +67,16 @@ class When(_Part):
             hour, minute, second = (int(g or 0) for g in clock.groups())
             return {"clock_s": hour * 3600 + minute * 60 + second}
         return {"after_ms": _Span.model_validate({"span": text if text != "0" else 0}).span}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _core: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {
+            "type": ["string", "integer"],
+            "description": "a duration after the start, or a time of day",
+            "examples": ["75s", "14:20"],
+        }
 
     def resolve_ms(self, start_ms: int, offset_s: float) -> int:
         """The moment, UTC milliseconds, of a simulation that starts at ``start_ms``."""
