@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import structlog
 
@@ -59,7 +60,7 @@ class Demo:
         """Where each process writes its log."""
         return self._folder / "logs"
 
-    def __enter__(self) -> "Demo":
+    def __enter__(self) -> Self:
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
         return self

@@ -1,0 +1,71 @@
+// The page: a bar with where one can go, and the page that the address asks for.
+import "@fontsource/be-vietnam-pro/400.css";
+import "@fontsource/be-vietnam-pro/600.css";
+import { render } from "preact";
+import { begin, connection, visibleAlerts } from "./live/state";
+import { AlertPage, Alerts } from "./pages/Alerts";
+import { ChartPage } from "./pages/ChartPage";
+import { StationPage } from "./pages/StationPage";
+import { Stations } from "./pages/Stations";
+import { System } from "./pages/System";
+import { route } from "./route";
+import "./style.css";
+import { choose, clock, language, text, type TextKey } from "./texts";
+
+const PLACES: [string, TextKey][] = [["", "nav.stations"], ["alerts", "nav.alerts"], ["chart", "nav.charts"], ["system", "nav.system"]];
+
+function Live() {
+  const now = connection.value;
+  const says = now.state === "stale" ? text("live.stale", { time: clock(now.since_ms) }) : text(`live.${now.state}`);
+  return <span class={`live ${now.state}`} role="status">{says}</span>;
+}
+
+function Bar() {
+  const here = route.value.path[0] ?? "";
+  const current = here === "station" ? "" : here;
+  return (
+    <header>
+      <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById("main")?.focus(); }}>{text("skip")}</a>
+      <a class="brand" href="#/"><img src="/icon.svg" alt="" width="28" height="28" /> Quantrac <small>{text("app.tagline")}</small></a>
+      <nav aria-label={text("nav.main")}>
+        {PLACES.map(([path, key]) => (
+          <a key={path} href={`#/${path}`} aria-current={path === current ? "page" : undefined}>
+            {text(key)}
+            {path === "alerts" && visibleAlerts.value.length > 0 && <span class="count">{visibleAlerts.value.length}</span>}
+          </a>
+        ))}
+      </nav>
+      <Live />
+      <div class="languages" role="group" aria-label={text("language")}>
+        <button lang="vi" aria-pressed={language.value === "vi"} onClick={() => choose("vi")}>Tiếng Việt</button>
+        <button lang="en" aria-pressed={language.value === "en"} onClick={() => choose("en")}>English</button>
+      </div>
+    </header>
+  );
+}
+
+function Page() {
+  const [first, second] = route.value.path;
+  if (!first) return <Stations />;
+  if (first === "station" && second) return <StationPage id={second} />;
+  if (first === "alerts") return second ? <AlertPage id={Number(second)} /> : <Alerts />;
+  if (first === "chart") return <ChartPage />;
+  if (first === "system") return <System />;
+  return <p>{text("notfound")}</p>;
+}
+
+function App() {
+  return (
+    <>
+      <Bar />
+      <main id="main" tabIndex={-1}>
+        <Page />
+      </main>
+    </>
+  );
+}
+
+choose(language.value);
+begin();
+const root = document.getElementById("app");
+if (root) render(<App />, root);

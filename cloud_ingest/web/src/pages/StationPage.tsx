@@ -1,0 +1,106 @@
+// One station: its newest values, its index, its open alerts.
+import { get } from "../api/client";
+import type { Index, Latest } from "../api/types";
+import { levelOf, now, stations, visibleAlerts } from "../live/state";
+import { useLoaded } from "../parts/Load";
+import { LevelMark, QualityMark } from "../parts/marks";
+import { quantityName } from "../parts/names";
+import { toChart } from "../route";
+import { ago, language, moment, number, text, unitSign } from "../texts";
+import { AlertTable } from "./Alerts";
+import { valuesOf } from "./Stations";
+
+const INDEX_EVERY_MS = 60_000;
+const PARTICLES = ["pm2_5", "pm10"];
+
+function IndexTile({ station }: { station: string }) {
+  const read = () => get<Index>("/index", { station, kind: "vn_aqi", period: "hour" });
+  const { data } = useLoaded(read, [station], INDEX_EVERY_MS);
+  if (!data) return null;
+  const { level } = data;
+  return (
+    <p class="index">
+      <span class="quiet">{text("station.index")}</span>
+      {data.value === null || !level ? (
+        <span>{text("station.index.none")}</span>
+      ) : (
+        <>
+          <b class="index-value">
+            <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">
+              <rect width="12" height="12" rx="2" fill={level.colour} stroke="currentColor" />
+            </svg>{" "}
+            {data.value}
+          </b>
+          <span>{level[language.value]}</span>
+        </>
+      )}
+    </p>
+  );
+}
+
+function Row({ value }: { value: Latest }) {
+  return (
+    <tr class={value.online ? "" : "stale"}>
+      <td>{quantityName(value.quantity, value.metric)}</td>
+      <td class="num">
+        <b>{number(value.value)}</b> {unitSign(value.unit)}
+      </td>
+      <td title={moment(value.time_ms)}>{ago(value.time_ms, now.value)}</td>
+      <td>
+        <QualityMark quality={value.quality} />
+      </td>
+      <td class="wide-only">
+        {value.device} · {value.metric}
+      </td>
+      <td>
+        <a href={toChart(value.series)}>{text("value.chart")}</a>
+      </td>
+    </tr>
+  );
+}
+
+export function StationPage({ id }: { id: string }) {
+  const station = stations.value?.find((s) => s.id === id);
+  if (!stations.value) return <p class="quiet">{text("loading")}</p>;
+  if (!station) return <p>{text("notfound")}</p>;
+  const values = valuesOf(id);
+  const alerts = visibleAlerts.value.filter((a) => a.station === id);
+  return (
+    <section>
+      <p>
+        <a href="#/">← {text("station.back")}</a>
+      </p>
+      <h1>
+        <LevelMark level={levelOf(station)} /> {station.name}
+      </h1>
+      <p class="quiet">
+        {station.online ? text("station.online") : text("station.offline")} ·{" "}
+        {text("station.last_seen", { time: ago(station.last_seen_ms, now.value) })}
+      </p>
+      {values.some((v) => PARTICLES.includes(v.quantity)) && <IndexTile station={id} />}
+      {alerts.length > 0 && <AlertTable alerts={alerts} />}
+      <h2>{text("station.values")}</h2>
+      <div class="scroll">
+        <table>
+          <thead>
+            <tr>
+              <th>{text("value.quantity")}</th>
+              <th class="num">{text("value.value")}</th>
+              <th>{text("value.time")}</th>
+              <th>{text("value.quality")}</th>
+              <th class="wide-only">{text("value.device")}</th>
+              <th>
+                <span class="hidden">{text("value.chart")}</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {values.map((v) => (
+              <Row key={v.series} value={v} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}

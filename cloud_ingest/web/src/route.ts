@@ -1,0 +1,26 @@
+// Where in the page one is: kept in the address after the #, so that it can be sent to a colleague.
+import { signal } from "@preact/signals";
+
+export interface Route {
+  path: string[];
+  query: URLSearchParams;
+}
+
+function read(): Route {
+  const [path = "", query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  return {
+    path: path.split("/").filter(Boolean).map(decodeURIComponent),
+    query: new URLSearchParams(query),
+  };
+}
+
+export const route = signal<Route>(read());
+addEventListener("hashchange", () => {
+  route.value = read();
+  scrollTo(0, 0);
+});
+
+export const toStation = (id: string) => `#/station/${encodeURIComponent(id)}`;
+export const toAlert = (id: number) => `#/alerts/${id}`;
+export const toChart = (series: string, extra: Record<string, string> = {}) =>
+  `#/chart?${new URLSearchParams({ series, ...extra })}`;
