@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,9 @@ from telemetry.durations import format_duration
 from telemetry.series import Series
 
 OFFICER = "officer"
+USER_HEADER = "X-Quantrac-User"
+"""Who acts, percent-encoded; said by the client, not proved, until there are accounts."""
+LONGEST_NAME = 80
 ResultT = TypeVar("ResultT")
 Several = Annotated[list[str] | None, Query(description="Repeated or comma separated: any of.")]
 Moment = Annotated[str | None, Query(description="ISO 8601 (UTC unless it says so) or ms.")]
@@ -199,7 +203,8 @@ def _answer(call: Callable[[], ResultT]) -> ResultT:
 
 
 def _user(request: Request) -> str:
-    return str(getattr(request.state, "user", None) or OFFICER)
+    said = unquote(request.headers.get(USER_HEADER, "")).strip()[:LONGEST_NAME]
+    return str(getattr(request.state, "user", None) or said or OFFICER)
 
 
 def _split(values: list[str] | None) -> list[str]:
