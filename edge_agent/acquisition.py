@@ -12,9 +12,11 @@ from edge_agent.bus.serial_line import open_serial
 from edge_agent.bus.tcp_line import open_tcp
 from edge_agent.counters import Burst, Counters
 from edge_agent.devices import Bus, Device
-from edge_agent.modbus.client import Client
-from edge_agent.modbus.guard import Event, Guard, RtuGuard, TcpGuard
+from edge_agent.modbus.client import Client, Guard
+from edge_agent.modbus.outcomes import Event
 from edge_agent.modbus.poller import Poll, Poller, Result
+from edge_agent.modbus.rtu_guard import RtuGuard
+from edge_agent.modbus.tcp_guard import TcpGuard
 from edge_agent.schedule import Schedule, Task
 from telemetry.samples import Sample
 
@@ -69,7 +71,7 @@ async def keep_open(
                 burst.ends()
                 rest_s = REOPEN_FIRST_S
             if burst.begins(str(error)):
-                log.warning("bus lost; trying again", why=str(error))
+                log.warning("bus cannot be used; trying again", why=str(error))
         await asyncio.sleep(rest_s)
         rest_s = min(2 * rest_s, REOPEN_CAP_S)
 
@@ -134,11 +136,17 @@ class ModbusBus:
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             poller = self._pollers[turn.name]
-            poll = await poller.poll(client)
+            poll = await poller.poll(client, self._patience_s(poller, 0))
             self._settle(poller, poll, loop.time())
             if poll.samples:
                 await self._station.take(poller.device, poll.samples)
             self._check_connection()
+
+    def _patience_s(self, poller: Poller, more_failures: int) -> float:
+        failures = self.schedule.failures(poller.device.name) + more_failures
+        if failures < 2:
+            return poller.device.timeout_s
+        return poller.probe_s(failures, max(p.slowest_s for p in self._pollers.values()))
 
     def _settle(self, poller: Poller, poll: Poll, now_s: float) -> None:
         name = poller.device.name
@@ -175,7 +183,7 @@ class ModbusBus:
         self._silent[name] += 1
         self._since_answer += 1
         if back_off:
-            self.schedule.failed(name, now_s)
+            self.schedule.failed(name, now_s, self._patience_s(poller, 1))
         error = poll.error or "no answer"
         if self._bursts[name].begins(error):
             _log.warning(

@@ -11,7 +11,7 @@ from edge_agent.acquisition import make_client, open_line
 from edge_agent.bus.line import BusError
 from edge_agent.counters import Counters
 from edge_agent.devices import Bus, Device
-from edge_agent.modbus.guard import Event
+from edge_agent.modbus.outcomes import Event
 from edge_agent.modbus.poller import Poller, Result
 from edge_agent.stream import Listener
 from telemetry.samples import Sample

@@ -34,6 +34,7 @@ class _Entry:
     interval_s: float
     phase_s: float
     due_s: float
+    probe_s: float
     failures: int = 0
     busy: int = 0
 
@@ -58,7 +59,11 @@ class Schedule:
         first_s = start_s
         for task in tasks:
             self._entries[task.name] = _Entry(
-                task, task.interval_ms / 1000, phases[task.name] / 1000, first_s
+                task,
+                task.interval_ms / 1000,
+                phases[task.name] / 1000,
+                first_s,
+                task.timeout_ms / 1000,
             )
             first_s += task.cost_ms / 1000
 
@@ -92,9 +97,17 @@ class Schedule:
         entry.failures = entry.busy = 0
         self._onwards(entry, now_s)
 
-    def failed(self, name: str, now_s: float) -> float:
-        """The device was silent; seconds until it is asked again, at the earliest."""
+    def failures(self, name: str) -> int:
+        """How often in a row the device was silent."""
+        return self._entries[name].failures
+
+    def failed(self, name: str, now_s: float, probe_s: float | None = None) -> float:
+        """The device was silent; seconds until it is asked again, at the earliest.
+
+        ``probe_s`` is how long it will be waited for then; None: its time-out.
+        """
         entry = self._entries[name]
+        entry.probe_s = entry.task.timeout_ms / 1000 if probe_s is None else probe_s
         entry.failures += 1
         entry.busy = 0
         if entry.failures == 1:
@@ -138,7 +151,7 @@ class Schedule:
 def _may_probe(dead: _Entry, live: _Entry, now_s: float) -> bool:
     """Whether the time-out of a dead device delays nobody, or has waited long enough for that."""
     at_s = max(dead.due_s, now_s)
-    undisturbed = live.due_s - at_s >= dead.task.timeout_ms / 1000
+    undisturbed = live.due_s - at_s >= dead.probe_s
     patience_s = min(PATIENCE_S, back_off_s(dead.interval_s, dead.failures))
     return undisturbed or now_s - dead.due_s >= patience_s
 

@@ -4,9 +4,13 @@ import asyncio
 from dataclasses import dataclass
 
 from edge_agent.bus.line import BusLost, Line
-from edge_agent.modbus.guard import Answer, Confused, Guard, Outcome, Refusal, probe_for
+from edge_agent.modbus.outcomes import Answer, Confused, Outcome, Refusal
 from edge_agent.modbus.requests import Request
+from edge_agent.modbus.rtu_guard import RtuGuard
+from edge_agent.modbus.tcp_guard import TcpGuard
 from edge_agent.modbus.timing import LineTiming
+
+Guard = RtuGuard | TcpGuard
 
 QUIET_S = 0.1
 """After bytes that make no answer, so much silence ends the wait (USB adapters pause 16 ms)."""
@@ -29,6 +33,11 @@ class Exchange:
     def middle_s(self) -> float:
         """The middle of the transaction: the time of what was read."""
         return (self.sent_s + self.received_s) / 2
+
+
+def _is_settled(outcome: Outcome | None) -> bool:
+    """Whether nothing older can follow this."""
+    return isinstance(outcome, Answer) or (isinstance(outcome, Refusal) and outcome.certain)
 
 
 class Client:
@@ -79,10 +88,10 @@ class Client:
         BusLost.
         """
         if self._guard.ambiguous(request, self._loop.time()):
-            probe = probe_for(request)
+            probe = self._guard.probe(request, self._loop.time())
             if probe is not None:
                 first = await self._ask(probe, timeout_s, pause_s)
-                if not isinstance(first.outcome, Answer):
+                if not _is_settled(first.outcome):
                     return first
         return await self._ask(request, timeout_s, pause_s)
 

@@ -10,7 +10,7 @@ from edge_agent.clock import distinct
 from edge_agent.counters import Counters
 from edge_agent.devices import Device
 from edge_agent.modbus.client import Client, Exchange
-from edge_agent.modbus.guard import Answer, Refusal
+from edge_agent.modbus.outcomes import Answer, Refusal
 from edge_agent.modbus.plan import (
     Learned,
     Read,
@@ -26,6 +26,8 @@ from telemetry.samples import Sample
 
 MOST_LESSONS = 16
 """So many refusals are learned from within one turn; the rest waits for the next one."""
+LEAST_PROBE_S = 0.05
+PROBE_MARGIN = 3.0
 _BUSY = (ExceptionCode.SERVER_DEVICE_BUSY, ExceptionCode.ACKNOWLEDGE)
 _BEHIND_GATEWAY = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_SILENT)
 _TEACHES = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
@@ -80,6 +82,9 @@ class Poller:
         self._by_name = {m.name: m for m in device.metrics}
         self._last_ms = 0
         self._pause_s = device.pause_s
+        self._timeout_s = device.timeout_s
+        self.slowest_s = 0.0
+        """The longest that the device has taken to answer, lately."""
         self._requests: dict[Read, Request] = {}
         self._plan: list[_PlannedRead] = []
         self._make_plan()
@@ -89,8 +94,20 @@ class Poller:
         """The reads of one turn."""
         return [p.read for p in self._plan]
 
-    async def poll(self, client: Client) -> Poll:
-        """Read everything once. Raises BusLost."""
+    def probe_s(self, failures: int, usual_s: float) -> float:
+        """How long to wait for a device that was silent so often.
+
+        One that used to answer quickly, or whose neighbours do (within ``usual_s``), is not waited
+        for as long as its time-out allows, but every fourth time it is.
+        """
+        known_s = self.slowest_s or usual_s
+        if failures < 2 or not known_s or failures % 4 == 0:
+            return self.device.timeout_s
+        return min(self.device.timeout_s, max(LEAST_PROBE_S, PROBE_MARGIN * known_s))
+
+    async def poll(self, client: Client, timeout_s: float | None = None) -> Poll:
+        """Read everything once, waiting at most ``timeout_s`` (None: its own). Raises BusLost."""
+        self._timeout_s = self.device.timeout_s if timeout_s is None else timeout_s
         samples: list[Sample] = []
         error: str | None = None
         result = Result.ANSWERED
@@ -143,11 +160,10 @@ class Poller:
         if request is None:
             request = read(self.device.unit, wanted.table, wanted.address, wanted.count)
             self._requests[wanted] = request
-        device = self.device
-        exchange = await client.ask(request, device.timeout_s, self._pause_s)
+        exchange = await client.ask(request, self._timeout_s, self._pause_s)
         self._count(exchange)
         if exchange.damaged:
-            exchange = await client.ask(request, device.timeout_s, self._pause_s)
+            exchange = await client.ask(request, self._timeout_s, self._pause_s)
             self._count(exchange)
         return exchange
 
@@ -156,6 +172,8 @@ class Poller:
         counts["polls"] += 1
         if isinstance(exchange.outcome, Answer):
             counts["answers"] += 1
+            took_s = exchange.received_s - exchange.sent_s
+            self.slowest_s = max(took_s, 0.999 * self.slowest_s)
         elif isinstance(exchange.outcome, Refusal):
             counts["exceptions"] += 1
         elif not exchange.damaged:

@@ -12,17 +12,10 @@ from hypothesis import strategies as st
 from device_profiles.registers import Table
 from edge_agent.modbus import requests
 from edge_agent.modbus.crc import crc16, with_crc
-from edge_agent.modbus.guard import (
-    Answer,
-    Confused,
-    Event,
-    Outcome,
-    Refusal,
-    RtuGuard,
-    TcpGuard,
-    probe_for,
-)
+from edge_agent.modbus.outcomes import Answer, Confused, Event, Outcome, Refusal
 from edge_agent.modbus.requests import Request
+from edge_agent.modbus.rtu_guard import RtuGuard, probes_for
+from edge_agent.modbus.tcp_guard import TcpGuard
 
 FAULTS = int(os.environ.get("QUANTRAC_FAULTS", "150000"))
 
@@ -139,7 +132,7 @@ def test_a_probe_of_another_length_makes_the_line_clear_again() -> None:
     guard, seen = rtu()
     guard.ask(READ)
     guard.give_up(0.5)
-    probe = probe_for(READ)
+    probe = guard.probe(READ, 0.6)
     assert probe is not None
     assert not guard.ambiguous(probe, 0.6)
     guard.ask(probe)
@@ -147,6 +140,36 @@ def test_a_probe_of_another_length_makes_the_line_clear_again() -> None:
     assert isinstance(guard.feed(reply(1, 3, 7), 0.7), Answer)
     assert not guard.ambiguous(READ, 0.8)
     assert seen == {Event.LATE_REPLY: 1}
+
+
+def test_each_probe_has_a_length_that_is_not_outstanding() -> None:
+    guard, _ = rtu()
+    read = requests.read(1, Table.HOLDING, 0, 6)
+    guard.ask(read)
+    guard.give_up(0.1)
+    lengths = []
+    for i in range(8):
+        probe = guard.probe(read, 0.2 + i / 10)
+        assert probe is not None
+        lengths.append(int.from_bytes(probe.pdu[3:5], "big"))
+        guard.ask(probe)
+        guard.give_up(0.3 + i / 10)
+    assert lengths == [5, 4, 3, 2, 1, 7, 8, 9]
+    assert not list(probes_for(requests.write_register(1, 1, 1)))
+
+
+def test_the_refusal_of_a_probe_settles_it_where_the_read_was_answered_before() -> None:
+    guard, _ = rtu()
+    one = requests.read(1, Table.HOLDING, 9, 1)
+    guard.ask(one)
+    assert isinstance(guard.feed(reply(1, 3, 5), 0.1), Answer)
+    guard.ask(one)
+    guard.give_up(0.5)
+    probe = guard.probe(one, 0.6)
+    assert probe is not None
+    guard.ask(probe)
+    assert guard.feed(with_crc(bytes((1, 0x83, 2))), 0.7) == Refusal(2, certain=True)
+    assert not guard.ambiguous(one, 0.8)
 
 
 def test_a_late_answer_of_another_unit_is_counted_as_late() -> None:
@@ -341,9 +364,10 @@ def test_no_reply_is_ever_taken_for_that_of_another_request() -> None:
         table = Table.HOLDING if r.random() < 0.7 else Table.INPUT
         request = requests.read(r.randrange(1, 4), table, r.randrange(0, 40), r.randrange(1, 5))
         if guard.ambiguous(request, chaos.now):
-            probe = probe_for(request)
+            probe = guard.probe(request, chaos.now)
             assert probe is not None
-            if not isinstance(chaos.transact(guard, probe), Answer):
+            first = chaos.transact(guard, probe)
+            if not isinstance(first, Answer) and not (isinstance(first, Refusal) and first.certain):
                 continue
         outcome = chaos.transact(guard, request)
         if isinstance(outcome, Answer):

@@ -151,3 +151,27 @@ def test_equal_devices_are_spread_evenly() -> None:
     phases = sorted(spread_phases([Task(f"d{i}", 1000, 10) for i in range(4)]).values())
     gaps = [b - a for a, b in zip(phases, [*phases[1:], 1000 + phases[0]], strict=True)]
     assert min(gaps) > 150, random.random()
+
+
+def test_a_device_that_used_to_answer_quickly_is_probed_in_small_gaps() -> None:
+    schedule = Schedule([Task("live", 200, 20), Task("dead", 1000, 20, 500)], 0.0)
+    now = 0.0
+    for _ in range(2):
+        schedule.failed("dead", now, 0.06)
+    due = 2.0
+    now = due
+    schedule.succeeded("live", 1.9)
+    assert schedule.failures("dead") == 2
+    assert schedule.next(now).name in ("dead", "live")
+    turns = []
+    for _ in range(40):
+        turn = schedule.next(now)
+        now = max(now, turn.due_s)
+        turns.append(turn.name)
+        if turn.name == "dead":
+            schedule.failed("dead", now + 0.06, 0.06)
+            now += 0.06
+        else:
+            schedule.succeeded("live", now + 0.02)
+            now += 0.02
+    assert "dead" in turns[:14]

@@ -1,63 +1,28 @@
-"""What counts as the answer to a request, and what never may (no I/O; the time is passed in).
+"""What counts as the answer to a request on a serial line, and what never may (no I/O).
 
 A Modbus RTU reply names its unit, its function and its length, but not the request it belongs to.
 So the guard remembers every request that was given up, because its reply may still come. While one
 is outstanding for a unit, a request whose answer would look the same is ``ambiguous``: the client
 first asks for another length (``probe``). A device answers in the order in which it was asked, so
-once that answer is there, nothing older can follow. Modbus TCP numbers its transactions; there the
-number decides.
+once that answer is there, nothing older can follow.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from edge_agent.modbus.crc import crc16, with_crc
-from edge_agent.modbus.requests import MAX_BITS, MAX_REGISTERS, Function, Request
+from edge_agent.modbus.outcomes import Answer, Event, Note, Outcome, Refusal
+from edge_agent.modbus.requests import (
+    MAX_BITS,
+    MAX_REGISTERS,
+    ExceptionCode,
+    Function,
+    Request,
+)
 
 MAX_BUFFER = 4096
 LATE_HORIZON_S = 10.0
 """A reply that has not come this long after its request was given up is not expected any more."""
-
-
-class Event(StrEnum):
-    """What may be seen on a line beside answers; named as the diagnostic counters."""
-
-    CRC_ERROR = "crc_errors"
-    SHORT_FRAME = "short_frames"
-    FOREIGN_FRAME = "foreign_frames"
-    LATE_REPLY = "late_replies"
-    RESYNC = "resyncs"
-
-
-Note = Callable[[Event, int], None]
-"""Told of every event, and of the unit that it concerns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The reply's PDU: function code and data, as asked for."""
-
-    pdu: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The device answered with an exception code.
-
-    ``certain`` is False while the late refusal of an older request could look the same.
-    """
-
-    code: int
-    certain: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Confused:
-    """The byte stream of a TCP connection makes no sense any more; open a new one."""
-
-
-Outcome = Answer | Refusal | Confused
 
 
 @dataclass(slots=True)
@@ -66,23 +31,24 @@ class _Outstanding:
     until_s: float
 
 
-def probe_for(request: Request) -> Request | None:
-    """The same read with another length, so that its answer cannot be taken for the late one.
+def probes_for(request: Request) -> Iterator[Request]:
+    """The same read with other lengths, whose answers cannot be taken for each other's.
 
-    None where the request is no read.
+    Shorter ones first: a longer one may reach registers that the device does not have. None where
+    the request is no read.
     """
     if not request.is_read:
-        return None
+        return
     function, count = request.pdu[0], int.from_bytes(request.pdu[3:5], "big")
     bits = function in (Function.READ_COILS, Function.READ_DISCRETE_INPUTS)
-    step = 8 if bits else 1
+    step, most = (8, MAX_BITS) if bits else (1, MAX_REGISTERS)
     address = int.from_bytes(request.pdu[1:3], "big")
-    other = count - step if count > step else count + step
-    if other > (MAX_BITS if bits else MAX_REGISTERS) or address + other > 0x10000:
-        return None
-    size = (other + 7) // 8 if bits else 2 * other
-    pdu = request.pdu[:3] + other.to_bytes(2, "big")
-    return Request(request.unit, pdu, bytes((function, size)), 2 + size)
+    shorter = range(count - step, 0, -step)
+    longer = range(count + step, min(most, 0x10000 - address) + 1, step)
+    for other in (*shorter, *longer):
+        size = (other + 7) // 8 if bits else 2 * other
+        pdu = request.pdu[:3] + other.to_bytes(2, "big")
+        yield Request(request.unit, pdu, bytes((function, size)), 2 + size)
 
 
 class RtuGuard:
@@ -97,6 +63,7 @@ class RtuGuard:
         self._head = b""
         self._echo_due = False
         self._outstanding: dict[int, list[_Outstanding]] = {}
+        self._proven: set[tuple[int, bytes]] = set()
         self.echoing = False
         """Whether the adapter gives back what it sends."""
 
@@ -107,6 +74,10 @@ class RtuGuard:
             and o.request.reply_length == request.reply_length
             for o in self._still_due(request.unit, now_s)
         )
+
+    def probe(self, request: Request, now_s: float) -> Request | None:
+        """A request whose answer cannot be a late one, to be made before an ambiguous one."""
+        return next((p for p in probes_for(request) if not self.ambiguous(p, now_s)), None)
 
     def ask(self, request: Request) -> bytes:
         """The frame to send; from now on its answer is looked for. Drains what was there before."""
@@ -153,7 +124,7 @@ class RtuGuard:
         self._request = None
         due = self._outstanding.setdefault(request.unit, [])
         due.append(_Outstanding(request, now_s + LATE_HORIZON_S))
-        del due[:-8]
+        del due[:-64]
 
     def drain(self) -> None:
         """Count and forget what came while nothing was asked."""
@@ -225,6 +196,7 @@ class RtuGuard:
                 return None
             del buffer[: start + size]
             self._outstanding.pop(request.unit, None)
+            self._proven.add((request.unit, request.pdu))
             return Answer(frame[1:-2])
         if (
             len(buffer) >= start + 5
@@ -235,9 +207,23 @@ class RtuGuard:
             if crc16(frame):
                 return None
             del buffer[: start + 5]
-            certain = not self._still_due(request.unit, now_s)
-            return Refusal(frame[2], certain)
+            return Refusal(frame[2], self._is_certain(frame[2], request.unit, now_s))
         return None
+
+    def _is_certain(self, code: int, unit: int, now_s: float) -> bool:
+        """Whether a refusal is that of the request, and not the late one of an older request.
+
+        An address that the device has given before is not refused later, so where all older
+        requests are of that kind the refusal is new, and nothing older can follow it.
+        """
+        due = self._still_due(unit, now_s)
+        if not due:
+            return True
+        lasting = code in (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
+        if lasting and all((unit, o.request.pdu) in self._proven for o in due):
+            self._outstanding.pop(unit, None)
+            return True
+        return False
 
     def _reply_size(self, start: int) -> int | None:
         """How long the frame at ``start`` is if it answers the request; None: not told yet."""
@@ -290,89 +276,3 @@ class RtuGuard:
             return []
         due[:] = [o for o in due if o.until_s > now_s]
         return due
-
-
-class TcpGuard:
-    """Numbers requests on a Modbus TCP connection and recognises their answers by the number."""
-
-    def __init__(self, note: Note) -> None:
-        self._note = note
-        self._buffer = bytearray()
-        self._request: Request | None = None
-        self._unit = 0
-        self._transaction = 0
-        self._given_up: list[int] = []
-
-    def ambiguous(self, request: Request, now_s: float) -> bool:  # noqa: ARG002  # as RtuGuard
-        """Never: transactions carry numbers."""
-        return False
-
-    def ask(self, request: Request) -> bytes:
-        """The frame to send; from now on its answer is looked for."""
-        self._request = request
-        self._unit = request.unit
-        self._transaction = (self._transaction + 1) & 0xFFFF
-        head = self._transaction.to_bytes(2, "big") + b"\0\0"
-        size = (len(request.pdu) + 1).to_bytes(2, "big")
-        return head + size + bytes((request.unit,)) + request.pdu
-
-    @property
-    def incomplete(self) -> bool:
-        """Never shortens the wait: TCP loses nothing, the rest will come."""
-        return False
-
-    def feed(self, data: bytes, now_s: float) -> Outcome | None:  # noqa: ARG002  # as RtuGuard
-        """Take bytes from the connection; the outcome of the request, once it is known."""
-        buffer = self._buffer
-        buffer += data
-        while len(buffer) >= 8:
-            size = int.from_bytes(buffer[4:6], "big")
-            if buffer[2] or buffer[3] or not 2 <= size <= 254:
-                self._note(Event.RESYNC, self._unit)
-                self._request = None
-                return Confused()
-            if len(buffer) < 6 + size:
-                return None
-            outcome = self._judge(bytes(buffer[: 6 + size]))
-            del buffer[: 6 + size]
-            if outcome is not None:
-                self._request = None
-                return outcome
-        return None
-
-    def give_up(self, now_s: float) -> None:  # noqa: ARG002  # as RtuGuard
-        """The request's time is over; what comes for it from now on is late."""
-        if self._request is None:
-            return
-        if self._buffer:
-            self._note(Event.SHORT_FRAME, self._unit)
-        self._request = None
-        self._given_up.append(self._transaction)
-        del self._given_up[:-64]
-
-    def drain(self) -> None:
-        """Nothing to do: every frame says to which request it belongs."""
-
-    def _judge(self, frame: bytes) -> Outcome | None:
-        number, request = int.from_bytes(frame[:2], "big"), self._request
-        if request is None or number != self._transaction:
-            late = number in self._given_up
-            self._note(
-                Event.LATE_REPLY if late else Event.FOREIGN_FRAME, frame[6] if late else self._unit
-            )
-            return None
-        pdu = frame[7:]
-        if frame[6] != request.unit:
-            self._note(Event.FOREIGN_FRAME, self._unit)
-            return None
-        if len(pdu) == 2 and pdu[0] == request.function | 0x80:
-            return Refusal(pdu[1])
-        whole = request.reply_length is None or len(pdu) == request.reply_length
-        if whole and pdu.startswith(request.reply_head):
-            return Answer(pdu)
-        short = pdu[0] == request.function and len(pdu) < (request.reply_length or 0)
-        self._note(Event.SHORT_FRAME if short else Event.FOREIGN_FRAME, self._unit)
-        return None
-
-
-Guard = RtuGuard | TcpGuard
