@@ -1,10 +1,6 @@
-"""Flags samples of all series at once, by the tests that apply to each.
+"""Flags samples of all series at once, by the tests that apply to each."""
 
-A batch is gone through in rounds: the first sample of every series, then the second, and so on.
-Each round is a handful of array operations over all its series.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,9 +8,10 @@ import numpy as np
 
 from alert_rules.steps import LOCAL_OFFSET_MS
 from cloud_ingest.quality import qartod
+from cloud_ingest.quality.memory import Memory, Stretch
 from cloud_ingest.quality.numbers import Numbers
 from cloud_ingest.quality.settings import QualitySettings, default_settings
-from telemetry.batches import Bool, Float64, Int64, SampleBatch, UInt8
+from telemetry.batches import Bool, Int64, SampleBatch, UInt8
 from telemetry.quality import Flag
 from telemetry.series import Series
 
@@ -48,7 +45,7 @@ class QualityControl:
 
     ``marked`` gives the spans of calibration and maintenance, whose samples fail: a calibration
     gas is no air. Samples no newer than the newest of their series are judged alone, without
-    the tests that need neighbours in time.
+    the tests that need neighbours in time. Devices are compared by their newest values.
     """
 
     def __init__(
@@ -60,7 +57,7 @@ class QualityControl:
         self._marked = marked
         self._numbers = Numbers()
         self._series: dict[int, Series] = {}
-        self._state = _State()
+        self._memory = Memory()
         self._corrections: list[SampleBatch] = []
         self._spans: list[tuple[MarkedSpan, Bool]] = []
         self._known_spans: tuple[MarkedSpan, ...] = ()
@@ -70,7 +67,7 @@ class QualityControl:
     def register(self, series: Sequence[Series]) -> None:
         """Make series known; again when what is known of them changed."""
         self._numbers.register(series, self._settings)
-        self._state.grow(len(self._numbers))
+        self._memory.grow(len(self._numbers))
         self._series.update({s.index: s for s in series})
         names = (
             "spike_suspect",
@@ -100,7 +97,7 @@ class QualityControl:
             self._judge_seasons(batch, flags)
         missing = np.isnan(batch.value) | (batch.quality == Flag.MISSING)
         if self._used:
-            self._judge_rounds(batch, index, flags, missing)
+            self._judge_sequences(batch, index, flags, missing)
         flags[(batch.time_ms > now_ms + FUTURE_MS) & (flags <= Flag.NOT_EVALUATED)] = Flag.SUSPECT
         given = np.where(batch.quality == Flag.MISSING, Flag.NOT_EVALUATED, batch.quality)
         flags = qartod.worse(flags, given.astype(np.uint8))
@@ -111,7 +108,7 @@ class QualityControl:
     @property
     def nbytes(self) -> int:
         """What all series cost together, in bytes: their numbers and what is remembered."""
-        return self._numbers.nbytes + self._state.nbytes
+        return self._numbers.nbytes + self._memory.nbytes
 
     def take_corrections(self) -> SampleBatch:
         """Earlier samples whose flags have become worse since they were given."""
@@ -119,85 +116,92 @@ class QualityControl:
         self._corrections = []
         return found
 
-    def _judge_rounds(self, batch: SampleBatch, index: Int64, flags: UInt8, missing: Bool) -> None:
-        for rows in _rounds(batch, index):
-            fresh = rows[batch.time_ms[rows] > self._state.time_ms[index[rows]]]
-            if not len(fresh):
-                continue
-            at, time_ms, value = index[fresh], batch.time_ms[fresh], batch.value[fresh].copy()
-            value[missing[fresh]] = np.nan
-            found = self._judge_round(at, time_ms, value)
-            flags[fresh] = qartod.worse(flags[fresh], found)
-            if "spike_suspect" in self._used:
-                self._judge_spikes(at, value, flags)
-            self._state.follow(at, time_ms, value, flags[fresh], fresh)
-        self._state.forget_rows()
+    def _judge_sequences(
+        self, batch: SampleBatch, index: Int64, flags: UInt8, missing: Bool
+    ) -> None:
+        """The tests that look along each series: all samples of the batch at once."""
+        run = Stretch.of(batch, index, missing, self._memory)
+        if not len(run.rows):
+            return
+        found = self._judge_neighbourhood(run)
+        flags[run.rows] = qartod.worse(flags[run.rows], found)
+        if "spike_suspect" in self._used:
+            self._judge_spikes(run, flags)
+        self._memory.follow(run, flags[run.rows[run.last]])
 
-    def _judge_round(self, at: Int64, time_ms: Int64, value: Float64) -> UInt8:
-        n, state = self._numbers, self._state
+    def _judge_neighbourhood(self, run: Stretch) -> UInt8:
+        n, at = self._numbers, run.series
         found = np.full(len(at), Flag.NOT_EVALUATED, np.uint8)
-        pause_ms = (time_ms - state.time_ms[at]).astype(np.float64)
-        pause_ms[state.time_ms[at] == 0] = 0.0
+        pause_ms = run.pause_ms
         if "rate_suspect" in self._used:
-            flags = qartod.rate_of_change(
-                value, state.value[at], pause_ms / 1000.0,
-                n.of("rate_suspect", at), n.of("rate_fail", at),
-            )  # fmt: skip
-            found = qartod.worse(found, _only(flags, np.isfinite(n.of("rate_suspect", at))))
+            limit = n.of("rate_suspect", at)
+            judged = qartod.rate_of_change(
+                run.value, run.before, pause_ms / 1000.0, limit, n.of("rate_fail", at)
+            )
+            found = qartod.worse(found, _only(judged, np.isfinite(limit)))
         if "flat_tolerance" in self._used:
-            flat_ms = state.flat_ms(at, time_ms, value, n.of("flat_tolerance", at))
-            flat_ms[value == n.of("flat_ignore", at)] = 0.0
-            flags = qartod.flat_line(flat_ms, n.of("flat_suspect_ms", at), n.of("flat_fail_ms", at))
-            found = qartod.worse(found, _only(flags, n.of("flat_tolerance", at) > 0))
+            tolerance = n.of("flat_tolerance", at)
+            flat_ms = self._memory.flat_ms(run, tolerance)
+            flat_ms[run.value == n.of("flat_ignore", at)] = 0.0
+            limit = n.of("flat_suspect_ms", at)
+            judged = qartod.flat_line(flat_ms, limit, n.of("flat_fail_ms", at))
+            found = qartod.worse(found, _only(judged, tolerance > 0))
         if "period_ms" in self._used:
-            deviation = state.deviation(at, time_ms, value, n.of("period_ms", at))
-            flags = qartod.attenuated_signal(
+            period_ms = n.of("period_ms", at)
+            deviation = self._memory.deviation(run, period_ms)
+            judged = qartod.attenuated_signal(
                 deviation, n.of("std_suspect", at), n.of("std_fail", at)
             )
-            found = qartod.worse(found, _only(flags, n.of("period_ms", at) > 0))
+            found = qartod.worse(found, _only(judged, period_ms > 0))
         if "gap_ms" in self._used:
             gap_ms = n.of("gap_ms", at)
-            found = qartod.worse(
-                found, _only(qartod.time_gap(pause_ms, gap_ms), np.isfinite(gap_ms))
-            )
+            judged = qartod.time_gap(pause_ms, gap_ms)
+            found = qartod.worse(found, _only(judged, np.isfinite(gap_ms)))
         if "neighbour" in self._used:
-            found = qartod.worse(found, self._judge_neighbours(at, time_ms, value))
+            last = run.last
+            found[last] = qartod.worse(found[last], self._judge_neighbours(run))
         return found
 
-    def _judge_spikes(self, at: Int64, value: Float64, flags: UInt8) -> None:
-        """Judge each series' sample before this one, now that the one after it is known."""
-        n, state = self._numbers, self._state
+    def _judge_spikes(self, run: Stretch, flags: UInt8) -> None:
+        """Judge what has a sample before and after it now; the newest ones wait for the next."""
+        n, memory = self._numbers, self._memory
+        inner = ~run.last
+        at = run.series[inner]
+        limits = n.of("spike_suspect", at), n.of("spike_fail", at)
+        found = qartod.spike(run.before[inner], run.value[inner], run.after[inner], *limits)
+        rows = run.rows[inner]
+        flags[rows] = qartod.worse(flags[rows], _only(found, found >= Flag.SUSPECT))
+        # the newest sample of the batches before, whose successor is here now
+        first = run.series[run.first]
         found = qartod.spike(
-            state.before[at], state.value[at], value,
-            n.of("spike_suspect", at), n.of("spike_fail", at),
+            memory.before[first], memory.value[first], run.value[run.first],
+            n.of("spike_suspect", first), n.of("spike_fail", first),
         )  # fmt: skip
-        raised = qartod.is_worse(found, state.flag[at]) & (found >= Flag.SUSPECT)
-        if not raised.any():
-            return
-        which, flag = at[raised], found[raised]
-        row = state.row[which]
-        here = row >= 0
-        flags[row[here]] = flag[here]
-        there = which[~here]
-        if len(there):
+        raised = qartod.is_worse(found, memory.flag[first]) & (found >= Flag.SUSPECT)
+        if raised.any():
+            which = first[raised]
             self._corrections.append(
                 SampleBatch.of(
-                    there.astype(np.int32), state.time_ms[there], state.value[there], flag[~here]
+                    which.astype(np.int32),
+                    memory.time_ms[which],
+                    memory.value[which],
+                    found[raised],
                 )
             )
 
-    def _judge_neighbours(self, at: Int64, time_ms: Int64, value: Float64) -> UInt8:
-        """Compare with the nearest fresh value of the same quantity at the same station."""
+    def _judge_neighbours(self, run: Stretch) -> UInt8:
+        """Compare each series' newest value with the nearest fresh one of the same quantity here."""
+        at = run.series[run.last]
         limit = self._numbers.of("neighbour", at)
         asked = np.flatnonzero(np.isfinite(limit))
         found = np.full(len(at), Flag.NOT_EVALUATED, np.uint8)
         if not len(asked):
             return found
-        now = self._state.value.copy()
-        now[at] = value
-        fresh_ms = self._state.time_ms.copy()
-        fresh_ms[at] = time_ms
-        now[fresh_ms <= int(time_ms.max()) - _NEIGHBOUR_AGE_MS] = np.nan
+        now = self._memory.value.copy()
+        now[at] = run.value[run.last]
+        fresh_ms = self._memory.time_ms.copy()
+        fresh_ms[at] = run.time_ms[run.last]
+        now[fresh_ms <= int(run.time_ms.max()) - _NEIGHBOUR_AGE_MS] = np.nan
         distance = self._numbers.neighbours.nearest(now)
         found[asked] = qartod.neighbour(distance[at[asked]], limit[asked])
         return found
@@ -240,102 +244,7 @@ class QualityControl:
         return under
 
 
-class _State:
-    """What is remembered of each series: two samples, the flat run, the period under way."""
-
-    def __init__(self) -> None:
-        self.time_ms = np.empty(0, np.int64)
-        self.value = np.empty(0)
-        self.before = np.empty(0)
-        self.flag = np.empty(0, np.uint8)
-        self.row = np.empty(0, np.int32)
-        self._flat_since_ms = np.empty(0, np.int64)
-        self._flat_low = np.empty(0)
-        self._flat_high = np.empty(0)
-        self._period = np.empty(0, np.int64)
-        self._count = np.empty(0)
-        self._mean = np.empty(0)
-        self._squares = np.empty(0)
-        self._deviation = np.empty(0)
-        self._touched: list[Int64] = []
-
-    def grow(self, size: int) -> None:
-        extra = size - len(self.time_ms)
-        if extra <= 0:
-            return
-        for name, fill in (
-            ("time_ms", 0), ("value", np.nan), ("before", np.nan), ("flag", Flag.MISSING),
-            ("row", -1), ("_flat_since_ms", 0), ("_flat_low", np.inf), ("_flat_high", -np.inf),
-            ("_period", -1), ("_count", 0.0), ("_mean", 0.0), ("_squares", 0.0),
-            ("_deviation", np.nan),
-        ):  # fmt: skip
-            array = getattr(self, name)
-            setattr(self, name, np.append(array, np.full(extra, fill, array.dtype)))
-
-    @property
-    def nbytes(self) -> int:
-        return sum(a.nbytes for a in vars(self).values() if isinstance(a, np.ndarray))
-
-    def follow(self, at: Int64, time_ms: Int64, value: Float64, flags: UInt8, rows: Int64) -> None:
-        """These are the newest samples now; ``rows`` is where they stand in the batch."""
-        self.before[at] = self.value[at]
-        self.value[at], self.time_ms[at], self.flag[at] = value, time_ms, flags
-        self.row[at] = rows
-        self._touched.append(at)
-
-    def forget_rows(self) -> None:
-        """The batch is over."""
-        for at in self._touched:
-            self.row[at] = -1
-        self._touched = []
-
-    def flat_ms(self, at: Int64, time_ms: Int64, value: Float64, tolerance: Float64) -> Float64:
-        """For how long each value has moved by less than its tolerance."""
-        there = np.isfinite(value)
-        low = np.fmin(self._flat_low[at], value)
-        high = np.fmax(self._flat_high[at], value)
-        moved = there & (np.isinf(self._flat_low[at]) | ~(high - low < tolerance))
-        low[moved] = high[moved] = value[moved]
-        since = np.where(moved, time_ms, self._flat_since_ms[at])
-        self._flat_low[at], self._flat_high[at], self._flat_since_ms[at] = low, high, since
-        return np.where(there, time_ms - since, 0).astype(np.float64)
-
-    def deviation(self, at: Int64, time_ms: Int64, value: Float64, period_ms: Float64) -> Float64:
-        """The standard deviation of each series' last whole period."""
-        period = np.where(period_ms > 0, time_ms // np.maximum(period_ms, 1), -1).astype(np.int64)
-        over = period != self._period[at]
-        done = at[over]
-        enough = self._count[done] >= 2
-        spread = np.sqrt(self._squares[done] / np.maximum(self._count[done], 1))
-        self._deviation[done] = np.where(enough, spread, np.nan)
-        self._period[done] = period[over]
-        self._count[done] = self._mean[done] = self._squares[done] = 0.0
-        there = np.isfinite(value)
-        one, x = at[there], value[there]
-        self._count[one] += 1
-        step = x - self._mean[one]
-        self._mean[one] += step / self._count[one]
-        self._squares[one] += step * (x - self._mean[one])
-        return self._deviation[at]
-
-
 def _only(flags: UInt8, asked: Bool) -> UInt8:
     """The flags of a test where it was asked for."""
     flags[~asked] = Flag.NOT_EVALUATED
     return flags
-
-
-def _rounds(batch: SampleBatch, index: Int64) -> Iterator[Int64]:
-    """The rows of the first sample of each series, of the second, and so on, in order of time."""
-    if len(index) < 2 or (index[1:] > index[:-1]).all():
-        yield np.arange(len(index))
-        return
-    order = np.lexsort((batch.time_ms, index))
-    first = np.ones(len(order), np.bool_)
-    first[1:] = index[order][1:] != index[order][:-1]
-    start = np.flatnonzero(first)
-    place = np.arange(len(order)) - start[np.cumsum(first) - 1]
-    by_place = np.argsort(place, kind="stable")
-    ends = np.cumsum(np.bincount(place))
-    for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
-        yield order[by_place[begin:end]]

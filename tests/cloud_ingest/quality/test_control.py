@@ -220,3 +220,31 @@ def test_many_series_are_judged_as_each_alone():
     flags[order] = together.flag(batch, START + 10**9).quality
     for i in range(5):
         assert flags_of(control_of(tests), data[i].tolist(), 7) == flags.reshape(5, 50)[i].tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, 0.0, 0.3, -0.3, 0.4, 2.0, N]), min_size=4, max_size=60),
+    st.integers(1, 9),
+)
+def test_slow_drift_and_rest_are_told_alike_in_any_portions(steps, portion):
+    tests = {
+        "fail": [-1e9, 1e9],
+        "flat": {"tolerance": 0.5, "suspect": "3m", "fail": "6m"},
+        "attenuated": {"period": "5m", "suspect": 0.4, "fail": 0.05},
+    }
+    values, level = [], 10.0
+    for step in steps:
+        level += 0.0 if step != step else step
+        values.append(step if step != step else round(level, 1))
+    whole = flags_of(control_of(tests), values)
+    assert flags_of(control_of(tests), values, portion) == whole
+    low = high = since = None  # the flat run, one sample at a time
+    for i, value in enumerate(values):
+        if value != value:
+            continue
+        low, high = (value, value) if low is None else (min(low, value), max(high, value))
+        if since is None or not high - low < 0.5:
+            low, high, since = value, value, i
+        assert (whole[i] == Flag.FAIL) >= (i - since >= 6)
+        assert (whole[i] >= Flag.SUSPECT) >= (i - since >= 3)

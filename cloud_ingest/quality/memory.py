@@ -1,0 +1,213 @@
+"""What quality control remembers of each series, and the samples that continue it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from telemetry.batches import Bool, Float64, Int64, SampleBatch, UInt8
+from telemetry.quality import Flag
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """The samples of a batch that are newer than what is known, by series, then time.
+
+    ``rows`` is where they stand in the batch. ``value`` is NaN where the device had none.
+    """
+
+    rows: Int64
+    series: Int64
+    time_ms: Int64
+    value: Float64
+    before: Float64
+    after: Float64
+    pause_ms: Float64
+    first: Bool
+    last: Bool
+
+    @classmethod
+    def of(cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "Memory") -> "Stretch":
+        """The samples that continue ``memory``."""
+        order = np.arange(len(index))
+        if len(index) > 1 and not (index[1:] > index[:-1]).all():
+            order = np.lexsort((batch.time_ms, index))
+        series, time_ms = index[order], batch.time_ms[order]
+        fresh = time_ms > memory.time_ms[series]
+        again = np.zeros(len(order), np.bool_)
+        again[1:] = (series[1:] == series[:-1]) & (time_ms[1:] == time_ms[:-1])
+        fresh &= ~again
+        if not fresh.all():
+            order, series, time_ms = order[fresh], series[fresh], time_ms[fresh]
+        value = batch.value[order].astype(np.float64, copy=True)
+        value[missing[order]] = np.nan
+        first = np.ones(len(order), np.bool_)
+        first[1:] = series[1:] != series[:-1]
+        last = np.ones(len(order), np.bool_)
+        last[:-1] = first[1:]
+        heads = series[first]
+        before, after = np.empty_like(value), np.full(len(value), np.nan)
+        before[1:] = value[:-1]
+        before[first] = memory.value[heads]
+        after[:-1] = value[1:]
+        after[last] = np.nan
+        before_ms = np.empty_like(time_ms)
+        before_ms[1:] = time_ms[:-1]
+        before_ms[first] = np.where(
+            memory.time_ms[heads] > 0, memory.time_ms[heads], time_ms[first]
+        )
+        pause_ms = (time_ms - before_ms).astype(np.float64)
+        return cls(order, series, time_ms, value, before, after, pause_ms, first, last)
+
+
+class Memory:
+    """Two samples of each series, its flat run, and the spread of the period under way."""
+
+    def __init__(self) -> None:
+        self.time_ms = np.empty(0, np.int64)
+        self.value = np.empty(0)
+        self.before = np.empty(0)
+        self.flag = np.empty(0, np.uint8)
+        self._flat_since_ms = np.empty(0, np.int64)
+        self._flat_low = np.empty(0)
+        self._flat_high = np.empty(0)
+        self._period = np.empty(0, np.int64)
+        self._count = np.empty(0)
+        self._mean = np.empty(0)
+        self._squares = np.empty(0)
+        self._deviation = np.empty(0)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of everything remembered."""
+        return sum(a.nbytes for a in vars(self).values() if isinstance(a, np.ndarray))
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` series."""
+        extra = size - len(self.time_ms)
+        if extra <= 0:
+            return
+        for name, fill in (
+            ("time_ms", 0), ("value", np.nan), ("before", np.nan), ("flag", Flag.MISSING),
+            ("_flat_since_ms", 0), ("_flat_low", np.inf), ("_flat_high", -np.inf),
+            ("_period", -1), ("_count", 0.0), ("_mean", 0.0), ("_squares", 0.0),
+            ("_deviation", np.nan),
+        ):  # fmt: skip
+            array = getattr(self, name)
+            setattr(self, name, np.append(array, np.full(extra, fill, array.dtype)))
+
+    def follow(self, run: Stretch, flags: UInt8) -> None:
+        """These are the newest samples now; ``flags`` are those of the last of each series."""
+        at, last = run.series[run.last], run.last
+        self.before[at] = run.before[last]
+        self.value[at], self.time_ms[at], self.flag[at] = run.value[last], run.time_ms[last], flags
+
+    def flat_ms(self, run: Stretch, tolerance: Float64) -> Float64:
+        """For how long each value has moved by less than its tolerance.
+
+        A run begins anew where its range reaches the tolerance. Steps as large as that end it for
+        certain; only where many smaller ones add up must samples be gone through one by one.
+        """
+        found = np.zeros(len(run.rows))
+        there = np.flatnonzero(np.isfinite(run.value) & (tolerance > 0))
+        if not len(there):
+            return found
+        series, value, time_ms = run.series[there], run.value[there], run.time_ms[there]
+        near = tolerance[there]
+        first = np.ones(len(there), np.bool_)
+        first[1:] = series[1:] != series[:-1]
+        breaks = first.copy()
+        breaks[1:] |= ~(np.abs(value[1:] - value[:-1]) < near[1:])
+        begin = np.flatnonzero(breaks)
+        low, high = np.minimum.reduceat(value, begin), np.maximum.reduceat(value, begin)
+        since = time_ms[begin].copy()
+        head = np.flatnonzero(first[begin])
+        who = series[begin[head]]
+        goes_on = np.isfinite(self._flat_low[who])
+        reach = np.fmax(self._flat_high[who], value[begin[head]]) - np.fmin(
+            self._flat_low[who], value[begin[head]]
+        )
+        goes_on &= reach < near[begin[head]]
+        kept = head[goes_on]
+        low[kept] = np.minimum(low[kept], self._flat_low[who[goes_on]])
+        high[kept] = np.maximum(high[kept], self._flat_high[who[goes_on]])
+        since[kept] = self._flat_since_ms[who[goes_on]]
+        group = np.cumsum(breaks) - 1
+        starts = since[group]
+        for g in np.flatnonzero(~(high - low < near[begin])):
+            end = begin[g + 1] if g + 1 < len(begin) else len(value)
+            went_on = bool(g in kept)
+            low[g], high[g] = self._crawl(
+                series[begin[g]], value[begin[g] : end], time_ms[begin[g] : end],
+                near[begin[g]], starts[begin[g] : end], went_on=went_on,
+            )  # fmt: skip
+            since[g] = starts[end - 1]
+        found[there] = time_ms - starts
+        ends = np.append(begin[1:], len(value)) - 1
+        tail = np.ones(len(begin), np.bool_)
+        tail[:-1] = series[ends[:-1]] != series[begin[1:]]
+        at = series[begin[tail]]
+        self._flat_low[at], self._flat_high[at] = low[tail], high[tail]
+        self._flat_since_ms[at] = since[tail]
+        return found
+
+    def _crawl(
+        self, who: np.int64, value: Float64, time_ms: Int64, near: np.float64, starts: Int64,
+        *, went_on: bool,
+    ) -> tuple[float, float]:  # fmt: skip
+        """Fill in when the flat run of each sample began, one by one; gives the last run's range."""
+        low, high, since = float("inf"), float("-inf"), int(time_ms[0])
+        if went_on:
+            low, high = float(self._flat_low[who]), float(self._flat_high[who])
+            since = int(self._flat_since_ms[who])
+        for i, x in enumerate(value.tolist()):
+            low, high = min(low, x), max(high, x)
+            if not high - low < near:
+                low, high, since = x, x, int(time_ms[i])
+            starts[i] = since
+        return low, high
+
+    def deviation(self, run: Stretch, period_ms: Float64) -> Float64:
+        """The standard deviation of the period before that of each sample; NaN if unknown."""
+        found = np.full(len(run.rows), np.nan)
+        there = np.flatnonzero(np.isfinite(run.value) & (period_ms > 0))
+        if not len(there):
+            return found
+        series, value = run.series[there], run.value[there]
+        period = (run.time_ms[there] // period_ms[there]).astype(np.int64)
+        breaks = np.ones(len(there), np.bool_)
+        breaks[1:] = (series[1:] != series[:-1]) | (period[1:] != period[:-1])
+        begin = np.flatnonzero(breaks)
+        group = np.cumsum(breaks) - 1
+        who, when = series[begin], period[begin]
+        count = np.diff(np.append(begin, len(value))).astype(np.float64)
+        mean = np.add.reduceat(value, begin) / count
+        squares = np.add.reduceat((value - mean[group]) ** 2, begin)
+        first = np.ones(len(begin), np.bool_)
+        first[1:] = who[1:] != who[:-1]
+        self._join(first & (self._period[who] == when), who, count, mean, squares)
+
+        spread = np.where(count >= 2, np.sqrt(squares / count), np.nan)
+        earlier = np.empty(len(begin))
+        earlier[1:] = spread[:-1]
+        head = who[first]
+        old = np.where(
+            self._count[head] >= 2, np.sqrt(self._squares[head] / np.maximum(self._count[head], 1)), np.nan
+        )  # fmt: skip
+        earlier[first] = np.where(self._period[head] == when[first], self._deviation[head], old)
+        found[there] = earlier[group]
+        last = np.append(first[1:], True)
+        at = who[last]
+        self._period[at], self._count[at], self._mean[at] = when[last], count[last], mean[last]
+        self._squares[at], self._deviation[at] = squares[last], earlier[last]
+        return found
+
+    def _join(
+        self, same: Bool, who: Int64, count: Float64, mean: Float64, squares: Float64
+    ) -> None:
+        """Add what is remembered of the period under way (Chan, Golub and LeVeque's formula)."""
+        at = who[same]
+        n, apart = self._count[at], mean[same] - self._mean[at]
+        total = n + count[same]
+        squares[same] += self._squares[at] + apart**2 * n * count[same] / total
+        mean[same] -= apart * n / total
+        count[same] = total
