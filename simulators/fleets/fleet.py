@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from simulators.clock import wall_ms
-from simulators.faults.plan import Fault, FaultPlan, Kind
+from simulators.fleets.failures import FleetFailures
 from simulators.fleets.link import Link
 from simulators.fleets.messages import Properties
 from simulators.fleets.node import Batch, Counts, EdgeNode
@@ -27,7 +27,6 @@ _BACK_OFF_S = (1.0, 30.0)
 _SPARE_FILES = 64
 _LATE_EVERY = 10
 _LAST_RETRY_MS = 2000
-_OF_FLEETS = frozenset({Kind.NO_ANSWER, Kind.UNPLUGGED, Kind.POWER_CUT, Kind.CLOCK_WRONG})
 
 
 class FleetError(Exception):
@@ -93,9 +92,9 @@ class Fleet:
             )
             for s in model.storms
         ]  # fmt: skip
-        self._faults = self._fault_plans(scenario)
-        self._off: set[int] = set()
-        self._dark: set[int] = set()
+        self._failures = FleetFailures(
+            scenario, [n.gateway for n in self.nodes], self.shape, self._seed, self._began_ms
+        )
         self._turn = 0
         self._connecting = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,8 +135,9 @@ class Fleet:
         due = np.flatnonzero((self._next_ms <= now_ms) & (self._attempts > 0))
         if not len(due):
             return
-        if self._dark:
-            due = due[[i not in self._dark for i in due.tolist()]]
+        dark = self._failures.without_power
+        if dark:
+            due = due[[i not in dark for i in due.tolist()]]
         self.measure(due, now_ms)
         self._next_ms[due] += self.model.interval
         behind = due[self._next_ms[due] <= now_ms]
@@ -145,9 +145,13 @@ class Fleet:
 
     def measure(self, gateways: Int64, now_ms: int) -> None:
         """Let gateways measure once, and send what they measured where they are online."""
-        time_ms = np.full(len(gateways), now_ms) + self._clock_errors(gateways, now_ms)
-        sent_ms = np.full(len(gateways), now_ms)
+        everybody = gateways
         for device in range(len(self.shape.devices)):
+            gateways = self._alive(everybody, device)
+            if not len(gateways):
+                continue
+            time_ms = np.full(len(gateways), now_ms) + self._clock_errors(gateways, now_ms)
+            sent_ms = np.full(len(gateways), now_ms)
             values = self._values.measure(device, gateways, time_ms)
             template = self._live[device]
             numbers = self._keep(gateways, device, time_ms, values)
@@ -184,7 +188,9 @@ class Fleet:
             packet = node.data(device, payload)
             if not self.model.acknowledged:
                 node.waiting.pop()
-            if (lossy and self._dice.random() < lossy) or self._is_mute(i, now_ms):
+            if (lossy and self._dice.random() < lossy) or self._failures.loses(
+                i, now_ms, node.next_batch
+            ):
                 self.counts.lost_on_purpose += 1
                 continue
             link.write(packet, now_ms)
@@ -222,7 +228,7 @@ class Fleet:
     def _connect(self, elapsed_s: float) -> None:
         due = np.flatnonzero(self._retry_at_s <= elapsed_s)
         for i in due[: max(_CONNECTING_AT_ONCE - self._connecting, 0)].tolist():
-            if i in self._off:
+            if i in self._failures.without_link:
                 self._retry_at_s[i] = elapsed_s + 1.0
                 continue
             self._retry_at_s[i] = np.inf
@@ -273,35 +279,33 @@ class Fleet:
                     link.abort()
 
     def _fail(self, now_ms: int) -> None:
-        for i, plan in self._faults.items():
-            active = {f.kind for f in plan.active(_OF_FLEETS, now_ms, 0)}
+        if not self._failures:
+            return
+        changes = self._failures.look(now_ms)
+        for i in changes.cut:
             link = self.links[i]
-            if active & {Kind.UNPLUGGED, Kind.POWER_CUT}:
-                self._off.add(i)
-                if link is not None:
-                    link.abort()
-            else:
-                self._off.discard(i)
-            if Kind.POWER_CUT in active:
-                self._dark.add(i)
-            else:
-                self._dark.discard(i)
-
-    def _is_mute(self, i: int, now_ms: int) -> bool:
-        plan = self._faults.get(i)
-        if plan is None:
-            return False
-        turn = self.nodes[i].next_batch
-        return bool(plan.active(frozenset({Kind.NO_ANSWER}), now_ms, turn))
+            if link is not None:
+                link.abort()
+        for i, device in (*changes.died, *changes.revived):
+            node, link = self.nodes[i], self.links[i]
+            if link is None or not node.is_online:
+                continue
+            died = (i, device) in self._failures.dead
+            tell = node.device_death if died else node.device_birth
+            link.write(tell(device, now_ms), now_ms)
 
     def _clock_errors(self, gateways: Int64, now_ms: int) -> Int64:
-        errors = np.zeros(len(gateways), dtype=np.int64)
-        if self._faults:
-            for place, i in enumerate(gateways.tolist()):
-                plan = self._faults.get(i)
-                wrong = plan.active(frozenset({Kind.CLOCK_WRONG}), now_ms, 0) if plan else []
-                errors[place] = round(sum(f.amount for f in wrong) * 1000.0)
-        return errors
+        if not self._failures:
+            return np.zeros(len(gateways), dtype=np.int64)
+        errors = [self._failures.clock_error_ms(i, now_ms) for i in gateways.tolist()]
+        return np.array(errors, dtype=np.int64)
+
+    def _alive(self, gateways: Int64, device: int) -> Int64:
+        """Those gateways whose device is not dead."""
+        dead = self._failures.dead
+        if not dead:
+            return gateways
+        return gateways[[(i, device) not in dead for i in gateways.tolist()]]
 
     async def _drain(self, drain_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -350,22 +354,6 @@ class Fleet:
         later = self.capacity - self.model.gateways
         pace = 60.0 / self.model.joins_per_minute if later else 0.0
         return np.concatenate((first, self.model.ramp_up / 1000.0 + pace * np.arange(1, later + 1)))
-
-    def _fault_plans(self, scenario: Scenario) -> dict[int, FaultPlan]:
-        plans = {}
-        for i, node in enumerate(self.nodes):
-            found = []
-            for model in scenario.faults:
-                if model.kind in _OF_FLEETS and model.strikes(node.gateway, "-"):
-                    begin = model.at.resolve_ms(self._began_ms, self._offset_s)
-                    end = begin + model.lasts if model.lasts is not None else 2**62
-                    found.append(
-                        Fault(model.kind, begin, end, model.probability, model.value,
-                              model.every or 0)
-                    )  # fmt: skip
-            if found:
-                plans[i] = FaultPlan(found, self._seed, node.gateway)
-        return plans
 
     def _write_truth(
         self,

@@ -66,7 +66,7 @@ class EdgeNode:
     """A conforming Sparkplug edge node; what its methods give is to be written to the broker."""
 
     __slots__ = (
-        "about", "acknowledged", "bd_seq", "counts", "gateway", "group", "heads", "host",
+        "about", "acknowledged", "bd_seq", "counts", "dead", "gateway", "group", "heads", "host",
         "host_since", "limit", "next_batch", "phase", "seq", "shape", "sub_id", "through",
         "waiting", "wants_close",
     )  # fmt: skip
@@ -103,6 +103,7 @@ class EdgeNode:
         self.host_since = -1
         self.sub_id = 1
         self.wants_close = False
+        self.dead: set[int] = set()
 
     @property
     def is_online(self) -> bool:
@@ -151,19 +152,22 @@ class EdgeNode:
         self.seq = 0
         birth = messages.node_birth(self.bd_seq, now_ms, store, self.about)
         out = [mqtt.publish(self._topic("NBIRTH"), birth)]
-        out += [self.device_birth(d, now_ms) for d in range(len(self.shape.devices))]
+        living = [d for d in range(len(self.shape.devices)) if d not in self.dead]
+        out += [self.device_birth(d, now_ms) for d in living]
         self.counts.messages += len(out)
         return b"".join(out)
 
     def device_birth(self, device: int, now_ms: int) -> bytes:
         """DBIRTH of one device."""
+        self.dead.discard(device)
         payload = messages.device_birth(
             self.shape, device, now_ms, self.next_seq(), acknowledged=self.acknowledged
         )
         return mqtt.publish(self._topic("DBIRTH", device), payload)
 
     def device_death(self, device: int, now_ms: int) -> bytes:
-        """DDEATH of one device."""
+        """DDEATH of one device, which will not be born again before it lives."""
+        self.dead.add(device)
         return mqtt.publish(
             self._topic("DDEATH", device), messages.device_death(now_ms, self.next_seq())
         )

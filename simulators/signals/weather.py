@@ -162,9 +162,11 @@ class Weather:
             instead = getattr(episode, name)
             if instead is not None and episode.concerns(place):
                 share = episode.strength(time_s)
-                away = instead - value
+                quick = wander(key_of(self._seed, place.name, episode.name, name), time_s, 150.0)
                 if name == "wind_from_deg":
-                    away = np.mod(away + 180.0, 360.0) - 180.0
+                    away = np.mod(instead + 4.0 * quick - value + 180.0, 360.0) - 180.0
+                else:
+                    away = instead * np.exp(0.15 * quick) - value
                 value = value + share * away
         return value
 

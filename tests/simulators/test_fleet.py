@@ -34,6 +34,7 @@ class Host:
         self.deaths: list[tuple[str, int]] = []
         self.births: dict[str, int] = defaultdict(int)
         self.gaps = 0
+        self.device_deaths: list[str] = []
         self.wrong: list[str] = []
         self.confirms = confirms
         self._seq: dict[str, int] = {}
@@ -83,6 +84,8 @@ class Host:
             for metric in payload.metrics:
                 if metric.alias is not None:
                     self._alias[node][metric.alias] = f"{node}/{topic.device}/{metric.name}"
+        elif topic.type == "DDEATH":
+            self.device_deaths.append(f"{node}/{topic.device}")
         elif topic.type == "DDATA":
             self._data(node, payload)
         self._confirm(topic.group, node)
@@ -195,7 +198,11 @@ def test_all_that_was_measured_arrives_through_losses_and_storms(
         gateways=30, metrics=6, metrics_per_device=4, interval="250ms", ramp_up="500ms",
         drop_probability=0.1,
         storms=[{"at": "2s", "share": 0.7, "down": "300ms", "return_within": "500ms"}],
-        faults=[{"kind": "power_cut", "gateway": "fleet-00003", "at": "1s", "lasts": "1s"}],
+        faults=[
+            {"kind": "power_cut", "gateway": "fleet-00003", "at": "1s", "lasts": "1s"},
+            {"kind": "no_answer", "device": "fleet-00004/d2", "at": "3s", "lasts": "1s"},
+            {"kind": "clock_wrong", "gateway": "fleet-00005", "value": 60},
+        ],
     )  # fmt: skip
     fleet = run(made, mosquitto.url, 5.0, tmp_path / "truth.csv")
     host.close()
@@ -208,6 +215,12 @@ def test_all_that_was_measured_arrives_through_losses_and_storms(
     assert fleet.counts.lost_on_purpose > 0
     assert all(host.births[n.gateway] >= 1 for n in fleet.nodes)
     assert host.births["fleet-00003"] >= 2
+    # a device that is dead sends nothing, the gateway's other one goes on
+    ages = {d: sum(s.startswith(f"fleet-00004/{d}/") for s, _ in truth) for d in ("d1", "d2")}
+    assert host.device_deaths == ["fleet-00004/d2"]
+    assert 0 < ages["d2"] / 2 < ages["d1"] / 4
+    ahead = [t for s, t in truth if s.startswith("fleet-00005/")]
+    assert min(ahead) > max(t for s, t in truth if s.startswith("fleet-00001/"))
     assert len(host.deaths) >= 30 + int(0.4 * 30)
 
 

@@ -1,0 +1,99 @@
+"""What goes wrong with the gateways of a fleet, and with their devices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from simulators.faults.plan import Fault, FaultPlan, Kind
+from simulators.fleets.shape import Shape
+from simulators.scenarios.model import FaultModel, Scenario
+
+_OF_GATEWAYS = frozenset({Kind.NO_ANSWER, Kind.UNPLUGGED, Kind.POWER_CUT, Kind.CLOCK_WRONG})
+_NO_LINK = frozenset({Kind.UNPLUGGED, Kind.POWER_CUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is new since the last look: links to cut, devices that died or came back."""
+
+    cut: tuple[int, ...]
+    died: tuple[tuple[int, int], ...]
+    revived: tuple[tuple[int, int], ...]
+
+
+class FleetFailures:
+    """The scenario's faults, for gateways by number.
+
+    A gateway's ``no_answer`` loses its messages, ``unplugged`` its connection, ``power_cut`` both
+    connection and measurements; a device's ``no_answer`` is its death.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        gateways: Sequence[str],
+        shape: Shape,
+        seed: int,
+        start_ms: int,
+    ) -> None:
+        self._scenario = scenario
+        self._seed = seed
+        self._start_ms = start_ms
+        self._of_gateway: dict[int, FaultPlan] = {}
+        self._of_device: dict[tuple[int, int], FaultPlan] = {}
+        for i, gateway in enumerate(gateways):
+            self._plan(i, gateway, shape)
+        self.without_link: set[int] = set()
+        self.without_power: set[int] = set()
+        self.dead: set[tuple[int, int]] = set()
+
+    def look(self, now_ms: int) -> Changes:
+        """What is broken at this moment, and what of it is new."""
+        kinds = {
+            i: {f.kind for f in plan.active(_OF_GATEWAYS, now_ms, 0)}
+            for i, plan in self._of_gateway.items()
+        }
+        without_link = {i for i, k in kinds.items() if k & _NO_LINK}
+        self.without_power = {i for i, k in kinds.items() if Kind.POWER_CUT in k}
+        dead = {
+            place
+            for place, plan in self._of_device.items()
+            if plan.active(frozenset({Kind.NO_ANSWER}), now_ms, 0)
+        }
+        changes = Changes(
+            tuple(without_link - self.without_link),
+            tuple(dead - self.dead),
+            tuple(self.dead - dead),
+        )
+        self.without_link, self.dead = without_link, dead
+        return changes
+
+    def loses(self, i: int, now_ms: int, turn: int) -> bool:
+        """Whether a message of the gateway gets lost."""
+        plan = self._of_gateway.get(i)
+        return plan is not None and bool(plan.active(frozenset({Kind.NO_ANSWER}), now_ms, turn))
+
+    def clock_error_ms(self, i: int, now_ms: int) -> int:
+        """How far the gateway's clock is off."""
+        plan = self._of_gateway.get(i)
+        wrong = plan.active(frozenset({Kind.CLOCK_WRONG}), now_ms, 0) if plan is not None else []
+        return round(sum(f.amount for f in wrong) * 1000.0)
+
+    def __bool__(self) -> bool:
+        return bool(self._of_gateway or self._of_device)
+
+    def _plan(self, i: int, gateway: str, shape: Shape) -> None:
+        models = [m for m in self._scenario.faults if m.kind in _OF_GATEWAYS]
+        own = [self._fault(m) for m in models if m.device is None and m.strikes(gateway, "-")]
+        if own:
+            self._of_gateway[i] = FaultPlan(own, self._seed, gateway)
+        of_devices = [m for m in models if m.device is not None and m.kind is Kind.NO_ANSWER]
+        for d, device in enumerate(shape.devices if of_devices else ()):
+            found = [self._fault(m) for m in of_devices if m.strikes(gateway, "-", device.name)]
+            if found:
+                self._of_device[i, d] = FaultPlan(found, self._seed, f"{gateway}/{device.name}")
+
+    def _fault(self, model: FaultModel) -> Fault:
+        offset_s = self._scenario.utc_offset_h * 3600.0
+        begin = model.at.resolve_ms(self._start_ms, offset_s)
+        end = begin + model.lasts if model.lasts is not None else 2**62
+        return Fault(model.kind, begin, end, model.probability, model.value, model.every or 0)
