@@ -116,21 +116,25 @@ class Corpus:
         """The score when every row at or above the threshold is a detection."""
         hit = self._score >= threshold
         inside = self._window != NO_WINDOW
-        false = hit & ~inside
-        total = profile.false_positive * float(self._weight[false].sum())
         scorable = np.unique(self._window[inside])
-        found = 0
-        for window in scorable:
-            weights = self._weight[hit & (self._window == window)]
-            found += bool(len(weights))
-            total += float(weights.max()) if len(weights) else -profile.false_negative
+        found = len(np.unique(self._window[hit & inside]))
         return CorpusScore(
-            self._normalised(total, profile),
+            self._normalised(self.raw(threshold, profile), profile),
             threshold,
             found,
             len(scorable) - found,
-            int(false.sum()),
+            int((hit & ~inside).sum()),
         )
+
+    def raw(self, threshold: float, profile: Profile) -> float:
+        """The sum of what all windows and false detections are worth, not normalised."""
+        hit = self._score >= threshold
+        inside = self._window != NO_WINDOW
+        total = profile.false_positive * float(self._weight[hit & ~inside].sum())
+        for window in np.unique(self._window[inside]):
+            weights = self._weight[hit & (self._window == window)]
+            total += float(weights.max()) if len(weights) else -profile.false_negative
+        return total
 
     def best(self, profile: Profile) -> CorpusScore:
         """The score at the threshold that suits these files best."""
