@@ -220,7 +220,7 @@ def import_command(
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Read samples from a file into the store; those that are there already stay as they are.
+    """Read samples from a file into the store; a sample that is there already is replaced.
 
     A running system takes them in too, as long as it knows their series. Units are converted to
     the one in which the quantity is stored.

@@ -10,9 +10,9 @@ from cloud_ingest.stores.embedded import catalogue, folder, inbox, journal, mani
 from cloud_ingest.stores.embedded.manifest import Manifest
 from cloud_ingest.stores.embedded.parts import PartFiles
 from cloud_ingest.stores.embedded.reading import Reading
-from cloud_ingest.stores.embedded.recent import Newest
 from cloud_ingest.stores.embedded.summaries import SummaryFile
 from cloud_ingest.stores.embedded.view import Layout, View
+from cloud_ingest.stores.newest import Newest
 from cloud_ingest.stores.protocol import Level, StoreError, StoreUnavailable
 from telemetry.batches import SampleBatch
 from telemetry.series import Series

@@ -1,9 +1,9 @@
-"""What is in memory: the samples that lie in the journal only, and the newest one of each series."""
+"""What is in memory: the samples that lie in the journal only."""
 
 import numpy as np
 
 from cloud_ingest.stores.embedded.manifest import DAY_MS
-from telemetry.batches import Int32, SampleBatch
+from telemetry.batches import SampleBatch
 
 
 class Recent:
@@ -61,50 +61,3 @@ def _copy(source: SampleBatch, target: SampleBatch, place: int, rows: int) -> No
     target.time_ms[place : place + rows] = source.time_ms[:rows]
     target.value[place : place + rows] = source.value[:rows]
     target.quality[place : place + rows] = source.quality[:rows]
-
-
-NEVER = np.iinfo(np.int64).min
-
-
-class Newest:
-    """The newest sample of each series, in arrays indexed by the series' number."""
-
-    def __init__(self) -> None:
-        self.time_ms = np.full(0, NEVER, np.int64)
-        self.value = np.empty(0, np.float64)
-        self.quality = np.empty(0, np.uint8)
-
-    def update(self, batch: SampleBatch) -> None:
-        """Take in samples; of two with the same time the later one given stands."""
-        if not len(batch):
-            return
-        self._grow(int(batch.series.max()) + 1)
-        newer = batch.time_ms >= self.time_ms[batch.series]
-        series, time_ms = batch.series[newer], batch.time_ms[newer]
-        np.maximum.at(self.time_ms, series, time_ms)
-        wins = time_ms == self.time_ms[series]
-        self.value[series[wins]] = batch.value[newer][wins]
-        self.quality[series[wins]] = batch.quality[newer][wins]
-
-    def _grow(self, size: int) -> None:
-        have = len(self.time_ms)
-        if size <= have:
-            return
-        more = max(size, 2 * have) - have
-        self.time_ms = np.concatenate([self.time_ms, np.full(more, NEVER, np.int64)])
-        self.value = np.concatenate([self.value, np.full(more, np.nan)])
-        self.quality = np.concatenate([self.quality, np.zeros(more, np.uint8)])
-
-    def of(self, series: Int32) -> SampleBatch:
-        """The newest samples of those ``series`` that have one."""
-        known = series[series < len(self.time_ms)]
-        known = known[self.time_ms[known] != NEVER]
-        return SampleBatch(known, self.time_ms[known], self.value[known], self.quality[known])
-
-    def all(self) -> SampleBatch:
-        """The newest sample of every series that has one."""
-        return self.of(np.arange(len(self.time_ms), dtype=np.int32))
-
-    def forget_before(self, time_ms: int) -> None:
-        """Drop samples older than ``time_ms``."""
-        self.time_ms[self.time_ms < time_ms] = NEVER

@@ -25,10 +25,11 @@ from cloud_ingest.stores.embedded.journal import Journal
 from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest
 from cloud_ingest.stores.embedded.parts import PartFiles
 from cloud_ingest.stores.embedded.reading import Reading
-from cloud_ingest.stores.embedded.recent import Newest, Recent
+from cloud_ingest.stores.embedded.recent import Recent
 from cloud_ingest.stores.embedded.summaries import SummaryFile
 from cloud_ingest.stores.embedded.view import Layout, View
 from cloud_ingest.stores.maintenance import Maintenance
+from cloud_ingest.stores.newest import Newest
 from cloud_ingest.stores.protocol import Level, StoreRejected, StoreUnavailable
 from telemetry.batches import SampleBatch
 from telemetry.series import Series

@@ -20,6 +20,7 @@ from cloud_ingest.stores.influxdb.rollup import DAY_MS, Rollup
 from cloud_ingest.stores.influxdb.setup import SUFFIX, buckets_of, set_up
 from cloud_ingest.stores.levels import Summaries
 from cloud_ingest.stores.maintenance import Maintenance
+from cloud_ingest.stores.newest import Newest, OwnNewest
 from cloud_ingest.stores.planning import Span, divide, pick_level
 from cloud_ingest.stores.protocol import (
     EARLIEST_MS,
@@ -65,6 +66,7 @@ class InfluxStore:
         self._keep = keep or KEEP_ALL
         self._buckets = buckets_of(bucket, self._keep)
         self._rollup = Rollup(client, bucket)
+        self._newest = OwnNewest()
         self._forgotten_before_ms = -(1 << 62)
         self._prefixes: list[str] = []
         self._registered = np.zeros(0, np.bool_)
@@ -128,6 +130,10 @@ class InfluxStore:
             refusals.extend(self._pool.map(self._send_all, _shares(good)))
             self._rollup.touch(days)
         rejected = admission.together(*refusals)
+        if rejected is None:
+            self._newest.written(good)
+        else:
+            self._newest.forget(np.unique(batch.series))
         if rejected is not None:
             raise rejected
 
@@ -160,7 +166,18 @@ class InfluxStore:
         return None
 
     def latest(self, series: Sequence[Series]) -> SampleBatch:
-        """The newest sample of each of ``series``, asked of the server."""
+        """The newest sample of each of ``series``.
+
+        Of series that this process writes it is known here; the server is asked for the others.
+        """
+        numbers = np.fromiter((s.index for s in series), np.int32, len(series))
+        own = self._newest.owns(numbers)
+        others = [s for s, known in zip(series, own.tolist(), strict=True) if not known]
+        asked = self._ask_latest(others) if others else SampleBatch.empty()
+        self._newest.found(np.array([s.index for s in others], np.int32), asked)
+        return SampleBatch.concat([self._newest.of(numbers[own]), asked])
+
+    def _ask_latest(self, series: Sequence[Series]) -> SampleBatch:
         newest: list[tuple[int, int, float, int]] = []
         last = 'SELECT "value", "quality" FROM {} {} ORDER BY time DESC LIMIT 1'
         for index, (time_ms, value, quality) in self._rows_of(series, last):
@@ -169,7 +186,9 @@ class InfluxStore:
             newest.append((index, time_ms, value if known else np.nan, flag))
         if not newest:
             return SampleBatch.empty()
-        return SampleBatch.of(*zip(*newest, strict=True)).newest_only()
+        found = Newest()
+        found.update(SampleBatch.of(*zip(*newest, strict=True)))
+        return found.all()
 
     def _rows_of(self, series: Sequence[Series], statement: str) -> Iterator[tuple[int, list[Any]]]:
         """The first row that ``statement`` yields for each series: (its number, the row)."""
@@ -287,6 +306,7 @@ class InfluxStore:
     def delete_before(self, time_ms: int, level: Level = "raw") -> None:
         """Forget samples older than ``time_ms``; InfluxDB 3 does that by its retention period only."""
         bucket = self._bucket + SUFFIX[level]
+        self._newest.forget_all()
         if self._client.major == 1:
             self._client.query(bucket, f"DELETE WHERE time < {time_ms}ms")
         elif self._client.major == 2:

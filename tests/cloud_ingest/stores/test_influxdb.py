@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,3 +157,23 @@ def test_a_missing_token_file_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(StoreUnavailable, match="token"):
         open_store(configuration)
+
+
+@pytest.mark.influxdb
+def test_newest_samples_are_right_though_other_processes_write_too(influx_server: InfluxDB) -> None:
+    ours = influx_store(influx_server.url)
+    theirs = InfluxStore(InfluxClient(Access(influx_server.url)), ours._bucket)
+    for store in (ours, theirs):
+        store.register([A, B])
+    ours.write(rows(2, series=1))
+    for n in (6, 9):
+        theirs.write(rows(n))
+        found = ours.latest([A, B])
+        times = dict(zip(found.series.tolist(), found.time_ms.tolist(), strict=True))
+        assert times[0] == T0 + n - 1
+    ours.write(rows(3, series=1))
+    assert ours.latest([B]).time_ms.tolist() == [T0 + 2]
+    assert ours._newest.owns(np.array([0, 1], np.int32)).tolist() == [False, True]
+    assert theirs.latest([A, B]).time_ms.tolist() in ([T0 + 8, T0 + 2], [T0 + 2, T0 + 8])
+    ours.close()
+    theirs.close()
