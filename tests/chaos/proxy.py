@@ -61,6 +61,7 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
+            server.settimeout(None)
             with self._lock:
                 self._pairs.append((client, server))
             for a, b in ((client, server), (server, client)):

@@ -68,6 +68,7 @@ class Spy:
                 except OSError:
                     client.close()
                     continue
+                broker.settimeout(None)
                 self._connections += 1
                 number = self._connections
                 self._open += [client, broker]
