@@ -20,6 +20,7 @@ from quantrac.console import (
 
 if TYPE_CHECKING:
     from cloud_ingest.configuration import CloudConfiguration
+    from cloud_ingest.database import Database
     from cloud_ingest.transfer.importing import Form as ReadableForm
     from cloud_ingest.transfer.pieces import Selection
     from telemetry.series import Series
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Take samples out of the store and into it.", no_args_is_help=True)
 ConfigurationFile = Annotated[
     Path, typer.Option("--config", help="The configuration file, cloud.yaml.")
+]
+Shard = Annotated[
+    str, typer.Option(help="Which of several workers, as quantrac cloud run has it: 2/3.")
 ]
 DAY_MS = 86_400_000
 
@@ -49,14 +53,28 @@ class Precision(StrEnum):
     S = "s"
 
 
-def _configuration(path: Path) -> "CloudConfiguration":
+def _configuration(path: Path, shard: str) -> "CloudConfiguration":
+    """The configuration, with the store that this worker writes."""
     from cloud_ingest.configuration import load_cloud
+    from cloud_ingest.intake.shard import Shard as Worker
     from telemetry.documents import DocumentError
 
     try:
-        return load_cloud(path)
-    except DocumentError as error:
+        configuration = load_cloud(path)
+        worker = Worker.parse(shard)
+    except (DocumentError, ValueError) as error:
         stop(error)
+    store = configuration.store
+    if store.path is not None and worker.name:
+        store = store.model_copy(update={"path": store.path / worker.name})
+    return configuration.model_copy(update={"store": store})
+
+
+def _database(configuration: "CloudConfiguration", shard: str) -> "Database":
+    from cloud_ingest.database import Database
+    from cloud_ingest.intake.shard import Shard as Worker
+
+    return Database(configuration.database, Worker.parse(shard).name)
 
 
 def _form_of(path: Path, given: Form | None) -> Form:
@@ -81,6 +99,7 @@ def init(
         Path | None,
         typer.Option(help="Write a new token here that reads and writes these buckets only (2.x)."),
     ] = None,
+    shard: Shard = "1/1",
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
@@ -88,14 +107,14 @@ def init(
 
     It may be run again: what is there is kept, its retention is set.
     """
-    from cloud_ingest.database import Database, DatabaseUnavailable
+    from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.stores.protocol import StoreError
     from cloud_ingest.transfer.initialise import initialise_store, keep_secret
 
     start_logging(log_level, log_format)
-    configuration = _configuration(config)
+    configuration = _configuration(config, shard)
     try:
-        Database(configuration.database).migrate()
+        _database(configuration, shard).migrate()
         done = initialise_store(configuration.store, admin_token_file, token_file is not None)
         if done.token and token_file is not None:
             keep_secret(token_file, done.token)
@@ -129,6 +148,7 @@ def export_command(
     mark: Annotated[
         bool, typer.Option("--bom", help="Begin CSV so that Excel reads UTF-8.")
     ] = False,
+    shard: Shard = "1/1",
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
@@ -138,11 +158,11 @@ def export_command(
     from cloud_ingest.transfer.export import export
 
     start_logging(log_level, log_format)
-    configuration = _configuration(config)
+    configuration = _configuration(config, shard)
     kind = _form_of(file, form)
     try:
         store = open_store(configuration.store, beside=True)
-        known = _matching(_all_series(configuration), series or [], quantity or [])
+        known = _matching(_all_series(configuration, shard), series or [], quantity or [])
         store_series = (
             {s.key: s for s in store.series()} if configuration.store.kind == "embedded" else {}
         )
@@ -162,12 +182,12 @@ def export_command(
     typer.echo(f"{file}: {len(chosen)} series, {file.stat().st_size:,} bytes", err=True)
 
 
-def _all_series(configuration: "CloudConfiguration") -> "list[Series]":
-    from cloud_ingest.database import Database, DatabaseUnavailable
+def _all_series(configuration: "CloudConfiguration", shard: str) -> "list[Series]":
+    from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.registry import Registry
 
     try:
-        database = Database(configuration.database)
+        database = _database(configuration, shard)
         database.migrate()
         registry = Registry(database)
         registry.load()
@@ -217,6 +237,7 @@ def import_command(
         bool,
         typer.Option("--stopped", help="No quantrac cloud is running: new series may be made."),
     ] = False,
+    shard: Shard = "1/1",
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
@@ -225,19 +246,19 @@ def import_command(
     A running system takes them in too, as long as it knows their series. Units are converted to
     the one in which the quantity is stored.
     """
-    from cloud_ingest.database import Database, DatabaseUnavailable
+    from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.stores.protocol import StoreError
     from cloud_ingest.transfer.importing import Importer, ImportRefused, in_canonical_units, rows_of
     from cloud_ingest.transfer.rows import RowError
 
     start_logging(log_level, log_format)
-    configuration = _configuration(config)
+    configuration = _configuration(config, shard)
     kind = _form_of(file, form)
     if kind.value == "xlsx":
         stop(f"{file}: Excel files cannot be imported; save it as CSV")
     readable = cast("ReadableForm", kind.value)
     try:
-        importer = Importer(configuration.store, Database(configuration.database), stopped)
+        importer = Importer(configuration.store, _database(configuration, shard), stopped)
         with rows_of(file, readable, precision.value) as rows:
             done = importer.run(in_canonical_units(rows))
     except RowError as error:
@@ -253,18 +274,19 @@ def import_command(
 def backup(
     file: Annotated[Path, typer.Argument(help="The file to write.")],
     config: ConfigurationFile = Path("cloud.yaml"),
+    shard: Shard = "1/1",
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
     """Write everything that is stored into one file. The system may be running."""
-    from cloud_ingest.database import Database, DatabaseUnavailable
+    from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.stores.protocol import StoreError
     from cloud_ingest.transfer.backup import BackupError, back_up
 
     start_logging(log_level, log_format)
-    configuration = _configuration(config)
+    configuration = _configuration(config, shard)
     try:
-        about = back_up(configuration.store, Database(configuration.database), file)
+        about = back_up(configuration.store, _database(configuration, shard), file)
     except (BackupError, StoreError, DatabaseUnavailable, OSError) as error:
         stop(error, FOUND_A_PROBLEM)
     typer.echo(f"{file}: {about['series']} series, {file.stat().st_size:,} bytes", err=True)
@@ -274,20 +296,21 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(help="A backup.", exists=True)],
     config: ConfigurationFile = Path("cloud.yaml"),
+    shard: Shard = "1/1",
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
     """Bring a backup into an empty store, of the same kind or another. Nothing may be running."""
-    from cloud_ingest.database import Database, DatabaseUnavailable
+    from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.stores.protocol import StoreError
     from cloud_ingest.transfer.backup import BackupError
     from cloud_ingest.transfer.backup import restore as restore_backup
     from cloud_ingest.transfer.relations import RelationsDiffer
 
     start_logging(log_level, log_format)
-    configuration = _configuration(config)
+    configuration = _configuration(config, shard)
     try:
-        about = restore_backup(configuration.store, Database(configuration.database), file)
+        about = restore_backup(configuration.store, _database(configuration, shard), file)
     except (BackupError, RelationsDiffer, StoreError, DatabaseUnavailable, OSError) as error:
         stop(error, FOUND_A_PROBLEM)
     typer.echo(f"{file}: restored, {about['series']} series", err=True)

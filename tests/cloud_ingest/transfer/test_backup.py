@@ -19,6 +19,7 @@ from cloud_ingest.transfer import relations
 from cloud_ingest.transfer.cli import app
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
+from tests.cloud_ingest.test_shards import PostgreSQL
 from tests.servers import InfluxDB
 
 T0 = 1_767_225_600_000
@@ -231,7 +232,10 @@ def test_an_export_is_imported_elsewhere(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_running_system_takes_an_import_of_series_that_it_knows(tmp_path: Path) -> None:
+def test_a_running_system_takes_an_import_of_series_that_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloud_ingest.stores.opening.MAINTENANCE_S", 0.2)
     config = cloud_yaml(tmp_path / "a")
     series = system(tmp_path / "a")
     embedded = StoreConfiguration(kind="embedded", path=tmp_path / "a" / "data")
@@ -247,3 +251,40 @@ def test_a_running_system_takes_an_import_of_series_that_it_knows(tmp_path: Path
     (tmp_path / "unit.csv").write_text(text + "2026-01-01T00:00:00Z,gw-1,đo,m3,pm10,km/h,1\n")
     assert "km/h" in quantrac("import", tmp_path / "unit.csv", "--config", config, ok=False)
     store.close()
+
+
+@pytest.mark.postgresql
+def test_a_backup_moves_from_sqlite_to_postgresql_and_back(
+    tmp_path: Path, postgresql: PostgreSQL
+) -> None:
+    series = system(tmp_path / "a")
+    sqlite = Database(f"sqlite:///{tmp_path}/a/data/quantrac.db")
+    rows = list(relations.dump(sqlite.engine))
+    server = Database(postgresql.url)
+    server.migrate()
+    for _ in range(2):
+        assert relations.restore(server.engine, rows) == len(rows)
+    assert sorted(relations.dump(server.engine)) == sorted(rows)
+    registry = Registry(server)
+    registry.load()
+    assert registry.series() == series
+    with server.engine.begin() as connection:  # ids go on behind those that were restored
+        connection.execute(
+            sa.insert(schema.quarantine).values(
+                time_ms=6, topic="t", reason="r", size=3, count=1, form="message", payload=b""
+            )
+        )
+    again = Database(f"sqlite:///{tmp_path}/b/quantrac.db")
+    again.migrate()
+    relations.restore(again.engine, relations.dump(server.engine))
+    assert len(list(relations.dump(again.engine))) == len(rows) + 1
+
+
+def test_each_worker_has_a_backup_of_its_own(tmp_path: Path) -> None:
+    config = cloud_yaml(tmp_path / "a")
+    quantrac("init", "--config", config, "--shard", "2/3")
+    quantrac("backup", tmp_path / "2.tar", "--config", config, "--shard", "2/3")
+    assert (tmp_path / "a" / "data" / "shard_2_of_3" / "samples").is_dir()
+    assert "which of how many" in quantrac(
+        "backup", "x.tar", "--config", config, "--shard", "2", ok=False
+    )
