@@ -3,6 +3,9 @@
 from edge_agent.modbus.outcomes import Answer, Confused, Event, Note, Outcome, Refusal
 from edge_agent.modbus.requests import Request
 
+MOST_NONSENSE = 300
+"""So many bytes without an answer among them make a connection useless."""
+
 
 class TcpGuard:
     """Numbers requests on a Modbus TCP connection and recognises their answers by the number."""
@@ -44,6 +47,10 @@ class TcpGuard:
         while len(buffer) >= 8:
             size = int.from_bytes(buffer[4:6], "big")
             if buffer[2] or buffer[3] or not 2 <= size <= 254:
+                if self._find_answer():
+                    continue
+                if len(buffer) <= MOST_NONSENSE:
+                    return None
                 self._note(Event.RESYNC, self._unit)
                 self._request = None
                 return Confused()
@@ -62,12 +69,23 @@ class TcpGuard:
             return
         if self._buffer:
             self._note(Event.SHORT_FRAME, self._unit)
+            self._buffer.clear()
         self._request = None
         self._given_up.append(self._transaction)
         del self._given_up[:-64]
 
     def drain(self) -> None:
         """Nothing to do: every frame says to which request it belongs."""
+
+    def _find_answer(self) -> bool:
+        """Step over the rest of a frame that broke off, to where the answer's head stands."""
+        head = self._transaction.to_bytes(2, "big") + b"\0\0"
+        place = self._buffer.find(head, 1)
+        if self._request is None or place < 0:
+            return False
+        self._note(Event.RESYNC, self._unit)
+        del self._buffer[:place]
+        return True
 
     def _judge(self, frame: bytes) -> Outcome | None:
         number, request = int.from_bytes(frame[:2], "big"), self._request

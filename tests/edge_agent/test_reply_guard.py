@@ -271,7 +271,18 @@ def test_tcp_takes_the_transaction_that_was_asked_for() -> None:
 def test_tcp_gives_up_a_connection_whose_bytes_make_no_sense() -> None:
     guard = TcpGuard(lambda event, unit: None)
     guard.ask(READ)
-    assert guard.feed(b"HTTP/1.1 400 Bad Request", 0.1) == Confused()
+    assert guard.feed(b"HTTP/1.1 400 Bad Request\r\n" * 20, 0.1) == Confused()
+
+
+def test_tcp_finds_the_answer_behind_a_frame_that_broke_off() -> None:
+    guard = TcpGuard(lambda event, unit: None)
+    guard.ask(READ)
+    whole = tcp_reply(1, 1, bytes.fromhex("030400010002"))
+    assert guard.feed(whole[:9], 0.1) is None
+    guard.give_up(1.0)
+    guard.ask(READ)
+    answer = tcp_reply(2, 1, bytes.fromhex("030400030004"))
+    assert guard.feed(whole[9:] + b"\xff\xff\xff\xff\xff" + answer, 1.1) == Answer(answer[7:])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=20))
