@@ -1,5 +1,6 @@
 """Start every part, wait until samples arrive, keep them running, stop them again."""
 
+import getpass
 import json
 import shutil
 import signal
@@ -92,9 +93,10 @@ class Demo:
         if program is None:
             return
         configuration = self._folder / "mosquitto.conf"
+        # Started by root it would change its user, and by that lose the tie to its parent's life.
         configuration.write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
-            "max_packet_size 1048576\n"
+            f"max_packet_size 1048576\nuser {getpass.getuser()}\n"
         )
         self._supervisor.start("broker", [program, "-c", str(configuration)])
         self._wait_for_port(port, "broker")
