@@ -34,8 +34,8 @@ from tests.servers import InfluxDB, Mosquitto, free_port, require
 
 Load = tuple[str, int, int, int, int, int]
 # name, gateways, metrics, reports of a gateway, samples of a report, milliseconds between samples
-LIVE: Load = ("20 samples a message, live", 50, 20, 400, 20, 50)
-BACKLOG: Load = ("1,000 samples a message, a backlog", 50, 20, 30, 1000, 1000)
+LIVE: Load = ("20 samples a message, live", 200, 20, 100, 20, 200)
+BACKLOG: Load = ("1,000 samples a message, a backlog", 50, 20, 20, 1000, 1000)
 RULES = ["library/demo", "library/device-health"]
 COMMIT = 10_000
 
@@ -227,13 +227,13 @@ def usual_way(folder: Path, gateways: int, metrics: int, reports: int, samples: 
 
 
 def _publish_all(port: int, gateways: int, metrics: int, reports: int, samples: int) -> None:
-    from benchmarks.gateway_flood import FloodGateway, Line  # noqa: PLC0415  # only here
+    from benchmarks.gateway_flood import FloodGateway, Line, publish  # noqa: PLC0415  # only here
 
     start_ms = time.time_ns() // 1_000_000 - reports * 1000
     fleet = [FloodGateway(f"g{i}", metrics, samples, start_ms, 1000) for i in range(gateways)]
     line = Line(port)
     for _ in range(reports):
-        line.send(b"".join(g.report() for g in fleet))
+        line.send(b"".join(publish(*g.report()) for g in fleet))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from cloud_ingest.intake.messages import Payload
 from telemetry import names
 
 WINDOW = 32  # reports of a gateway that may wait for their acknowledgement, as at our edge
-QUANTITIES = ("pm2_5", "air_temperature", "laeq", "ph", "voltage", "relative_humidity")
+QUANTITIES = ("pm2_5", "air_temperature", "pm10", "no2", "o3", "so2")  # no alert at 20
 
 
 @dataclass
@@ -34,13 +34,13 @@ class FloodGateway:
     sent: int = 0
     acknowledged: int = 0
 
-    def births(self) -> Iterator[bytes]:
-        """The NBIRTH and the DBIRTH as packets."""
+    def births(self) -> Iterator[tuple[str, bytes]]:
+        """The NBIRTH and the DBIRTH: topic and payload."""
         node = Payload(timestamp=self.start_ms, seq=0)
         for name, value in (("bdSeq", 0), (names.ACK_THROUGH, 0), (names.STORE_OLDEST, self.first),
                             (names.STORE_NEXT, self.first)):  # fmt: skip
             node.metrics.add(name=name, datatype=8, long_value=value)
-        yield publish(f"spBv1.0/flood/NBIRTH/{self.name}", node.SerializeToString())
+        yield f"spBv1.0/flood/NBIRTH/{self.name}", node.SerializeToString()
         device = Payload(timestamp=self.start_ms, seq=1)
         for i in range(self.metrics):
             m = device.metrics.add(name=f"m{i}", alias=i + 1, datatype=10, is_null=True)
@@ -49,10 +49,10 @@ class FloodGateway:
             m.properties.values.add(type=12, string_value=quantity)
             m.properties.values.add(type=4, long_value=1000)
         device.metrics.add(name=names.STORE_BATCH, alias=120, datatype=8, is_null=True)
-        yield publish(f"spBv1.0/flood/DBIRTH/{self.name}/d", device.SerializeToString())
+        yield f"spBv1.0/flood/DBIRTH/{self.name}/d", device.SerializeToString()
 
-    def report(self) -> bytes:
-        """The next report as a packet."""
+    def report(self) -> tuple[str, bytes]:
+        """The next report: topic and payload."""
         number = self.first + self.sent
         self.sent += 1
         self.seq = (self.seq + 1) % 256
@@ -67,7 +67,7 @@ class FloodGateway:
         payload.metrics.add(
             alias=120, timestamp=self.start_ms, is_transient=True, long_value=number
         )
-        return publish(f"spBv1.0/flood/DDATA/{self.name}/d", payload.SerializeToString())
+        return f"spBv1.0/flood/DDATA/{self.name}/d", payload.SerializeToString()
 
 
 def remaining(length: int) -> bytes:
@@ -160,11 +160,11 @@ def main(
     }
     line = Line(port)
     for gateway in fleet.values():
-        line.send(b"".join(gateway.births()))
+        line.send(b"".join(publish(*m) for m in gateway.births()))
     answered: set[str] = set()
     while len(answered) < gateways:  # each birth is answered with an acknowledgement
         answered |= {name for name, _ in line.acknowledgements(5)}
-    prepared = {n: [g.report() for _ in range(reports)] for n, g in fleet.items()}
+    prepared = {n: [publish(*g.report()) for _ in range(reports)] for n, g in fleet.items()}
     for gateway in fleet.values():
         gateway.sent = 0
     began = time.monotonic()

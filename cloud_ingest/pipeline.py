@@ -179,6 +179,10 @@ class Pipeline:
     def step(self) -> None:
         """Gather messages for at most one batch, commit them, and do what is due."""
         self._gather()
+        self.commit_gathered()
+
+    def commit_gathered(self) -> None:
+        """Commit what the receiver has, and do what is due."""
         work = self._parts.receiver.take_work()
         now_ms = _now_ms()
         self._send_rebirths(work, now_ms)

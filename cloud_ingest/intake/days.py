@@ -1,7 +1,8 @@
 """The ledger by day: how much of each gateway was measured, stored, late, given up."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +12,6 @@ from sqlalchemy.engine import Connection
 from cloud_ingest.database.schema import ledger_days
 from cloud_ingest.intake.work import Counted, Receipt, Unnumbered
 
-LOCAL = timezone(timedelta(hours=7))
-"""Days are those of Vietnam, which has no summer time."""
 LATE_MS = 60_000
 """A report that comes later than this after its first sample was measured is late."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,13 +81,19 @@ class Days:
         self._days.clear()
 
 
+_DAY_MS = 86_400_000
+_OFFSET_MS = 7 * 3_600_000  # days are those of Vietnam, which has no summer time
+_LAST_DAY = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH).days
+
+
+@lru_cache(maxsize=4096)
+def _name_of(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+
+
 def day_of(time_ms: int) -> str:
-    """The local day of a moment, as YYYY-MM-DD; times beyond all calendars belong to no day."""
-    try:
-        moment = _EPOCH + timedelta(milliseconds=time_ms)
-        return moment.astimezone(LOCAL).strftime("%Y-%m-%d")
-    except OverflowError:
-        return "9999-12-31"
+    """The local day of a moment, as YYYY-MM-DD; beyond all calendars, the last day of them."""
+    return _name_of(max(0, min((time_ms + _OFFSET_MS) // _DAY_MS, _LAST_DAY)))
 
 
 def read_days(connection: Connection, gateway: str, count: int) -> list[dict[str, Any]]:

@@ -4,30 +4,40 @@ One thread owns the connection. Each time it connects it leaves a will "offline"
 says "online" with the same time; it says "offline" before it goes on purpose.
 """
 
+import contextlib
 import json
+import select
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.reasoncodes import ReasonCode
 
+from cloud_ingest.intake import packets
 from cloud_ingest.intake.configuration import BrokerConfiguration
 from cloud_ingest.intake.inbox import Inbox
 from cloud_ingest.intake.message import Message
+from cloud_ingest.intake.packets import Answer, Arrived, PacketError, Parser, Will
 from cloud_ingest.intake.shard import Shard
 from telemetry.topics import state_topic
 
 _log = structlog.get_logger()
 
-SHORTEST_WAIT_S = 0.2
-LONGEST_WAIT_S = 10.0
-CONNECT_TIMEOUT_S = 5.0
+SHORTEST_WAIT_S: Final = 0.2
+LONGEST_WAIT_S: Final = 10.0
+CONNECT_TIMEOUT_S: Final = 5.0
+SEND_TIMEOUT_S: Final = 10.0
+_BLOCK: Final = 1 << 18
+_SUBSCRIPTION: Final = 1
+_STATE: Final = 2  # packet ids: one subscription, one state under way at a time
+
+
+class LinkLost(Exception):  # noqa: N818  # named by what happened
+    """The connection to the broker is gone; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +63,19 @@ class Link:
         on_change: Callable[[bool], None] = lambda _online: None,
     ) -> None:
         self._broker = broker
+        self._state_topic = state_topic(host)
         self._host = host
         self._filters = filters
         self._inbox = inbox
         self._shard = shard or Shard()
         self._announce = self._shard.number == 1  # one worker speaks for the host
         self._on_change = on_change
-        self._client: mqtt.Client | None = None
+        self._socket: socket.socket | None = None
+        self._sending = threading.Lock()
+        self._sent_s = 0.0
+        self._asked_s: float | None = None
         self._stopping = threading.Event()
+        self._state_heard = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._session_ms = 0
         self.state = LinkState(connected=False, problem="not connected yet", since_ms=_now_ms())
@@ -72,74 +87,62 @@ class Link:
     def stop(self, timeout_s: float = 2.0) -> None:
         """Say "offline", disconnect, and end the thread."""
         self._stopping.set()
-        client = self._client
-        if client is not None and self.state.connected:
-            if self._announce:
-                info = self._publish_state(client, online=False, time_ms=_now_ms())
-                _wait_for(info, timeout_s / 2)
-            client.disconnect()
-        self._thread.join(timeout_s)
+        if self.state.connected:
+            with contextlib.suppress(LinkLost):
+                if self._announce:
+                    self._state_heard.clear()
+                    self._say_state(online=False, time_ms=_now_ms())
+                    self._state_heard.wait(timeout_s / 2)
+                self._send(packets.DISCONNECT_PACKET)
+        self._hang_up()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Send a command (QoS 0); without a connection it is dropped, for it is repeated anyway."""
-        client = self._client
-        if client is not None and self.state.connected:
-            client.publish(topic, payload, qos=0)
+        if self.state.connected:
+            with contextlib.suppress(LinkLost):
+                self._send(packets.publish(topic, payload))
 
     # --- the thread
 
     def _run(self) -> None:
         wait_s = SHORTEST_WAIT_S
         while not self._stopping.is_set():
-            self._session_ms = _now_ms()
-            client = self._new_client()
             try:
-                host, port, _ = self._broker.address
-                client.connect(host, port, keepalive=self._broker.keep_alive_s)
-                self._client = client
-                client.loop_forever(retry_first_connection=False)
-            except (OSError, ValueError) as error:
-                self._note(connected=False, problem=f"{type(error).__name__}: {error}")
-            except Exception as error:  # noqa: BLE001  # told below
+                self._connect()
+                wait_s = SHORTEST_WAIT_S
+                self._listen()
+            except (LinkLost, PacketError, OSError, ValueError) as error:
+                self._note(connected=False, problem=str(error) or type(error).__name__)
+            except Exception as error:  # noqa: BLE001  # logged with its traceback, shown by /health
                 # A defect must not silence the host for good: it is told, and the link made anew.
                 _log.exception("the connection to the broker failed")
                 self._note(connected=False, problem=f"{type(error).__name__}: {error}")
-            else:
-                wait_s = SHORTEST_WAIT_S
-            self._client = None
+            self._hang_up()
             self._stopping.wait(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
-    def _new_client(self) -> mqtt.Client:
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id(),
-            clean_session=True,
-            protocol=mqtt.MQTTv311,
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        client.suppress_exceptions = False
-        if self._broker.username is not None:
-            client.username_pw_set(self._broker.username, self._broker.password())
-        if self._broker.address[2]:
-            client.tls_set_context(self._tls())
-        if self._announce:
-            client.will_set(
-                state_topic(self._host),
-                _state(online=False, time_ms=self._session_ms),
-                qos=1,
-                retain=True,
+    def _connect(self) -> None:
+        self._session_ms = _now_ms()
+        host, port, tls = self._broker.address
+        line = socket.create_connection((host, port), CONNECT_TIMEOUT_S)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _BLOCK)
+        if tls:
+            line = self._tls().wrap_socket(line, server_hostname=host)
+        line.settimeout(SEND_TIMEOUT_S)
+        self._socket, self._asked_s = line, None
+        will = Will(self._state_topic, _state(online=False, time_ms=self._session_ms))
+        self._send(
+            packets.connect(
+                self._client_id(),
+                self._broker.keep_alive_s,
+                will if self._announce else None,
+                self._broker.username,
+                self._broker.password(),
             )
-        client.on_connect = self._connected
-        client.on_subscribe = self._subscribed
-        client.on_message = self._arrived
-        client.on_disconnect = self._disconnected
-        return client
-
-    def _client_id(self) -> str:
-        name = self._broker.client_id or f"quantrac-host-{self._host}"
-        return f"{name}-{self._shard.name}" if self._shard.name else name
+        )
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._broker.ca_file)
@@ -147,61 +150,113 @@ class Link:
             context.load_cert_chain(self._broker.cert_file, self._broker.key_file)
         return context
 
-    def _connected(
-        self, client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
-    ) -> None:
-        if reason.is_failure:
-            self._note(connected=False, problem=f"the broker refused: {reason}")
-            client.disconnect()
-            return
-        wanted = [(f, 1) for f in self._filters]
-        if self._announce and "spBv1.0/#" not in self._filters:
-            wanted.insert(0, (state_topic(self._host), 1))
-        client.subscribe(wanted)
+    def _client_id(self) -> str:
+        name = self._broker.client_id or f"quantrac-host-{self._host}"
+        return f"{name}-{self._shard.name}" if self._shard.name else name
 
-    def _subscribed(
-        self, client: mqtt.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any
-    ) -> None:
-        refused = [f for f, r in zip(self._filters, reasons, strict=False) if r.is_failure]
-        if refused:
-            _log.error("the broker refuses a subscription", filters=refused)
-        if self._announce:
-            self._publish_state(client, online=True, time_ms=self._session_ms)
-        self._note(connected=True, problem="")
+    def _listen(self) -> None:
+        """Take in what comes until the connection ends."""
+        line, parser, began_s = self._socket, Parser(), time.monotonic()
+        assert line is not None
+        while True:
+            data = self._receive(line)
+            if data:
+                for packet in parser.feed(data):
+                    if type(packet) is Arrived:
+                        self._take(packet)
+                    else:
+                        self._answer(packet)  # type: ignore[arg-type]  # the other one of two
+            now_s = time.monotonic()
+            self._keep_alive(now_s)
+            if not self.state.connected and now_s - began_s > CONNECT_TIMEOUT_S:
+                raise LinkLost("the broker does not answer")
 
-    def _arrived(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _receive(self, line: socket.socket) -> bytes:
+        pending = line.pending() if isinstance(line, ssl.SSLSocket) else 0
+        if not pending and not select.select([line], [], [], 0.5)[0]:
+            if self._stopping.is_set():
+                raise LinkLost("stopped")
+            return b""
         try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            return  # no topic that MQTT allows
-        if self._announce and topic == state_topic(self._host):
-            self._defend_state(client, message)
-            return
-        if self._shard.takes(topic):
-            self._inbox.put(Message(topic, bytes(message.payload), _now_ms()))
+            data = line.recv(_BLOCK)
+        except TimeoutError:
+            return b""  # TLS: not a whole record yet
+        if not data:
+            raise LinkLost("the broker closed the connection")
+        return data
 
-    def _defend_state(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
+    def _take(self, packet: Arrived) -> None:
+        topic = packet.topic
+        if packet.packet_id:
+            self._send(packets.puback(packet.packet_id))
+        if topic == self._state_topic:
+            self._defend_state(packet.payload)
+        elif self._shard.takes(topic):
+            self._inbox.put(Message(topic, packet.payload, _now_ms()))
+
+    def _answer(self, packet: Answer) -> None:
+        if packet.kind == packets.CONNACK:
+            code = packet.body[1] if len(packet.body) == 2 else 3
+            if code:
+                reason = packets.REFUSALS.get(code, f"code {code}")
+                raise LinkLost(f"the broker refused: {reason}")
+            wanted = list(self._filters)
+            if self._announce and "spBv1.0/#" not in wanted:
+                wanted.insert(0, self._state_topic)
+            self._send(packets.subscribe(_SUBSCRIPTION, wanted))
+        elif packet.kind == packets.SUBACK:
+            if any(code & 0x80 for code in packet.body[2:]):
+                _log.error("the broker refuses a subscription", filters=self._filters)
+            if self._announce:
+                self._say_state(online=True, time_ms=self._session_ms)
+            self._note(connected=True, problem="")
+        elif packet.kind == packets.PUBACK:
+            self._state_heard.set()
+        elif packet.kind == packets.PINGRESP:
+            self._asked_s = None
+
+    def _keep_alive(self, now_s: float) -> None:
+        limit_s = self._broker.keep_alive_s
+        if self._asked_s is not None and now_s - self._asked_s > limit_s:
+            raise LinkLost("the broker does not answer any more")
+        if self._asked_s is None and now_s - self._sent_s > limit_s / 2:
+            self._asked_s = now_s
+            self._send(packets.PINGREQ_PACKET)
+
+    def _defend_state(self, payload: bytes) -> None:
         """Somebody (an old will) said that this host is offline: say again that it is not."""
-        if self._stopping.is_set() or not self.state.connected:
+        if not self._announce or self._stopping.is_set() or not self.state.connected:
             return
         try:
-            said = json.loads(message.payload)
+            said = json.loads(payload)
         except ValueError:
             said = {}
         if not (isinstance(said, dict) and said.get("online") is True):
-            self._publish_state(client, online=True, time_ms=self._session_ms)
+            self._say_state(online=True, time_ms=self._session_ms)
 
-    def _disconnected(
-        self, _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _props: Any
-    ) -> None:
-        self._note(connected=False, problem=f"disconnected: {reason}")
+    # --- sending, from any thread
 
-    def _publish_state(
-        self, client: mqtt.Client, *, online: bool, time_ms: int
-    ) -> mqtt.MQTTMessageInfo:
-        return client.publish(
-            state_topic(self._host), _state(online=online, time_ms=time_ms), qos=1, retain=True
-        )
+    def _say_state(self, *, online: bool, time_ms: int) -> None:
+        payload = _state(online=online, time_ms=time_ms)
+        self._send(packets.publish(self._state_topic, payload, packet_id=_STATE, retain=True))
+
+    def _send(self, data: bytes) -> None:
+        line = self._socket
+        if line is None:
+            raise LinkLost("not connected")
+        try:
+            with self._sending:
+                line.sendall(data)
+        except OSError as error:
+            raise LinkLost(f"cannot send: {error}") from error
+        self._sent_s = time.monotonic()
+
+    def _hang_up(self) -> None:
+        line, self._socket = self._socket, None
+        if line is not None:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+            line.close()
 
     def _note(self, *, connected: bool, problem: str) -> None:
         before = self.state
@@ -219,12 +274,6 @@ class Link:
 
 def _state(*, online: bool, time_ms: int) -> bytes:
     return json.dumps({"online": online, "timestamp": time_ms}, separators=(",", ":")).encode()
-
-
-def _wait_for(info: mqtt.MQTTMessageInfo, timeout_s: float) -> None:
-    end = time.monotonic() + timeout_s
-    while not info.is_published() and time.monotonic() < end:
-        time.sleep(0.01)
 
 
 def _now_ms() -> int:
