@@ -169,7 +169,9 @@ class Fleet:
         numbers = np.empty(len(gateways), dtype=np.int64)
         for place, i in enumerate(gateways.tolist()):
             row = rows[place * size : (place + 1) * size]
-            numbers[place] = self.nodes[i].take_batch(device, times[place], row, width)
+            node = self.nodes[i]
+            node.measured += width
+            numbers[place] = node.take_batch(device, times[place], row, width)
         self.counts.measured += values.size
         return numbers
 

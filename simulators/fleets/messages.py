@@ -56,12 +56,7 @@ def node_birth(bd_seq: int, time_ms: int, store: StoreState, about: Properties) 
             _metric(names.STORE_OLDEST, DataType.UINT64, store.oldest, time_ms),
             _metric(names.STORE_NEXT, DataType.UINT64, store.next_batch, time_ms),
         ]
-    metrics += [
-        _metric(names.STORE_BACKLOG, DataType.INT64, store.backlog, time_ms),
-        _metric(names.STORE_OLDEST_TIME, DataType.INT64, store.oldest_time_ms, time_ms),
-        _metric(names.STORE_MEASURED, DataType.UINT64, store.measured, time_ms),
-        _metric(names.STORE_GIVEN_UP, DataType.UINT64, store.given_up, time_ms),
-    ]
+    metrics += _status(store, time_ms)
     said = {
         names.STATION_ID: about.station, names.STATION_NAME: about.station_name,
         names.AGENT_VERSION: "simulated",
@@ -71,6 +66,20 @@ def node_birth(bd_seq: int, time_ms: int, store: StoreState, about: Properties) 
         if degrees is not None:
             metrics.append(_metric(name, DataType.DOUBLE, degrees, time_ms))
     return encode(Payload(time_ms, tuple(metrics), seq=0))
+
+
+def node_status(time_ms: int, seq: int, store: StoreState) -> bytes:
+    """NDATA with the state of the gateway's delivery."""
+    return encode(Payload(time_ms, tuple(_status(store, time_ms)), seq=seq))
+
+
+def _status(store: StoreState, time_ms: int) -> list[Metric]:
+    return [
+        _metric(names.STORE_BACKLOG, DataType.INT64, store.backlog, time_ms),
+        _metric(names.STORE_OLDEST_TIME, DataType.INT64, store.oldest_time_ms, time_ms),
+        _metric(names.STORE_MEASURED, DataType.UINT64, store.measured, time_ms),
+        _metric(names.STORE_GIVEN_UP, DataType.UINT64, store.given_up, time_ms),
+    ]
 
 
 def device_birth(shape: Shape, device: int, time_ms: int, seq: int, *, acknowledged: bool) -> bytes:

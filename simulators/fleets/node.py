@@ -66,8 +66,8 @@ class EdgeNode:
     """A conforming Sparkplug edge node; what its methods give is to be written to the broker."""
 
     __slots__ = (
-        "about", "acknowledged", "bd_seq", "counts", "dead", "gateway", "group", "heads", "host",
-        "host_since", "limit", "next_batch", "phase", "seq", "shape", "sub_id", "through",
+        "about", "acknowledged", "bd_seq", "counts", "dead", "gateway", "given_up", "group", "heads", "host",
+        "host_since", "limit", "measured", "next_batch", "phase", "seq", "shape", "sub_id", "through",
         "waiting", "wants_close",
     )  # fmt: skip
 
@@ -104,6 +104,8 @@ class EdgeNode:
         self.sub_id = 1
         self.wants_close = False
         self.dead: set[int] = set()
+        self.measured = 0
+        self.given_up = 0
 
     @property
     def is_online(self) -> bool:
@@ -142,20 +144,19 @@ class EdgeNode:
         """NBIRTH and all DBIRTHs; from now on data may follow."""
         self.phase = Phase.ONLINE
         self.counts.births += 1
-        backlog = sum(b.count for b in self.waiting)
-        oldest = self.waiting[0] if self.waiting else None
-        store = StoreState(
-            self.acknowledged, self.through, oldest.number if oldest else self.next_batch,
-            self.next_batch, backlog, oldest.time_ms if oldest else None,
-            self.counts.measured, self.counts.given_up,
-        )  # fmt: skip
         self.seq = 0
-        birth = messages.node_birth(self.bd_seq, now_ms, store, self.about)
+        birth = messages.node_birth(self.bd_seq, now_ms, self._store_state(), self.about)
         out = [mqtt.publish(self._topic("NBIRTH"), birth)]
         living = [d for d in range(len(self.shape.devices)) if d not in self.dead]
         out += [self.device_birth(d, now_ms) for d in living]
         self.counts.messages += len(out)
         return b"".join(out)
+
+    def status(self, now_ms: int) -> bytes:
+        """NDATA with how much was measured and how much of it waits."""
+        payload = messages.node_status(now_ms, self.next_seq(), self._store_state())
+        self.counts.messages += 1
+        return mqtt.publish(self._topic("NDATA"), payload)
 
     def device_birth(self, device: int, now_ms: int) -> bytes:
         """DBIRTH of one device."""
@@ -175,10 +176,10 @@ class EdgeNode:
     def farewell(self, now_ms: int) -> bytes:
         """NDEATH and DISCONNECT, for one who leaves on purpose."""
         connected = self.phase is not Phase.OFFLINE and self.phase is not Phase.CONNECTING
-        death = b""
+        death = self.status(now_ms) if self.is_online else b""
         if connected:
             payload = messages.node_death(self.bd_seq, now_ms)
-            death = mqtt.publish(self._topic("NDEATH"), payload, packet_id=7)
+            death += mqtt.publish(self._topic("NDEATH"), payload, packet_id=7)
         self.wants_close = True
         return death + mqtt.DISCONNECT
 
@@ -195,7 +196,9 @@ class EdgeNode:
         self.next_batch += 1
         self.waiting.append(Batch(number, device, time_ms, values, count, mark=mark))
         if len(self.waiting) > self.limit:
-            self.counts.given_up += self.waiting.popleft().count
+            lost = self.waiting.popleft().count
+            self.given_up += lost
+            self.counts.given_up += lost
         return number
 
     def data(self, device: int, payload: bytes) -> bytes:
@@ -291,6 +294,14 @@ class EdgeNode:
         self.through = through
         while self.waiting and self.waiting[0].number <= through:
             self.counts.confirmed += self.waiting.popleft().count
+
+    def _store_state(self) -> StoreState:
+        oldest = self.waiting[0] if self.waiting else None
+        return StoreState(
+            self.acknowledged, self.through, oldest.number if oldest else self.next_batch,
+            self.next_batch, sum(b.count for b in self.waiting),
+            oldest.time_ms if oldest else None, self.measured, self.given_up,
+        )  # fmt: skip
 
     def _topic(self, kind: str, device: int | None = None) -> str:
         name = None if device is None else self.shape.devices[device].name

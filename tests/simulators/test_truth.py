@@ -39,7 +39,7 @@ def test_what_the_agent_sends_is_what_the_devices_served(
     edges = [subprocess.Popen(quantrac("edge", "run", "--config", c)) for c in configurations]
     try:
         wait_until(lambda: len(host.births) == len(edges), 20, "all gateways are born")
-        time.sleep(5)
+        time.sleep(3)
     finally:
         for edge in edges:
             edge.terminate()
