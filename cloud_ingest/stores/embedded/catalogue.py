@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cloud_ingest.stores.protocol import StoreError
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series, SeriesKey
 
@@ -71,7 +72,19 @@ class Catalogue:
                 os.truncate(self._path, sound)
 
     def register(self, series: Sequence[Series]) -> None:
-        """Keep what is new or changed, durably."""
+        """Keep what is new or changed, durably.
+
+        StoreError where a number already stands for another series: the samples of one would be
+        taken for those of the other.
+        """
+        for s in series:
+            known = self._known.get(s.index)
+            if known is not None and known.key != s.key:
+                raise StoreError(
+                    f"{self._path}: series {s.index} is {known.key} in this store and {s.key} in the "
+                    "database: they do not belong together. Restore both from one backup, or give "
+                    "the store an empty folder"
+                )
         news = [s for s in series if self._known.get(s.index) != s]
         if not news:
             return

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from cloud_ingest.stores.embedded import journal
 from cloud_ingest.stores.embedded.store import EmbeddedStore
-from cloud_ingest.stores.protocol import StoreUnavailable
+from cloud_ingest.stores.protocol import StoreError, StoreUnavailable
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 
@@ -151,4 +152,14 @@ def test_files_that_no_manifest_names_are_cleared_away(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
     assert not orphan.exists()
     assert times(store) == [1]
+    store.close()
+
+
+def test_samples_of_another_database_are_never_taken_for_ours(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    store.register(SERIES)
+    store.register([replace(SERIES[3], station="moved")])
+    assert store.series()[3].station == "moved"
+    with pytest.raises(StoreError, match="do not belong together"):
+        store.register([replace(SERIES[3], key=SeriesKey("g", "d", "another"))])
     store.close()
