@@ -94,6 +94,8 @@ class ModbusBus:
         self._silent = dict.fromkeys(pollers, 0)
         self._since_answer = 0
         self._gave_up = False
+        self._began_s = time.monotonic()
+        self._busy_s = 0.0
         self.schedule = Schedule(
             [self._task(d) for d in bus.devices], asyncio.get_running_loop().time()
         )
@@ -101,6 +103,11 @@ class ModbusBus:
     async def run(self) -> None:
         """Work until cancelled."""
         await keep_open(self._bus, self._counters, self._use, self._lost)
+
+    @property
+    def busy(self) -> float:
+        """The share of its time that the bus was in use since it was started."""
+        return self._busy_s / max(time.monotonic() - self._began_s, 0.001)
 
     def _task(self, device: Device) -> Task:
         timing = self._bus.timing
@@ -136,8 +143,11 @@ class ModbusBus:
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             poller = self._pollers[turn.name]
+            began_s = loop.time()
             poll = await poller.poll(client, self._patience_s(poller, 0))
-            self._settle(poller, poll, loop.time())
+            ended_s = loop.time()
+            self._busy_s += ended_s - began_s
+            self._settle(poller, poll, ended_s)
             if poll.samples:
                 await self._station.take(poller.device, poll.samples)
             self._check_connection()

@@ -42,6 +42,7 @@ _log = structlog.get_logger()
 @dataclass(slots=True)
 class _RunningBus:
     bus: Bus
+    runner: StreamBus | ModbusBus
     task: asyncio.Task[None]
 
 
@@ -148,18 +149,15 @@ class Agent:
                 for device in bus.devices:
                     self._counters.setdefault(device.name, Counters())
                     self._chains[device.name] = self._chain(device)
-                task = asyncio.create_task(self._run_bus(bus), name=f"bus {bus.name}")
-                self._running[bus.name] = _RunningBus(bus, task)
+                runner = self._runner(bus)
+                task = asyncio.create_task(runner.run(), name=f"bus {bus.name}")
+                self._running[bus.name] = _RunningBus(bus, runner, task)
         self._wanted = wanted
 
-    async def _run_bus(self, bus: Bus) -> None:
-        runner: StreamBus | ModbusBus
+    def _runner(self, bus: Bus) -> StreamBus | ModbusBus:
         if bus.is_stream:
-            device = bus.devices[0]
-            runner = StreamBus(bus, self._counters[device.name], self, self._clock.at)
-        else:
-            runner = ModbusBus(bus, {d.name: self._poller(d) for d in bus.devices}, self)
-        await runner.run()
+            return StreamBus(bus, self._counters[bus.devices[0].name], self, self._clock.at)
+        return ModbusBus(bus, {d.name: self._poller(d) for d in bus.devices}, self)
 
     def _chain(self, device: Device) -> Chain:
         def on_reset(metric: str, before: float, after: float) -> None:
@@ -305,6 +303,7 @@ class Agent:
             "time_ms": self._clock.now_ms(),
             "clock_trusted": self._clock.trusted,
             "uplink": asdict(self._uplink.state),
+            "buses": {name: _bus_status(running) for name, running in self._running.items()},
             "devices": {d.name: self._device_status(d) for d in devices},
         }
 
@@ -318,6 +317,17 @@ class Agent:
             "last_error": counters.last_error,
             "counters": dict(counters.counts),
         }
+
+
+def _bus_status(running: _RunningBus) -> Mapping[str, Any]:
+    runner = running.runner
+    if isinstance(runner, StreamBus):
+        return {"where": running.bus.where, "busy": None, "readings_left_out": None}
+    return {
+        "where": running.bus.where,
+        "busy": round(runner.busy, 4),
+        "readings_left_out": runner.schedule.missed,
+    }
 
 
 def read_gateway(path: Path) -> tuple[GatewayConfiguration, tuple[Bus, ...]]:

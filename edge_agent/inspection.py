@@ -30,6 +30,7 @@ def read_agent_status(path: Path) -> dict[str, Any]:
         **asdict(outbox),
         "uplink": told.get("uplink"),
         "clock_trusted": told.get("clock_trusted"),
+        "buses": told.get("buses", {}),
         "devices": told.get("devices", {}),
     }
 

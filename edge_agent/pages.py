@@ -87,6 +87,11 @@ def status_page(status: Mapping[str, Any]) -> str:
     ]
     if status["problem"]:
         lines.append(f"problem     {status['problem']}")
+    for name, bus in status["buses"].items():
+        if bus["busy"] is not None:
+            left_out = bus["readings_left_out"]
+            text = f", {left_out} readings left out: it is too slow" if left_out else ""
+            lines.append(f"bus         {name} ({bus['where']}): in use {bus['busy']:.0%}{text}")
     rows = []
     for name, device in status["devices"].items():
         counts = device["counters"]
