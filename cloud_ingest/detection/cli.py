@@ -1,5 +1,6 @@
 """``quantrac detect``: measure the detectors on public data, or run them over a file."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -44,12 +45,12 @@ def evaluate(
         stop(
             f"--data: there is no folder {data}; give the one that holds nab, water_lro, air_beijing"
         )
-    try:
-        from benchmarks.scoring.report import evaluate_all
-    except ModuleNotFoundError as error:
-        stop(
-            f"the benchmarks are part of the source checkout; run this there ({error.name} is missing)"
-        )
+    checkout = Path(__file__).resolve().parents[2]
+    if not (checkout / "benchmarks" / "scoring").is_dir():
+        stop("the benchmarks are part of the source checkout: install Quantrac from there")
+    sys.path.insert(0, str(checkout))
+    from benchmarks.scoring.report import evaluate_all
+
     written = evaluate_all(data, report, plots=plots, say=typer.echo)
     if written is None:
         stop(

@@ -35,6 +35,7 @@ class Defaults:
 
 
 _OFF = Defaults(0.0, 0.0)
+_UNKNOWN = Defaults(0.5, 0.5)
 _BY_DOMAIN = {
     "air": Defaults(1.0, 4.0),
     "weather": Defaults(0.25, 1.0),
@@ -46,6 +47,7 @@ _BY_DOMAIN = {
     "soil": Defaults(0.25, 0.5),
     "place": _OFF,
     "health": _OFF,
+    "index": _OFF,  # an index has its own limits
 }
 _BY_QUANTITY = {
     # Rain and sun come and go by themselves; an angle has no band; a total only grows.
@@ -69,4 +71,4 @@ def for_quantity(name: str) -> Defaults:
     if name in _BY_QUANTITY:
         return _BY_QUANTITY[name]
     known = QUANTITIES.get(name)
-    return Defaults(0.5, 0.5) if known is None else _BY_DOMAIN[known.domain]
+    return _UNKNOWN if known is None else _BY_DOMAIN.get(known.domain, _UNKNOWN)

@@ -194,21 +194,29 @@ class FaultDetector:
         spike = np.where(back, _CONFIRMED * height, 0.0)
         memory["jump_evidence"][s] = np.where(back, 0.0, height)
         recent = memory["since_jump"][s] <= 3.0 * beside.DAY_STEPS
-        slow = np.maximum(judged[:, Look.DIFFERENCE : Look.APART + 1] - base, 0.0) * _SLOW_WEIGHT
+        slow = np.maximum(judged[:, Look.DIFFERENCE : Look.APART + 1] - base, 0.0)
+        # An event that all stations see adds to all or multiplies all: it leaves the difference
+        # or the ratio alone. A fault changes both.
+        both = _SLOW_WEIGHT * np.minimum(slow[:, 0], slow[:, 1])
+        gain = slow[:, 1] > slow[:, 0]
+        unlike = _APART_WEIGHT * np.minimum(slow[:, 2], np.maximum(slow[:, 1], 0.5 * slow[:, 2]))
         stuck = np.where((memory["at_rest"][s] > 0) & (turn.value == 0), 0.0, jumps.stuck)
+        silent = jumps.new_zero & ((jump > 1.0) | (jumps.run >= 2))
         kinds = np.stack(
             [
                 joint,
                 spike,
                 stuck,
-                np.where(jumps.new_zero & ((jump > 1.0) | (jumps.run >= 2)), 1.2 * ENOUGH, 0.0),
+                np.where(silent, 1.2 * ENOUGH, 0.0),
                 np.maximum(judged[:, Look.ROUGH] - base, 0.0) * _ROUGH_WEIGHT,
-                slow[:, 0],
-                slow[:, 1],
-                slow[:, 2],
+                both,
+                unlike,
             ],
             axis=1,
         )
+        # A sensor without signal is also out of everything else; the name is in the zeros.
+        kinds[silent, :_SILENT] = 0.0
+        kinds[silent, _SILENT + 1 :] = 0.0
         strongest = kinds.argmax(axis=1)
         names = np.stack(
             [
@@ -217,8 +225,7 @@ class FaultDetector:
                 np.where(jumps.at_limit, Reason.SATURATED, Reason.STUCK),
                 np.full(len(s), Reason.DROPOUT),
                 np.full(len(s), Reason.ERRATIC),
-                np.where(recent, Reason.OFFSET, Reason.DRIFT),
-                np.full(len(s), Reason.GAIN),
+                np.where(gain, Reason.GAIN, np.where(recent, Reason.OFFSET, Reason.DRIFT)),
                 np.full(len(s), Reason.OUT_OF_STEP),
             ],
             axis=1,
@@ -274,7 +281,9 @@ class FaultDetector:
 _CALM = 4
 _WORTH_WATCHING = 2.0
 _CONFIRMED = 1.25
-_SLOW_WEIGHT = 2.0
+_SILENT = 3  # the column of a sensor without signal among the kinds
+_SLOW_WEIGHT = 2.5
+_APART_WEIGHT = 1.5
 _ROUGH_WEIGHT = 1.0
 RESTING = frozenset(
     {

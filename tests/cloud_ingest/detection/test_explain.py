@@ -1,0 +1,56 @@
+import math
+
+import pytest
+
+from cloud_ingest.detection import Finding, Layer, Reason, explain, for_quantity
+from cloud_ingest.detection.explain import _EN, _VI
+from telemetry.quantities import QUANTITIES
+from tests.cloud_ingest.detection.streams import one_series
+
+MORNING_MS = 1_769_994_000_000  # 2026-02-02 01:00 UTC
+
+
+def finding(reason, score=3.0, expected=40.0):
+    return Finding(reason, MORNING_MS, MORNING_MS, 91.24, expected, 21.0, 62.5, score)
+
+
+def test_a_sentence_tells_what_where_since_when_how_much_and_how_rare():
+    told = explain(one_series(0, "pm2_5", "tdm"), finding(Reason.HIGH_FOR_TIME))
+    assert told.en == (
+        "PM2.5 at tdm: unusually high for this time of the day and week, since 08:00 02/02/2026; "
+        "now 91.2 ug/m3, normally about 40.0 ug/m3 (21.0 – 62.5 ug/m3). "
+        "The like is seen about once in 42 days."
+    )
+    assert told.vi == (
+        "Bụi PM2.5 tại tdm: cao bất thường so với giờ này trong ngày và trong tuần, từ 08:00 "
+        "02/02/2026; hiện 91.2 ug/m3, bình thường khoảng 40.0 ug/m3 (21.0 – 62.5 ug/m3). "
+        "Trường hợp như vậy khoảng 42 ngày mới có một lần."
+    )
+
+
+def test_without_an_expected_value_the_sentence_leaves_it_out():
+    told = explain(one_series(0, "pm2_5"), finding(Reason.STUCK, expected=math.nan))
+    assert "normally" not in told.en
+    assert "bình thường" not in told.vi
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [(0.0, "1 hour"), (1.0, "10 hours"), (3.0, "42 days"), (4.0, "14 months"), (6.0, "two years")],
+)
+def test_rarity_is_told_in_units_that_people_use(score, words):
+    told = explain(one_series(0), finding(Reason.HIGH, score=score or 0.0001))
+    assert words in told.en
+
+
+def test_every_reason_has_words_in_both_languages():
+    assert set(_EN) == set(_VI) == set(Reason)
+
+
+def test_every_quantity_has_defaults_and_what_cannot_be_judged_is_off():
+    for name in QUANTITIES:
+        defaults = for_quantity(name)
+        assert all(defaults.budget(layer) > 0 for layer in defaults.layers)
+    assert for_quantity("wind_direction").layers == ()
+    assert for_quantity("pm2_5").layers == (Layer.STATISTICAL, Layer.FAULT)
+    assert for_quantity("something foreign").layers == (Layer.STATISTICAL, Layer.FAULT)

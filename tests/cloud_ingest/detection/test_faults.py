@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+
+from cloud_ingest.detection import FaultDetector, Reason, threshold_for_budget
+from telemetry.batches import SampleBatch
+from tests.cloud_ingest.detection.streams import batch_of, one_series
+
+ROWS = 24 * 90
+ALERT = threshold_for_budget(4)
+STATIONS = ("a", "b", "c", "d")
+
+
+def region(seed=1, rows=ROWS):
+    """Four stations that see the same air, each with its own level and noise."""
+    rng = np.random.default_rng(seed)
+    hours = np.arange(rows)
+    slow = np.cumsum(rng.normal(0, 1.5, rows))
+    air = 80 + 15 * np.sin(2 * np.pi * hours / 24) + 15 * np.tanh(slow / 15)
+    return {
+        s: np.abs(air * (0.9 + 0.1 * k) + rng.normal(0, 3, rows)) for k, s in enumerate(STATIONS)
+    }
+
+
+def watch(values):
+    detector = FaultDetector()
+    detector.register([one_series(k, "pm2_5", s) for k, s in enumerate(values)])
+    hours = np.arange(len(next(iter(values.values()))))
+    batch = SampleBatch.concat([batch_of(k, hours, v) for k, v in enumerate(values.values())])
+    scores = detector.update(batch)
+    parts = np.split(np.arange(len(batch)), len(values))
+    return {s: (scores.score[p], scores.reason[p]) for s, p in zip(values, parts, strict=True)}
+
+
+def found(judged, start, length):
+    score, reason = judged
+    rows = start + np.flatnonzero(score[start : start + length + 12] >= ALERT)
+    return {Reason(int(reason[r])) for r in rows}
+
+
+def spoil(kind):
+    values = region()
+    x = values["b"]
+    at, week = ROWS - 24 * 10, 168
+    if kind == "spike":
+        x[at] += 150
+    elif kind == "stuck":
+        x[at : at + 72] = x[at]
+    elif kind == "offset":
+        x[at : at + week] += 80
+    elif kind == "drift":
+        x[at : at + week] += np.linspace(0, 100, week)
+    elif kind == "gain":
+        x[at : at + week] *= 2.5
+    elif kind == "dropout":
+        x[at : at + 24] = 0
+    elif kind == "absent code":
+        x[at : at + 3] = -9999
+    elif kind == "saturated":
+        x[at : at + 48] = x[:at].max() + 1
+    elif kind == "out of step":
+        x[at : at + week] = x[at - 1000 : at - 1000 + week][::-1] * 1.2
+    return found(watch(values)["b"], at, week if kind not in ("spike", "stuck") else 72)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("spike", {Reason.SPIKE}),
+        ("stuck", {Reason.STUCK}),
+        ("offset", {Reason.OFFSET, Reason.DRIFT, Reason.GAIN}),
+        ("drift", {Reason.DRIFT}),
+        ("gain", {Reason.GAIN, Reason.OFFSET, Reason.DRIFT}),
+        ("dropout", {Reason.DROPOUT}),
+        ("absent code", {Reason.DROPOUT}),
+        ("saturated", {Reason.SATURATED, Reason.SPIKE, Reason.OFFSET}),
+        ("out of step", {Reason.OUT_OF_STEP, Reason.DRIFT, Reason.GAIN}),
+    ],
+)
+def test_each_fault_is_found_and_named(kind, names):
+    assert spoil(kind) & names
+
+
+def test_without_faults_the_sensors_are_not_in_doubt():
+    alerts = sum(
+        int(((s >= ALERT) & ~np.r_[False, s[:-1] >= ALERT]).sum())
+        for s, _ in watch(region(2)).values()
+    )
+    assert alerts <= 4 * 4 * ROWS / 24 / 30
+
+
+def test_a_regional_event_that_all_stations_see_is_no_fault():
+    values = region(3)
+    at = ROWS - 24 * 10
+    for x in values.values():
+        x[at : at + 48] += 60 * np.sin(np.linspace(0, np.pi, 48))
+    for judged in watch(values).values():
+        assert not found(judged, at, 48) & {
+            Reason.DRIFT,
+            Reason.OFFSET,
+            Reason.GAIN,
+            Reason.OUT_OF_STEP,
+        }
+
+
+def test_a_quiet_sensor_that_repeats_itself_by_habit_is_not_stuck():
+    rng = np.random.default_rng(5)
+    coarse = np.repeat(20 + rng.integers(-2, 3, ROWS // 8), 8).astype(float)
+    detector = FaultDetector()
+    detector.register([one_series(0, "air_temperature")])
+    scores = detector.update(batch_of(0, np.arange(len(coarse)), coarse))
+    assert Reason.STUCK not in scores.reason
+
+
+def test_rain_that_stays_away_is_not_stuck():
+    values = np.zeros(ROWS)
+    values[:400:7] = 3.2
+    detector = FaultDetector()
+    detector.register([one_series(0, "precipitation_rate")])
+    scores = detector.update(batch_of(0, np.arange(ROWS), values))
+    assert (scores.score[400:] < ALERT).all()
+
+
+def test_all_metrics_of_a_station_that_jump_together_are_a_visit():
+    rng = np.random.default_rng(6)
+    quantities = ("ph", "conductivity", "dissolved_oxygen", "water_temperature")
+    detector = FaultDetector()
+    detector.register([one_series(k, q, "outfall") for k, q in enumerate(quantities)])
+    hours = np.arange(2000) * 0.25
+    parts = []
+    for k in range(4):
+        x = 20 + 3 * k + np.cumsum(rng.normal(0, 0.01, 2000)) + rng.normal(0, 0.05, 2000)
+        x[1800:1803] += 12
+        parts.append(batch_of(k, hours, x))
+    scores = detector.update(SampleBatch.concat(parts))
+    at = [scores.reason[k * 2000 + 1800] for k in range(4)]
+    assert at.count(Reason.VISIT) == 4
