@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
 import pytest
@@ -48,10 +49,8 @@ def test_a_message_of_ten_megabytes_arrives_in_blocks() -> None:
 
 @given(st.binary(max_size=120))
 def test_rubbish_is_refused_or_awaits_more(data: bytes) -> None:
-    try:
+    with contextlib.suppress(PacketError):
         Parser().feed(data)
-    except PacketError as error:
-        assert str(error)
 
 
 def test_lengths_beyond_reason_are_refused() -> None:
