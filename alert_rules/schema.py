@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import date
 from enum import StrEnum
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -124,6 +125,13 @@ class Limit(_Strict):
     severity: Severity
 
 
+PLACEHOLDERS = frozenset(
+    {"station", "gateway", "device", "metric", "subject", "quantity", "value", "unit", "limit",
+     "peak", "start", "time", "name", "hold", "window", "severity", "expected"}
+)  # fmt: skip
+"""What may stand in braces in a rule's text."""
+
+
 class Rule(_Strict):
     """A condition over series, with what to say and do when it holds.
 
@@ -151,6 +159,16 @@ class Rule(_Strict):
     demonstration: bool = False
     legal: Legal | None = None
     pack: str = ""
+
+    @field_validator("text")
+    @classmethod
+    def _check_text(cls, text: LocalText | None) -> LocalText | None:
+        for one in (text.vi, text.en) if text is not None else ():
+            names = {field for _, field, _, _ in Formatter().parse(one) if field is not None}
+            if names - PLACEHOLDERS:
+                known = ", ".join(sorted(PLACEHOLDERS))
+                raise ValueError(f"{min(names - PLACEHOLDERS)!r} cannot be filled in; {known}")
+        return text
 
     @field_validator("hours")
     @classmethod

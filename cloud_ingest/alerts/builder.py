@@ -1,6 +1,7 @@
 """From what the engine found to the alert that people read."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from alert_rules.schema import Rule, Severity
@@ -9,7 +10,7 @@ from cloud_ingest.alerts.life import Happening, late_after_ms
 from cloud_ingest.alerts.model import Alert
 from cloud_ingest.alerts.silence import Silent
 from cloud_ingest.alerts.texts import fill
-from cloud_ingest.detection import Reason
+from cloud_ingest.detection.explain import explain
 
 StationName = Callable[[str], str]
 
@@ -38,8 +39,7 @@ def _fresh(found: Finding, now_ms: int, station_name: StationName) -> Alert:
         "device": series.key.device, "metric": series.key.metric, "subject": str(series.key),
         "quantity": series.quantity, "value": change.value, "unit": series.unit,
         "limit": limit, "peak": change.peak, "start": change.start_ms, "time": change.time_ms,
-        "severity": severity, "expected": found.expected,
-        "reason": Reason(found.reason).name.lower() if found.reason else None,
+        "severity": severity, "expected": found.unusual.expected if found.unusual else None,
     }  # fmt: skip
     return Alert(
         rule=rule.full_id, kind=rule.kind, subject=str(series.key), scope="metric",
@@ -48,8 +48,16 @@ def _fresh(found: Finding, now_ms: int, station_name: StationName) -> Alert:
         metric=series.key.metric, quantity=series.quantity, unit=series.unit,
         value=_number(change.value), peak=_number(change.peak), limit_value=limit,
         comparison=limits[0].comparison if limits else None,
-        name=rule.name.model_dump(), text=fill(rule, "metric", values), legal=legal_json(rule),
+        name=rule.name.model_dump(), text=_text(found, values), legal=legal_json(rule),
     )  # fmt: skip
+
+
+def _text(found: Finding, values: dict[str, object]) -> dict[str, str]:
+    """What the rule says; where it leaves that open, what the detector says."""
+    if found.rule.text is None and found.unusual is not None:
+        told = explain(replace(found.series, station=str(values["station"])), found.unusual)
+        return {"vi": told.vi, "en": told.en}
+    return fill(found.rule, "metric", values)
 
 
 def silent_alert(silent: Silent, now_ms: int, station_name: StationName) -> Alert:

@@ -26,6 +26,10 @@ def list_rules(
     ] = None,
     *,
     language: Annotated[str, typer.Option(help="vi or en.")] = "en",
+    page: Annotated[
+        Path | None,
+        typer.Option("--write", help="Renew the table of limits of the library in this page."),
+    ] = None,
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
@@ -38,6 +42,11 @@ def list_rules(
     start_logging(log_level, log_format)
     if language not in ("vi", "en"):
         stop(f"--language {language}: there are vi and en")
+    if page is not None:
+        from cloud_ingest.alerts.limit_table import with_table
+
+        page.write_text(with_table(page.read_text(encoding="utf-8")), encoding="utf-8")
+        return
     rules = _load(packs or library_packs())
     table = Table(box=None, pad_edge=False)
     for title in ("rule", "kind", "limits", "on", "verified", "what", "basis"):

@@ -15,7 +15,8 @@ from alert_rules.holding import Holding, Transition
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.schema import Rule, parse_hours
 from alert_rules.steps import LOCAL_OFFSET_MS
-from cloud_ingest.detection import Detector, Scores
+from cloud_ingest.detection import Detector, Reason, Scores
+from cloud_ingest.detection.explain import Finding as Unusual
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.quality import Flag
 from telemetry.series import Series
@@ -27,13 +28,12 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule found a change at a series."""
+    """A rule found a change at a series; ``unusual`` is what an anomaly detector saw there."""
 
     rule: Rule
     series: Series
     transition: Transition
-    expected: float | None = None
-    reason: int = 0
+    unusual: Unusual | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,12 +272,14 @@ class RuleEngine:
         left, right = np.searchsorted(runs.series, [series.index, series.index + 1])
         at = left + int(np.searchsorted(runs.time_ms[left:right], change.time_ms))
         at = min(at, int(right) - 1)
-        expected = float(runs.scores.expected[at])
-        return replace(
-            finding,
-            expected=expected if np.isfinite(expected) else None,
-            reason=int(runs.scores.reason[at]),
-        )
+        scores = runs.scores
+        assert isinstance(scores, Scores)
+        unusual = Unusual(
+            Reason(int(scores.reason[at])), change.time_ms, int(scores.since_ms[at]),
+            float(runs.value[at]), float(scores.expected[at]), float(scores.low[at]),
+            float(scores.high[at]), float(scores.score[at]),
+        )  # fmt: skip
+        return replace(finding, unusual=unusual)
 
     def _late_spans(self, batch: SampleBatch) -> list[LateSpan]:
         index, first = np.unique(batch.series, return_index=True)

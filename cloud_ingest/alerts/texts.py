@@ -1,11 +1,10 @@
 """What an alert says, in both languages, with its values filled in."""
 
 import math
-import string
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from alert_rules.schema import LocalText, Rule
+from alert_rules.schema import PLACEHOLDERS, LocalText, Rule
 from alert_rules.steps import LOCAL_OFFSET_MS
 from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
@@ -47,21 +46,6 @@ _DEFAULT = {
         en="The MQTT broker has been out of reach since {start}; no station can deliver.",
     ),
 }
-PLACEHOLDERS = frozenset(
-    {"station", "gateway", "device", "metric", "subject", "quantity", "value", "unit", "limit",
-     "peak", "start", "time", "name", "hold", "window", "severity", "expected", "reason"}
-)  # fmt: skip
-
-
-def unknown_placeholders(text: LocalText) -> list[str]:
-    """What stands in braces in a rule's text and means nothing."""
-    names = {
-        field
-        for language in LANGUAGES
-        for _, field, _, _ in string.Formatter().parse(getattr(text, language))
-        if field is not None
-    }
-    return sorted(names - PLACEHOLDERS)
 
 
 def fill(rule: Rule, scope: str, values: Mapping[str, object]) -> dict[str, str]:

@@ -143,7 +143,9 @@ def test_an_aligned_day_ends_at_midnight_in_viet_nam():
     thin = [h for i, h in enumerate(hours) if i < 17 or i == 24]  # 17 of 24 hours
     assert rows_of(fresh(rule, interval_ms=hour).evaluate(runs_of(thin))) == []
     early = [h for i, h in enumerate(hours) if i < 18 or i == 24]  # the last six hours are missing
-    assert rows_of(fresh(rule, interval_ms=hour).evaluate(runs_of(early))) == [(0, midnight, 1, 50.0)]
+    assert rows_of(fresh(rule, interval_ms=hour).evaluate(runs_of(early))) == [
+        (0, midnight, 1, 50.0)
+    ]
 
 
 def test_a_value_on_the_limit_is_within_it():

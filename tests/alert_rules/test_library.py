@@ -1,0 +1,76 @@
+"""The packs that are shipped: right, sourced, and told in the documentation as they are."""
+
+from pathlib import Path
+
+import pytest
+
+from alert_rules import load_rules
+from alert_rules.loading import library_packs
+from cloud_ingest.alerts.limit_table import with_table
+from telemetry.documents import DocumentError
+
+PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+ALL = load_rules(library_packs())
+
+
+def test_the_page_tells_every_limit_as_the_packs_have_it():
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_table(page) == page, "run: quantrac rules list --write docs/rules.md"
+
+
+@pytest.mark.parametrize("rule", [r for r in ALL if r.legal], ids=lambda r: r.full_id)
+def test_a_legal_limit_has_a_source_and_is_off_until_verified(rule):
+    assert rule.legal.source
+    assert rule.legal.verified or not rule.is_enabled
+    assert "limit" in rule.text.en
+    assert "giới hạn" in rule.text.vi
+
+
+def test_numbers_of_demonstration_are_named_so():
+    demo = [r for r in ALL if r.pack == "demo"]
+    assert all(r.demonstration and "(demonstration)" in r.name.en for r in demo)
+    assert all(r.legal is None for r in demo)
+
+
+def test_the_limit_of_pm2_5_tightens_in_2026():
+    before, after = ALL.find("vn-air/pm2_5-24h-until-2025"), ALL.find("vn-air/pm2_5-24h")
+    assert before.legal.effective_to == after.legal.effective_from
+    assert (before.limits[0].value, after.limits[0].value) == (50, 45)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rules:\n  - {id: x, kind: treshold}\n", "p.yaml:4: rules[0].kind: 'treshold' is no kind of rule; did you mean 'threshold'?"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 1, below: 2}\n", "p.yaml:4: rules[0]: give exactly one"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 5, clear: 6}\n", "p.yaml:4: rules[0].clear: must not be above the limit 5"),
+        ("rules:\n  - {id: x, kind: mean, name: {vi: a, en: b}, above: 5, window: 1h, step: 7m}\n", "rules[0].step: must divide the window of 1h exactly"),
+        ("rules:\n  - {id: x, kind: mean, name: {vi: a, en: b}, select: {quantity: laeq}, above: 5, window: 1h}\n", "rules[0].energy: must be true for laeq"),
+        ("rules:\n  - {id: x, kind: mean, name: {vi: a, en: b}, select: {quantity: wind_direction}, above: 5, window: 1h}\n", "wind_direction has no mean"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, text: {vi: '{vlaue}', en: b}, above: 5}\n", "'vlaue' cannot be filled in"),
+        ("rules:\n  - {id: x, kind: composite, name: {vi: a, en: b}, when: {all: [p/y]}}\n", "there is no rule 'p/y'"),
+        ("rules:\n  - {id: x, kind: index_level, name: {vi: a, en: b}, level: terrible}\n", "'terrible' is no level of vn_aqi"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 5, hold: 10}\n", "a duration needs its unit"),
+        ("rules:\n  - {id: x, kind: no_data, name: {vi: a, en: b}}\n  - {id: x, kind: no_data, name: {vi: a, en: b}}\n", "p.yaml:5: rules[1].id: 'p/x' exists already"),
+        ("change:\n  vn-air/so2-1h: {above: 1}\n", "p.yaml:4: change.vn-air/so2-1h: there is no such rule"),
+        ("rules: [\n", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_a_wrong_rule_is_named_with_line_and_field(tmp_path, text, said):
+    path = tmp_path / "p.yaml"
+    path.write_text("pack: p\nname: {vi: a, en: b}\n" + text)
+    with pytest.raises(DocumentError) as error:
+        load_rules(["p.yaml"], tmp_path)
+    assert said in str(error.value)
+
+
+def test_a_file_may_give_a_rule_of_a_pack_other_numbers(tmp_path):
+    (tmp_path / "p.yaml").write_text(
+        "pack: p\nname: {vi: a, en: b}\nchange:\n"
+        "  vn-effluent/cod-2025: {above: 75, enabled: true, select: {quantity: cod, station: mp}}\n"
+    )
+    rules = load_rules(["library/vn-effluent", "p.yaml"], tmp_path)
+    changed = rules.find("vn-effluent/cod-2025")
+    assert changed.is_enabled
+    assert changed.limits[0].value == 75
+    assert changed.window == 3_600_000
