@@ -16,8 +16,10 @@ from telemetry.samples import Sample
 
 QUIET_S = 15.0
 """A stream that has brought no frame for so long counts as one time-out."""
-QUIET_TRAFFIC_S = 600.0
-"""The same for a traffic sensor, which may rightly have nothing to say at night."""
+QUIET_EVENTS_S = 6 * 3600.0
+"""The same for a sensor that speaks only when something passes: at night that may take hours."""
+QUIET_GAPS = 3.0
+"""A stream with longer pauses is silent when so many of its usual pauses have gone by."""
 REOPEN_AFTER = 4
 """After so many of them the port is opened anew."""
 
@@ -37,6 +39,8 @@ class StreamBus:
         self._clock = clock
         self._burst = Burst()
         self._stamper = Stamper()
+        self._heard_s: float | None = None
+        self._usual_gap_s = self._device.interval_ms / 1000
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -51,6 +55,8 @@ class StreamBus:
             settings = self._device.profile.stream
             for start in settings.start:
                 line.send(start)
+            if speaks_of_events(self._device):
+                self._station.online(self._device)  # its silence says nothing
             async with asyncio.TaskGroup() as tasks:
                 if settings.request is not None:
                     request, every_s = settings.request, (settings.interval_ms or 1000) / 1000
@@ -62,10 +68,9 @@ class StreamBus:
             line.close()
 
     async def _listen(self, listener: "Listener") -> None:
-        usual_s = QUIET_TRAFFIC_S if self._device.profile.domain == "traffic" else QUIET_S
-        quiet_s = max(usual_s, 3 * self._device.interval_ms / 1000)
         quiet_times = 0
         while True:
+            quiet_s = self._quiet_s()
             samples = await listener.next(quiet_s)
             self._count(listener)
             if samples:
@@ -87,7 +92,15 @@ class StreamBus:
         self._counters.add("resyncs", resyncs)
         self._counters.add("crc_errors", checksum_errors)
 
+    def _quiet_s(self) -> float:
+        least_s = QUIET_EVENTS_S if speaks_of_events(self._device) else QUIET_S
+        return max(least_s, QUIET_GAPS * self._usual_gap_s)
+
     def _heard(self) -> None:
+        now_s = time.monotonic()
+        if self._heard_s is not None:
+            self._usual_gap_s += 0.3 * (now_s - self._heard_s - self._usual_gap_s)
+        self._heard_s = now_s
         self._station.online(self._device)
         if self._burst.ends():
             _log.info("device is heard again", bus=self._bus.name, device=self._device.name)
@@ -102,6 +115,12 @@ class StreamBus:
 
     def _lost(self, why: str) -> None:
         self._station.offline(self._device, why)
+
+
+def speaks_of_events(device: Device) -> bool:
+    """Whether the device speaks only when something happens, such as a radar at a road."""
+    profile = device.profile
+    return profile.is_stream and profile.domain == "traffic" and profile.stream.request is None
 
 
 async def _ask_every(send: Callable[[bytes], None], request: bytes, every_s: float) -> None:

@@ -482,3 +482,21 @@ def test_bits_and_fields_and_orders_are_read_from_every_table(tmp_path: Path) ->
 
     go(story())
     slave.close()
+
+
+def test_a_radar_counts_as_there_while_nothing_passes(tmp_path: Path) -> None:
+    line = Pty()
+    text = (
+        f"- name: radar\n  serial: {{port: {line.port}}}\n"
+        "  devices: [{name: r, profile: omnipresense-ops243-a}]\n"
+    )
+    (bus,) = gateway(tmp_path, text)
+
+    async def story() -> None:
+        async with Running(bus)() as r:
+            await r.until(lambda: r.heard.state == {"r": True})
+            line.send(b'{"speed":"42.50"}\r\n')
+            await r.until(lambda: r.heard.values("r", "speed") == [42.5])
+
+    go(story())
+    line.close()
