@@ -37,12 +37,21 @@ class Happening:
 class Known:
     """What the records hold of a rule and subject.
 
-    ``run_alert`` is the alert that the run starting at ``start_ms`` already belongs to.
+    ``open_since_ms`` is the start of the run that the open alert is in; ``run_known`` says that
+    the run in question was recorded before (and may be over, or be that very one).
     """
 
     open: Alert | None = None
     last: Alert | None = None
-    run_alert: Alert | None = None
+    open_since_ms: int | None = None
+    run_known: bool = False
+
+    def is_stale(self, time_ms: int) -> bool:
+        """Whether a change at ``time_ms`` is of a run before that of the open alert.
+
+        So it is when samples are judged again after a crash.
+        """
+        return self.open_since_ms is not None and time_ms < self.open_since_ms
 
 
 @dataclass(slots=True)
@@ -63,6 +72,8 @@ class Outcome:
 
 def happen(known: Known, what: Happening, now_ms: int) -> Outcome:
     """What ``what`` makes of what is known."""
+    if known.is_stale(what.time_ms):
+        return Outcome()
     if what.change == "pending":
         return _pend(known, what)
     if what.change == "cancel":
@@ -75,7 +86,7 @@ def happen(known: Known, what: Happening, now_ms: int) -> Outcome:
 
 
 def _pend(known: Known, what: Happening) -> Outcome:
-    if known.open is not None or known.run_alert is not None or _is_refire(known, what):
+    if known.open is not None or known.run_known or _is_refire(known, what):
         return Outcome()
     alert = replace(what.fresh, state="pending", retrospective=what.retrospective)
     return Outcome(alert, [_entry(what, "pending")], "pending", span_start_ms=what.start_ms)
@@ -89,9 +100,9 @@ def _cancel(known: Known) -> Outcome:
 
 def _fire(known: Known, what: Happening, now_ms: int) -> Outcome:
     alert = known.open
-    if alert is not None and alert.state == "pending":
+    if alert is not None and alert.state == "pending" and known.open_since_ms == what.start_ms:
         return _promote(alert, what, now_ms)
-    if alert is not None or known.run_alert is not None:
+    if alert is not None or known.run_known:
         return Outcome()
     if _is_refire(known, what):
         assert known.last is not None
@@ -110,8 +121,7 @@ def _promote(alert: Alert, what: Happening, now_ms: int) -> Outcome:
         value=fresh.value, peak=fresh.peak, text=fresh.text, severity=fresh.severity,
         retrospective=what.retrospective,
     )  # fmt: skip
-    span = what.start_ms if alert.start_ms != what.start_ms else None
-    return Outcome(changed, [_entry(what, "fired")], "fired", span_start_ms=span)
+    return Outcome(changed, [_entry(what, "fired")], "fired")
 
 
 def _is_refire(known: Known, what: Happening) -> bool:

@@ -34,12 +34,15 @@ def known(connection: Connection, rule: str, subject: str, start_ms: int) -> Kno
         found.open = _one(connection, sa.select(t).where(t.c.open_key == open_key(rule, subject)))
     found.last = None if last.is_open else last
     s = tables.spans
-    run = sa.select(s.c.alert_id).where(
+    if found.open is not None:
+        since = sa.select(sa.func.max(s.c.start_ms)).where(
+            (s.c.alert_id == found.open.id) & s.c.end_ms.is_(None)
+        )
+        found.open_since_ms = connection.execute(since).scalar()
+    run = sa.select(s.c.id).where(
         (s.c.rule == rule) & (s.c.subject == subject) & (s.c.start_ms == start_ms)
     )
-    alert_id = connection.execute(run).scalar()
-    if alert_id is not None:
-        found.run_alert = last if last.id == alert_id else get(connection, alert_id)
+    found.run_known = connection.execute(run).first() is not None
     return found
 
 

@@ -85,3 +85,8 @@ def wipe(database):
             tables.late, tables.checkpoints,
         ):  # fmt: skip
             connection.execute(sa.delete(table))
+
+
+def without_sync(connection, _record):
+    """Let a test's database trust the operating system: what is tested is no power cut."""
+    connection.execute("PRAGMA synchronous=OFF")

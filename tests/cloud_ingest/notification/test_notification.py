@@ -20,7 +20,15 @@ from cloud_ingest.notification import (
 )
 from cloud_ingest.notification.cli import app
 from cloud_ingest.notification.worker import retry_after_ms
-from tests.cloud_ingest.alerts.parts import T0, batch_of, rule, series, service_of, wipe
+from tests.cloud_ingest.alerts.parts import (
+    T0,
+    batch_of,
+    rule,
+    series,
+    service_of,
+    wipe,
+    without_sync,
+)
 from tests.cloud_ingest.notification.servers import HttpServer, SmtpServer
 from tests.servers import wait_until
 
@@ -82,6 +90,7 @@ class Office:
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory):
     database = Database(f"sqlite:///{tmp_path_factory.mktemp('notify')}/quantrac.db")
+    sa.event.listen(database.engine, "connect", without_sync)
     database.migrate()
     yield database
     database.close()
