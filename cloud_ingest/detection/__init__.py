@@ -5,6 +5,7 @@ from cloud_ingest.detection.ensemble import EnsembleDetector
 from cloud_ingest.detection.explain import Explanation, Finding, explain
 from cloud_ingest.detection.faults import FaultDetector
 from cloud_ingest.detection.layers import LayeredDetector
+from cloud_ingest.detection.memory import StateMismatchError
 from cloud_ingest.detection.protocol import (
     Detector,
     Reason,
@@ -26,6 +27,7 @@ __all__ = [
     "Reason",
     "Scores",
     "SeasonalResidualDetector",
+    "StateMismatchError",
     "ThinnedDetector",
     "explain",
     "for_quantity",
