@@ -97,7 +97,7 @@ def status_page(status: Mapping[str, Any]) -> str:
         counts = device["counters"]
         errors = {k: v for k, v in counts.items() if v and k not in ("polls", "answers")}
         rows.append([
-            device["bus"], name, "online" if device["online"] else "OFFLINE",
+            device["bus"], name, _state(status["running"], device["online"]),
             _ago(device["last_answer_ms"]), str(counts.get("polls", 0)),
             str(counts.get("answers", 0)),
             " ".join(f"{k}={v}" for k, v in errors.items()) or "-",
@@ -107,6 +107,12 @@ def status_page(status: Mapping[str, Any]) -> str:
         head = ["bus", "device", "state", "last answer", "polls", "answers", "errors", "last error"]
         lines += ["", table(head, rows)]
     return "\n".join(lines)
+
+
+def _state(running: bool, online: bool) -> str:
+    if not running:
+        return "-"
+    return "online" if online else "OFFLINE"
 
 
 def _uplink_text(uplink: Mapping[str, Any]) -> str:

@@ -21,7 +21,10 @@ _HIDDEN = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file: where, and what would be right. ``line`` counts from 1."""
+    """One thing wrong in a file: where, and what would be right.
+
+    ``line`` counts from 1; 0 where the whole file is meant.
+    """
 
     file: str
     line: int
@@ -29,7 +32,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
         return (
             f"{where}: {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
         )
