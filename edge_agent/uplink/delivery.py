@@ -21,7 +21,7 @@ MAX_WINDOW = 400_000
 MAX_CHUNK = 5_000
 """Samples read and sent in one go."""
 FAST_S = 0.4
-SLOW_S = 1.0
+SLOW_S = 0.8
 """The window grows while confirmations come faster, shrinks when they are slower."""
 FIRST_RETRY_S = 10.0
 MAX_RETRY_S = 300.0

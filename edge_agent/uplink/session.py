@@ -30,6 +30,8 @@ _DRAINING_STATUS_S = 2.0
 _DRAINING_SAMPLES = 1000
 _SILENCE_S = 5.0
 """Without a word from the broker for so long, while one is due, it is asked for one."""
+_HOST_S = 5.0
+"""How long to wait for the host at one broker, where there is another."""
 _ABSENT = 10_000
 _COMMAND_LIMITS = Limits(payload_bytes=65_536, inflated_bytes=65_536)
 
@@ -115,7 +117,7 @@ class Session:
         self._told: tuple[object, ...] = ()
         self._told_s = 0.0
         self._behind = 0
-        self._heard_s = 0.0
+        self._heard_s = self._connected_s = 0.0
         self._fence_s: float | None = None
         self._fence_through = 0
 
@@ -128,7 +130,7 @@ class Session:
 
     def connected(self, now: Moment) -> list[Action]:
         """The broker took the connection."""
-        self._heard_s = now.monotonic_s
+        self._heard_s = self._connected_s = now.monotonic_s
         s = self._settings
         topics = [
             f"{NAMESPACE}/{s.group}/NCMD/{s.gateway}",
@@ -388,6 +390,9 @@ class Session:
         actions = self._watch_broker(now)
         delivery = self.delivery
         if delivery is None:
+            waits_s = now.monotonic_s - self._connected_s
+            if len(self._settings.brokers) > 1 and not self.host_online and waits_s > _HOST_S:
+                actions.append(Disconnect("the host application is not here", walk_on=True))
             return actions
         if self._stored:
             delivery.tick(now.monotonic_s)

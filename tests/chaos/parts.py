@@ -106,6 +106,7 @@ class Agent:
             folder / "agent.log",
         )  # fmt: skip
         self.kills: list[int] = []
+        """When it, or in the end what it measures, was stopped."""
         self.shift_s = 0
         self._clock = folder / "clock"
         self._clock.write_bytes(bytes(8))
@@ -214,6 +215,8 @@ class System:
     def drain(self, timeout_s: float) -> bool:
         """Stop measuring (the simulator goes) and wait until every outbox is empty."""
         self.simulator.stop()
+        for agent in self.agents:  # what it was asked for at that moment was not answered in full
+            agent.kills.append(time.time_ns() // 1_000_000)
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             states = [a.status() for a in self.agents]

@@ -49,7 +49,7 @@ class Verdict:
         return (
             f"faults injected                     {sum(self.faults.values()):>5}\n{kinds}\n"
             f"answers served by the simulator     {self.served}\n"
-            f"not committed when an agent died    {self.uncommitted}\n"
+            f"not committed when a process died   {self.uncommitted}\n"
             f"measured (committed by an outbox)   {self.measured}\n"
             f"stored                              {self.stored}\n"
             f"lost                                {self.lost}\n"
@@ -93,8 +93,9 @@ def compare(
 ) -> None:
     """Pair every stored sample with the answer that it came from, by value and time.
 
-    ``kills``: when each gateway's agent was killed; ``shifts_ms``: by how much its clock may have
-    been wrong. An answer without a sample is lost, unless its agent was killed right then.
+    ``kills``: when each gateway's agent, or the simulator, was stopped; ``shifts_ms``: by how much
+    its clock may have been wrong. An answer without a sample is lost, unless one of them died right
+    then: a transaction that was not finished, or not committed.
     """
     for series in sorted(set(served) | set(stored)):
         rows = stored.get(series, [])

@@ -22,7 +22,7 @@ from telemetry.sparkplug import DataType
 from tests.conformance.edge_rules import check_edge
 from tests.conformance.fake_host import FakeHost
 from tests.conformance.spy import Spy
-from tests.servers import Mosquitto, wait_until
+from tests.servers import Mosquitto, require, wait_until
 
 pytestmark = pytest.mark.mosquitto
 
@@ -108,6 +108,7 @@ def test_every_requirement_holds_over_300_messages_and_two_sessions(bench: Bench
             wait_until(lambda: bench.uplink.state.delivering, what="the second session")
     wait_until(bench.confirmed, 20, "everything is confirmed")
     bench.uplink.stop()
+    wait_until(lambda: any(p.kind == "DISCONNECT" for p in bench.spy.packets), what="DISCONNECT")
     report = check_edge(list(bench.spy.packets), host="quantrac")
     assert report.broken == []
     assert set(report.held) == {
@@ -144,6 +145,33 @@ def test_births_wait_for_exactly_our_host_and_never_for_an_older_word(bench: Ben
     bench.host.say(True, now + 20)
     wait_until(lambda: bench.kinds().count("NBIRTH") == 2, what="births again")
     assert check_edge(list(bench.spy.packets), host="quantrac").broken == []
+
+
+def test_it_walks_from_broker_to_broker_until_the_host_is_there(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    folder = tmp_path / "second"
+    folder.mkdir()
+    second = Mosquitto(require("mosquitto", "mosquitto"), folder)
+    second.start()
+    here, there = Spy(mosquitto.port), Spy(second.port)
+    outbox = Outbox(tmp_path / "outbox.db")
+    brokers = tuple(BrokerAddress(url) for url in ("mqtt://127.0.0.1:1", here.url, there.url))
+    uplink = Uplink(UplinkSettings("g", "gw", brokers, "quantrac"), outbox, NODE)
+    absent, present = FakeHost(mosquitto.port, "g", "gw"), FakeHost(second.port, "g", "gw")
+    absent.say(False)
+    present.say(True)
+    uplink.start()
+    wait_until(lambda: uplink.state.delivering, 20, "births where the host is")
+    assert uplink.state.broker == there.url
+    assert not any("NBIRTH" in p.topic for p in here.packets)
+    assert any(p.kind == "DISCONNECT" for p in here.packets)
+    assert check_edge(list(there.packets), host="quantrac").broken == []
+    uplink.stop()
+    outbox.close()
+    absent.close()
+    present.close()
+    second.stop()
 
 
 def test_without_a_host_to_wait_for_births_come_at_once(

@@ -126,12 +126,12 @@ def test_live_reports_do_not_queue_behind_the_backlog_of_a_slow_host() -> None:
 
 
 def test_the_window_opens_for_a_fast_host() -> None:
-    world = World(3, 200_000, rate=100_000, loss=0.0)
+    world = World(3, 60_000, rate=100_000, loss=0.0)
     start = world.now
-    while world.delivery.confirmed < 200_000:
+    while world.delivery.confirmed < 60_000:
         world.step()
     assert world.now - start < 30
-    assert world.delivery.window > MAX_WINDOW / 4
+    assert world.delivery.window > MAX_WINDOW / 16
 
 
 def test_a_silent_host_is_asked_again_ever_more_rarely() -> None:

@@ -54,7 +54,7 @@ samples = st.lists(
 
 
 @given(samples)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_rows_give_back_what_they_were_made_of(given_samples: list[Sample]) -> None:
     numbers = {name: i + 1 for i, name in enumerate("abcdef")}
     plain, free = [], []
@@ -266,7 +266,7 @@ def test_when_full_the_oldest_is_thinned_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     outbox = Outbox(path, limit)
     count = 0
-    for _ in range(32):
+    for _ in range(20):
         outbox.put([report("d", T0 + (count + i) * 1000, 20) for i in range(2500)])
         count += 2500
     on_disk = sum(p.stat().st_size for p in tmp_path.iterdir())
@@ -275,14 +275,14 @@ def test_when_full_the_oldest_is_thinned_and_counted(tmp_path: Path) -> None:
     numbers = [r.batch for r in rows]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     held = [r for r in rows if r.count]
-    assert [r.time_ms for r in rows[-1000:]] == [T0 + i * 1000 for i in range(79_000, 80_000)]
+    assert [r.time_ms for r in rows[-1000:]] == [T0 + i * 1000 for i in range(49_000, 50_000)]
     status = outbox.status()
     assert status.problem is None
-    assert status.measured_total == 80_000 * 20
+    assert status.measured_total == 50_000 * 20
     assert status.depth_samples == sum(r.count for r in held)
     assert status.given_up_total == status.measured_total - status.depth_samples
     oldest = [r.time_ms for r in held[:100]]
-    assert oldest[-1] - oldest[0] > 150 * 1000  # sparse, but still there
+    assert oldest[-1] - oldest[0] > 120 * 1000  # sparse, but still there
     outbox.close()
     again = Outbox(path, limit)
     assert again.status().depth_samples == status.depth_samples

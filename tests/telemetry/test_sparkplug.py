@@ -182,13 +182,13 @@ payloads = st.builds(
 
 
 @given(payloads)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_is_encoded_comes_back(payload: Payload) -> None:
     assert decode(encode(payload)) == payload
 
 
 @given(payloads)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_protocol_buffers_read_our_bytes_and_we_read_theirs(payload: Payload) -> None:
     ours = encode(payload)
     theirs = UPB["Payload"].FromString(ours)
@@ -204,7 +204,7 @@ def test_protocol_buffers_read_our_bytes_and_we_read_theirs(payload: Payload) ->
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_bytes_either_decode_or_are_refused(data: bytes) -> None:
     try:
         decode(data)
@@ -214,7 +214,7 @@ def test_any_bytes_either_decode_or_are_refused(data: bytes) -> None:
 
 
 @given(payloads, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_damaged_payloads_never_raise_anything_else(payload: Payload, data: st.DataObject) -> None:
     raw = bytearray(encode(payload))
     if not raw:
@@ -326,7 +326,7 @@ def test_numbers_longer_than_64_bits_are_refused() -> None:
     st.integers(0, 2**43),
     st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_columns_become_the_same_bytes_as_metrics(
     rows: list[tuple[int, float]], time_ms: int, historical: bool
 ) -> None:
