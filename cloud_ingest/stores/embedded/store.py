@@ -36,6 +36,10 @@ from telemetry.series import Series
 
 _log = structlog.get_logger()
 FLUSH_ROWS = 500_000
+MOST_IN_MEMORY = 6
+"""Times so many samples: then the writer writes parts itself, if nobody is at it."""
+MOST_BEFORE_WAITING = 40
+"""Times so many: then it waits for whoever is at it."""
 FLUSH_MS = 3_600_000
 """Samples stay in the journal alone at most so long, or until they are so many."""
 
@@ -132,8 +136,20 @@ class EmbeddedStore(Reading):
                 with self._looking:
                     self._state.recent[-1].append(good)
                     self._newest.update(good)
+            self._bound_memory()
         if rejection is not None:
             raise rejection
+
+    def _bound_memory(self) -> None:
+        """Write parts in the writer's own time, where nobody maintains the store or too slowly."""
+        backlog = self._rows_in_memory() / self._flush_rows
+        if backlog >= MOST_IN_MEMORY and self._maintaining.acquire(
+            blocking=backlog >= MOST_BEFORE_WAITING
+        ):
+            try:
+                self.flush()
+            finally:
+                self._maintaining.release()
 
     def latest(self, series: Sequence[Series]) -> SampleBatch:
         """The newest sample of each of ``series``, from memory."""
@@ -183,7 +199,7 @@ class EmbeddedStore(Reading):
         return self._state.layout
 
     def _flush_is_due(self, now_ms: int) -> bool:
-        rows = sum(len(r) for r in self._state.recent)
+        rows = self._rows_in_memory()
         if rows == 0:
             self._waiting_since_ms = None
             return False
@@ -192,8 +208,11 @@ class EmbeddedStore(Reading):
         return rows >= self._flush_rows or now_ms - self._waiting_since_ms >= FLUSH_MS
 
     def _flush_if_full(self) -> None:
-        if sum(len(r) for r in self._state.recent) >= self._flush_rows:
+        if self._rows_in_memory() >= self._flush_rows:
             self.flush()
+
+    def _rows_in_memory(self) -> int:
+        return sum(len(r) for r in self._state.recent)
 
     def _close_day(self, day: int) -> None:
         self._apply(self._compactor.close(self._layout, day, self._catalogue.circular()))

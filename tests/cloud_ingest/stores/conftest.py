@@ -51,7 +51,7 @@ KINDS = [
     "embedded-closed",
     pytest.param("influxdb", marks=pytest.mark.influxdb),
     pytest.param("influxdb-closed", marks=pytest.mark.influxdb),
-    *([URL] if os.environ.get(URL) else []),
+    *([URL, f"{URL}-closed"] if os.environ.get(URL) else []),
 ]
 CENTURIES_LATER_MS = 1 << 53
 
@@ -67,8 +67,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SampleStor
         made: SampleStore = influx_store(request.getfixturevalue("influx_server").url)
         if request.param == "influxdb-closed":
             _before_reading(made, lambda: close_gateway_days(made))
-    elif request.param == URL:
+    elif request.param.startswith(URL):
         made = other_influx_store()
+        if request.param.endswith("closed"):
+            _before_reading(made, lambda: close_gateway_days(made))
     else:
         made = EmbeddedStore(tmp_path / "samples")
         if request.param == "embedded-flushed":

@@ -339,18 +339,19 @@ def test_compaction_does_not_keep_a_writer_waiting(tmp_path: Path) -> None:
 
     keeper = threading.Thread(target=maintain)
     keeper.start()
-    slowest, n = 0.0, 2000
+    took, n = [], 2000
     rng = np.random.default_rng(2)
     for i in range(150):
         times = T0 + (i * n + np.arange(n)) * 5000
         batch = SampleBatch.of(rng.integers(0, 50, n), times, rng.normal(size=n), np.ones(n))
         start = time.perf_counter()
         store.write(batch)
-        slowest = max(slowest, time.perf_counter() - start)
+        took.append(time.perf_counter() - start)
     stop.set()
     keeper.join()
     assert not broken
-    assert slowest < 1.0
+    assert np.percentile(took, 95) < 0.5
+    assert max(took) < 5.0  # the machine may be busy
     assert store.count([make_series(i) for i in range(50)]) == 150 * n
     store.close()
 
@@ -367,3 +368,12 @@ def test_flags_of_a_step_are_the_worst_that_took_part() -> None:
     batch = SampleBatch.of([0] * 4, [0, 1, 2, 3], [1.0, 2.0, math.nan, 5.0], [2, 1, 9, 4])
     assert levels.summarise(batch, 10).quality.tolist() == [1]
     assert levels.summarise(batch.select(np.array([2, 3])), 10).quality.tolist() == [4]
+
+
+def test_memory_is_bounded_though_nobody_maintains_the_store(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path, flush_rows=100)
+    for i in range(100):
+        put(store, A, [T0 + i * 1000 + j for j in range(50)], [1.0] * 50)
+        assert store._rows_in_memory() <= 600
+    assert store.count([A]) == 5000
+    store.close()
