@@ -16,7 +16,8 @@ from simulators.fleets.node import Batch, Counts, EdgeNode
 from simulators.fleets.shape import Shape, shape_of
 from simulators.fleets.template import DataTemplate
 from simulators.fleets.values import FleetValues
-from simulators.scenarios.model import FleetModel, Scenario
+from simulators.scenarios.fleets import FleetModel
+from simulators.scenarios.model import Scenario
 from simulators.signals.randomness import Int64, generator
 from simulators.truth import Served, TruthFile
 

@@ -14,7 +14,8 @@ from simulators.fleets.messages import Properties
 from simulators.fleets.node import Batch, Counts, EdgeNode
 from simulators.fleets.shape import Shape, ShapeDevice, ShapeMetric
 from simulators.fleets.template import DataTemplate
-from simulators.scenarios.model import PublishModel, Scenario, SimStation
+from simulators.scenarios.fleets import PublishModel
+from simulators.scenarios.model import Scenario, SimStation
 from simulators.signals.randomness import Float64, Int64
 from simulators.truth import Served, TruthFile
 from telemetry.quality import Flag

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from simulators.scenarios.model import FleetModel
+from simulators.scenarios.fleets import FleetModel
 from telemetry.quantities import QUANTITIES
 
 # what a metric of a made-up device measures, in turn, with an ordinary value and its swing

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from simulators.checking import check_scenario
 from simulators.scenarios import Scenario, find_scenario, load_scenario, scenario_names
 from simulators.scenarios.gateways import gateway_document
-from simulators.scenarios.model import When
+from simulators.scenarios.parts import When
 from simulators.scenarios.ports import ports_in
 from simulators.scenarios.stations import stations_of
 from telemetry.documents import DocumentError

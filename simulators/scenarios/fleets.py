@@ -1,0 +1,45 @@
+"""What a scenario simulates at MQTT level: fleets, and stations that publish."""
+
+from pydantic import Field, field_validator
+
+from simulators.scenarios.parts import ScenarioPart, When, identifier
+from telemetry.durations import DurationMs
+
+
+class FleetModel(ScenarioPart):
+    """Gateways at MQTT level: how many, what each measures, how they behave."""
+
+    gateways: int = Field(default=100, ge=1, le=100_000)
+    metrics: int = Field(default=20, ge=1, le=500)
+    interval: DurationMs = Field(default=10_000, gt=0)
+    prefix: str = "fleet"
+    acknowledged: bool = True
+    ramp_up: DurationMs = 10_000
+    metrics_per_device: int = Field(default=20, ge=1, le=500)
+    joins_per_minute: float = Field(default=0.0, ge=0)
+    drop_probability: float = Field(default=0.0, ge=0, le=1)
+    storms: tuple["StormModel", ...] = ()
+
+    _prefix = field_validator("prefix")(identifier)
+
+
+class StormModel(ScenarioPart):
+    """A share of the fleet loses its connection at once and comes back within ``return_within``."""
+
+    at: When
+    share: float = Field(default=1.0, gt=0, le=1)
+    down: DurationMs = 5_000
+    return_within: DurationMs = 10_000
+    graceful: bool = False
+
+
+class PublishModel(ScenarioPart):
+    """Stations publish to the broker themselves, without buses and edge agents.
+
+    One message of a device holds ``per_message`` moments, ``step`` apart; at most ``window``
+    messages of a device wait for their confirmation.
+    """
+
+    step: DurationMs = Field(default=60_000, ge=1)
+    per_message: int = Field(default=10, ge=1, le=3600)
+    window: int = Field(default=8, ge=1, le=1000)
