@@ -13,6 +13,7 @@ from alert_rules.kinds.no_data import NoDataRule, Places, Scope, Silence, judge_
 from alert_rules.schema import Rule
 from cloud_ingest.alerts.model import ScopeName
 from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.quantities import QUANTITIES
 from telemetry.series import NODE_DEVICE, Series
 
 SCOPE_NAMES: dict[Scope, ScopeName] = {
@@ -69,6 +70,8 @@ class SilenceWatch:
     def register(self, series: Sequence[Series]) -> None:
         """Make series known."""
         for one in series:
+            if one.quantity in QUANTITIES and QUANTITIES[one.quantity].domain == "index":
+                continue  # worked out here: it says nothing of who is there
             if one.index in self._place_of:
                 self._series[self._place_of[one.index]] = one
             else:
@@ -114,9 +117,12 @@ class SilenceWatch:
 
     def hear(self, batch: SampleBatch, now_ms: int) -> None:
         """Samples came."""
-        place = self._index[batch.series]
+        within = batch.series < len(self._index)
+        place = self._index[batch.series[within]]
+        sent = place >= 0
+        place = place[sent]
         self._heard_ms[place] = now_ms
-        np.maximum.at(self._sample_ms, place, np.minimum(batch.time_ms, now_ms))
+        np.maximum.at(self._sample_ms, place, np.minimum(batch.time_ms[within][sent], now_ms))
 
     def set_online(self, gateway: str, device: str | None, online: bool, now_ms: int) -> None:
         """A gateway (device None) or device was born or has died."""
