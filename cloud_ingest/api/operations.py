@@ -1,7 +1,7 @@
 """How the service itself is: health, what it refused, what happened, figures for Prometheus."""
 
 import base64
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
@@ -12,12 +12,14 @@ from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.metrics import prometheus_text
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
-from cloud_ingest.api.problems import Problem, document
+from cloud_ingest.api.problems import Problem, document, not_found
 from cloud_ingest.api.times import parse_time
 from cloud_ingest.database import DatabaseUnavailable
 from cloud_ingest.database.schema import events, quarantine
+from cloud_ingest.intake.message import Message
 from cloud_ingest.stores.protocol import StoreError
 from quantrac import __version__
+from telemetry.topics import NAMESPACE
 
 TIME_ZONE = "Asia/Ho_Chi_Minh"
 SHOWN_BYTES = 4096
@@ -63,6 +65,26 @@ def router(backend: Backend) -> APIRouter:
     def refused_summary() -> Json:
         by_reason = backend.quarantine.summary()
         return Json({"total": sum(by_reason.values()), "by_reason": by_reason})
+
+    @routes.post(
+        "/quarantine/{item}/replay", status_code=202, summary="Take it in again, after a fix"
+    )
+    def replay(item: int) -> Json:
+        row = _row(backend, item)
+        if row["size"] > len(row["payload"]):
+            raise Problem(409, "Not kept whole", "Only the beginning of this payload was kept.")
+        if row["form"] == "message" and not _replayable(row["topic"]):
+            raise Problem(409, "Not data", "Births and deaths are not replayed: ask for a rebirth.")
+        form: Literal["message", "samples"] = "samples" if row["form"] == "samples" else "message"
+        _forget(backend, item)
+        backend.inbox.put(Message(row["topic"], bytes(row["payload"]), row["time_ms"], form))
+        return Json({"id": item, "replayed": True}, status_code=202)
+
+    @routes.delete("/quarantine/{item}", status_code=204, summary="Forget it")
+    def forget(item: int) -> Response:
+        _row(backend, item)
+        _forget(backend, item)
+        return Response(status_code=204)
 
     @routes.get("/events", summary="What happened to gateways and devices, newest first")
     def happened(
@@ -142,6 +164,25 @@ def _newest_first(
         "items": [show(row) for row in chosen],
         "next": encode_cursor(str(chosen[-1]["id"])) if more else None,
     }
+
+
+def _row(backend: Backend, item: int) -> Any:
+    statement = sa.select(quarantine).where(quarantine.c.id == item)
+    with backend.database.engine.connect().execution_options(read_only=True) as connection:
+        row = connection.execute(statement).mappings().first()
+    if row is None:
+        raise not_found("item in the quarantine", str(item))
+    return row
+
+
+def _replayable(topic: str) -> bool:
+    parts = topic.split("/")
+    return parts[0] != NAMESPACE or (len(parts) > 3 and parts[2] in ("DDATA", "NDATA"))
+
+
+def _forget(backend: Backend, item: int) -> None:
+    with backend.database.engine.begin() as connection:
+        connection.execute(sa.delete(quarantine).where(quarantine.c.id == item))
 
 
 def _refused(row: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Inbox:
         self._max_bytes = max_bytes
         self._spill = spill
         self._messages: deque[Message] = deque()
-        self._put_bytes = 0  # written by the network thread alone
+        self._put_bytes = 0
         self._taken_bytes = 0  # written by the pipeline alone
         self._wake = threading.Event()
         self._will_send_again: frozenset[str] = frozenset()
@@ -52,8 +52,9 @@ class Inbox:
         full = self._put_bytes - self._taken_bytes + size > self._max_bytes
         if full or (self._spill is not None and len(self._spill)):
             return self._put_elsewhere(message)
-        self._messages.append(message)
-        self._put_bytes += size
+        with self._lock:
+            self._messages.append(message)
+            self._put_bytes += size
         if not self._wake.is_set():
             self._wake.set()
         return True

@@ -1,11 +1,12 @@
 """A message as it came by MQTT."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Message(NamedTuple):
-    """What came by MQTT, and when (UTC ms)."""
+    """What came by MQTT, and when (UTC ms). ``replayed``: it comes from the quarantine."""
 
     topic: str
     payload: bytes
     time_ms: int
+    replayed: Literal["", "message", "samples"] = ""

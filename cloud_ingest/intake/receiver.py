@@ -76,6 +76,9 @@ class Receiver:
     def take(self, message: Message) -> None:
         """Take one message in. What cannot be read goes to the quarantine; nothing is raised."""
         self.messages_total += 1
+        if message.replayed == "samples":
+            self._reports.take_samples(message)
+            return
         topic: Topic | None = None
         try:
             topic = self._topics[message.topic]
@@ -104,14 +107,18 @@ class Receiver:
     def _dispatch(self, topic: Topic, message: Message) -> None:
         if topic.type in ("NCMD", "DCMD"):
             return  # commands, our own among them
-        if topic.type == "DDATA" and self._reports.let_wait(topic, message):
+        if (
+            topic.type == "DDATA"
+            and not message.replayed
+            and self._reports.let_wait(topic, message)
+        ):
             return
         session = self._session(topic, message)
         if session is None:
             return
         match topic.type:
             case "DDATA" | "NDATA":
-                self._reports.take(session, topic, message)
+                self._reports.take(session, topic, message, counted=bool(message.replayed))
             case "NBIRTH":
                 self._reports.read_waiting()  # a birth may give aliases another meaning
                 self._announcements.take_node(session, topic, message)

@@ -1,5 +1,6 @@
 """Data taken in: reports become samples in columns, and entries of the ledger."""
 
+import math
 from typing import Any
 
 import orjson
@@ -13,7 +14,8 @@ from cloud_ingest.intake.runs import Gathered, Waiting, split
 from cloud_ingest.intake.sessions import Kind, NodeSession, Slot
 from cloud_ingest.intake.work import Receipt, Unnumbered
 from telemetry import names
-from telemetry.series import NODE_DEVICE
+from telemetry.quality import Flag
+from telemetry.series import NODE_DEVICE, SeriesKey
 from telemetry.topics import Topic
 
 TOO_MANY = "too many new series"
@@ -106,6 +108,43 @@ class Reports:
                     len(samples),
                 )
             )  # fmt: skip
+
+    def take_samples(self, message: Message) -> None:
+        """Take single samples in again that were put aside: ``payload`` is what was kept of them."""
+        left: list[dict[str, Any]] = []
+        counts: dict[str, int] = {}
+        for sample in orjson.loads(message.payload):
+            key = SeriesKey.parse(sample["series"])
+            series = self._context.registry.series_of(key)
+            if series is None:
+                left.append(sample)
+                continue
+            slot = self._slot(key)
+            value = math.nan if sample["value"] is None else sample["value"]
+            if slot is not None:
+                value = value * slot.factor + slot.offset
+            self._context.work.columns.add(
+                series.index, sample["time_ms"], value, sample["quality"] or Flag.MISSING.value
+            )
+            counts[key.gateway] = counts.get(key.gateway, 0) + 1
+        for gateway, count in counts.items():
+            self._context.samples_total += count
+            self._context.work.entries.append(Unnumbered(gateway, count, None, message.time_ms))
+        if left:
+            gateway = left[0]["series"].split("/", 1)[0]
+            self._context.quarantine(
+                Quarantined(
+                    message.time_ms, message.topic, gateway, "the series is still unknown",
+                    orjson.dumps(left), "samples", len(left),
+                )
+            )  # fmt: skip
+
+    def _slot(self, key: SeriesKey) -> Slot | None:
+        session = self._context.sessions.get(key.gateway)
+        device = (
+            session.device(None if key.device == NODE_DEVICE else key.device) if session else None
+        )
+        return device.by_name.get(key.metric) if device else None
 
 
 class _Reading:

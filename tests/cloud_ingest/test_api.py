@@ -186,6 +186,42 @@ def test_the_ledger_says_what_is_here_and_what_is_missing(api: TestClient, cloud
     assert api.get("/api/v1/gateways/none/ledger").status_code == 404
 
 
+def test_what_was_put_aside_can_be_taken_in_again_after_a_fix(
+    api: TestClient, cloud: Cloud
+) -> None:
+    t = NOW_MS
+    gateway = Gateway(
+        name="plc", metrics={"t": ("air_temperature", "warm")}, acknowledged=False, time_ms=t
+    )
+    cloud.feed(*gateway.births(), gateway.data(("t", t, 300.0)))
+    item = items(api, "quarantine?gateway=plc")[0]
+    assert "unknown unit" in item["reason"]
+    gateway.metrics = {"t": ("air_temperature", "K")}
+    cloud.feed(*gateway.births())
+    assert api.post(f"/api/v1/quarantine/{item['id']}/replay").status_code == 202
+    cloud.feed()
+    assert cloud.value("plc/air/t", t) == (pytest.approx(26.85), 1)
+    assert items(api, "quarantine?gateway=plc") == []
+    assert api.post(f"/api/v1/quarantine/{item['id']}/replay").status_code == 404
+
+
+def test_messages_are_replayed_without_upsetting_the_session(api: TestClient, cloud: Cloud) -> None:
+    gateway = Gateway(name="gw-7", time_ms=NOW_MS)
+    cloud.feed(*gateway.births())
+    lost = gateway.data(("pm2_5", NOW_MS, 1.0))
+    cloud.feed(Message("spBv1.0/x/DDATA/gw-7/air", lost.payload, NOW_MS))  # the wrong group
+    cloud.feed(Message("spBv1.0/binh-duong/NBIRTH/gw-7", b"rubbish", NOW_MS))
+    birth, data = items(api, "quarantine?gateway=gw-7")
+    assert api.post(f"/api/v1/quarantine/{birth['id']}/replay").status_code == 409
+    assert api.delete(f"/api/v1/quarantine/{birth['id']}").status_code == 204
+    assert api.post(f"/api/v1/quarantine/{data['id']}/replay").status_code == 202
+    cloud.feed()
+    assert [q["reason"] for q in items(api, "quarantine?gateway=gw-7")] == [data["reason"]]
+    found = cloud.registry.gateway("gw-7")
+    assert found is not None
+    assert found.sequence_gaps == 0
+
+
 def test_metrics_are_prometheus_text(api: TestClient) -> None:
     text = api.get("/metrics").text
     assert "quantrac_samples_total 30.0" in text
