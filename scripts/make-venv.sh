@@ -10,7 +10,7 @@ folder=$2
     echo "Name another one: make PYTHON=/path/to/python3 ..." >&2
     exit 1
 }
-"$python" -m venv "$folder" 2>/dev/null && exit 0
+"$python" -m venv "$folder" >/dev/null 2>&1 && exit 0
 
 rm -rf "$folder"
 echo "This Python lacks its venv module; installing Debian's package python3-venv ..."
