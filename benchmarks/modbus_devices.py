@@ -1,8 +1,8 @@
 """Simulated Modbus devices for the benchmarks, each kind as a program of its own.
 
 ``python -m benchmarks.modbus_devices tcp PORT`` answers any unit on a TCP port;
-``python -m benchmarks.modbus_devices line LINK BAUD`` answers on a pseudo-terminal as late as a
-real line of that speed would.
+``python -m benchmarks.modbus_devices line LINK BAUD [SILENT]`` answers on a pseudo-terminal as late
+as a real line of that speed would; the unit SILENT does not.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ async def serve_tcp(port: int) -> None:
     await server.serve_forever()
 
 
-def serve_line(link: Path, baudrate: int) -> None:
+def serve_line(link: Path, baudrate: int, silent: int = 0) -> None:
     """Answer every unit on a pseudo-terminal that ``link`` leads to, with the wire's time."""
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -61,7 +61,7 @@ def serve_line(link: Path, baudrate: int) -> None:
         buffer += os.read(master, 4096)
         while len(buffer) >= 8:
             frame, buffer = buffer[:8], buffer[8:]
-            if crc16(frame):
+            if crc16(frame) or frame[0] == silent:
                 continue
             count = int.from_bytes(frame[4:6], "big")
             data = registers(int.from_bytes(frame[2:4], "big"), count)
@@ -81,4 +81,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "tcp":
         asyncio.run(serve_tcp(int(sys.argv[2])))
     else:
-        serve_line(Path(sys.argv[2]), int(sys.argv[3]))
+        serve_line(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) if sys.argv[4:] else 0)
