@@ -185,6 +185,11 @@ def _fleet_summary(fleet: Fleet, seconds: float) -> Iterator[str]:
         f"{c.measured:,} samples measured, {c.births:,} births ({c.rebirths:,} asked for), "
         f"{c.connects:,} connections ({c.connections_lost:,} ended, {c.refused:,} refused)."
     )
+    if not c.births and fleet.nodes[0].host is not None:
+        yield (
+            f"No gateway was born: no host {fleet.nodes[0].host!r} said on the broker that it is "
+            "there (quantrac cloud run; or host: null in the scenario)."
+        )
     if fleet.model.acknowledged:
         yield (
             f"Confirmed: {c.confirmed:,} samples; {fleet.backlog:,} still waiting, "

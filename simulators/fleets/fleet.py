@@ -313,11 +313,14 @@ class Fleet:
     async def _drain(self, drain_s: float) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        while self.model.acknowledged and self.backlog and loop.time() - began < drain_s:
+        while self._can_be_confirmed() and loop.time() - began < drain_s:
             for node in self.nodes:
                 node.hurry(_LAST_RETRY_MS)
             self._send_late(wall_ms())
             await asyncio.sleep(TICK_S)
+
+    def _can_be_confirmed(self) -> bool:
+        return self.model.acknowledged and self.backlog > 0 and self.online > 0
 
     async def _leave(self) -> None:
         now = wall_ms()

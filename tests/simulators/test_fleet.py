@@ -272,3 +272,22 @@ def test_gateways_leave_when_the_host_does_and_come_back_with_it(mosquitto: Any)
     assert {host.births[n.gateway] for n in fleet.nodes} == {2}
     assert len(host.samples) == fleet.counts.measured == fleet.counts.confirmed
     assert {bd for node, bd in host.deaths if node == "fleet-00001"} == {0, 1}
+
+
+@pytest.mark.mosquitto
+def test_gateways_join_one_after_the_other(mosquitto: Any) -> None:
+    host = Host(mosquitto.port)
+    made = scenario(
+        gateways=2, metrics=2, interval="200ms", ramp_up="0ms", joins_per_minute=120
+    ).model_copy(update={"duration": 1500})
+    fleet = run(made, mosquitto.url, 2.5)
+    wait_until(lambda: len(host.samples) == fleet.counts.measured, 5, "everything arrives")
+    host.close()
+    assert fleet.capacity == 5
+    assert len(host.births) == 5
+    first = {
+        n.gateway: min(t for s, t in host.samples if s.startswith(n.gateway)) for n in fleet.nodes
+    }
+    joined = [first[n.gateway] for n in fleet.nodes[2:]]
+    assert joined == sorted(joined)
+    assert joined[-1] - first["fleet-00001"] > 1000
