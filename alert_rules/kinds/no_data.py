@@ -30,11 +30,16 @@ class Scope(IntEnum):
 
 
 class NoDataRule(Rule):
-    """Nothing came for ``intervals`` of the series' own interval, and for ``at_least``."""
+    """Nothing came for ``intervals`` of the series' own interval, and for ``at_least``.
+
+    Series without a known interval (a radar that speaks when a vehicle comes) may be silent for
+    ``without_interval``.
+    """
 
     kind: Literal["no_data"]
     intervals: Annotated[float, Field(gt=0)] = 5
     at_least: DurationMs = 60_000
+    without_interval: DurationMs = 900_000
 
     def evaluator(self) -> Evaluator:
         """A fresh evaluator (for history; see ``judge_silence`` for now)."""
@@ -42,7 +47,10 @@ class NoDataRule(Rule):
 
     def limit_ms(self, interval_ms: Int64) -> Int64:
         """How long each series may be silent."""
-        return np.maximum((interval_ms * self.intervals).astype(np.int64), self.at_least)
+        patience = np.where(
+            interval_ms > 0, (interval_ms * self.intervals).astype(np.int64), self.without_interval
+        )
+        return np.maximum(patience, self.at_least)
 
 
 class NoDataEvaluator(Evaluator):

@@ -226,4 +226,4 @@ def test_without_the_broker_everything_is_explained_by_it():
 def test_patience_is_some_intervals_and_at_least_a_time():
     rule = rule_of("no_data", {"intervals": 5, "at_least": "60s"})
     assert isinstance(rule, NoDataRule)
-    assert rule.limit_ms(np.array([0, 1000, 60_000])).tolist() == [60_000, 60_000, 300_000]
+    assert rule.limit_ms(np.array([0, 1000, 60_000])).tolist() == [900_000, 60_000, 300_000]
