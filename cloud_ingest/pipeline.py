@@ -350,9 +350,9 @@ class Pipeline:
 
     def _acknowledge(self, now_ms: int) -> None:
         for ack in self._parts.ledger.due(now_ms):
-            gateway = self._parts.registry.gateway(ack.gateway)
-            if gateway is not None:
-                topic = commands.command_topic(gateway.group, gateway.id)
+            group = self._parts.registry.group_of(ack.gateway)
+            if group is not None:
+                topic = commands.command_topic(group, ack.gateway)
                 self._parts.link.publish(topic, commands.ack_through(ack.batch, now_ms))
                 self.counters.acknowledgements += 1
 

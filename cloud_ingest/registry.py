@@ -129,6 +129,11 @@ class Registry:
             found = self._gateways.get(name)
             return replace(found) if found else None
 
+    def group_of(self, gateway: str) -> str | None:
+        """The group of a gateway; None if it is not known."""
+        found = self._gateways.get(gateway)
+        return found.group if found else None
+
     def devices(self) -> list[Device]:
         """All devices by gateway and name."""
         with self._lock:
