@@ -2,6 +2,7 @@
 import "@fontsource/be-vietnam-pro/400.css";
 import "@fontsource/be-vietnam-pro/600.css";
 import { render } from "preact";
+import { useEffect } from "preact/hooks";
 import { begin, connection, visibleAlerts } from "./live/state";
 import { AlertPage, Alerts } from "./pages/Alerts";
 import { ChartPage } from "./pages/ChartPage";
@@ -44,6 +45,14 @@ function Bar() {
   );
 }
 
+/** What the browser's tab says. */
+function title(): string {
+  const first = route.value.path[0] ?? "";
+  const place = PLACES.find(([path]) => path === (first === "station" ? "" : first));
+  const waiting = visibleAlerts.value.length;
+  return `${waiting ? `(${waiting}) ` : ""}${text(place ? place[1] : "notfound")} – Quantrac`;
+}
+
 function Page() {
   const [first, second] = route.value.path;
   if (!first) return <Stations />;
@@ -51,10 +60,12 @@ function Page() {
   if (first === "alerts") return second ? <AlertPage id={Number(second)} /> : <Alerts />;
   if (first === "chart") return <ChartPage />;
   if (first === "system") return <System />;
-  return <p>{text("notfound")}</p>;
+  return <h1>{text("notfound")}</h1>;
 }
 
 function App() {
+  const says = title();
+  useEffect(() => void (document.title = says), [says]);
   return (
     <>
       <Bar />

@@ -1,6 +1,7 @@
 // What the whole page shows: stations, newest values, open alerts; kept live by the event stream.
 import { computed, signal } from "@preact/signals";
 import { getAny, list } from "../api/client";
+import { reasonOf } from "../api/reason";
 import type { Alert, Gateway, Health, Latest, Quantity, Severity, Station } from "../api/types";
 
 export type Connection = { state: "connecting" | "live" } | { state: "stale"; since_ms: number };
@@ -24,13 +25,14 @@ export const visibleAlerts = computed(() =>
     .sort((a, b) => RANK[b.severity] - RANK[a.severity] || b.start_ms - a.start_ms),
 );
 
-export type Level = "ok" | "warning" | "critical" | "offline";
+export type Level = "ok" | "info" | "warning" | "critical" | "offline";
 
 export function levelOf(station: Station): Level {
   const alerts = visibleAlerts.value.filter((a) => a.station === station.id);
   if (!station.online) return "offline";
   if (alerts.some((a) => a.severity === "critical")) return "critical";
-  return alerts.some((a) => a.severity === "warning") ? "warning" : "ok";
+  if (alerts.some((a) => a.severity === "warning")) return "warning";
+  return alerts.length ? "info" : "ok";
 }
 
 const isOpen = (alert: Alert) => alert.state !== "resolved";
@@ -54,7 +56,7 @@ async function load(): Promise<void> {
     openAlerts.value = new Map(alerts.map((a) => [a.id, a]));
     failure.value = null;
   } catch (error) {
-    failure.value = error instanceof Error ? error.message : String(error);
+    failure.value = reasonOf(error);
   }
 }
 

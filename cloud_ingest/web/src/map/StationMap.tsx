@@ -28,9 +28,10 @@ function place(station: Station): L.Marker | null {
   const marker = L.marker([station.latitude, station.longitude], {
     icon: icon(station),
     title: station.name,
-    alt: `${station.name}: ${text(`legend.${levelOf(station)}`)}`,
     keyboard: true,
   });
+  const says = `${station.name}: ${text(`legend.${levelOf(station)}`)}`;
+  marker.on("add", () => marker.getElement()?.setAttribute("aria-label", says));
   const label = document.createElement("span");
   label.textContent = station.name;
   marker.bindTooltip(label, { permanent: true, direction: "right", offset: [14, 0], className: "place" });
@@ -48,7 +49,7 @@ export function StationMap() {
     if (!box.current) return;
     const made = L.map(box.current, {
       center: MIDDLE, zoom: 9, minZoom: 8, maxZoom: 16, maxBounds: AROUND.pad(0.3),
-      attributionControl: false, zoomAnimation: false,
+      attributionControl: false, zoomControl: false, zoomAnimation: false,
     });
     L.geoJSON(provinces as FeatureCollection, {
       interactive: false,
@@ -64,6 +65,12 @@ export function StationMap() {
       map.current = null;
     };
   }, []);
+
+  useEffect(() => {
+    const buttons = L.control.zoom({ zoomInTitle: text("map.closer"), zoomOutTitle: text("map.farther") });
+    if (map.current) buttons.addTo(map.current);
+    return () => void buttons.remove();
+  }, [language.value]);
 
   const shown = (stations.value ?? []).map((s) => `${s.id}|${s.name}|${levelOf(s)}`).join();
   useEffect(() => {

@@ -2,10 +2,12 @@
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { get, list, post } from "../api/client";
+import { reasonOf } from "../api/reason";
 import type { Alert, HistoryEntry } from "../api/types";
 import { noteAlert, now, openAlerts, stations, visibleAlerts } from "../live/state";
-import { Failure, Show, useLoaded } from "../parts/Load";
+import { Show, useLoaded } from "../parts/Load";
 import { SeverityBadge } from "../parts/marks";
+import { Scroll } from "../parts/Scroll";
 import { toAlert, toChart } from "../route";
 import { language, moment, number, span, text, textOr, unitSign, type TextKey } from "../texts";
 
@@ -29,7 +31,8 @@ function rename(name: string): void {
   }
 }
 
-function Who() {
+/** Whose name stands in the history of an alert. */
+export function Who() {
   return (
     <label class="who">
       {text("alerts.you")}
@@ -53,14 +56,21 @@ function useCommand(done?: (alert: Alert) => void) {
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const send = async (alert: Alert, command: string, body: unknown) => {
+    if (!officer.value.trim()) {
+      setError(text("alerts.name_first"));
+      document.querySelector<HTMLInputElement>(".who input")?.focus();
+      return false;
+    }
     setBusy(true);
     try {
       const next = await post<Alert>(`/alerts/${alert.id}/${command}`, body, officer.value);
       noteAlert(next);
       setError(null);
       done?.(next);
+      return true;
     } catch (problem) {
-      setError(problem instanceof Error ? problem.message : String(problem));
+      setError(reasonOf(problem));
+      return false;
     } finally {
       setBusy(false);
     }
@@ -99,12 +109,12 @@ const HEAD: [TextKey, string][] = [
 
 export function AlertTable({ alerts }: { alerts: Alert[] }) {
   return (
-    <div class="scroll">
+    <Scroll label={text("alerts.title")}>
       <table class="alerts">
         <thead><tr>{HEAD.map(([key, kind]) => <th key={key} class={kind}>{text(key)}</th>)}</tr></thead>
         <tbody>{alerts.map((a) => <Row key={a.id} alert={a} />)}</tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -129,15 +139,18 @@ export function Alerts() {
   );
 }
 
-function History({ entries }: { entries: HistoryEntry[] }) {
+/** What was written, or the new severity in words. */
+const noteOf = (entry: HistoryEntry) => (entry.kind === "rose" && entry.text ? textOr(`severity.${entry.text}`, entry.text) : entry.text);
+
+function History({ entries, unit }: { entries: HistoryEntry[]; unit: string }) {
   return (
     <ol class="history">
       {entries.map((entry, i) => (
         <li key={i}>
           <time>{moment(entry.time_ms)}</time> <b>{textOr(`event.${entry.kind}`, entry.kind)}</b>
-          {entry.value !== null && ` ${number(entry.value)}`}
+          {entry.value !== null && ` ${number(entry.value)} ${unit}`}
           {entry.by && <span class="quiet"> – {entry.by}</span>}
-          {entry.text && <p>{entry.text}</p>}
+          {entry.text && <p dir="auto">{noteOf(entry)}</p>}
         </li>
       ))}
     </ol>
@@ -160,19 +173,19 @@ function Actions({ alert, reload }: { alert: Alert; reload: () => void }) {
           <button disabled={busy} onClick={() => void send(alert, "resolve", { note: note || null })}>{text("alerts.resolve")}</button>
         </p>
       )}
-      <form onSubmit={(e) => { e.preventDefault(); if (note.trim()) void send(alert, "comment", { text: note }).then(() => setNote("")); }}>
+      <form onSubmit={(e) => { e.preventDefault(); if (note.trim()) void send(alert, "comment", { text: note }).then((done) => done && setNote("")); }}>
         <label>{text("alerts.comment")}
           <textarea value={note} rows={3} placeholder={text("alerts.comment.placeholder")} onInput={(e) => setNote(e.currentTarget.value)} />
         </label>
         <button disabled={busy || !note.trim()}>{text("alerts.comment.send")}</button>
       </form>
       {open && (
-        <form class="row" onSubmit={(e) => { e.preventDefault(); if (to.trim()) void send(alert, "assign", { to }).then(() => setTo("")); }}>
+        <form class="row" onSubmit={(e) => { e.preventDefault(); if (to.trim()) void send(alert, "assign", { to }).then((done) => done && setTo("")); }}>
           <label>{text("alerts.assign")}<input value={to} onInput={(e) => setTo(e.currentTarget.value)} /></label>
           <button disabled={busy || !to.trim()}>{text("alerts.assign.send")}</button>
         </form>
       )}
-      {error && <Failure reason={error} />}
+      {error && <p class="failure" role="alert">{text("alerts.failed", { reason: error })}</p>}
     </div>
   );
 }
@@ -215,7 +228,7 @@ export function AlertPage({ id }: { id: number }) {
             <h1><SeverityBadge severity={alert.severity} /> {alert.name[language.value]}</h1>
             <p class="lead">{alert.text[language.value]}</p>
             <div class="columns">
-              <div><Facts alert={alert} /><h2>{text("alerts.history")}</h2><History entries={alert.history ?? []} /></div>
+              <div><Facts alert={alert} /><h2>{text("alerts.history")}</h2><History entries={alert.history ?? []} unit={alert.unit ? unitSign(alert.unit) : ""} /></div>
               <Actions alert={alert} reload={loaded.reload} />
             </div>
           </>

@@ -1,20 +1,27 @@
 // A chart of any series over any of a few ranges, with its limits and alerts.
 import { useEffect, useState } from "preact/hooks";
 import { get, list } from "../api/client";
-import type { Alert, Rule, Samples } from "../api/types";
+import type { Alert, Rule, Samples, Severity } from "../api/types";
 import { arrivals, latest, now, openAlerts, stations } from "../live/state";
 import { Chart } from "../parts/Chart";
+import { fitting, inForce, limitText, lines } from "../parts/limits";
 import { Show, useLoaded } from "../parts/Load";
 import { QualityMark } from "../parts/marks";
+import { Scroll } from "../parts/Scroll";
 import { quantityName } from "../parts/names";
 import { route, toChart } from "../route";
-import { moment, number, span, text, unitSign, type TextKey } from "../texts";
+import { duration, language, moment, number, text, unitSign, type TextKey } from "../texts";
 
 const MINUTE = 60_000;
 const RANGES = { "10m": 10 * MINUTE, "1h": 60 * MINUTE, "24h": 1440 * MINUTE, "7d": 10080 * MINUTE, "30d": 43200 * MINUTE };
 type Range = keyof typeof RANGES;
 const POINTS = 600;
-const REFRESH_MS = 30_000;
+/** Read again so often while the end of the range is now. */
+const REFRESH_MS: Record<Range, number> = { "10m": 3000, "1h": 5000, "24h": 30_000, "7d": 60_000, "30d": 60_000 };
+/** Before the first series is known. */
+const NOTHING_YET = new Promise<Picture>(() => undefined);
+
+const SEVERITIES: Severity[] = ["critical", "warning", "info"];
 
 interface Picture {
   samples: Samples;
@@ -65,7 +72,7 @@ function Table({ samples }: { samples: Samples }) {
   return (
     <details>
       <summary>{text("chart.table")}</summary>
-      <div class="scroll tall">
+      <Scroll tall label={text("chart.table")}>
         <table>
           <thead>
             <tr>
@@ -84,26 +91,28 @@ function Table({ samples }: { samples: Samples }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </details>
   );
 }
 
-function Explanation({ picture }: { picture: Picture }) {
-  const limits = picture.rules.filter((r) => r.enabled && r.limits.length);
+/** What a rule's limit is based on, in words. */
+function RuleNote({ rule }: { rule: Rule }) {
+  const notes = [rule.limits.map(limitText).join(" / "), rule.name[language.value]];
+  if (rule.legal) notes.push([rule.legal.document, rule.legal.area].filter(Boolean).join(", "));
+  if (rule.demonstration) notes.push(text("alerts.demonstration"));
+  if (rule.legal && !rule.verified) notes.push(text("alerts.unverified"));
+  return <li>{notes.join(" · ")}</li>;
+}
+
+function Explanation({ picture, rules, far }: { picture: Picture; rules: Rule[]; far: boolean }) {
   const { step_ms } = picture.samples;
   return (
     <ul class="quiet notes">
-      <li>{step_ms === null ? text("chart.raw") : text("chart.step", { step: span(0, step_ms) })}. {text("chart.gap")}</li>
+      <li>{step_ms === null ? text("chart.raw") : text("chart.step", { step: duration(step_ms) })}. {text("chart.gap")}</li>
       {picture.samples.min && step_ms !== null && <li><i class="swatch band" /> {text("chart.band")}</li>}
-      {picture.alerts.length > 0 && <li><i class="swatch span" /> {text("chart.alerts")}</li>}
-      {limits.map((r) => (
-        <li key={r.rule}>
-          {r.legal ? `${r.legal.document}${r.averaging ? ` · ${r.averaging}` : ""}` : r.rule}
-          {r.demonstration && ` · ${text("alerts.demonstration")}`}
-          {!r.verified && r.legal && ` · ${text("alerts.unverified")}`}
-        </li>
-      ))}
+      {SEVERITIES.filter((s) => picture.alerts.some((a) => a.severity === s)).map((s) => <li key={s}><i class={`swatch span ${s}`} /> {text("chart.alerts")} ({text(`severity.${s}`)})</li>)}
+      {rules.length > 0 && <li>{text("chart.limits")}{far && ` (${text("chart.far")})`}:<ul>{rules.map((r) => <RuleNote key={r.rule} rule={r} />)}</ul></li>}
     </ul>
   );
 }
@@ -145,7 +154,7 @@ export function ChartPage() {
   const range: Range = asked in RANGES ? (asked as Range) : "1h";
   const around = query.has("at") ? Number(query.get("at")) : null;
   const changes = [...openAlerts.value.values()].filter((a) => a.series === series).map((a) => `${a.id}${a.state}`).join();
-  const loaded = useLoaded(() => (series ? read(series, range, around) : Promise.reject(new Error(text("chart.empty")))), [series, range, around], around === null ? REFRESH_MS : undefined);
+  const loaded = useLoaded(() => (series ? read(series, range, around) : NOTHING_YET), [series, range, around], around === null ? REFRESH_MS[range] : undefined);
   const [extra, setExtra] = useState<[number, number | null][]>([]);
   useEffect(() => setExtra([]), [loaded.data]);
   useEffect(() => {
@@ -155,6 +164,7 @@ export function ChartPage() {
   useEffect(loaded.reload, [changes]);
   const value = latest.value.get(series);
   const name = value ? `${stations.value?.find((s) => s.id === value.station)?.name ?? value.station} – ${quantityName(value.quantity, value.metric)}` : series;
+  if (!series) return <section><h1>{text("chart.title")}</h1><p>{text(stations.value ? "stations.none" : "loading")}</p></section>;
   return (
     <section>
       <h1>{text("chart.title")}</h1>
@@ -162,16 +172,17 @@ export function ChartPage() {
       <Show of={loaded}>
         {(data) => {
           const picture = follow(data, extra, RANGES[range]);
-          const limits = picture.rules.filter((r) => r.enabled).flatMap((r) => r.limits);
-          const download = `/api/v1/samples?${new URLSearchParams({ series, start: String(picture.start_ms), end: String(Math.max(picture.end_ms, now.peek())), format: "csv" })}`;
+          const { samples, start_ms, end_ms } = picture;
+          const rules = inForce(picture.rules, start_ms, end_ms);
+          const { near, far } = fitting(lines(rules), samples.max ?? samples.value);
+          const download = `/api/v1/samples?${new URLSearchParams({ series, start: String(start_ms), end: String(Math.max(end_ms, now.peek())), format: "csv" })}`;
           return (
             <>
-              {picture.samples.time_ms.length === 0 && <p>{text("chart.empty")}</p>}
-              <Chart samples={picture.samples} name={name} limits={limits} alerts={picture.alerts} start_ms={picture.start_ms}
-                end_ms={picture.end_ms} interval_ms={typicalInterval(picture.samples.time_ms)} />
-              <Explanation picture={picture} />
+              {samples.time_ms.length === 0 && <p>{text("chart.empty")}</p>}
+              <Chart picture={{ samples, name, lines: near, alerts: picture.alerts, start_ms, end_ms, interval_ms: typicalInterval(samples.time_ms) }} />
+              <Explanation picture={picture} rules={rules} far={far.length > 0} />
               <p><a href={download} download>{text("chart.csv")}</a> · <span class="quiet">{text("time.zone")}</span></p>
-              <Table samples={picture.samples} />
+              <Table samples={samples} />
             </>
           );
         }}

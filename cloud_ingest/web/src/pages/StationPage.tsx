@@ -5,9 +5,10 @@ import { levelOf, now, stations, visibleAlerts } from "../live/state";
 import { useLoaded } from "../parts/Load";
 import { LevelMark, QualityMark } from "../parts/marks";
 import { quantityName } from "../parts/names";
+import { Scroll } from "../parts/Scroll";
 import { toChart } from "../route";
 import { ago, language, moment, number, text, unitSign } from "../texts";
-import { AlertTable } from "./Alerts";
+import { AlertTable, Who } from "./Alerts";
 import { valuesOf } from "./Stations";
 
 const INDEX_EVERY_MS = 60_000;
@@ -41,7 +42,7 @@ function IndexTile({ station }: { station: string }) {
 function Row({ value }: { value: Latest }) {
   return (
     <tr class={value.online ? "" : "stale"}>
-      <td>{quantityName(value.quantity, value.metric)}</td>
+      <td class="long" dir="auto">{quantityName(value.quantity, value.metric)}</td>
       <td class="num">
         <b>{number(value.value)}</b> {unitSign(value.unit)}
       </td>
@@ -50,7 +51,7 @@ function Row({ value }: { value: Latest }) {
         <QualityMark quality={value.quality} />
       </td>
       <td class="wide-only">
-        {value.device} · {value.metric}
+        <bdi>{value.device}</bdi> · <bdi>{value.metric}</bdi>
       </td>
       <td>
         <a href={toChart(value.series)}>{text("value.chart")}</a>
@@ -71,16 +72,23 @@ export function StationPage({ id }: { id: string }) {
         <a href="#/">← {text("station.back")}</a>
       </p>
       <h1>
-        <LevelMark level={levelOf(station)} /> {station.name}
+        <LevelMark level={levelOf(station)} /> <bdi>{station.name}</bdi>
       </h1>
       <p class="quiet">
         {station.online ? text("station.online") : text("station.offline")} ·{" "}
         {text("station.last_seen", { time: ago(station.last_seen_ms, now.value) })}
       </p>
       {values.some((v) => PARTICLES.includes(v.quantity)) && <IndexTile station={id} />}
-      {alerts.length > 0 && <AlertTable alerts={alerts} />}
+      {alerts.length > 0 && (
+        <>
+          <div class="choice">
+            <Who />
+          </div>
+          <AlertTable alerts={alerts} />
+        </>
+      )}
       <h2>{text("station.values")}</h2>
-      <div class="scroll">
+      <Scroll label={text("station.values")}>
         <table>
           <thead>
             <tr>
@@ -100,7 +108,7 @@ export function StationPage({ id }: { id: string }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </section>
   );
 }

@@ -38,7 +38,7 @@ function Card({ station }: { station: Station }) {
       <a class={`card ${level}`} href={toStation(station.id)}>
         <span class="card-head">
           <LevelMark level={level} />
-          <strong>{station.name}</strong>
+          <strong dir="auto">{station.name}</strong>
           <span class="quiet">{ago(station.last_seen_ms, now.value)}</span>
         </span>
         <span class="card-values">
@@ -51,7 +51,7 @@ function Card({ station }: { station: Station }) {
             </span>
           ))}
         </span>
-        <span class={alerts ? "card-alerts" : "quiet"}>
+        <span class={alerts ? `card-alerts ${level}` : "quiet"}>
           {alerts ? text("station.open_alerts", { n: alerts }) : text("station.no_alerts")}
         </span>
       </a>
@@ -59,7 +59,7 @@ function Card({ station }: { station: Station }) {
   );
 }
 
-const LEVELS: Level[] = ["ok", "warning", "critical", "offline"];
+const LEVELS: Level[] = ["ok", "info", "warning", "critical", "offline"];
 
 export function Stations() {
   const [wanted, setWanted] = useState("");

@@ -3,6 +3,7 @@ import { list } from "../api/client";
 import type { Device, Gateway, Health, Quarantined } from "../api/types";
 import { now, readHealth } from "../live/state";
 import { Show, useLoaded } from "../parts/Load";
+import { Scroll } from "../parts/Scroll";
 import { ago, moment, text, textOr, whole } from "../texts";
 
 const EVERY_MS = 5000;
@@ -27,7 +28,7 @@ function HealthList({ health }: { health: Health }) {
 
 function Gateways({ items }: { items: Gateway[] }) {
   return (
-    <div class="scroll">
+    <Scroll label={text("system.gateways")}>
       <table>
         <thead>
           <tr>
@@ -38,13 +39,13 @@ function Gateways({ items }: { items: Gateway[] }) {
         <tbody>
           {items.map((g) => (
             <tr key={g.id}>
-              <td>{g.id}</td><td>{g.station_name}</td><td><Online yes={g.online} /></td><td>{ago(g.last_seen_ms, now.value)}</td>
+              <td class="id">{g.id}</td><td dir="auto">{g.station_name}</td><td><Online yes={g.online} /></td><td>{ago(g.last_seen_ms, now.value)}</td>
               <td class="num">{whole(g.samples_measured)}</td><td class="num">{whole(g.samples_stored)}</td><td class="num">{whole(g.backlog)}</td><td class="num">{whole(g.samples_given_up)}</td>
             </tr>
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -55,7 +56,7 @@ function errorsOf(device: Device): string {
 
 function Devices({ items }: { items: Device[] }) {
   return (
-    <div class="scroll">
+    <Scroll label={text("system.devices")}>
       <table>
         <thead>
           <tr>
@@ -66,7 +67,7 @@ function Devices({ items }: { items: Device[] }) {
         <tbody>
           {items.map((d) => (
             <tr key={d.id}>
-              <td>{d.id}</td><td>{[d.manufacturer, d.model].filter(Boolean).join(" ") || d.profile}</td><td class="wide-only">{d.bus}</td><td><Online yes={d.online} /></td>
+              <td class="id">{d.device}<small class="quiet">{d.gateway}</small></td><td>{[d.manufacturer, d.model].filter(Boolean).join(" ") || d.profile}</td><td class="wide-only">{d.bus}</td><td><Online yes={d.online} /></td>
               <td>{ago(d.last_seen_ms, now.value)}</td>
               <td class="num">{d.diagnostics.polls ? `${whole(d.diagnostics.answers)} / ${whole(d.diagnostics.polls)}` : whole(d.diagnostics.answers)}</td>
               <td>{errorsOf(d)}</td>
@@ -74,23 +75,23 @@ function Devices({ items }: { items: Device[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
 function Quarantine({ items }: { items: Quarantined[] }) {
   if (!items.length) return <p>{text("system.quarantine.none")}</p>;
   return (
-    <div class="scroll">
+    <Scroll label={text("system.quarantine")}>
       <table>
         <thead><tr><th>{text("value.time")}</th><th>{text("system.topic")}</th><th>{text("system.reason")}</th><th class="num">{text("system.count")}</th></tr></thead>
         <tbody>
           {items.map((q) => (
-            <tr key={q.id}><td>{moment(q.time_ms)}</td><td class="long">{q.topic}</td><td class="long">{q.reason}</td><td class="num">{whole(q.count)}</td></tr>
+            <tr key={q.id}><td>{moment(q.time_ms)}</td><td class="long" translate={false}>{q.topic}</td><td class="long" lang="en" translate={false}>{q.reason}</td><td class="num">{whole(q.count)}</td></tr>
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -106,6 +107,7 @@ export function System() {
       <Show of={health}>{(data) => <HealthList health={data} />}</Show>
       <h2>{text("system.gateways")}</h2>
       <Show of={gateways}>{(items) => <Gateways items={items} />}</Show>
+      <p class="quiet note">{text("system.counts")}</p>
       <h2>{text("system.devices")}</h2>
       <Show of={devices}>{(items) => <Devices items={items} />}</Show>
       <h2>{text("system.quarantine")}</h2>

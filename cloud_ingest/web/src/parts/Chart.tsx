@@ -2,13 +2,14 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { Alert, Limit, Samples } from "../api/types";
+import type { Alert, Samples } from "../api/types";
 import { clock, language, moment, number, text, unitSign } from "../texts";
+import { limits, spans, type Line } from "./decorate";
 
-interface Props {
+export interface Picture {
   samples: Samples;
   name: string;
-  limits: Limit[];
+  lines: Line[];
   alerts: Alert[];
   start_ms: number;
   end_ms: number;
@@ -16,9 +17,16 @@ interface Props {
 }
 
 type Column = (number | null)[];
+type Draws = () => Picture;
 
 /** A gap longer than this many steps breaks the line. */
 const GAP_STEPS = 2.5;
+const HOUR_MS = 3600e3;
+const FEW_POINTS = 80;
+/** Distances between the marks of the time axis, in seconds. */
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
+/** Vietnam is this far ahead of UTC; marks of days stand at its midnight. */
+const ZONE_S = 7 * 3600;
 
 /** uPlot's columns (seconds, mean, min, max) with an empty point in every gap. */
 export function columns(samples: Samples, interval_ms: number): [number[], Column, Column, Column] {
@@ -43,78 +51,71 @@ function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** Alert spans and limit lines, drawn under the data. */
-function decorate(plot: uPlot, props: Props): void {
-  const { ctx } = plot;
-  const { left, top, width, height } = plot.bbox;
-  const x = (ms: number) => Math.min(Math.max(plot.valToPos(ms / 1000, "x", true), left), left + width);
-  ctx.save();
-  for (const alert of props.alerts)
-    for (const [from, to] of alert.spans.length ? alert.spans : [[alert.start_ms, alert.end_ms] as const]) {
-      const a = x(from);
-      const b = x(to ?? props.end_ms);
-      if (b <= left || a >= left + width) continue;
-      ctx.fillStyle = colour(`--span-${alert.severity}`);
-      ctx.fillRect(a, top, Math.max(b - a, 2), height);
-    }
-  ctx.font = `${12 * devicePixelRatio}px "Be Vietnam Pro", sans-serif`;
-  for (const limit of props.limits) {
-    const y = plot.valToPos(limit.value, "y", true);
-    if (y < top || y > top + height) continue;
-    ctx.strokeStyle = ctx.fillStyle = colour(`--${limit.severity}`);
-    ctx.lineWidth = 1.5 * devicePixelRatio;
-    ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
-    ctx.beginPath();
-    ctx.moveTo(left, y);
-    ctx.lineTo(left + width, y);
-    ctx.stroke();
-    ctx.fillText(`${limit.label[language.value]} ${number(limit.value)}`, left + 6 * devicePixelRatio, y - 5 * devicePixelRatio);
-  }
-  ctx.restore();
+/** Marks of the time axis at round times of Vietnam's clock. */
+function timeSplits(low: number, high: number, step: number): number[] {
+  const first = Math.ceil((low + ZONE_S) / step) * step - ZONE_S;
+  const out: number[] = [];
+  for (let t = first; t <= high; t += step) out.push(t);
+  return out;
 }
 
-function options(props: Props, width: number, height: number): uPlot.Options {
-  const long = props.end_ms - props.start_ms > 36 * 3600e3;
-  const time = (s: number) => (long ? moment(s * 1000).slice(0, 5) + " " + clock(s * 1000, false) : clock(s * 1000, props.end_ms - props.start_ms < 2 * 3600e3));
+function timeText(picture: Picture, step: number): (s: number) => string {
+  const length = picture.end_ms - picture.start_ms;
+  if (length <= 36 * HOUR_MS) return (s) => clock(s * 1000, step % 60 !== 0);
+  return (s) => (step % 86400 === 0 ? moment(s * 1000).slice(0, 5) : `${moment(s * 1000).slice(0, 5)} ${clock(s * 1000, false)}`);
+}
+
+function options(draws: Draws, width: number, height: number): uPlot.Options {
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, font: '12px "Be Vietnam Pro", sans-serif' };
-  const limits = props.limits.map((l) => l.value);
   return {
     width,
     height,
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 7 } },
     scales: {
-      x: { time: false, range: () => [props.start_ms / 1000, props.end_ms / 1000] },
+      x: { time: false, range: () => [draws().start_ms / 1000, draws().end_ms / 1000] },
       y: {
         range: (_, low, high) => {
-          const from = Math.min(low ?? 0, ...limits);
-          const to = Math.max(high ?? 1, ...limits);
-          const space = (to - from || Math.abs(to) || 1) * 0.08;
-          return [from - space, to + space];
+          const limits = draws().lines.map((l) => l.value);
+          const from = Math.min(low ?? Infinity, ...limits);
+          const to = Math.max(high ?? -Infinity, ...limits);
+          if (from > to) return [0, 1];
+          const space = (to - from || Math.abs(to) || 1) * 0.1;
+          return [from >= 0 && from - space < 0 ? 0 : from - space, to + space];
         },
       },
     },
     axes: [
-      { ...axis, values: (_, splits) => splits.map(time), space: long ? 110 : 80 },
-      { ...axis, size: 64, values: (_, splits) => splits.map((v) => number(v)) },
+      {
+        ...axis, size: 36, incrs: TIME_STEPS, space: draws().end_ms - draws().start_ms > 36 * HOUR_MS ? 90 : 75,
+        splits: (_, __, low, high, step) => timeSplits(low, high, step),
+        values: (_, splits, __, ___, step) => splits.map(timeText(draws(), step)),
+      },
+      { ...axis, size: (_, values) => 22 + 7 * Math.max(2, ...(values ?? []).map((v) => v.length)), values: (_, splits) => splits.map((v) => number(v)) },
     ],
     series: [
       {},
-      { stroke: colour("--accent"), width: 2, points: { show: props.samples.value.length < 80, size: 5 } },
+      { stroke: colour("--accent"), width: 2, points: { show: () => draws().samples.value.length < FEW_POINTS, size: 5 } },
       { stroke: "transparent", points: { show: false } },
       { stroke: "transparent", points: { show: false } },
     ],
     bands: [{ series: [3, 2], fill: colour("--band") }],
-    hooks: { drawClear: [(plot) => decorate(plot, props)] },
+    hooks: {
+      drawClear: [(plot) => spans(plot, draws().alerts, draws().end_ms)],
+      drawAxes: [(plot) => limits(plot, draws().lines)],
+    },
   };
 }
 
-export function Chart(props: Props) {
+export function Chart({ picture }: { picture: Picture }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const newest = useRef(picture);
+  newest.current = picture;
   const [at, setAt] = useState<number | null>(null);
-  const { samples } = props;
+  const { samples } = picture;
   const count = samples.time_ms.length;
+  const data = () => columns(newest.current.samples, newest.current.interval_ms);
 
   useEffect(() => {
     const holder = box.current;
@@ -122,20 +123,20 @@ export function Chart(props: Props) {
     const draw = () => {
       plot.current?.destroy();
       const width = holder.clientWidth;
-      const made = new uPlot(options(props, width, Math.min(420, Math.max(240, width * 0.42))), columns(samples, props.interval_ms), holder);
+      const made = new uPlot(options(() => newest.current, width, Math.min(420, Math.max(240, width * 0.42))), data(), holder);
       made.over.addEventListener("mousemove", () => {
-        const x = made.cursor.left !== undefined && made.cursor.left >= 0 ? made.posToVal(made.cursor.left, "x") * 1000 : null;
-        setAt(x === null ? null : nearest(samples.time_ms, x));
+        const left = made.cursor.left ?? -1;
+        setAt(left < 0 ? null : nearest(newest.current.samples.time_ms, made.posToVal(left, "x") * 1000));
       });
+      made.over.addEventListener("mouseleave", () => setAt(null));
       plot.current = made;
     };
     draw();
     let before = holder.clientWidth;
     const watch = new ResizeObserver(() => {
-      if (holder.clientWidth !== before) {
-        before = holder.clientWidth;
-        draw();
-      }
+      if (holder.clientWidth === before) return;
+      before = holder.clientWidth;
+      draw();
     });
     watch.observe(holder);
     const theme = matchMedia("(prefers-color-scheme: dark)");
@@ -146,7 +147,8 @@ export function Chart(props: Props) {
       plot.current?.destroy();
       plot.current = null;
     };
-  }, [samples, props.limits, props.alerts, props.start_ms, props.end_ms, language.value]);
+  }, [samples.series, picture.end_ms - picture.start_ms, language.value]);
+  useEffect(() => plot.current?.setData(data()), [picture]);
 
   const move = (event: KeyboardEvent) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, Home: -count, End: count }[event.key];
@@ -154,19 +156,19 @@ export function Chart(props: Props) {
     event.preventDefault();
     const next = Math.min(count - 1, Math.max(0, (at ?? count - 1) + step));
     setAt(next);
-    plot.current?.setCursor({ left: plot.current.valToPos((samples.time_ms[next] ?? 0) / 1000, "x"), top: 10 });
+    plot.current?.setCursor({ left: plot.current.valToPos((samples.time_ms[next] ?? 0) / 1000, "x"), top: 10 }, false);
   };
-  const shown = at ?? count - 1;
+  const shown = Math.min(at ?? count - 1, count - 1);
   const time = samples.time_ms[shown];
   return (
-    <figure class="chart">
+    <figure class="chart" aria-label={picture.name}>
       <figcaption>
-        <b>{props.name}</b> <span class="quiet">{unitSign(samples.unit)}</span>
-        <span class="read" aria-live="polite">
+        <b dir="auto">{picture.name}</b> <span class="quiet">{unitSign(samples.unit)}</span>
+        <span class="read" aria-live={at === null ? "off" : "polite"}>
           {time !== undefined && text("chart.read", { time: moment(time), value: `${number(samples.value[shown])} ${unitSign(samples.unit)}` })}
         </span>
       </figcaption>
-      <div class="plot" ref={box} tabIndex={0} role="img" aria-label={`${props.name}. ${text("chart.keys")}`} onKeyDown={move} />
+      <div class="plot" ref={box} tabIndex={0} role="img" aria-label={`${picture.name}. ${text("chart.keys")}`} onKeyDown={move} onBlur={() => setAt(null)} />
     </figure>
   );
 }

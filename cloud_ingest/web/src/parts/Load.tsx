@@ -1,6 +1,7 @@
 // Shows what a promise is doing: loading, failed with a way to try again, or its result.
 import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useState } from "preact/hooks";
+import { reasonOf } from "../api/reason";
 import { text } from "../texts";
 
 interface Loaded<T> {
@@ -29,7 +30,7 @@ export function useLoaded<T>(
           setError(null);
         },
         (problem: unknown) => {
-          if (current) setError(problem instanceof Error ? problem.message : String(problem));
+          if (current) setError(reasonOf(problem));
         },
       );
     void once();
@@ -63,6 +64,6 @@ export function Show<T>(props: { of: Loaded<T>; children: (data: T) => Component
   return error ? (
     <Failure reason={error} retry={reload} />
   ) : (
-    <p class="quiet">{text("loading")}</p>
+    <p class="quiet loading">{text("loading")}</p>
   );
 }

@@ -3,7 +3,7 @@ import type { Severity } from "../api/types";
 import type { Level } from "../live/state";
 import { text, textOr } from "../texts";
 
-const SIGN: Record<Level, string> = { ok: "✓", warning: "!", critical: "‼", offline: "–" };
+const SIGN: Record<Level, string> = { ok: "✓", info: "i", warning: "!", critical: "‼", offline: "–" };
 
 export function levelSign(level: Level): string {
   return SIGN[level];

@@ -96,6 +96,14 @@ export function span(from_ms: number, to_ms: number): string {
   return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
 }
 
+const LENGTHS: [number, TextKey][] = [[86_400_000, "span.d"], [3_600_000, "span.h"], [60_000, "span.m"], [1000, "span.s"]];
+
+/** A length of time in words, in the largest unit that divides it: "5 phút". */
+export function duration(length_ms: number): string {
+  const [size, key] = LENGTHS.find(([ms]) => length_ms >= ms && length_ms % ms === 0) ?? [1000, "span.s" as const];
+  return text(key, { n: number(length_ms / size) });
+}
+
 const SIGNS: Record<string, string> = {
   "ug/m3": "µg/m³", "mg/m3": "mg/m³", "ng/m3": "ng/m³", Cel: "°C", "%": "%", deg: "°", "1": "",
   "[ppm]": "ppm", "[pH]": "", "dB[A]": "dBA", "[NTU]": "NTU", "uS/cm": "µS/cm", "W/m2": "W/m²",
