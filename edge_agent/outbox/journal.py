@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +58,8 @@ class Journal:
         self.problem: str | None = None
         self.clock_jumps = 0
         self.files_set_aside = 0
+        self.numbering = 0
+        """Changes when batch numbers begin anew: a session must then begin anew too."""
         self._path = path
         self._room = Room(path, max_bytes)
         self._memory_samples = memory_samples
@@ -187,20 +189,26 @@ class Journal:
 
     def oldest(self) -> tuple[int, int | None]:
         """The lowest unconfirmed number that is held (or the next), and the oldest time."""
+        state = self.state
         lowest: int | None = None
         time_ms: int | None = None
+        readable = False
         if self._connection is not None:
             try:
                 (lowest,) = self._connection.execute(
-                    "SELECT min(batch) FROM report WHERE batch > ?", (self.state.ack_through,)
+                    "SELECT min(batch) FROM report WHERE batch > ?", (state.ack_through,)
                 ).fetchone()
-                time_ms = oldest_time_ms(self._connection, self.state.ack_through)
+                time_ms = oldest_time_ms(self._connection, state.ack_through)
+                readable = True
             except sqlite3.Error as error:
                 self.trouble(error)
+        if not readable and state.depth > sum(row.count for row, _ in self._pending):
+            # The file holds something that cannot be seen now: nothing of it was given up.
+            return state.ack_through + 1, time_ms
         if self._pending:
             lowest = self._pending[0][0].batch if lowest is None else lowest
             time_ms = self._pending[0][0].time_ms if time_ms is None else time_ms
-        return self.state.next_batch if lowest is None else lowest, time_ms
+        return state.next_batch if lowest is None else lowest, time_ms
 
     def bytes_used(self) -> int:
         """Bytes of the file that hold something."""
@@ -253,9 +261,31 @@ class Journal:
         ):
             found = load_state(connection)
             if found is not None and not self._is_known:
-                self.state, self._is_known = found, True
-                self._counted_through = found.ack_through
                 self.catalogue.load(connection)
+                self._adopt(found)
+
+    def _adopt(self, found: State) -> None:
+        """Go on with the numbers of the file; what came in before they were known gets new ones."""
+        waiting, self._pending = self._pending, deque()
+        found.given_up_total += self.state.given_up_total
+        found.measured_total += self.state.given_up_total
+        self.state, self._is_known = found, True
+        self._counted_through = found.ack_through
+        self.numbering += 1
+        self._number_again(waiting)
+
+    def _number_again(self, waiting: Iterable[tuple[StoredReport, int]]) -> None:
+        for row, _ in waiting:
+            self.state.measured_total += row.count
+            self._pending.append(
+                (replace(row, batch=self.state.next_batch), self.state.measured_total)
+            )
+            self.state.next_batch += 1
+
+    @property
+    def ready(self) -> bool:
+        """Whether the numbers are known: they are not while a file is there that cannot be read."""
+        return self._is_known or not self._path.exists()
 
     def _connect(self) -> None:
         connection = connect(self._path, max_pages=self._room.pages)
@@ -264,8 +294,7 @@ class Journal:
         if found is None:
             self.catalogue.start_new_file()
         elif not self._is_known:
-            self.state = found
-            self._counted_through = found.ack_through
+            self._adopt(found)
         self.catalogue.load(connection)
         same_boot = found is None or found.boot == boot_id()
         self._count_confirmed(connection)
@@ -354,6 +383,7 @@ class Journal:
         self._disconnect()
         aside = set_aside(self._path, time.time_ns() // 1_000_000)
         self.files_set_aside += 1
+        self.numbering += 1
         _log.error("outbox is damaged; a new one is used", kept=str(aside), reason=reason)
         salvage = rescue.read_damaged(aside)
         if not self._is_known and salvage.state is not None:
@@ -378,12 +408,7 @@ class Journal:
         except sqlite3.Error as error:
             self._disconnect()
             self.problem = str(error)
-        for row, _ in renumbered:
-            self.state.measured_total += row.count
-            self._pending.append(
-                (replace(row, batch=self.state.next_batch), self.state.measured_total)
-            )
-            self.state.next_batch += 1
+        self._number_again(renumbered)
 
     def close(self) -> None:
         """Write what is waiting and let go of the file."""

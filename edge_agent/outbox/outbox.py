@@ -100,7 +100,8 @@ class Outbox:
                 state.depth, oldest_ms if state.depth else None, state.next_batch,
                 state.ack_through, state.measured_total, state.given_up_total, state.last_ack_ms,
                 journal.bytes_used(), self._rate.drained_in_s(state.depth), journal.problem,
-                journal.clock_jumps, journal.files_set_aside,
+                journal.clock_jumps, journal.files_set_aside, journal.ready,
+                journal.numbering,
             )  # fmt: skip
 
     def close(self) -> None:
@@ -221,7 +222,7 @@ class Outbox:
         refused: dict[Future[None], Exception] = {}
         fresh: list[StoredReport] = []
         with self._database:
-            files = self._journal.files_set_aside
+            numbering = self._journal.numbering
             for reports, future in work:
                 try:
                     for report in reports:
@@ -235,7 +236,7 @@ class Outbox:
             if work:
                 took_s = time.monotonic() - begun_s
                 self._gather_s = min(_GATHER_S, took_s) if took_s > _FAST_S else 0.0
-            if files != self._journal.files_set_aside:
+            if numbering != self._journal.numbering:
                 fresh.clear()  # they got other numbers; the uplink will read them from the file
             now_s = time.monotonic()
             if now_s - self._last_room_s >= _ROOM_S or len(fresh) > 100:
@@ -281,7 +282,7 @@ class Outbox:
 
     def _connection_to_read(self) -> sqlite3.Connection:
         journal = self._journal
-        current = (journal.files_set_aside, journal.problem is None)
+        current = (journal.numbering, journal.problem is None)
         if self._reader is None or self._reader_of != current:
             if self._reader is not None:
                 self._reader.close()

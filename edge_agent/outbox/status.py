@@ -14,7 +14,8 @@ class OutboxStatus:
 
     ``measured_total``, ``given_up_total``: samples since the file was made. ``drained_in_s``: at
     the present rate, None where it does not shrink. ``problem``: why the disk refuses, if it does;
-    reports are then kept in memory.
+    reports are then kept in memory. ``ready``: whether the batch numbers are known; ``numbering``
+    changes when they begin anew.
     """
 
     depth_samples: int
@@ -29,6 +30,8 @@ class OutboxStatus:
     problem: str | None = None
     clock_jumps: int = 0
     set_aside: int = 0
+    ready: bool = True
+    numbering: int = 0
 
 
 class DrainRate:

@@ -117,6 +117,7 @@ class Session:
         self._told: tuple[object, ...] = ()
         self._told_s = 0.0
         self._behind = 0
+        self._numbering = 0
         self._heard_s = self._connected_s = 0.0
         self._fence_s: float | None = None
         self._fence_through = 0
@@ -214,6 +215,9 @@ class Session:
     # -- births --------------------------------------------------------------------------------
 
     def _begin(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
+        if not status.ready:
+            return []  # the first tick at which the numbers are known begins
+        self._numbering = status.numbering
         self.delivery = Delivery(lowest, status.next_batch, now.monotonic_s)
         self._lowest = lowest
         self._behind = 0
@@ -393,7 +397,12 @@ class Session:
             waits_s = now.monotonic_s - self._connected_s
             if len(self._settings.brokers) > 1 and not self.host_online and waits_s > _HOST_S:
                 actions.append(Disconnect("the host application is not here", walk_on=True))
+            elif self._subscribed and self.host_online:
+                actions += self._begin(now, status, lowest)
             return actions
+        if status.numbering != self._numbering:
+            self.delivery = None
+            return [*actions, self.death(now), Disconnect("the outbox was renewed")]
         if self._stored:
             delivery.tick(now.monotonic_s)
         # A report that was committed but never handed to us is backlog; one that was committed

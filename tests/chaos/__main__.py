@@ -18,13 +18,14 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="short faults, as in the test suite")
     parser.add_argument("--keep", type=Path, help="keep files and logs in this (new) folder")
     parser.add_argument("--without", nargs="*", default=[], help="such as step_clock fill_disk")
+    parser.add_argument("--store", choices=("embedded", "influxdb"), default="embedded")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="quantrac-chaos-")) if given.keep is None else given.keep
     folder.mkdir(parents=True, exist_ok=True)
     try:
         verdict = run(
             folder, faults=given.faults, seed=given.seed, agents=given.agents,
-            long=not given.short, without=given.without, tell=lambda line: print(line, flush=True),
+            long=not given.short, without=given.without, store=given.store, tell=lambda line: print(line, flush=True),
         )  # fmt: skip
     finally:
         if given.keep is None:

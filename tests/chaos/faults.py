@@ -38,6 +38,8 @@ class Faults:
             self._half_open_agent, self._delay_agent, self._throttle_agent, self._cut_cloud,
             self._half_open_cloud,
         ]  # fmt: skip
+        if system.database is not None:
+            self._kinds.append(self._kill_database)
         if all(a.has_own_disk for a in system.agents):
             self._kinds.append(self._fill_disk)
         if system.can_step_clocks:
@@ -81,6 +83,12 @@ class Faults:
         return Fault(
             "kill -9 cloud and its database", self._seconds(0.1, 3), cloud.kill, cloud.start
         )
+
+    def _kill_database(self) -> Fault:
+        database = self._system.database
+        if database is None:
+            raise RuntimeError("the store has no server of its own")
+        return Fault("kill -9 database", self._seconds(0.1, 4), database.kill, database.start)
 
     def _cut(self, kind: str, line: Proxy) -> Fault:
         def begin() -> None:

@@ -14,7 +14,7 @@ from typing import Self
 
 from edge_agent.outbox import OutboxError, OutboxStatus, read_status
 from tests.chaos.proxy import Proxy
-from tests.servers import accepts, free_port, require, wait_until
+from tests.servers import InfluxDB, accepts, free_port, require, wait_until
 
 GROUP = "chaos"
 
@@ -143,8 +143,14 @@ class Agent:
 class System:
     """Everything, started; a context manager."""
 
-    def __init__(self, folder: Path, agents: int, seed: int) -> None:
+    def __init__(self, folder: Path, agents: int, seed: int, store: str = "embedded") -> None:
         self.folder = folder
+        self.database: InfluxDB | None = None
+        self.store = {"kind": "embedded", "path": str(folder / "data")}
+        if store == "influxdb":
+            (folder / "influxdb").mkdir()
+            self.database = InfluxDB(require("influxd", "influxdb"), folder / "influxdb")
+            self.store = {"kind": "influxdb", "url": self.database.url, "bucket": "quantrac"}
         self.truth = folder / "truth.csv"
         self.api = free_port()
         broker_port = free_port()
@@ -159,7 +165,7 @@ class System:
         self.cloud_line = Proxy(broker_port)
         (folder / "cloud.yaml").write_text(
             f"broker: {{url: 'mqtt://127.0.0.1:{self.cloud_line.port}', keep_alive_s: 5}}\n"
-            f"store: {{kind: embedded, path: ./data}}\nweb: {{port: {self.api}}}\n"
+            f"store: {json.dumps(self.store)}\nweb: {{port: {self.api}}}\n"
         )
         self.cloud = Process(
             "cloud", _quantrac("cloud", "run", "--config", str(folder / "cloud.yaml")),
@@ -181,6 +187,8 @@ class System:
         self.can_step_clocks = self._make_shim()
 
     def __enter__(self) -> Self:
+        if self.database is not None:
+            self.database.start()
         self.broker.start()
         self.simulator.start()
         wait_until(lambda: accepts(self._broker_port), 10, "the broker listens")
@@ -197,6 +205,8 @@ class System:
         for process in (self.simulator, self.cloud, self.broker):
             process.kill()
         self.cloud_line.close()
+        if self.database is not None:
+            self.database.kill()
 
     def newest_ms(self) -> int:
         """The time of the newest sample that the API shows, over all agents the oldest of these."""

@@ -36,13 +36,13 @@ class LiveWatch:
 def run(
     folder: Path, *, faults: int, seed: int, agents: int, long: bool,
     tell: Callable[[str], None] = lambda _: None, until_s: float = 1e9,
-    without: Sequence[str] = (),
+    without: Sequence[str] = (), store: str = "embedded",
 ) -> Verdict:  # fmt: skip
     """Inject ``faults`` faults (or as many as fit in ``until_s``); returns what became of the samples."""
     verdict = Verdict()
     pauses = random.Random(seed + 1)
     end = time.monotonic() + until_s
-    with System(folder, agents, seed) as system:
+    with System(folder, agents, seed, store) as system:
         watch = LiveWatch(system)
         source = Faults(system, seed, long=long, without=without)
         for number in range(faults):
@@ -63,6 +63,6 @@ def run(
                 verdict.given_up += status.given_up_total
         system.cloud.stop()
         kills = {a.name: a.kills for a in system.agents}
-        stored = read_store(folder / "data")
+        stored = read_store(system.store)
         compare(read_served(system.truth), stored, kills, (0, STEP_S * 1000), verdict)
     return verdict

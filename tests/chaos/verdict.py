@@ -61,9 +61,9 @@ class Verdict:
         )
 
 
-def read_store(folder: Path) -> dict[str, Rows]:
+def read_store(configuration: Mapping[str, str]) -> dict[str, Rows]:
     """Every sample in the store by series."""
-    store = open_store(StoreConfiguration(kind="embedded", path=folder))
+    store = open_store(StoreConfiguration.model_validate(dict(configuration)))
     try:
         found: dict[str, Rows] = {}
         for series in store.series():

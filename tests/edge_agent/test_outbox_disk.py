@@ -2,6 +2,7 @@
 
 import contextlib
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,54 @@ def test_reports_are_sent_from_memory_while_the_disk_is_read_only(small_disk: Pa
     outbox.close()
     again = Outbox(path, 100_000_000)
     assert held(again) == [2]
+    again.close()
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from edge_agent.outbox import Outbox, Report
+from telemetry.samples import Sample
+outbox = Outbox(Path(sys.argv[1]))
+for i in range(100):
+    outbox.put([Report("d", (Sample("m0", 1_790_000_000_000 + i, 1.0),))])
+print(outbox.numbers()[0], flush=True)
+os._exit(9)
+"""
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_an_agent_that_starts_on_a_full_disk_gives_nothing_up(
+    small_disk: Path, clean: bool
+) -> None:
+    path = small_disk / "outbox.db"
+    if clean:
+        outbox = Outbox(path)
+        outbox.put([report(i, 1) for i in range(100)])
+        lowest = outbox.numbers()[0]
+        outbox.close()
+    else:
+        done = subprocess.run(
+            [sys.executable, "-c", WRITER, str(path)], capture_output=True, text=True, check=False
+        )
+        lowest = int(done.stdout)
+    for name in ("outbox.db.reserve", "outbox.db-shm"):
+        (small_disk / name).unlink(missing_ok=True)
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    again = Outbox(path)
+    again.put([report(1000, 1)])
+    status = again.status()
+    if status.ready:
+        assert again.numbers()[0] == lowest
+        assert status.depth_samples == 101
+    ballast.unlink()
+    wait_until(lambda: again.status().problem is None, 5, "the disk is used again")
+    assert again.numbers() == (lowest, lowest + 101)
+    assert held(again) == [*range(100), 1000]
+    assert again.status().given_up_total == 0
     again.close()
 
 
