@@ -47,21 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if given[0] not in PARTS:
         _refuse(f"no command {given[0]!r}; there are {', '.join(PARTS)}. See quantrac --help")
-    _load(given[0])(args=given[1:], prog_name=f"quantrac {given[0]}")
-
-
-def _load(name: str) -> typer.Typer:
     try:
-        app: typer.Typer = importlib.import_module(PARTS[name][0]).app
+        app: typer.Typer = importlib.import_module(PARTS[given[0]][0]).app
+        app.pretty_exceptions_enable = False
+        app(args=given[1:], prog_name=f"quantrac {given[0]}")
     except ModuleNotFoundError as error:
         if os.environ.get("QUANTRAC_DEBUG"):
             raise
         _refuse(
-            f"'{name}' needs the Python package {error.name!r}, which is not installed here. "
+            f"'{given[0]}' needs the Python package {error.name!r}, which is not installed here. "
             "Install Quantrac with its cloud part: pip install 'quantrac[cloud]'"
         )
-    app.pretty_exceptions_enable = False
-    return app
 
 
 def _refuse(message: str) -> NoReturn:
