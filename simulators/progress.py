@@ -185,7 +185,9 @@ def _fleet_summary(fleet: Fleet, seconds: float) -> Iterator[str]:
         f"{c.measured:,} samples measured, {c.births:,} births ({c.rebirths:,} asked for), "
         f"{c.connects:,} connections ({c.connections_lost:,} ended, {c.refused:,} refused)."
     )
-    if not c.births and fleet.nodes[0].host is not None:
+    if not c.connects:
+        yield f"No gateway could connect to the broker at {fleet.broker}."
+    elif not c.births and fleet.nodes[0].host is not None:
         yield (
             f"No gateway was born: no host {fleet.nodes[0].host!r} said on the broker that it is "
             "there (quantrac cloud run; or host: null in the scenario)."

@@ -63,6 +63,7 @@ class Fleet:
         self._seed = scenario.seed if seed is None else seed
         parts = urlsplit(broker)
         self._address = (parts.hostname or "127.0.0.1", parts.port or 1883)
+        self.broker = broker
         self._began_ms = wall_ms()
         self._truth = truth
         self._dice = generator(self._seed, "fleet")
