@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_ingest.database import Database
@@ -96,16 +96,20 @@ def told(work: Work) -> tuple[list[tuple[Any, ...]], list[Any]]:
     return sorted(rows, key=repr), sorted(work.entries, key=repr)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@pytest.fixture(scope="module")
+def receivers(database: Database) -> dict[tuple[bool, bool], Receiver]:
+    both = (True, False)
+    return {(f, a): receiver(database, fast=f, acknowledged=a) for f in both for a in both}
+
+
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(part, max_size=12), min_size=1, max_size=6), st.booleans())
 def test_both_ways_of_reading_agree(
-    database: Database, messages: list[list[Any]], acknowledged: bool
+    receivers: dict[tuple[bool, bool], Receiver], messages: list[list[Any]], acknowledged: bool
 ) -> None:
     results = []
     for fast in (True, False):
-        made = receiver(database, fast=fast, acknowledged=acknowledged)
+        made = receivers[fast, acknowledged]
         for n, parts in enumerate(messages):
             topic = "spBv1.0/binh-duong/DDATA/bd-tdm-001/air"
             made.take(Message(topic, build(parts, (n + 2) % 256), NOW_MS))
