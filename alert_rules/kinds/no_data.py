@@ -18,6 +18,9 @@ from telemetry.batches import Bool, Int32, Int64
 from telemetry.durations import DurationMs
 from telemetry.series import Series
 
+FOR_EVER_MS = 10**14
+"""The patience with something of which nothing is expected."""
+
 
 class Scope(IntEnum):
     """How much is silent, from one metric to everything."""
@@ -32,14 +35,14 @@ class Scope(IntEnum):
 class NoDataRule(Rule):
     """Nothing came for ``intervals`` of the series' own interval, and for ``at_least``.
 
-    Series without a known interval (a radar that speaks when a vehicle comes) may be silent for
-    ``without_interval``.
+    Series without a known interval (a radar that speaks when a vehicle comes) are judged only
+    where ``without_interval`` says how long they may be silent, or by their device's death.
     """
 
     kind: Literal["no_data"]
     intervals: Annotated[float, Field(gt=0)] = 5
     at_least: DurationMs = 60_000
-    without_interval: DurationMs = 900_000
+    without_interval: DurationMs | None = None
 
     def evaluator(self) -> Evaluator:
         """A fresh evaluator (for history; see ``judge_silence`` for now)."""
@@ -47,10 +50,9 @@ class NoDataRule(Rule):
 
     def limit_ms(self, interval_ms: Int64) -> Int64:
         """How long each series may be silent."""
-        patience = np.where(
-            interval_ms > 0, (interval_ms * self.intervals).astype(np.int64), self.without_interval
-        )
-        return np.maximum(patience, self.at_least)
+        otherwise = FOR_EVER_MS if self.without_interval is None else self.without_interval
+        expected = (interval_ms * self.intervals).astype(np.int64)
+        return np.maximum(np.where(interval_ms > 0, expected, otherwise), self.at_least)
 
 
 class NoDataEvaluator(Evaluator):

@@ -4,6 +4,7 @@ Knows no database and no clock. What it remembers is in arrays that ``state`` gi
 ``restore`` takes; which alerts are open is the records' to know.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
@@ -15,7 +16,7 @@ from alert_rules.holding import Holding, Transition
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.schema import Rule, parse_hours
 from alert_rules.steps import LOCAL_OFFSET_MS
-from cloud_ingest.detection import Detector, Reason, Scores
+from cloud_ingest.detection import Detector, Reason, Scores, StateMismatchError
 from cloud_ingest.detection.explain import Finding as Unusual
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.quality import Flag
@@ -307,11 +308,11 @@ class RuleEngine:
             for slot in np.flatnonzero(run.holding.firing)
         ]
 
-    def state(self) -> dict[str, State]:
+    def state(self, *, with_detector: bool = True) -> dict[str, State]:
         """Everything remembered, by part: each rule by its name, ``last_ms``, the detector."""
         parts = {f"rule {run.rule.full_id}": run.state() for run in self.runs}
         parts["series"] = {"last_ms": self.last_ms}
-        if self._detector is not None:
+        if self._detector is not None and with_detector:
             parts["detector"] = self._detector.state()
         return parts
 
@@ -328,7 +329,9 @@ class RuleEngine:
             self.last_ms[: len(known)] = known
         detector = part("detector")
         if detector is not None and self._detector is not None:
-            self._detector.restore(detector)
+            # Another detector's memory (its kind was changed since) is of no use: begin anew.
+            with contextlib.suppress(StateMismatchError):
+                self._detector.restore(detector)
 
 
 def _in_order(batch: SampleBatch) -> SampleBatch:

@@ -14,6 +14,9 @@ from cloud_ingest.alerts.model import Alert, Entry
 FLAPPING_FIRES = 3
 """An alert that has fired so often, each time soon after its end, is flapping."""
 
+TOLD_FIRES = 100
+"""An alert that has fired oftener no longer writes each time into its history; it is counted."""
+
 Change = Literal["pending", "fire", "rise", "cancel", "clear"]
 
 
@@ -141,7 +144,8 @@ def _refire(last: Alert, what: Happening, now_ms: int) -> Outcome:
         end_ms=None, fires=fires, flapping=fires >= FLAPPING_FIRES, updated_ms=now_ms,
         value=what.fresh.value, text=what.fresh.text, peak=_worse(last, what.fresh.peak),
     )  # fmt: skip
-    return Outcome(changed, [_entry(what, "refired")], "refired", span_start_ms=what.start_ms)
+    entries = [_entry(what, "refired")] if fires <= TOLD_FIRES else []
+    return Outcome(changed, entries, "refired", span_start_ms=what.start_ms)
 
 
 def _rise(known: Known, what: Happening, now_ms: int) -> Outcome:
@@ -171,7 +175,8 @@ def _clear(known: Known, what: Happening, now_ms: int) -> Outcome:
         alert, state="resolved", end_ms=what.time_ms, updated_ms=now_ms, muted_by=None,
         peak=_worse(alert, what.fresh.peak),
     )  # fmt: skip
-    return Outcome(changed, [_entry(what, "resolved")], "resolved", span_end_ms=what.time_ms)
+    entries = [_entry(what, "resolved")] if alert.fires <= TOLD_FIRES else []
+    return Outcome(changed, entries, "resolved", span_end_ms=what.time_ms)
 
 
 def acknowledge(alert: Alert, by: str, note: str | None, now_ms: int) -> Outcome:

@@ -11,6 +11,7 @@ from cloud_ingest.alerts import tables
 from cloud_ingest.alerts.life import Known, Outcome
 from cloud_ingest.alerts.model import OPEN, Alert, Entry
 
+SHOWN_SPANS = 300
 _COLUMNS = [f.name for f in fields(Alert)]
 
 
@@ -140,13 +141,13 @@ def add_entries(
 
 
 def spans_of(connection: Connection, ids: list[int]) -> dict[int, list[list[int | None]]]:
-    """When each of these alerts was on: [start, end or None], oldest first."""
+    """When each of these alerts was on: [start, end or None], the last few hundred, oldest first."""
     s = tables.spans
     found: dict[int, list[list[int | None]]] = {i: [] for i in ids}
     query = sa.select(s.c.alert_id, s.c.start_ms, s.c.end_ms).where(s.c.alert_id.in_(ids))
     for alert_id, start_ms, end_ms in connection.execute(query.order_by(s.c.start_ms)):
         found[alert_id].append([start_ms, end_ms])
-    return found
+    return {alert_id: spans[-SHOWN_SPANS:] for alert_id, spans in found.items()}
 
 
 def history_of(connection: Connection, ids: list[int]) -> dict[int, list[Entry]]:

@@ -33,6 +33,7 @@ from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
 CHECKPOINT_EVERY_MS = 60_000
+DETECTOR_EVERY_MS = 1_800_000
 PEAKS_EVERY_MS = 10_000
 _REPLAY_SAMPLES = 200_000
 _NEW_SERIES_MS = 3_600_000
@@ -73,6 +74,7 @@ class AlertService:
         self._waiting_late: list[LateSpan] = []
         self._open_silences: dict[SilenceKey, int] = {}
         self._checkpoint_ms = 0
+        self._detector_ms = 0
         self._peaks_ms = 0
         self._started = False
         self._lock = threading.Lock()
@@ -107,6 +109,7 @@ class AlertService:
         self._started = True
         self._peaks_ms = now_ms
         events = self._replay(kept.saved_ms, now_ms) + self._commit(now_ms)
+        self._detector_ms = now_ms  # what it knows now is what was kept
         self._checkpoint(now_ms)
         return events
 
@@ -215,8 +218,9 @@ class AlertService:
         events += self._late.work(self._database, self._keep_late, self._engine, now_ms)
         if now_ms - self._peaks_ms >= PEAKS_EVERY_MS:
             events += self._follow_open_alerts(now_ms)
-        if now_ms - self._checkpoint_ms >= CHECKPOINT_EVERY_MS:
-            self._checkpoint(now_ms)
+        if now_ms - self._checkpoint_ms >= self._checkpoint_every_ms:
+            self._detector_ms = now_ms  # what it knows now is what was kept
+        self._checkpoint(now_ms)
         return events
 
     def _keep_late(self, connection: Connection, what: Happening, now_ms: int) -> list[AlertEvent]:
@@ -337,15 +341,25 @@ class AlertService:
         """The connection to the broker was made or lost."""
         self._watch.set_broker_online(online, now_ms)
 
-    def _checkpoint(self, now_ms: int) -> None:
+    def _checkpoint(self, now_ms: int, *, whole: bool = False) -> None:
+        """Keep what the rules remember; the detector's large memory now and then, or when ``whole``."""
+        whole = whole or now_ms - self._detector_ms >= DETECTOR_EVERY_MS
+        parts = self._engine.state(with_detector=whole)
         with self._database.engine.begin() as connection:
-            checkpoints.save(connection, self._engine.state(), now_ms)
+            checkpoints.save(connection, parts, now_ms)
         self._checkpoint_ms = now_ms
+        if whole:
+            self._detector_ms = now_ms
+
+    @property
+    def _checkpoint_every_ms(self) -> int:
+        """A minute; with many series rarer, for then it is much to write."""
+        return CHECKPOINT_EVERY_MS * (1 + len(self._engine.known_series) // 1000)
 
     def stop(self, now_ms: int) -> None:
         """Commit what waits and keep the memory for the next run."""
         try:
             self._commit(now_ms)
-            self._checkpoint(now_ms)
+            self._checkpoint(now_ms, whole=True)
         except sa.exc.SQLAlchemyError as error:
             log.warning("the rules' memory could not be kept", reason=str(error))

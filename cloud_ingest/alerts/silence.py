@@ -181,7 +181,9 @@ class SilenceWatch:
                 continue
             mine = covered[self._places.device] & (last > 0)
             silence.series.silent[mine] = True
-            silence.device.silent[self._places.device[mine]] = True
+            dead = self._places.device[mine]
+            silence.device.silent[dead] = True
+            silence.device.limit_ms[dead] = 0  # no patience is needed with what is known
 
     def _name(self, rule: NoDataRule, silence: Silence, now_ms: int) -> list[Silent]:
         widest = silence.widest(self._places)

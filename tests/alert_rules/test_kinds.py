@@ -226,4 +226,7 @@ def test_without_the_broker_everything_is_explained_by_it():
 def test_patience_is_some_intervals_and_at_least_a_time():
     rule = rule_of("no_data", {"intervals": 5, "at_least": "60s"})
     assert isinstance(rule, NoDataRule)
-    assert rule.limit_ms(np.array([0, 1000, 60_000])).tolist() == [900_000, 60_000, 300_000]
+    assert rule.limit_ms(np.array([1000, 60_000])).tolist() == [60_000, 300_000]
+    assert rule.limit_ms(np.array([0]))[0] > 10**13  # nothing is expected of an event sensor
+    told = rule_of("no_data", {"without_interval": "1h"})
+    assert told.limit_ms(np.array([0])).tolist() == [3_600_000]

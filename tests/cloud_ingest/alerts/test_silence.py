@@ -1,5 +1,7 @@
 """Silence has a shape: the widest thing that explains it alerts once and mutes the narrower."""
 
+from dataclasses import replace
+
 import pytest
 
 from cloud_ingest.alerts.desk import AlertFilter
@@ -117,3 +119,19 @@ def test_a_restart_of_the_service_is_no_silence(field, database):
     field.service = service_of(database, [RULE], known=FIELD, now_ms=hour_later)
     field.now_ms = hour_later
     assert field.run(30) == []
+
+
+def test_an_event_sensor_may_be_quiet_until_its_device_dies(database):
+    radar = replace(series(1, "radar", "vehicle_speed"), interval_ms=0)
+    service = service_of(database, [RULE], known=[series(0), radar])
+    told = []
+    for s in range(1, 200):
+        now_ms = T0 + s * 1000
+        rows = [(0, now_ms, 1.0)] + ([(1, now_ms, 40.0)] if s < 5 else [])
+        service.process(batch_of(rows), now_ms)
+        if s == 150:
+            service.set_online("g", "radar", False, now_ms)
+        told += [(e.kind, e.alert["subject"], s) for e in service.tick(now_ms)]
+    assert told == [("fired", "g/radar", 161)]
+    service.set_online("g", "radar", True, now_ms)
+    assert [e.kind for e in service.tick(now_ms + 1000)] == ["resolved"]
