@@ -141,9 +141,9 @@ class Compactor:
                 for level, width in LEVEL_MS.items():
                     new = levels.summarise(batch, width, 0, circular)
                     self._summaries.put(connection, level, day, new)
+                if i == len(ranges) - 1:
+                    set_closed(connection, day, group + len(ranges))
             self._between()
-        with self._summaries.writing() as connection:
-            set_closed(connection, day, group + len(ranges))
         return Change(tuple(made), tuple(parts) if rewrite else ())
 
     def _add_forgotten(self, layout: Layout, day: int, circular: Collection[int]) -> Change:

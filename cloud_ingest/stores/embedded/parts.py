@@ -21,6 +21,7 @@ class PartFiles:
 
     def __init__(self, folder: Path, threads: int = 2) -> None:
         self._folder = folder
+        self._new_in: set[Path] = set()
         self._database: duckdb.DuckDBPyConnection | None = duckdb.connect()
         self._database.execute(f"SET threads = {threads}")
         self._database.execute("SET memory_limit = '1GB'")
@@ -34,7 +35,7 @@ class PartFiles:
         return database.cursor()
 
     def write(self, batch: SampleBatch, number: int, group: int) -> Part:
-        """Write sorted samples of one UTC day as a part, durable on return."""
+        """Write sorted samples of one UTC day as a part; durable once ``sync_folders`` was called."""
         first, last = int(batch.time_ms.min()), int(batch.time_ms.max())
         low, high = int(batch.series[0]), int(batch.series[-1])
         part = Part(first // DAY_MS, number, len(batch), first, last, low, high, group)
@@ -59,12 +60,21 @@ class PartFiles:
             )
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-            for folder in (path.parent, path.parent.parent, self._folder):
-                sync_folder(folder)
+            self._new_in.update((path.parent, path.parent.parent, self._folder))
         except (duckdb.Error, OSError) as error:
             raise StoreUnavailable(f"{path}: {error}") from error
         finally:
             cursor.close()
+
+    def sync_folders(self) -> None:
+        """Make the names of all parts durable that were written since the last call."""
+        try:
+            for folder in sorted(self._new_in, reverse=True):
+                if folder.exists():
+                    sync_folder(folder)
+        except OSError as error:
+            raise StoreUnavailable(f"{self._folder}: {error.strerror or error}") from error
+        self._new_in.clear()
 
     def read(
         self, parts: Sequence[Part], low: int, high: int, start_ms: int, end_ms: int

@@ -256,12 +256,20 @@ class EmbeddedStore(Reading):
         return state, following
 
     def _swap(self, m: Manifest, drop_recent: int = 0) -> None:
-        closed = self._summaries.closed()
+        self._files.sync_folders()
         manifest.save(self._folder, m)
+        self._show(m, drop_recent)
+
+    def _show(self, m: Manifest, drop_recent: int = 0) -> None:
+        """Let readers see what is on disk now."""
+        layout = Layout(m, self._summaries.closed())
         with self._looking:
-            self._state = State(Layout(m, closed), self._state.recent[drop_recent:])
+            self._state = State(layout, self._state.recent[drop_recent:])
 
     def _apply(self, change: Change) -> None:
+        if not change.add and not change.drop:
+            self._show(self._manifest)  # only the summaries know more than before
+            return
         self._swap(self._manifest.changed(change.add, change.drop, next_number=self._next_number))
         self._remove(p.file for p in change.drop)
 
