@@ -179,7 +179,7 @@ export function ChartPage() {
           return (
             <>
               {samples.time_ms.length === 0 && <p>{text("chart.empty")}</p>}
-              <Chart picture={{ samples, name, lines: near, alerts: picture.alerts, start_ms, end_ms, interval_ms: typicalInterval(samples.time_ms) }} />
+              <Chart picture={{ samples, name, lines: near, alerts: picture.alerts, start_ms, end_ms, interval_ms: typicalInterval(samples.time_ms), newest: around === null ? (value ?? null) : null }} />
               <Explanation picture={picture} rules={rules} far={far.length > 0} />
               <p><a href={download} download>{text("chart.csv")}</a> · <span class="quiet">{text("time.zone")}</span></p>
               <Table samples={samples} />

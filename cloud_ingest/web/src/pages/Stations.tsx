@@ -25,8 +25,9 @@ export function valuesOf(station: string): Latest[] {
 
 function firstValues(station: string): Latest[] {
   const seen = new Set<string>();
+  const kind = (v: Latest) => (v.quantity === "unknown" ? v.series : v.quantity);
   return valuesOf(station)
-    .filter((v) => v.value !== null && !seen.has(v.quantity) && seen.add(v.quantity))
+    .filter((v) => v.value !== null && !seen.has(kind(v)) && seen.add(kind(v)))
     .slice(0, IN_CARD);
 }
 

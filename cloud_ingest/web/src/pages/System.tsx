@@ -27,6 +27,7 @@ function HealthList({ health }: { health: Health }) {
 }
 
 function Gateways({ items }: { items: Gateway[] }) {
+  if (!items.length) return <p>{text("stations.none")}</p>;
   return (
     <Scroll label={text("system.gateways")}>
       <table>
@@ -55,6 +56,7 @@ function errorsOf(device: Device): string {
 }
 
 function Devices({ items }: { items: Device[] }) {
+  if (!items.length) return <p>{text("stations.none")}</p>;
   return (
     <Scroll label={text("system.devices")}>
       <table>

@@ -14,6 +14,8 @@ export interface Picture {
   start_ms: number;
   end_ms: number;
   interval_ms: number;
+  /** The newest measurement, where the picture reaches up to now. */
+  newest: { time_ms: number; value: number | null } | null;
 }
 
 type Column = (number | null)[];
@@ -159,13 +161,15 @@ export function Chart({ picture }: { picture: Picture }) {
     plot.current?.setCursor({ left: plot.current.valToPos((samples.time_ms[next] ?? 0) / 1000, "x"), top: 10 }, false);
   };
   const shown = Math.min(at ?? count - 1, count - 1);
-  const time = samples.time_ms[shown];
+  const live = at === null ? picture.newest : null;
+  const time = live?.time_ms ?? samples.time_ms[shown];
+  const value = live ? live.value : samples.value[shown];
   return (
     <figure class="chart" aria-label={picture.name}>
       <figcaption>
         <b dir="auto">{picture.name}</b> <span class="quiet">{unitSign(samples.unit)}</span>
         <span class="read" aria-live={at === null ? "off" : "polite"}>
-          {time !== undefined && text("chart.read", { time: moment(time), value: `${number(samples.value[shown])} ${unitSign(samples.unit)}` })}
+          {time !== undefined && text("chart.read", { time: moment(time), value: `${number(value)} ${unitSign(samples.unit)}` })}
         </span>
       </figcaption>
       <div class="plot" ref={box} tabIndex={0} role="img" aria-label={`${picture.name}. ${text("chart.keys")}`} onKeyDown={move} onBlur={() => setAt(null)} />
