@@ -100,20 +100,18 @@ class Selector(_Strict):
         """Whether ``series`` is one of those meant."""
         key = series.key
         return (
-            _any(self.quantity, (series.quantity,))
-            and _any(self.group, (series.group,))
-            and _any(self.station, (series.station,))
-            and _any(self.gateway, (key.gateway,))
-            and _any(self.device, (key.device,))
-            and _any(self.metric, (key.metric,))
-            and _any(self.series, (str(key),))
-            and _any(self.tag, series.tags)
+            (not self.quantity or _any(self.quantity, (series.quantity,)))
+            and (not self.group or _any(self.group, (series.group,)))
+            and (not self.station or _any(self.station, (series.station,)))
+            and (not self.gateway or _any(self.gateway, (key.gateway,)))
+            and (not self.device or _any(self.device, (key.device,)))
+            and (not self.metric or _any(self.metric, (key.metric,)))
+            and (not self.series or _any(self.series, (str(key),)))
+            and (not self.tag or _any(self.tag, series.tags))
         )
 
 
 def _any(patterns: Sequence[str], names: Iterable[str]) -> bool:
-    if not patterns:
-        return True
     return any(n == p or fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
 
 

@@ -60,6 +60,8 @@ class Numbers:
         self._ranged = np.empty(0, np.bool_)
         self._row = np.empty(0, np.int32)
         self._rows: dict[tuple[str, ...], int] = {}
+        self._asked = np.empty(0, np.int64)
+        self._asked_rows = np.empty(0, np.int32)
         self._place = np.empty(0, np.int64)
         self.neighbours = Neighbours()
         self.seasons: dict[int, Tests] = {}
@@ -75,6 +77,7 @@ class Numbers:
 
     def register(self, series: Sequence[Series], settings: QualitySettings) -> None:
         """Take in the numbers of these series."""
+        self._asked = np.empty(0, np.int64)
         top = max((s.index for s in series), default=-1) + 1
         extra = top - len(self)
         if extra > 0:
@@ -126,7 +129,9 @@ class Numbers:
 
     def of(self, name: str, index: Int64) -> Float64:
         """A number for each of these series."""
-        return self._data[name][self._row[index]]
+        if index is not self._asked:  # many numbers are asked for the same series in turn
+            self._asked, self._asked_rows = index, self._row[index]
+        return self._data[name][self._asked_rows]
 
     @property
     def nbytes(self) -> int:
