@@ -80,9 +80,7 @@ class Faults:
 
     def _kill_cloud(self) -> Fault:
         cloud = self._system.cloud
-        return Fault(
-            "kill -9 cloud and its database", self._seconds(0.1, 3), cloud.kill, cloud.start
-        )
+        return Fault("kill -9 cloud", self._seconds(0.1, 3), cloud.kill, cloud.start)
 
     def _kill_database(self) -> Fault:
         database = self._system.database
