@@ -118,10 +118,10 @@ def test_a_backup_of_a_system_at_work_has_all_that_was_stored_before_it(tmp_path
     promised = []
     try:
         for line in writer.stdout:
-            if int(line) in (300, 700, 1000):
+            if int(line) in (150, 350, 500):
                 promised.append(int(line))
                 quantrac("backup", tmp_path / f"{line.strip()}.tar", "--config", config)
-            if int(line) == 1000:
+            if int(line) == 500:
                 break
     finally:
         writer.kill()

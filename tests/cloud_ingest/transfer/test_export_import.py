@@ -129,7 +129,7 @@ def test_an_export_of_a_store_takes_the_selection_only(tmp_path: Path) -> None:
 
 def test_memory_stays_flat_however_long_the_export_is(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
-    n = 300_000
+    n = 200_000
     store.write(
         SampleBatch.of(np.zeros(n), T0 + np.arange(n) * 1000, np.arange(n) / 10, np.ones(n))
     )
