@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 
 from cloud_ingest.database import Database, schema
+from cloud_ingest.indices.derived import DerivedSample
 from cloud_ingest.intake import commands
 from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.configuration import IntakeConfiguration
@@ -25,7 +26,7 @@ from cloud_ingest.intake.quarantine import Quarantine, Quarantined
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.intake.work import Event, Work
 from cloud_ingest.live import Live
-from cloud_ingest.registry import Registry
+from cloud_ingest.registry import Registry, SeriesDescription
 from cloud_ingest.stores.protocol import SampleStore, StoreRejected, StoreUnavailable
 from telemetry.batches import Bool, SampleBatch
 from telemetry.series import Series
@@ -128,11 +129,13 @@ class Pipeline:
         limits: IntakeConfiguration,
         describe_gateway: Callable[[str], Mapping[str, Any] | None] = lambda _name: None,
         describe_device: Callable[[str, str], Mapping[str, Any] | None] = lambda _g, _d: None,
+        derive: Callable[[int], Sequence[DerivedSample]] = lambda _now_ms: (),
     ) -> None:
         self._parts = parts
         self._limits = limits
         self._describe_gateway = describe_gateway
         self._describe_device = describe_device
+        self._derive = derive
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self._ticked_ms = 0
@@ -366,6 +369,19 @@ class Pipeline:
         parts.receiver.tick(now_ms)
         parts.quarantine.forget_bursts(now_ms)
         self._tell(self._judge(lambda: parts.alerts.tick(now_ms)))
+        self._add_derived(now_ms)
+
+    def _add_derived(self, now_ms: int) -> None:
+        """Put what is worked out from stored samples (indices) on the way of every sample."""
+        try:
+            derived = self._derive(now_ms)
+        except StoreUnavailable:
+            return  # the next tick asks again
+        for d in derived:
+            series = self._parts.registry.admit(
+                SeriesDescription(d.key, d.group, d.station, d.quantity, d.unit, d.interval_ms)
+            )
+            self._parts.receiver.add_sample(series.index, d.time_ms, d.value)
 
     # --- news
 

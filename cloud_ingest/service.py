@@ -18,7 +18,8 @@ from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.shapes import show_device, show_gateway
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.database import Database
-from cloud_ingest.detection import SeasonalResidualDetector
+from cloud_ingest.detection import LayeredDetector
+from cloud_ingest.indices.derived import DerivedIndices
 from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.broker import EmbeddedBroker
 from cloud_ingest.intake.inbox import Inbox
@@ -87,7 +88,7 @@ class Service:
             self.database,
             store=self.store,
             channels=notify,
-            detector=SeasonalResidualDetector(),
+            detector=LayeredDetector(),
             station_name=self._station_name,
         )
         self.notification = NotificationWorker(self.database, notify)
@@ -107,6 +108,7 @@ class Service:
             configuration.intake,
             self._describe_gateway,
             self._describe_device,
+            DerivedIndices(self.store, self.registry.series).tick,
         )  # fmt: skip
         self._broker: EmbeddedBroker | None = None
         self._web: _Running | None = None

@@ -16,6 +16,7 @@ from cloud_ingest.api.shapes import (
     show_series,
     show_station,
 )
+from cloud_ingest.indices.derived import DEVICE as DERIVED
 from telemetry.quantities import QUANTITIES
 from telemetry.series import SeriesKey
 
@@ -60,7 +61,13 @@ def router(backend: Backend) -> APIRouter:
     def exact_count(gateway: str, *, exact: bool) -> int | None:
         if not exact:
             return None
-        return backend.store.count([s for s in registry.series() if s.key.gateway == gateway])
+        return backend.store.count(
+            [
+                s
+                for s in registry.series()
+                if s.key.gateway == gateway and s.key.device != DERIVED  # it measured those
+            ]
+        )
 
     @routes.get("/gateways", summary="Gateways: online, backlog, measured and stored")
     def gateways(

@@ -16,6 +16,7 @@ from cloud_ingest.intake.sessions import DeviceSession, NodeSession
 from cloud_ingest.intake.work import Work
 from cloud_ingest.registry import Registry
 from telemetry import names
+from telemetry.quality import Flag
 from telemetry.series import NODE_DEVICE
 from telemetry.topics import NAMESPACE, Topic, TopicError, parse_topic
 
@@ -56,6 +57,10 @@ class Receiver:
             context.registry.seen(gateway, device, time_ms)
         context.heard.clear()
         return work
+
+    def add_sample(self, series: int, time_ms: int, value: float) -> None:
+        """Add a sample that no gateway measured: it was worked out from others."""
+        self._context.work.columns.add(series, time_ms, value, Flag.NOT_EVALUATED.value)
 
     def acknowledging(self) -> frozenset[str]:
         """Gateways that keep their samples until they are acknowledged."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_ingest.database import Database
+from cloud_ingest.indices.derived import DerivedSample
 from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.inbox import Inbox
@@ -288,6 +289,17 @@ def test_a_gateway_id_belongs_to_one_group(cloud: Cloud, gateway: Gateway) -> No
     assert found is not None
     assert found.group == "binh-duong"
     assert any("belongs to group" in reason for reason in cloud.quarantine.summary())
+
+
+def test_what_is_worked_out_goes_the_way_of_every_sample(cloud: Cloud, gateway: Gateway) -> None:
+    t = gateway.time_ms
+    key = SeriesKey("bd-tdm-001", "index", "vn_aqi_hour")
+    derived = [DerivedSample(key, "binh-duong", "tdm", "vn_aqi_hour", 3_600_000, t, 87.0)]
+    cloud.pipeline._derive = lambda _now_ms: [derived.pop()] if derived else []
+    cloud.feed(*gateway.births(), gateway.data(("pm2_5", t, 1.0)))
+    cloud.pipeline.step()
+    assert cloud.value("bd-tdm-001/index/vn_aqi_hour", t) == (87.0, 1)
+    assert cloud.ledger.samples_stored("bd-tdm-001") == 1
 
 
 def test_bus_counters_reach_the_device(cloud: Cloud, gateway: Gateway) -> None:
