@@ -142,10 +142,12 @@ class Stepper:
 
     def state(self) -> State:
         """The steps under way."""
-        return {
+        kept: State = {
             "step_number": self._number, "step_count": self._count, "step_sum": self._sum,
-            "step_low": self._low, "step_high": self._high,
         }  # fmt: skip
+        if self._extremes:
+            kept |= {"step_low": self._low, "step_high": self._high}
+        return kept
 
     def restore(self, state: State) -> None:
         """Go on from a state."""

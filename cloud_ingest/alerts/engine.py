@@ -112,7 +112,8 @@ class RuleRun:
             for name, array in part.state().items():
                 source = state.get(prefix + name)
                 moved[name] = array.copy()
-                if source is not None and source.shape[1:] == array.shape[1:]:
+                fits = source is not None and source.shape[1:] == array.shape[1:]
+                if source is not None and fits and len(array) and len(source) == len(members):
                     moved[name][new] = source[old]
             part.restore(moved)
 

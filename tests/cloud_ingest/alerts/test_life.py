@@ -4,7 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alert_rules import load_rules
+from alert_rules.loading import library_packs
 from cloud_ingest.alerts.desk import AlertFilter
+from cloud_ingest.detection import SeasonalResidualDetector
 from tests.alert_rules.models import HoldModel
 from tests.cloud_ingest.alerts.parts import (
     T0,
@@ -202,3 +205,25 @@ def test_composite_rules_need_all_their_parts_at_one_place(database):
     )
     (event,) = service.process(batch_of([(0, T0 + 2000, 40.0)]), T0 + 2000)
     assert event.kind == "resolved"
+
+
+def test_every_pack_survives_a_restart(database):
+    rules = [r for r in load_rules(library_packs()) if r.is_enabled]
+    quantities = ["pm2_5", "pm10", "so2", "vehicle_speed", "occupancy", "battery_level", "cod"]
+    known = [series(i, f"d{i}", q) for i, q in enumerate(quantities)]
+    store = MemoryStore()
+    for run in range(3):
+        now_ms = T0 + run * 10_000_000
+        more = [series(len(quantities) + run, "new", f"laeq{run}")] if run else []
+        known = [*more, *known]  # slots are given in another order than before
+        service = service_of(
+            database, rules, store, known=known, now_ms=now_ms, detector=SeasonalResidualDetector()
+        )
+        for s in range(0, 4000, 40):
+            part = batch_of([(i, now_ms + s * 1000, 50.0 + s % 7) for i in range(len(quantities))])
+            store.write(part)
+            service.process(part, now_ms + s * 1000)
+            service.tick(now_ms + s * 1000)
+        if run == 0:
+            service.stop(now_ms + 4_000_000)
+    assert service.desk.find(AlertFilter())[0] is not None
