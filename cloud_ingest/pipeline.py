@@ -7,29 +7,24 @@ ledger is in the database. A crash anywhere leads to the same reports again, whi
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
 import sqlalchemy as sa
 import structlog
 
-from cloud_ingest.database import Database, schema
+from cloud_ingest.database import schema
+from cloud_ingest.field import SeriesDescription
 from cloud_ingest.indices.derived import DerivedSample
 from cloud_ingest.intake import commands
-from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.inbox import Inbox
 from cloud_ingest.intake.ledger import Gap
-from cloud_ingest.intake.quarantine import Quarantine, Quarantined
-from cloud_ingest.intake.receiver import Receiver
+from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.work import Event, Work
-from cloud_ingest.live import Live
-from cloud_ingest.registry import Registry, SeriesDescription
-from cloud_ingest.stores.protocol import SampleStore, StoreRejected, StoreUnavailable
+from cloud_ingest.parts import AlertEvent, Counters, Parts
+from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
 from telemetry.batches import Bool, SampleBatch
-from telemetry.series import Series
 
 _log = structlog.get_logger()
 ResultT = TypeVar("ResultT")
@@ -41,83 +36,6 @@ MOST_BATCHES = 5
 SHORTEST_RETRY_S = 0.1
 LONGEST_RETRY_S = 5.0
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: no gateway of ours measured before
-
-
-class Quality(Protocol):
-    """What the pipeline asks of quality control (cloud_ingest.quality.QualityControl)."""
-
-    def register(self, series: Sequence[Series]) -> None:
-        """Make series known, or what changed of them."""
-
-    def flag(self, batch: SampleBatch, now_ms: int) -> SampleBatch:
-        """The same samples with their flags."""
-
-    def take_corrections(self) -> SampleBatch:
-        """Earlier samples whose flag got worse."""
-
-
-class AlertEvent(Protocol):
-    """What happened to an alert: ``alert`` is its form in the API."""
-
-    @property
-    def alert(self) -> Mapping[str, Any]:
-        """The alert as the API shows it."""
-
-
-class Alerts(Protocol):
-    """What the pipeline asks of the rules (cloud_ingest.alerts.AlertService)."""
-
-    def register(self, series: Sequence[Series]) -> None:
-        """Make series known, or what changed of them."""
-
-    def process(self, batch: SampleBatch, now_ms: int) -> Sequence[AlertEvent]:
-        """Judge stored samples."""
-
-    def tick(self, now_ms: int) -> Sequence[AlertEvent]:
-        """Judge the passing of time."""
-
-    def set_online(self, gateway: str, device: str | None, online: bool, now_ms: int) -> None:
-        """A gateway or device came or went."""
-
-    def set_broker_online(self, online: bool, now_ms: int) -> None:
-        """The broker came or went."""
-
-
-class CommandLink(Protocol):
-    """Where commands to gateways go out."""
-
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Send one."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What went through since the start."""
-
-    batches: int = 0
-    samples: int = 0
-    rejected: int = 0
-    store_failures: int = 0
-    rule_failures: int = 0
-    acknowledgements: int = 0
-    last_commit_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything that a batch meets on its way."""
-
-    inbox: Inbox
-    receiver: Receiver
-    registry: Registry
-    ledger: Ledger
-    quarantine: Quarantine
-    quality: Quality
-    store: SampleStore
-    alerts: Alerts
-    database: Database
-    live: Live
-    link: CommandLink
 
 
 class Pipeline:

@@ -31,7 +31,8 @@ from cloud_ingest.intake.shard import Shard
 from cloud_ingest.intake.spill import Spill
 from cloud_ingest.live import Live
 from cloud_ingest.notification import NotificationWorker, channels
-from cloud_ingest.pipeline import Parts, Pipeline
+from cloud_ingest.parts import Parts
+from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.quality import QualityControl
 from cloud_ingest.registry import Registry
 from cloud_ingest.stores.configuration import StoreConfiguration

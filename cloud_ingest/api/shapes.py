@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from cloud_ingest.field import Device, Gateway, Station
 from cloud_ingest.intake.accounts import Ledger
-from cloud_ingest.registry import Device, Gateway, Registry, Station
+from cloud_ingest.registry import Registry
 from telemetry import names
 from telemetry.quantities import QUANTITIES, Quantity
 from telemetry.series import Series

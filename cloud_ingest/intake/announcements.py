@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from cloud_ingest.field import Station
 from cloud_ingest.intake import births
 from cloud_ingest.intake.births import Announced, Owner
 from cloud_ingest.intake.context import Context
@@ -10,7 +11,6 @@ from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.sessions import DeviceSession, Kind, NodeSession
 from cloud_ingest.intake.work import Event, Introduction, Unnumbered
-from cloud_ingest.registry import Station
 from telemetry import names
 from telemetry.series import NODE_DEVICE
 from telemetry.topics import Topic

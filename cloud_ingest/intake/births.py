@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cloud_ingest.field import SeriesDescription
 from cloud_ingest.intake.conversion import Conditions, conversion_to_stored
 from cloud_ingest.intake.decode import NUMERIC, Birth, BirthMetric
 from cloud_ingest.intake.sessions import Kind, Slot
-from cloud_ingest.registry import SeriesDescription
 from telemetry import names
 from telemetry.quality import Flag, from_sparkplug
 from telemetry.quantities import QUANTITIES, UNKNOWN

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cloud_ingest.field import SeriesDescription, Station
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.mappings import MappedSample, Mapping, MappingError, Refused, apply
 from cloud_ingest.intake.message import Message
@@ -9,7 +10,6 @@ from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.reports import TOO_MANY
 from cloud_ingest.intake.work import Unnumbered
-from cloud_ingest.registry import SeriesDescription, Station
 
 
 class MappedMessages:

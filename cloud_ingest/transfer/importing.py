@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from cloud_ingest.database import Database
-from cloud_ingest.registry import Registry, SeriesDescription
+from cloud_ingest.field import SeriesDescription
+from cloud_ingest.registry import Registry
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.embedded import folder, inbox
 from cloud_ingest.stores.protocol import SampleStore, StoreError, StoreRejected, StoreUnavailable

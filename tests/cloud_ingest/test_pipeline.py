@@ -18,7 +18,8 @@ from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.live import Live
-from cloud_ingest.pipeline import Parts, Pipeline
+from cloud_ingest.parts import Parts
+from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.registry import Registry
 from telemetry.series import SeriesKey
 from tests.cloud_ingest.fakes import MemoryStore, PassQuality, RememberingAlerts, RememberingLink
