@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from cloud_ingest.database import Database, schema
-from cloud_ingest.registry import Registry, SeriesDescription
+from cloud_ingest.field import SeriesDescription
+from cloud_ingest.registry import Registry
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.embedded.store import EmbeddedStore
