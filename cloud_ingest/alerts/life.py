@@ -193,6 +193,14 @@ def resolve_by_hand(alert: Alert, by: str, note: str | None, now_ms: int) -> Out
     return Outcome(changed, [Entry(now_ms, "resolved", by, note)], "resolved", span_end_ms=now_ms)
 
 
+def withdraw(alert: Alert, now_ms: int) -> Outcome:
+    """Its rule was switched off, or no longer watches what the alert is about."""
+    if alert.state == "pending":
+        return Outcome(alert, event="cancelled", remove=True)
+    changed = replace(alert, state="resolved", end_ms=now_ms, updated_ms=now_ms, muted_by=None)
+    return Outcome(changed, [Entry(now_ms, "withdrawn")], "resolved", span_end_ms=now_ms)
+
+
 def become_current(alert: Alert, now_ms: int) -> Outcome:
     """A run that late data had told of goes on in fresh data: it is no longer of the past."""
     changed = replace(alert, retrospective=False, updated_ms=now_ms)

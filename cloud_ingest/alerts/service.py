@@ -104,31 +104,45 @@ class AlertService:
             open_alerts = records.all_open(connection)
             self._late.load(connection, now_ms)
         self._engine.restore(kept.part)
-        self._adopt(open_alerts)
+        orphans = self._adopt(open_alerts)
         self._watch.start(now_ms, self._engine.last_ms)
         self._started = True
         self._peaks_ms = now_ms
-        events = self._replay(kept.saved_ms, now_ms) + self._commit(now_ms)
+        events = self._withdraw(orphans, now_ms)
+        events += self._replay(kept.saved_ms, now_ms) + self._commit(now_ms)
         self._detector_ms = now_ms  # what it knows now is what was kept
         self._checkpoint(now_ms)
         return events
 
-    def _adopt(self, open_alerts: list[Alert]) -> None:
-        """Make the memory agree with the records about what is on."""
+    def _withdraw(self, orphans: list[Alert], now_ms: int) -> list[AlertEvent]:
+        """End the alerts of rules that are switched off, gone, or no longer watch their series."""
+        events: list[AlertEvent] = []
+        for alert in orphans:
+            with self._database.engine.begin() as connection:
+                outcome = life.withdraw(alert, now_ms)
+                events += self._keep(connection, outcome, now_ms)
+        return events
+
+    def _adopt(self, open_alerts: list[Alert]) -> list[Alert]:
+        """Make the memory agree with the records about what is on; gives those that no rule minds."""
+        orphans: list[Alert] = []
+        silence_rules = {r.full_id for r in self._watch.rules}
         by_key = {str(s.key): s for s in self._engine.known_series}
         for alert in open_alerts:
-            if alert.kind == "no_data":
+            if alert.kind == "no_data" and alert.rule in silence_rules:
                 key = SilenceKey(alert.rule, alert.scope, alert.subject)
                 self._open_silences[key] = alert.id
                 continue
             run, series = self._engine.run_of(alert.rule), by_key.get(alert.subject)
-            if run is None or series is None or alert.state == "pending":
-                continue
-            slot = run.evaluator.members.slot(series.index)
-            if slot >= 0 and not run.holding.firing[slot]:
+            slot = run.evaluator.members.slot(series.index) if run and series else -1
+            if run is None or (series is not None and slot < 0):
+                orphans.append(alert)
+            elif slot >= 0 and alert.state != "pending" and not run.holding.firing[slot]:
+                assert series is not None
                 last_ms = max(int(self._engine.last_ms[series.index]), alert.start_ms)
                 run.holding.adopt(slot, alert.start_ms, last_ms, 1, firing=True)
         self._engine.resume_composites()
+        return orphans
 
     def _replay(self, saved_ms: int | None, now_ms: int) -> list[AlertEvent]:
         """Judge what was stored after the checkpoint and before the end of the last run.

@@ -227,3 +227,12 @@ def test_every_pack_survives_a_restart(database):
         if run == 0:
             service.stop(now_ms + 4_000_000)
     assert service.desk.find(AlertFilter())[0] is not None
+
+
+def test_alerts_of_a_rule_that_is_switched_off_end_at_the_next_start(database):
+    service = service_of(database, [rule(above=50)])
+    service.process(batch_of([(0, T0, 60.0)]), T0)
+    service.stop(T0)
+    service = service_of(database, [], now_ms=T0 + 1000)
+    (alert,) = service.desk.find(AlertFilter())[0]
+    assert (alert["state"], alert["history"][-1]["kind"]) == ("resolved", "withdrawn")
