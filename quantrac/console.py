@@ -55,7 +55,8 @@ def start_logging(level: Level = Level.INFO, form: Format = Format.TEXT) -> None
         if form is Format.JSON
         else [*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        # Asked for at each line: whoever replaced standard error meanwhile gets the lines.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(message)s"
