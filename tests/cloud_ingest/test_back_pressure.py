@@ -18,6 +18,7 @@ from cloud_ingest.intake.spill import Spill
 from telemetry.series import SeriesKey
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
+from tests.servers import wait_until
 
 DATA = "spBv1.0/g/DDATA/{}/d"
 
@@ -87,8 +88,9 @@ def test_while_the_store_is_away_memory_is_bounded_and_nothing_is_lost(tmp_path:
     for _ in range(2):  # the gateway sends again what was not acknowledged
         acknowledged = max(cloud.link.acknowledged())
         for report in reports[acknowledged:]:
-            while cloud.inbox.pending_bytes > 10_000 or cloud.inbox.spilled_bytes:
-                time.sleep(0.01)
+            wait_until(
+                lambda: cloud.inbox.pending_bytes <= 10_000 and not cloud.inbox.spilled_bytes
+            )
             cloud.inbox.put(report)
         time.sleep(0.6)
     cloud.pipeline.stop()
