@@ -33,6 +33,7 @@ class CloudConfiguration(_Part):
     web: WebConfiguration = WebConfiguration()
     rules: tuple[str, ...] = ()
     notify: tuple[str | ChannelConfiguration, ...] = ()
+    tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     intake: IntakeConfiguration = IntakeConfiguration()
     folder: Path = Field(default=Path(), exclude=True)
 

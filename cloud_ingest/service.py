@@ -38,6 +38,7 @@ from cloud_ingest.registry import Registry
 from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.opening import open_store
 from cloud_ingest.stores.protocol import SampleStore
+from cloud_ingest.tags import Tags
 
 _log = structlog.get_logger()
 
@@ -91,6 +92,7 @@ class Service:
             channels=notify,
             detector=LayeredDetector(),
             station_name=self._station_name,
+            tags=Tags(configuration.tags),
         )
         self.notification = NotificationWorker(self.database, notify)
         self.link = Link(

@@ -19,6 +19,7 @@ from cloud_ingest.alerts.rehearsal import Rehearsal, Rehearser, history
 from cloud_ingest.alerts.texts import shown_time
 from cloud_ingest.detection import SeasonalResidualDetector
 from cloud_ingest.stores.protocol import Readings, SampleStore
+from cloud_ingest.tags import Tags
 from telemetry.documents import DocumentError
 from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES, UNKNOWN
@@ -101,7 +102,7 @@ def from_store(config: Path) -> Iterator[Source]:
     try:
         registry = Registry(database)
         registry.load()
-        series = registry.series()
+        series = Tags(configuration.tags).put_on(registry.series())
         store.register(series)
         yield Source(store, series)
     finally:

@@ -29,6 +29,7 @@ from cloud_ingest.detection import Detector
 from cloud_ingest.notification.channels import Channel
 from cloud_ingest.notification.queue import NotificationQueue
 from cloud_ingest.stores.protocol import SampleStore
+from cloud_ingest.tags import Tags
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
@@ -57,8 +58,10 @@ class AlertService:
         channels: Sequence[Channel] = (),
         detector: Detector | None = None,
         station_name: StationName = str,
+        tags: Tags | None = None,
     ) -> None:
         self.rules = rules
+        self._tags = tags or Tags()
         self.on_event: Callable[[AlertEvent], None] | None = None
         self._database = database
         self._store = store
@@ -86,6 +89,7 @@ class AlertService:
 
     def register(self, series: Sequence[Series]) -> None:
         """Make series known; again when what is known of them changed."""
+        series = self._tags.put_on(series)
         self._engine.register(series)
         self._watch.register(series)
         with self._lock:
