@@ -13,7 +13,7 @@ import structlog
 
 from edge_agent.outbox import Outbox, StoredReport
 from edge_agent.uplink.births import Births
-from edge_agent.uplink.description import NodeDescription, UplinkSettings
+from edge_agent.uplink.description import BrokerAddress, NodeDescription, UplinkSettings
 from edge_agent.uplink.link import Accepted, Event, Link, Lost, Received
 from edge_agent.uplink.session import (
     Action,
@@ -160,26 +160,39 @@ class Uplink:
         brokers = self._settings.brokers
         pause_s, which = _FIRST_PAUSE_S, 0
         while not self._stopping.is_set():
-            broker = brokers[which % len(brokers)]
-            walk_on = True
-            bdseq = self._take_bdseq()
-            now = _now()
-            will = death(self._settings.group, self._settings.gateway, bdseq, now.wall_ms)
             try:
-                link = Link(broker, self._settings.gateway, will, self._settings.keepalive_s)
-            except (OSError, ValueError) as error:
-                self._spare_bdseq = bdseq
-                self._note_offline(f"{broker.host}:{broker.port}: {error}")
-            else:
-                session = Session(self._settings, self._births, bdseq, self._last_online_ms)
-                reason, walk_on = self._serve(link, session, broker.url)
-                self._last_online_ms = session.last_online_ms
-                self._note_offline(reason)
-                if session.messages_sent:
-                    pause_s = _FIRST_PAUSE_S
+                served, walk_on = self._try(brokers[which % len(brokers)])
+            except Exception as error:  # noqa: BLE001  # told in full, shown by the status
+                # A defect must not end delivery for good: the next session starts afresh.
+                _log.exception("the uplink failed and starts again")
+                self._note_offline(f"{type(error).__name__}: {error}")
+                served, walk_on = False, True
+            if served:
+                pause_s = _FIRST_PAUSE_S
             which += walk_on
             self._idle(pause_s * random.uniform(0.7, 1.3))
             pause_s = min(_LAST_PAUSE_S, pause_s * 2)
+
+    def _try(self, broker: BrokerAddress) -> tuple[bool, bool]:
+        """Run one session; returns whether it sent anything, and whether to try the next broker."""
+        bdseq = self._take_bdseq()
+        now = _now()
+        will = death(self._settings.group, self._settings.gateway, bdseq, now.wall_ms)
+        try:
+            link = Link(broker, self._settings.gateway, will, self._settings.keepalive_s)
+        except (OSError, ValueError) as error:
+            self._spare_bdseq = bdseq
+            self._note_offline(f"{broker.host}:{broker.port}: {error}")
+            return False, True
+        session = Session(self._settings, self._births, bdseq, self._last_online_ms)
+        try:
+            reason, walk_on = self._serve(link, session, broker.url)
+        except BaseException:
+            link.close()  # without a good-bye: the broker then sends the will
+            raise
+        self._last_online_ms = session.last_online_ms
+        self._note_offline(reason)
+        return session.messages_sent > 0, walk_on
 
     def _take_bdseq(self) -> int:
         """The session's number; one whose CONNECT was never sent is used again."""

@@ -256,3 +256,24 @@ def test_an_unconfirmed_report_comes_again_with_its_own_time(bench: Bench) -> No
     assert [m.timestamp_ms for m in first.metrics] == [m.timestamp_ms for m in again.metrics]
     assert all(m.is_historical for m in again.metrics)
     assert not any(m.is_historical for m in first.metrics)
+
+
+def test_a_defect_in_a_session_does_not_end_delivery(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    struck: list[bool] = []
+    work = Uplink._work
+
+    def once_spoilt(self: Uplink, link: object, session: object) -> object:
+        if not struck:
+            struck.append(True)
+            raise RuntimeError("made up by the test")
+        return work(self, link, session)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Uplink, "_work", once_spoilt)
+    bench.host.say(True)
+    bench.uplink.start()
+    bench.uplink.device_online("noise")
+    wait_until(lambda: struck, 10, "the defect struck")
+    bench.measure()
+    wait_until(bench.confirmed, 15, "what came after the defect is confirmed")
