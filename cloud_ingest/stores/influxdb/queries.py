@@ -114,19 +114,23 @@ def to_readings(answer: Answer) -> Readings:
 def to_envelope(good: Answer, everything: Answer) -> Envelope:
     """The steps in the two answers to ``steps``."""
     whole, part = columns(everything), columns(good)
-    time_ms = np.asarray(whole.get("time", []), np.int64)
+    # a step whose only point is being written has no quality yet: it is not there before that
+    seen = np.array([flag is not None for flag in whole.get("min", [])], np.bool_)
+    time_ms = np.asarray(whole.get("time", []), np.int64)[seen]
     n = len(time_ms)
-    count = np.asarray(whole.get("count", []), np.int64)
-    quality = np.asarray(whole.get("min", []), np.uint8)
-    place = np.searchsorted(time_ms, np.asarray(part.get("time", []), np.int64))
-    taken = integers(part.get("count", []))
+    count = integers(whole.get("count", []))[seen]
+    quality = integers(whole.get("min", []))[seen].astype(np.uint8)
+    times = np.asarray(part.get("time", []), np.int64)
+    known = np.isin(times, time_ms)
+    place = np.searchsorted(time_ms, times[known])
+    taken = integers(part.get("count", []))[known]
     result = {
-        name: spread(floats(part.get(name, [])), place, n)
+        name: spread(floats(part.get(name, []))[known], place, n)
         for name in ("mean", "min", "max", "last")
     }
     number = np.zeros(n, np.int64)
     number[place] = taken
-    worst = _worst(integers(part.get("min_1", [])), integers(part.get("max_1", [])))
+    worst = _worst(integers(part.get("min_1", [])), integers(part.get("max_1", [])))[known]
     quality[place[taken > 0]] = worst[taken > 0]
     return Envelope(time_ms, **result, count=count, good=number, quality=quality)
 
