@@ -25,7 +25,7 @@ setup-dev: setup $(VENV)/.ready-dev
 demo: setup
 	@exec $(BIN)/quantrac demo --port $(PORT)
 
-test: setup-dev setup-servers
+test: setup-dev setup-servers build/peers/.ready
 	$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest
 
@@ -64,6 +64,12 @@ $(PAGE): $(PAGE_SOURCES) | $(VENV)/.ready
 
 setup-servers:
 	@sh scripts/install-servers.sh
+
+# Independent Sparkplug programs, apart from Quantrac's environment; without them their tests are
+# skipped and say so.
+build/peers/.ready: tests/conformance/peers.py | $(VENV)/.ready-dev
+	@echo "Installing Sparkplug programs of others for the tests ..."
+	-@$(BIN)/python -m tests.conformance.peers && touch $@
 
 lock: setup-dev
 	@sh scripts/lock.sh $(BIN)/python
