@@ -29,12 +29,11 @@ def environment(name: str, *requirements: str) -> Path | None:
     done = folder / "ready"
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        uv = str(Path(sys.executable).with_name("uv"))
         try:
-            subprocess.run([uv, "venv", "-q", str(folder)], check=True, timeout=60)
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=60)
             python = str(folder / "bin" / "python")
-            install = [uv, "pip", "install", "-q", "--python", python, *requirements]
-            subprocess.run(install, check=True, timeout=120)
+            install = [python, "-m", "pip", "install", "-q", *requirements]
+            subprocess.run(install, check=True, timeout=240)
         except (OSError, subprocess.SubprocessError):
             return None
         done.touch()
@@ -148,6 +147,37 @@ def thingsboard(
     command = [str(programs / "thingsboard-gateway")]
     where = {"TB_GW_CONFIG_DIR": str(settings)}
     return measure(command, folder, broker, count, warm_s=3, seconds=seconds, extra=where)
+
+
+def collectd(
+    program: str, folder: Path, server: int, broker: int, seconds: float, period_s: float
+) -> Usage:
+    """Collectd with its modbus and mqtt plugins: one register a read, one sample a message."""
+    data = "".join(
+        f'<Data "m{i}">\n RegisterBase {i}\n RegisterType uint16\n RegisterCmd ReadHolding\n'
+        f' Type gauge\n Instance "m{i}"\n</Data>\n'
+        for i in range(REGISTERS)
+    )
+    collect = "".join(f' Collect "m{i}"\n' for i in range(REGISTERS))
+    hosts = "".join(
+        f'<Host "d{d}">\n Address "127.0.0.1"\n Port "{server}"\n Interval {period_s}\n'
+        f" <Slave {d}>\n{collect} </Slave>\n</Host>\n"
+        for d in range(1, DEVICES + 1)
+    )
+    (folder / "collectd.conf").write_text(
+        f'Hostname "bench"\nInterval {period_s}\nBaseDir "{folder}"\nPIDFile "{folder}/pid"\n'
+        'TypesDB "/usr/share/collectd/types.db"\nReadThreads 5\nWriteQueueLimitHigh 100000\n'
+        "LoadPlugin modbus\nLoadPlugin mqtt\n"
+        f"<Plugin modbus>\n{data}{hosts}</Plugin>\n"
+        f'<Plugin mqtt>\n<Publish "bench">\n Host "127.0.0.1"\n Port {broker}\n QoS 0\n'
+        "</Publish>\n</Plugin>\n"
+    )
+    command = [program, "-f", "-C", str(folder / "collectd.conf")]
+
+    def count(topic: str, payload: bytes) -> int:  # noqa: ARG001  # one sample a message
+        return 1 if topic.startswith("collectd/") else 0
+
+    return measure(command, folder, broker, count, warm_s=2, seconds=seconds)
 
 
 def _slaves(server: int, period_ms: int) -> dict[str, Any]:
