@@ -9,6 +9,7 @@ need mosquitto mosquitto
 need influxd influxdb
 need chromium chromium
 need mbpoll mbpoll
+need collectd "collectd-core libmodbus5"
 [ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 
