@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ State: TypeAlias = dict[str, NDArray[np.generic]]
 
 DEFAULT_GAP_MS = 60_000
 GAP_INTERVALS = 3
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 class Scored(Protocol):
@@ -176,7 +178,7 @@ class Evaluator(ABC):
         return self.members.gap_ms(given_ms)
 
 
-def grown(array: NDArray[np.generic], size: int, fill: float | bool) -> NDArray[np.generic]:
+def grown(array: NDArray[ScalarT], size: int, fill: float | bool) -> NDArray[ScalarT]:
     """``array`` with its first axis at least ``size`` long, new places filled."""
     if len(array) >= size:
         return array

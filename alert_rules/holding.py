@@ -77,7 +77,7 @@ class Holding:
         self._gap_ms = gap_ms
         for level in self._levels:
             level.grow(len(gap_ms))
-        self.peak = grown(self.peak, len(gap_ms), -np.inf)  # type: ignore[assignment]  # same dtype
+        self.peak = grown(self.peak, len(gap_ms), -np.inf)
 
     @property
     def firing(self) -> Bool:

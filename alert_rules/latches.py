@@ -17,7 +17,7 @@ class Latch:
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
-        self.on = grown(self.on, size, False)  # type: ignore[assignment]  # same dtype
+        self.on = grown(self.on, size, False)
 
     def follow(self, slot: Int32, value: Float64) -> Bool:
         """Whether the condition holds at each value; entries by slot, then time."""

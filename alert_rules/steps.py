@@ -51,12 +51,12 @@ class Stepper:
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
-        self._number = grown(self._number, size, _NEVER)  # type: ignore[assignment]  # same dtype
-        self._count = grown(self._count, size, 0)  # type: ignore[assignment]  # same dtype
-        self._sum = grown(self._sum, size, 0.0)  # type: ignore[assignment]  # same dtype
+        self._number = grown(self._number, size, _NEVER)
+        self._count = grown(self._count, size, 0)
+        self._sum = grown(self._sum, size, 0.0)
         size = size if self._extremes else 0
-        self._low = grown(self._low, size, np.inf)  # type: ignore[assignment]  # same dtype
-        self._high = grown(self._high, size, -np.inf)  # type: ignore[assignment]  # same dtype
+        self._low = grown(self._low, size, np.inf)
+        self._high = grown(self._high, size, -np.inf)
 
     def end_ms(self, number: Int64) -> Int64:
         """When steps end, in UTC milliseconds."""
@@ -183,8 +183,8 @@ class Windows:
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
-        self._value = grown(self._value, size, np.nan)  # type: ignore[assignment]  # same dtype
-        self._last = grown(self._last, size, _NEVER)  # type: ignore[assignment]  # same dtype
+        self._value = grown(self._value, size, np.nan)
+        self._last = grown(self._last, size, _NEVER)
 
     def look_back(self, slot: Int32, number: Int64, value: Float64) -> Float64:
         """For each new step the values of the window that ends with it, newest first.

@@ -76,7 +76,7 @@ class DifferenceEvaluator(Evaluator):
         """Make room for ``size`` slots."""
         self._own_steps.grow(size)
         self._latches.grow(size)
-        self._partner_of = grown(self._partner_of, size, -1)  # type: ignore[assignment]  # same dtype
+        self._partner_of = grown(self._partner_of, size, -1)
         for slot, one in enumerate(self.members.series):
             if self._partner_of[slot] < 0:
                 self._partner_of[slot] = self._find_partner(one)

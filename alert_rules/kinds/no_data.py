@@ -69,7 +69,7 @@ class NoDataEvaluator(Evaluator):
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
-        self._last_ms = grown(self._last_ms, size, 0)  # type: ignore[assignment]  # same dtype
+        self._last_ms = grown(self._last_ms, size, 0)
 
     def gap_ms(self, given_ms: int | None) -> Int64:
         """Missing data is the subject here; it stops no clock."""

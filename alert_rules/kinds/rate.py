@@ -76,8 +76,8 @@ class RateEvaluator(Evaluator):
         self._latches.grow(size)
         if self._stepper is not None:
             self._stepper.grow(size)
-        self._last_at = grown(self._last_at, size, -1)  # type: ignore[assignment]  # same dtype
-        self._last_value = grown(self._last_value, size, np.nan)  # type: ignore[assignment]  # same dtype
+        self._last_at = grown(self._last_at, size, -1)
+        self._last_value = grown(self._last_value, size, np.nan)
         self._counter = np.array(
             [s.quantity in QUANTITIES and QUANTITIES[s.quantity].cumulative for s in self.members.series],
             np.bool_,
