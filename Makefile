@@ -3,6 +3,7 @@
 #   make demo  [PORT=8080]     everything on this machine, with simulated stations
 #   make test                  every test, linter and type check
 #   make setup                 .venv with all that Quantrac needs; then .venv/bin/quantrac works
+#   make setup-edge            the same for a gateway: the edge part alone
 #   make bench [ONLY=name]     the benchmarks; figures in build/bench.json
 #   make chaos [FAULTS=200]    destroy things at random and count what was lost (nothing)
 #   make lint | format         ruff and mypy | ruff's formatter
@@ -16,11 +17,19 @@ BIN := $(VENV)/bin
 PAGE := cloud_ingest/web/static/index.html
 PAGE_SOURCES := $(shell find cloud_ingest/web -type f -not -path '*/node_modules/*' -not -path '*/static/*' 2>/dev/null)
 
-.PHONY: setup setup-dev setup-servers demo test bench chaos lint format lock clean
+.PHONY: setup setup-edge setup-dev setup-servers demo test bench chaos lint format lock clean
 
 setup: $(VENV)/.ready $(PAGE)
 
 setup-dev: setup $(VENV)/.ready-dev
+
+# What a gateway needs: no numpy, no web server, no database server.
+setup-edge: | $(VENV)/bin/python
+	@echo "Installing the edge agent and what it needs ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/edge.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Ready: $(BIN)/quantrac edge --help"
 
 demo: setup
 	@exec $(BIN)/quantrac demo --port $(PORT)
