@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _refuse(
             f"'{given[0]}' needs the Python package {error.name!r}, which is not installed here. "
-            "Install Quantrac with its cloud part: pip install 'quantrac[cloud]'"
+            "Install the cloud part too, in Quantrac's folder: make setup"
         )
 
 

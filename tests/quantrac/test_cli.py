@@ -52,4 +52,4 @@ def test_a_missing_library_is_said_with_the_way_to_get_it(monkeypatch, capsys) -
     with pytest.raises(SystemExit) as end:
         cli.main(["cloud", "run"])
     assert end.value.code == 2
-    assert "pip install 'quantrac[cloud]'" in capsys.readouterr().err
+    assert "make setup" in capsys.readouterr().err
