@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.alerts import life, records, tables
@@ -23,9 +24,12 @@ from cloud_ingest.alerts.model import (
 from cloud_ingest.alerts.silencing import Silences, SilenceSpan, span_of
 from cloud_ingest.database import Database
 from cloud_ingest.notification.queue import NotificationQueue
+from cloud_ingest.notification.trials import try_channel
 from cloud_ingest.quality import MarkedSpan
 
 _MARKED_MS = 30 * 86_400_000
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +238,19 @@ class AlertDesk:
                 }
                 for row in connection.execute(query).mappings()
             ]  # fmt: skip
+
+    def channels(self) -> list[dict[str, Any]]:
+        """Who is told of which alerts, without the addresses (they may hold passwords)."""
+        return [channel.as_json() for channel in self._queue.channels]
+
+    def try_channel(self, name: str, by: str) -> dict[str, Any]:
+        """Send a test message through a channel now; raises AlertNotFound. May take 15 s."""
+        channel = next((c for c in self._queue.channels if c.name == name), None)
+        if channel is None:
+            raise AlertNotFound(f"there is no notification channel {name}")
+        trial = try_channel(channel)
+        log.info("a channel was tried", channel=name, by=by, ok=trial.ok, reason=trial.detail)
+        return trial.as_json()
 
 
 def end_with_alert(connection: Connection, alert_id: int, now_ms: int) -> None:

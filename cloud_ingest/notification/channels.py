@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -14,8 +15,26 @@ from telemetry.durations import DurationMs
 _DAY_MS = 86_400_000
 
 
+class Trouble(StrEnum):
+    """Why a message could not be handed over, as far as that can be told."""
+
+    NO_HOST = "no_host"
+    NOBODY_LISTENS = "nobody_listens"
+    NO_ANSWER = "no_answer"
+    NOT_SECURE = "not_secure"
+    NOT_ALLOWED = "not_allowed"
+    NO_SUCH_ADDRESS = "no_such_address"
+    TOO_MANY = "too_many"
+    SERVICE_BROKEN = "service_broken"
+    REFUSED = "refused"
+
+
 class NotifierError(Exception):
-    """A message could not be handed over; the reason is its text."""
+    """A message could not be handed over; its text is what the service said."""
+
+    def __init__(self, detail: str, trouble: Trouble = Trouble.REFUSED) -> None:
+        super().__init__(detail)
+        self.trouble = trouble
 
 
 class Notifier(Protocol):
@@ -69,6 +88,15 @@ class Channel:
     name: str
     configuration: ChannelConfiguration
     notifier: Notifier
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API shows it: without its address, which may hold a password."""
+        chosen = self.configuration
+        shown = chosen.model_dump(mode="json", exclude={"url", "escalate_after"})
+        service = chosen.url.partition(":")[0]
+        return shown | {
+            "name": self.name, "service": service, "escalate_after_ms": chosen.escalate_after,
+        }  # fmt: skip
 
     def takes(self, rule: str, station: str, severity: str) -> bool:
         """Whether such alerts are meant for it."""

@@ -29,8 +29,8 @@ def notify_test(
     log_format: LogFormat = Format.TEXT,
 ) -> None:
     """Send one test message to each address and say which arrived. Exits 1 if any did not."""
-    from cloud_ingest.notification.channels import NotifierError, channels
-    from cloud_ingest.notification.messages import send_test
+    from cloud_ingest.notification.channels import channels
+    from cloud_ingest.notification.trials import try_channel
 
     start_logging(log_level, log_format)
     if language not in ("vi", "en"):
@@ -39,13 +39,11 @@ def notify_test(
         found = channels(urls)
     except ValueError as error:
         stop(error)
-    failed = 0
-    for channel in found:
-        try:
-            send_test(channel.notifier, language)
-            typer.echo(f"{channel.name}: sent")
-        except NotifierError as error:
-            failed += 1
-            typer.echo(f"{channel.name}: not sent: {error}")
-    if failed:
+    trials = [try_channel(channel, language) for channel in found]
+    for trial in trials:
+        if trial.error is None:
+            typer.echo(f"{trial.channel}: sent")
+        else:
+            typer.echo(f"{trial.channel}: not sent: {trial.error[language]} [{trial.detail}]")
+    if not all(trial.ok for trial in trials):
         raise typer.Exit(FOUND_A_PROBLEM)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from alert_rules.schema import Severity
 from cloud_ingest.alerts.model import Alert
 from cloud_ingest.alerts.texts import shown_time
-from cloud_ingest.notification.channels import Notifier
 
 _WORDS = {
     "vi": {
@@ -50,15 +49,3 @@ def _paragraph(kind: str, alert: Alert, language: str) -> str:
         lines.append(basis if alert.legal["verified"] else f"{basis} ({words['unverified']})")
     lines.append(f"{alert.rule} · {alert.subject} · #{alert.id}")
     return "\n".join(lines)
-
-
-def send_test(notifier: Notifier, language: str) -> None:
-    """Send a message that says that it is a test; raises NotifierError."""
-    title, body = {
-        "vi": ("Quantrac: tin thử", "Đây là tin thử. Kênh này nhận được cảnh báo của Quantrac."),
-        "en": (
-            "Quantrac: test message",
-            "This is a test. This channel receives Quantrac's alerts.",
-        ),
-    }[language]
-    notifier.send(title, body, Severity.INFO)

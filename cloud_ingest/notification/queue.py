@@ -20,7 +20,7 @@ class NotificationQueue:
     """Decides who is to be told of what, and writes it down."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
-        self._channels = list(channels)
+        self.channels = list(channels)
 
     def add(self, connection: Connection, alert: Alert, event: str, now_ms: int) -> None:
         """Queue what ``event`` of ``alert`` is to tell; the same news twice is queued once."""
@@ -28,7 +28,7 @@ class NotificationQueue:
             return
         rows = [
             row
-            for channel in self._channels
+            for channel in self.channels
             if channel.takes(alert.rule, alert.station or "", alert.severity)
             for row in _rows(channel, alert, event, now_ms)
         ]

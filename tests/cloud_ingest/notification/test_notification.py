@@ -2,12 +2,13 @@
 
 import email
 import email.policy
+import json
 
 import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from cloud_ingest.alerts import tables
+from cloud_ingest.alerts import AlertNotFound, tables
 from cloud_ingest.alerts.desk import AlertFilter
 from cloud_ingest.alerts.silencing import SilenceSpan
 from cloud_ingest.database import Database
@@ -19,6 +20,7 @@ from cloud_ingest.notification import (
     channels,
 )
 from cloud_ingest.notification.cli import app
+from cloud_ingest.notification.trials import try_channel
 from cloud_ingest.notification.worker import retry_after_ms
 from tests.cloud_ingest.alerts.parts import (
     T0,
@@ -30,7 +32,7 @@ from tests.cloud_ingest.alerts.parts import (
     without_sync,
 )
 from tests.cloud_ingest.notification.servers import HttpServer, SmtpServer
-from tests.servers import wait_until
+from tests.servers import free_port, wait_until
 
 FIELD = [series(0), series(1, "e"), series(2, "f", station="t")]
 MINUTE = 60_000
@@ -264,11 +266,51 @@ def test_an_address_that_nothing_serves_is_refused():
         channels(["carrier-pigeon://loft"])
 
 
-def test_notify_test_says_what_arrived(http):
+def test_notify_test_says_what_arrived_and_what_to_check(http):
     result = CliRunner().invoke(app, [http.url])
     assert result.exit_code == 0, result.output
     assert http.bodies[0]["title"] == "Quantrac: tin thử"
     http.status = 500
-    result = CliRunner().invoke(app, [http.url])
+    result = CliRunner().invoke(app, [http.url, "--language", "en"])
     assert result.exit_code == 1
-    assert "not sent" in result.output
+    assert "not sent: The receiving service has trouble of its own" in result.output
+
+
+def test_a_channel_can_be_tried_from_the_desk(database, http, smtp):
+    nobody = f"json://127.0.0.1:{free_port()}/hook/secret-token"
+    wanted = [smtp.url, ChannelConfiguration(name="hook", url=http.url, language="en"),
+              ChannelConfiguration(name="gone", url=nobody)]  # fmt: skip
+    service = service_of(database, [rule(above=50)], known=FIELD, channels=channels(wanted))
+    shown = service.desk.channels()
+    assert [(c["name"], c["service"]) for c in shown] == [
+        ("mailto-1", "mailto"), ("hook", "json"), ("gone", "json"),
+    ]  # fmt: skip
+    assert "secret" not in json.dumps(shown)
+    assert service.desk.try_channel("mailto-1", "An") == {
+        "channel": "mailto-1", "ok": True, "error": None, "detail": None,
+    }  # fmt: skip
+    assert "Content-Type: multipart" in smtp.mailbox.messages[0][1]
+    assert service.desk.try_channel("hook", "An")["ok"]
+    assert http.bodies[0]["title"] == "Quantrac: test message"
+    gone = service.desk.try_channel("gone", "An")
+    assert not gone["ok"]
+    assert gone["error"]["en"].startswith("The server does not take the connection")
+    assert "secret" not in json.dumps(gone)
+    with pytest.raises(AlertNotFound):
+        service.desk.try_channel("nothing", "An")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(401, "refuses the account"), (404, "does not know this recipient"), (429, "too many"),
+     (503, "trouble of its own"), (400, "did not take the message")],
+)  # fmt: skip
+def test_a_failed_trial_says_what_to_check(http, status, said):
+    http.status = status
+    (channel,) = channels([http.url])
+    assert said in try_channel(channel).error["en"]
+
+
+def test_a_host_that_does_not_exist_is_named_as_the_reason():
+    (channel,) = channels(["mailto://no-such-host.invalid?from=a@b.example&to=c@d.example"])
+    assert "was not found" in try_channel(channel).error["en"]
