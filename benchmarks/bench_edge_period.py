@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.bench_wire_efficiency import profile
@@ -38,7 +39,7 @@ class _Times:
     def offline(self, device: Device, why: str) -> None:
         """Nothing to do."""
 
-    async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:
+    async def take(self, device: Device, samples: Sequence[Sample]) -> None:
         """Keep the time of a device's turn."""
         self.read[device.name].append(samples[0].time_ms)
 

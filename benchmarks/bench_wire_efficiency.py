@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.result import Result
@@ -51,7 +52,7 @@ class _Counting:
     def offline(self, device: Device, why: str) -> None:
         """Nothing to do."""
 
-    async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:  # noqa: ARG002
+    async def take(self, device: Device, samples: Sequence[Sample]) -> None:  # noqa: ARG002
         """Count a device's turn."""
         self.turns += 1
         self.began.set()

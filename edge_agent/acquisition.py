@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -37,7 +37,7 @@ class Station(Protocol):
     def offline(self, device: Device, why: str) -> None:
         """The device has not answered for long, or its bus is gone."""
 
-    async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:
+    async def take(self, device: Device, samples: Sequence[Sample]) -> None:
         """What the device said; returns when there is room for more."""
 
 

@@ -6,7 +6,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ class Agent:
             self._chains[device.name].interrupt()
             _log.warning("device offline", bus=device.bus, device=device.name, why=why)
 
-    async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:
+    async def take(self, device: Device, samples: Sequence[Sample]) -> None:
         """What the device said."""
         chain = self._chains[device.name]
         await self._writer.put(device.name, samples if chain.is_plain else chain.take(samples))

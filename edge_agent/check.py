@@ -34,7 +34,7 @@ class DeviceCheck:
     """What one device answered. ``seconds`` is how long its turn took."""
 
     device: Device
-    samples: tuple[Sample, ...] = ()
+    samples: Sequence[Sample] = ()
     verdict: Verdict = Verdict.GOOD
     remarks: list[str] = field(default_factory=list)
     seconds: float = 0.0

@@ -38,11 +38,11 @@ class ReportWriter:
         if not samples:
             return
         if len(samples) <= _LARGEST_REPORT:
-            self._waiting.append(Report(device, tuple(samples)))
+            self._waiting.append(Report(device, samples))
         else:
             for start in range(0, len(samples), _LARGEST_REPORT):
                 part = samples[start : start + _LARGEST_REPORT]
-                self._waiting.append(Report(device, tuple(part)))
+                self._waiting.append(Report(device, part))
         self._samples += len(samples)
         self._empty.clear()
         self._arrived.set()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -188,7 +188,7 @@ class Stamper:
     def __init__(self) -> None:
         self._last_ms: dict[str, int] = {}
 
-    def stamp(self, samples: list[Sample]) -> tuple[Sample, ...]:
+    def stamp(self, samples: Sequence[Sample]) -> tuple[Sample, ...]:
         """The samples with times after those of the same metric before them."""
         stamped = []
         for sample in samples:

@@ -1,6 +1,6 @@
 """Reads all metrics of one Modbus device, and learns from what it refuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -21,7 +21,7 @@ from edge_agent.modbus.plan import (
     with_holes,
 )
 from edge_agent.modbus.requests import ExceptionCode, Request, describe_exception, read
-from telemetry.quality import Flag
+from edge_agent.reading import Reading
 from telemetry.samples import Sample
 
 MOST_LESSONS = 16
@@ -48,7 +48,7 @@ class Poll:
     """The samples of one turn, and what went wrong in it."""
 
     result: Result
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
     error: str | None = None
 
 
@@ -108,7 +108,7 @@ class Poller:
     async def poll(self, client: Client, timeout_s: float | None = None) -> Poll:
         """Read everything once, waiting at most ``timeout_s`` (None: its own). Raises BusLost."""
         self._timeout_s = self.device.timeout_s if timeout_s is None else timeout_s
-        samples: list[Sample] = []
+        readings: list[Reading] = []
         error: str | None = None
         result = Result.ANSWERED
         lessons = 0
@@ -118,7 +118,7 @@ class Poller:
             exchange = await self._exchange(client, planned.read)
             outcome = exchange.outcome
             if isinstance(outcome, Answer):
-                samples += self._decode(planned, outcome, exchange)
+                readings.append(self._decode(planned, outcome, exchange))
                 continue
             if outcome is None:
                 result, error = _no_answer(exchange, self.device)
@@ -136,9 +136,9 @@ class Poller:
                 error = self._absent_text()
                 continue
             result = Result.REFUSED
-        if result is Result.ANSWERED and not samples:
+        if result is Result.ANSWERED and not readings:
             result = Result.REFUSED
-        return Poll(result, tuple(samples), error)
+        return Poll(result, _together(readings), error)
 
     def _make_plan(self) -> None:
         limits, learned = self.device.profile.limits, self.learned
@@ -179,16 +179,10 @@ class Poller:
         elif not exchange.damaged:
             counts["timeouts"] += 1
 
-    def _decode(self, planned: _PlannedRead, answer: Answer, exchange: Exchange) -> list[Sample]:
+    def _decode(self, planned: _PlannedRead, answer: Answer, exchange: Exchange) -> Reading:
         time_ms = distinct(self._clock(exchange.middle_s), self._last_ms)
         self._last_ms = time_ms
-        values = planned.decoder.decode(answer.pdu[2:])
-        return [
-            Sample(name, time_ms, value)
-            if value is not None
-            else Sample(name, time_ms, None, Flag.MISSING)
-            for name, value in zip(planned.names, values, strict=True)
-        ]
+        return Reading(planned.names, time_ms, planned.decoder.decode(answer.pdu[2:]))
 
     async def _learn(self, client: Client, refused: Read) -> list[_PlannedRead]:
         """Plan anew around what the device does not have; the reads that take the refused one's place."""
@@ -212,6 +206,12 @@ class Poller:
         if not self.learned.absent:
             return None
         return f"the device has no {', '.join(sorted(self.learned.absent))} (illegal data address)"
+
+
+def _together(readings: Sequence[Reading]) -> Sequence[Sample]:
+    if len(readings) == 1:
+        return readings[0]
+    return tuple(sample for reading in readings for sample in reading)
 
 
 def _no_answer(exchange: Exchange, device: Device) -> tuple[Result, str]:

@@ -21,12 +21,14 @@ class Catalogue:
         self._retired: dict[int, int] = {}
         self._shapes: dict[tuple[str, tuple[int, ...]], Shape] = {}
         self._by_number: dict[int, Shape] = {}
+        self._of_metrics: dict[tuple[str | None, tuple[str, ...]], Shape] = {}
         self._unsaved_aliases: set[int] = set()
         self._unsaved_shapes: set[int] = set()
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Take over what the file knows, and plan to save what only we know."""
         with self._lock:
+            self._of_metrics.clear()
             for alias, device, name, retired in connection.execute(
                 "SELECT alias, device, name, retired_at FROM alias"
             ):
@@ -78,6 +80,16 @@ class Catalogue:
                 self._shapes[owner, wanted] = self._by_number[number] = shape
                 self._unsaved_shapes.add(number)
             return shape
+
+    def shape_for(self, device: str | None, metrics: tuple[str, ...]) -> Shape:
+        """The same for the metrics of a read by name; they are the same ones poll after poll."""
+        shape = self._of_metrics.get((device, metrics))
+        if shape is None:
+            aliases = self.aliases(device, metrics)
+            shape = self.shape(device, [aliases[name] for name in metrics])
+            if len(self._of_metrics) < MAX_SHAPES:
+                self._of_metrics[device, metrics] = shape
+        return shape
 
     def shape_of(self, number: int) -> Shape:
         """The shape with that number; KeyError where there is none."""

@@ -27,9 +27,11 @@ from edge_agent.outbox.database import (
     used_bytes,
 )
 from edge_agent.outbox.room import Room
-from edge_agent.outbox.rows import Report, StoredReport, pack, pack_free, split
+from edge_agent.outbox.rows import Report, Shape, StoredReport, pack, pack_free, split
 from edge_agent.outbox.status import oldest_time_ms
 from edge_agent.outbox.thinning import Thinner
+from edge_agent.reading import Reading
+from telemetry.samples import Sample
 
 _log = structlog.get_logger(__name__)
 
@@ -83,21 +85,28 @@ class Journal:
 
     def take_in(self, report: Report) -> list[StoredReport]:
         """Number a report; ``commit`` makes it durable. It may become several."""
-        rows = []
-        for samples in split(report.samples):
-            names = [s.metric for s in samples]
-            aliases = self.catalogue.aliases(report.device, names)
-            shape = self.catalogue.shape(report.device, [aliases[n] for n in names])
-            data = pack(samples) if shape.aliases else pack_free(samples, aliases)
-            time_ms = samples[0].time_ms
-            if time_ms < FIRST_TRUSTED_MS and self._shift_ms is not None:
-                time_ms += self._shift_ms
-            row = StoredReport(self.state.next_batch, shape, time_ms, len(samples), data)
-            self.state.next_batch += 1
-            self.state.measured_total += row.count
-            self._pending.append((row, self.state.measured_total))
-            rows.append(row)
-        return rows
+        device, samples = report.device, report.samples
+        if isinstance(samples, Reading):
+            data, shape = samples.packed(), self.catalogue.shape_for(device, samples.metrics)
+            if data is not None and shape.aliases:
+                return [self._number(shape, samples.time_ms, len(samples), data)]
+        return [self._take_samples(device, part) for part in split(samples)]
+
+    def _take_samples(self, device: str | None, samples: Sequence[Sample]) -> StoredReport:
+        names = [s.metric for s in samples]
+        aliases = self.catalogue.aliases(device, names)
+        shape = self.catalogue.shape(device, [aliases[n] for n in names])
+        data = pack(samples) if shape.aliases else pack_free(samples, aliases)
+        return self._number(shape, samples[0].time_ms, len(samples), data)
+
+    def _number(self, shape: Shape, time_ms: int, count: int, data: bytes) -> StoredReport:
+        if time_ms < FIRST_TRUSTED_MS and self._shift_ms is not None:
+            time_ms += self._shift_ms
+        row = StoredReport(self.state.next_batch, shape, time_ms, count, data)
+        self.state.next_batch += 1
+        self.state.measured_total += count
+        self._pending.append((row, self.state.measured_total))
+        return row
 
     def confirm(self, through: int, now_ms: int) -> None:
         """Forget what the cloud has stored."""

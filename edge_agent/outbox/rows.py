@@ -26,7 +26,7 @@ class Report:
     """Samples of one device, measured together; ``device`` None: of the gateway itself."""
 
     device: str | None
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
 
 
 @dataclass(frozen=True, slots=True)

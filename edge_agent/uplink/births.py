@@ -11,6 +11,8 @@ from telemetry import names
 from telemetry.quality import Flag, to_sparkplug
 from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue
 
+_MOST_NEWEST = 64
+
 
 class Aliases(Protocol):
     """Where aliases are kept: the outbox."""
@@ -57,6 +59,8 @@ class Births:
         self._aliases = aliases
         self._confirmed = confirmed
         self._last: dict[int, tuple[int, float | None, Flag]] = {}
+        # The newest report of each shape, not looked into before a birth asks for its values.
+        self._newest: dict[int, StoredReport] = {}
         self._closing: dict[str, int] = {}
         self.describe(node)
 
@@ -70,6 +74,21 @@ class Births:
 
     def note(self, report: StoredReport) -> None:
         """Remember the values of a report as the last ones."""
+        if not report.is_plain:
+            self._look_into(report)
+            return
+        before = self._newest.get(report.shape.number)
+        if before is None or report.time_ms >= before.time_ms:
+            self._newest[report.shape.number] = report
+            if len(self._newest) > _MOST_NEWEST:
+                self._look_into_newest()
+
+    def _look_into_newest(self) -> None:
+        for report in self._newest.values():
+            self._look_into(report)
+        self._newest.clear()
+
+    def _look_into(self, report: StoredReport) -> None:
         for alias, time_ms, value, flag in unpack(report):
             if time_ms >= self._last.get(alias, (0, None, Flag.MISSING))[0]:
                 self._last[alias] = (time_ms, value, flag)
@@ -172,6 +191,7 @@ class Births:
     def _measured(
         self, device: str | None, described: Sequence[MetricDescription], now_ms: int
     ) -> list[Metric]:
+        self._look_into_newest()
         numbers = self._aliases.aliases(device, [m.name for m in described])
         metrics = [self._metric(m.name, numbers[m.name], now_ms, _properties(m)) for m in described]
         metrics += [

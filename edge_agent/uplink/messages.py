@@ -1,11 +1,14 @@
 """Reports as the metrics of DATA messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from edge_agent.outbox import StoredReport
 from edge_agent.outbox.rows import unpack
 from telemetry import names
 from telemetry.sparkplug.reports import SampleEncoder, encode_batch_number, encode_sample
+
+LIVE_SAMPLES = 1000
+"""Live reports of a device that became durable together share a message up to this size."""
 
 
 class ReportEncoder:
@@ -60,3 +63,17 @@ def by_device(reports: Iterable[StoredReport]) -> dict[str | None, list[StoredRe
     for report in reports:
         groups.setdefault(report.shape.device, []).append(report)
     return groups
+
+
+def in_parts(reports: Sequence[StoredReport]) -> Iterator[list[StoredReport]]:
+    """Reports of one device in parts of at most LIVE_SAMPLES, or of one report."""
+    part: list[StoredReport] = []
+    samples = 0
+    for report in reports:
+        samples += report.count
+        if part and samples > LIVE_SAMPLES:
+            yield part
+            part, samples = [], report.count
+        part.append(report)
+    if part:
+        yield part

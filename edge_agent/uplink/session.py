@@ -16,7 +16,7 @@ from edge_agent.outbox.rows import unpack
 from edge_agent.uplink.births import Births
 from edge_agent.uplink.delivery import Delivery
 from edge_agent.uplink.description import UplinkSettings
-from edge_agent.uplink.messages import ReportEncoder, by_device
+from edge_agent.uplink.messages import ReportEncoder, by_device, in_parts
 from telemetry import names
 from telemetry.sparkplug import DataType, Limits, Metric, Payload, PayloadError, decode, encode
 from telemetry.sparkplug.reports import encode_batch_number, encode_data
@@ -289,7 +289,7 @@ class Session:
         delivery = self.delivery
         if delivery is None:
             return []
-        actions: list[Action] = []
+        live = []
         for report in reports:
             if not delivery.is_new(report.batch):
                 continue
@@ -297,8 +297,12 @@ class Session:
                 delivery.put_back(report.batch)
                 continue
             self._births.note(report)
-            actions += self._data(report.shape.device, [report], now, historical=False)
             delivery.sent_live(report.batch, now.monotonic_s)
+            live.append(report)
+        actions: list[Action] = []
+        for device, group in by_device(live).items():
+            for part in in_parts(group):
+                actions += self._data(device, part, now, historical=False)
         return actions
 
     def wanted_backlog(self) -> tuple[int, int] | None:

@@ -222,6 +222,38 @@ def test_a_lost_device_dies_and_its_backlog_still_comes(bench: Bench) -> None:
     assert report.broken == []
 
 
+def test_live_reports_of_one_commit_share_a_message_and_a_birth_tells_the_newest(
+    bench: Bench,
+) -> None:
+    bench.host.say(True)
+    bench.uplink.start()
+    bench.uplink.device_online("noise")
+    bench.uplink.device_online("meter")
+    wait_until(lambda: bench.uplink.state.delivering, what="births")
+    now = time.time_ns() // 1_000_000
+    bench.outbox.put(
+        [
+            Report(device, (Sample("m0", now + i, float(i)),))
+            for i in range(300)
+            for device in ("noise", "meter")
+        ]
+    )
+    wait_until(bench.confirmed, 10, "everything is confirmed")
+    data = bench.host.of("DDATA")
+    assert len(data) == 2, "one message a device"
+    for payload in data:
+        told = [m for m in payload.metrics if not m.is_transient]
+        assert [m.timestamp_ms for m in told] == [now + i for i in range(300)]
+        assert not any(m.is_historical for m in told)
+    bench.host.command("Node Control/Rebirth", DataType.BOOLEAN, True)
+    wait_until(lambda: len(bench.host.of("DBIRTH")) == 4, what="births again")
+    newest = bench.host.of("DBIRTH")[-1].metric("m0")
+    assert newest is not None
+    assert (newest.timestamp_ms, newest.value) == (now + 299, 299.0)
+    report = check_edge(bench.spy.packets, host="quantrac")
+    assert not report.broken
+
+
 def test_a_changed_description_is_a_new_birth(bench: Bench) -> None:
     bench.host.say(True)
     bench.uplink.start()

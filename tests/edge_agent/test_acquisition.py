@@ -6,7 +6,7 @@ import struct
 import textwrap
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -81,7 +81,7 @@ class Listener:
     def offline(self, device: Device, why: str) -> None:
         self._set(device.name, False)
 
-    async def take(self, device: Device, samples: tuple[Sample, ...]) -> None:
+    async def take(self, device: Device, samples: Sequence[Sample]) -> None:
         self.samples[device.name] += samples
 
     def values(self, device: str, metric: str) -> list[float | None]:
