@@ -143,16 +143,16 @@ class AlertDesk:
     def _change(self, alert_id: int, change: Callable[[Alert, int], Outcome]) -> dict[str, Any]:
         now_ms = time.time_ns() // 1_000_000
         with self._database.engine.begin() as connection:
-            outcome = change(_existing(connection, alert_id), now_ms)
+            outcome = change(_existing(connection, alert_id, to_change=True), now_ms)
             if outcome.event is not None:
                 alert = records.save(connection, outcome, now_ms)
                 assert alert is not None
                 self._queue.add(connection, alert, outcome.event, now_ms)
                 if not alert.is_open:
                     end_with_alert(connection, alert.id, now_ms)
-                    self._silences.change()
             shown = records.shown(connection, _existing(connection, alert_id), with_history=True)
         if outcome.event is not None:
+            self._silences.change()  # an end may have ended some
             without = {k: v for k, v in shown.items() if k != "history"}
             self._tell(AlertEvent(outcome.event, without))
         return shown
@@ -184,7 +184,7 @@ class AlertDesk:
 
     def _mark_silenced(self, connection: Connection, span: SilenceSpan) -> None:
         now_ms = span.created_ms
-        for alert in records.all_open(connection):
+        for alert in records.all_open(connection, to_change=True):
             if span.covers(alert, now_ms) and not alert.silenced:
                 entry = Entry(now_ms, "silenced", span.created_by, span.reason)
                 changed = replace(alert, silenced=True, updated_ms=now_ms)
@@ -263,8 +263,8 @@ def end_with_alert(connection: Connection, alert_id: int, now_ms: int) -> None:
     )
 
 
-def _existing(connection: Connection, alert_id: int) -> Alert:
-    alert = records.get(connection, alert_id)
+def _existing(connection: Connection, alert_id: int, *, to_change: bool = False) -> Alert:
+    alert = records.get(connection, alert_id, to_change=to_change)
     if alert is None:
         raise AlertNotFound(f"there is no alert {alert_id}")
     return alert

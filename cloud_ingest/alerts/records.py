@@ -52,9 +52,10 @@ def open_key(rule: str, subject: str) -> str:
     return f"{rule}|{subject}"
 
 
-def get(connection: Connection, alert_id: int) -> Alert | None:
-    """The alert with this number."""
-    return _one(connection, sa.select(tables.alerts).where(tables.alerts.c.id == alert_id))
+def get(connection: Connection, alert_id: int, *, to_change: bool = False) -> Alert | None:
+    """The alert with this number; ``to_change`` keeps others from changing it meanwhile."""
+    query = sa.select(tables.alerts).where(tables.alerts.c.id == alert_id)
+    return _one(connection, query.with_for_update() if to_change else query)
 
 
 def _one(connection: Connection, query: sa.Select[Any]) -> Alert | None:
@@ -62,9 +63,11 @@ def _one(connection: Connection, query: sa.Select[Any]) -> Alert | None:
     return alert_of(row) if row is not None else None
 
 
-def all_open(connection: Connection) -> list[Alert]:
-    """Every alert that is not over."""
-    query = sa.select(tables.alerts).where(tables.alerts.c.state.in_(OPEN))
+def all_open(connection: Connection, *, to_change: bool = False) -> list[Alert]:
+    """Every alert that is not over; ``to_change`` keeps others from changing them meanwhile."""
+    t = tables.alerts
+    query = sa.select(t).where(t.c.state.in_(OPEN)).order_by(t.c.id)
+    query = query.with_for_update() if to_change else query
     return [alert_of(row) for row in connection.execute(query).mappings()]
 
 

@@ -38,6 +38,8 @@ DETECTOR_EVERY_MS = 1_800_000
 PEAKS_EVERY_MS = 10_000
 _REPLAY_SAMPLES = 200_000
 _NEW_SERIES_MS = 3_600_000
+_REFUSED = (sa.exc.DataError, sa.exc.IntegrityError, ValueError, LookupError, ArithmeticError)
+"""What a finding that cannot be written down raises; a database that is away raises others."""
 
 log = structlog.get_logger()
 
@@ -46,7 +48,8 @@ class AlertService:
     """Judges samples by the rules and keeps the alerts.
 
     ``register``, ``start``, ``process``, ``tick``, ``set_online`` and ``stop`` are called from one
-    thread; ``desk`` and ``listed_rules`` from any. ``on_event`` hears of what people do at the desk.
+    thread; ``desk`` and ``series`` from any. ``on_event`` hears of what people do at the desk.
+    ``refused`` counts findings that could not be written down.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class AlertService:
         self.rules = rules
         self._tags = tags or Tags()
         self.on_event: Callable[[AlertEvent], None] | None = None
+        self.refused = 0
         self._database = database
         self._store = store
         self._station_name = station_name
@@ -188,18 +192,36 @@ class AlertService:
     def _commit(self, now_ms: int) -> list[AlertEvent]:
         if not self._waiting and not self._waiting_late:
             return []
-        events: list[AlertEvent] = []
-        with self._database.engine.begin() as connection:
-            self._silences.refresh(connection, now_ms)
-            for found in self._waiting:
-                if not found.rule.alert:
-                    continue
-                what = happening(found, now_ms, self._station_name)
-                events += self._write(connection, found.rule, what, now_ms)
-            self._late.note(connection, self._waiting_late, now_ms)
+        told = [f for f in self._waiting if f.rule.alert]
+        try:
+            events = self._commit_all(told, now_ms)
+        except _REFUSED:
+            events = self._commit_one_by_one(told, now_ms)
         self._late.saved()
         self._waiting.clear()
         self._waiting_late.clear()
+        return events
+
+    def _commit_all(self, found: Sequence[Finding], now_ms: int) -> list[AlertEvent]:
+        events: list[AlertEvent] = []
+        with self._database.engine.begin() as connection:
+            self._silences.refresh(connection, now_ms)
+            for one in found:
+                what = happening(one, now_ms, self._station_name)
+                events += self._write(connection, one.rule, what, now_ms)
+            self._late.note(connection, self._waiting_late, now_ms)
+        return events
+
+    def _commit_one_by_one(self, found: Sequence[Finding], now_ms: int) -> list[AlertEvent]:
+        """One finding cannot be written down: it must not keep the others from being told."""
+        events: list[AlertEvent] = []
+        for one in found:
+            try:
+                events += self._commit_all([one], now_ms)
+            except _REFUSED as error:
+                self.refused += 1
+                rule, series, reason = one.rule.full_id, str(one.series.key), str(error)[:500]
+                log.error("a finding is lost", rule=rule, series=series, reason=reason)
         return events
 
     def _write(
@@ -287,7 +309,7 @@ class AlertService:
     def _silence_over(
         self, connection: Connection, key: SilenceKey, now_ms: int
     ) -> list[AlertEvent]:
-        alert = records.get(connection, self._open_silences.pop(key))
+        alert = records.get(connection, self._open_silences.pop(key), to_change=True)
         if alert is None or not alert.is_open:
             return []
         what = Happening("clear", alert, alert.start_ms, now_ms, 0)
@@ -298,7 +320,7 @@ class AlertService:
         mine = {k: i for k, i in self._open_silences.items() if k.rule == rule_id}
         for key, alert_id in mine.items():
             wider = next((i for k, i in mine.items() if self._watch.covers(k, key)), None)
-            alert = records.get(connection, alert_id)
+            alert = records.get(connection, alert_id, to_change=True)
             if alert is not None and alert.is_open and alert.muted_by != wider:
                 changed = replace(alert, muted_by=wider, updated_ms=now_ms)
                 records.save(connection, Outcome(changed), now_ms)
@@ -310,7 +332,7 @@ class AlertService:
         events: list[AlertEvent] = []
         with self._database.engine.begin() as connection:
             self._silences.refresh(connection, now_ms)
-            for alert in records.all_open(connection):
+            for alert in records.all_open(connection, to_change=True):
                 silenced = self._silences.covers(alert, now_ms)
                 if alert.silenced and not silenced:
                     outcome = life.heard_again(replace(alert, silenced=False), now_ms)
@@ -326,7 +348,7 @@ class AlertService:
         events: list[AlertEvent] = []
         by_key = {str(s.key): s for s in self._engine.known_series}
         with self._database.engine.begin() as connection:
-            for alert in records.all_open(connection):
+            for alert in records.all_open(connection, to_change=True):
                 run, series = self._engine.run_of(alert.rule), by_key.get(alert.subject)
                 if run is None or series is None or alert.state == "pending":
                     continue

@@ -92,8 +92,9 @@ class PostgreSQL:
         )
 
 
-@pytest.fixture
-def postgresql() -> Iterator[PostgreSQL]:
+@contextlib.contextmanager
+def running_postgresql() -> Iterator[PostgreSQL]:
+    """A running server; skips (in CI: fails) where none is installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         if os.environ.get("CI"):
@@ -107,6 +108,12 @@ def postgresql() -> Iterator[PostgreSQL]:
     with contextlib.suppress(subprocess.CalledProcessError):
         server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql() -> Iterator[PostgreSQL]:
+    with running_postgresql() as server:
+        yield server
 
 
 @pytest.mark.postgresql

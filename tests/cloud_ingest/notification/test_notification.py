@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from cloud_ingest.alerts import AlertNotFound, tables
 from cloud_ingest.alerts.desk import AlertFilter
 from cloud_ingest.alerts.silencing import SilenceSpan
-from cloud_ingest.database import Database
 from cloud_ingest.notification import (
     Channel,
     ChannelConfiguration,
@@ -28,8 +27,6 @@ from tests.cloud_ingest.alerts.parts import (
     rule,
     series,
     service_of,
-    wipe,
-    without_sync,
 )
 from tests.cloud_ingest.notification.servers import HttpServer, SmtpServer
 from tests.servers import free_port, wait_until
@@ -84,24 +81,7 @@ class Office:
     def states(self):
         with self.database.engine.connect() as connection:
             n = tables.notifications
-            return list(
-                connection.execute(sa.select(n.c.kind, n.c.state).order_by(n.c.id)).tuples()
-            )
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('notify')}/quantrac.db")
-    sa.event.listen(database.engine, "connect", without_sync)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def database(migrated):
-    wipe(migrated)
-    return migrated
+            return list(connection.execute(sa.select(n.c.kind, n.c.state).order_by(n.c.id)).all())
 
 
 @pytest.fixture
