@@ -13,7 +13,6 @@ from cloud_ingest.detection.protocol import (
     threshold_for_budget,
 )
 from cloud_ingest.detection.seasonal import SeasonalResidualDetector
-from cloud_ingest.detection.thinning import ThinnedDetector
 
 __all__ = [
     "Defaults",
@@ -28,7 +27,6 @@ __all__ = [
     "Scores",
     "SeasonalResidualDetector",
     "StateMismatchError",
-    "ThinnedDetector",
     "explain",
     "for_quantity",
     "threshold_for_budget",

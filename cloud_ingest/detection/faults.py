@@ -11,13 +11,19 @@ from cloud_ingest.detection import jumps as jumping
 from cloud_ingest.detection import peers as beside
 from cloud_ingest.detection import tails
 from cloud_ingest.detection.memory import Column, Memory
-from cloud_ingest.detection.protocol import HIGHEST_SCORE, HOURS_A_MONTH, Reason, Scores, State
+from cloud_ingest.detection.protocol import (
+    HIGHEST_SCORE,
+    HOURS_A_MONTH,
+    NEVER,
+    Reason,
+    Scores,
+    State,
+)
 from cloud_ingest.detection.rounds import Round, rounds_in_time, usable
 from telemetry.batches import Bool, Float64, SampleBatch, UInt8
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
 
-NEVER = -(2**62)
 SLICE_MS = 60_000
 ENOUGH = 5.25
 """Evidence at which a fault is worth one alert a month (calibrated on river sondes)."""

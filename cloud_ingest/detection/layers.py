@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from cloud_ingest.detection.ensemble import EnsembleDetector
 from cloud_ingest.detection.faults import FaultDetector
-from cloud_ingest.detection.protocol import Detector, Scores, State, threshold_for_budget
+from cloud_ingest.detection.memory import Column, Memory
+from cloud_ingest.detection.protocol import NEVER, Scores, State, threshold_for_budget
 from cloud_ingest.detection.seasonal import SeasonalResidualDetector
-from cloud_ingest.detection.thinning import ThinnedDetector
-from telemetry.batches import SampleBatch
+from cloud_ingest.detection.thinning import Held, Stretch
+from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.series import Series
 
-FIRST_PATH_SLOT_MS = 5_000
-FAULT_SLOT_MS = 10_000
-STATISTICAL_SLOT_MS = 60_000
+LOOK_MS = 60_000
+SHORT_LOOK_MS = 5_000
 IN_DOUBT = threshold_for_budget(4.0)
 """From this fault score on, a sample speaks of its sensor and not of the world."""
 
@@ -27,56 +27,127 @@ class LayeredDetector:
     Until the ensemble knows a series (about a hundred samples, or eight hours where sampling is
     faster than every five minutes) the residual from the hour of the day stands in for it. A
     sample whose sensor is in doubt carries the fault; any other one the statistical judgement.
+
+    Series that are sampled faster than once a minute are looked at once a minute: what needs
+    minutes to be seen does not gain from a look each second. Up to every five seconds the first
+    path also looks at the first samples of a series, and both it and the fault layer at values
+    outside the band that they drew. Between two looks a judgement stands.
     """
 
     def __init__(self, *, utc_offset_h: float = 7.0, warm_up_samples: int = 24) -> None:
-        first = SeasonalResidualDetector(utc_offset_h=utc_offset_h, warm_up_samples=warm_up_samples)
-        self._parts: dict[str, Detector] = {
-            "first": ThinnedDetector(first, FIRST_PATH_SLOT_MS),
-            "statistical": ThinnedDetector(
-                EnsembleDetector(utc_offset_h=utc_offset_h), STATISTICAL_SLOT_MS
-            ),
-            "fault": ThinnedDetector(FaultDetector(), FAULT_SLOT_MS),
+        self._first = SeasonalResidualDetector(
+            utc_offset_h=utc_offset_h, warm_up_samples=warm_up_samples
+        )
+        self._statistical = EnsembleDetector(utc_offset_h=utc_offset_h)
+        self._fault = FaultDetector()
+        self._young_looks = warm_up_samples + 1
+        self._world, self._sensor = Held(), Held()
+        self._own = Memory(
+            {
+                "last_ms": Column(np.int64, NEVER),
+                "looks": Column(np.uint8),
+                "known": Column(np.bool_),
+            }
+        )
+        self._parts: dict[str, SeasonalResidualDetector | EnsembleDetector | FaultDetector] = {
+            "first": self._first,
+            "statistical": self._statistical,
+            "fault": self._fault,
         }
+        self._memories = {
+            "own": self._own,
+            "world": self._world.memory,
+            "sensor": self._sensor.memory,
+        }
+
+    @property
+    def bytes_a_series(self) -> int:
+        """Memory that one series takes."""
+        return sum(m.bytes_a_row for m in self._memories.values()) + sum(
+            p.bytes_a_series for p in self._parts.values()
+        )
 
     def register(self, series: Sequence[Series]) -> None:
         """Make room for these series."""
         for part in self._parts.values():
             part.register(series)
+        for memory in self._memories.values():
+            memory.make_room(max((s.index for s in series), default=-1) + 1)
 
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample by every layer, then learn from it."""
-        first, statistical, fault = (part.update(batch) for part in self._parts.values())
-        knows = np.isfinite(statistical.expected)
-        doubted = fault.score >= IN_DOUBT
+        last_ms = self._own["last_ms"]
+        stretch = Stretch.of(batch, last_ms)
+        if not len(stretch.series):
+            return Scores.unjudged(batch)
+        minute = stretch.first_in_slot(LOOK_MS, last_ms)
+        short = stretch.first_in_slot(SHORT_LOOK_MS, last_ms)
+        scores = self._look_at_world(stretch, minute, short)
+        self._look_at_sensor(stretch, minute, short, scores)
+        calm = scores.reason == 0
+        scores.since_ms[calm] = stretch.batch.time_ms[calm]
+        last = np.append(stretch.head[1:], len(minute)) - 1
+        last_ms[stretch.series[last]] = stretch.batch.time_ms[last]
+        return stretch.in_place_of(batch, scores)
 
-        def pick(name: str) -> NDArray[Any]:
-            world = np.where(knows, getattr(statistical, name), getattr(first, name))
-            chosen: NDArray[Any] = np.where(doubted, getattr(fault, name), world)
-            return chosen
+    def _look_at_world(self, stretch: Stretch, minute: Bool, short: Bool) -> Scores:
+        """What is unusual for the series: the ensemble's word, else the first path's."""
+        known = self._own["known"]
+        judged = self._statistical.update(stretch.batch.select(minute))
+        told = np.isfinite(judged.expected)
+        odd = self._odd(stretch, short)
+        known[stretch.series[minute]] = told
+        look = minute.copy()
+        look[odd] = True
+        first = look.copy()
+        first[minute] = ~told
+        scores = Scores.unjudged(stretch.batch.select(look))
+        scores.put(minute[look], judged)
+        if first.any():
+            scores.put(first[look], self._first.update(stretch.batch.select(first)))
+        return self._world.between(stretch, look, scores)
 
-        return Scores(
-            pick("score"),
-            pick("expected"),
-            pick("low"),
-            pick("high"),
-            pick("reason"),
-            pick("since_ms"),
-            pick("onset"),
-        )
+    def _odd(self, stretch: Stretch, short: Bool) -> Int64:
+        """Where series that the ensemble does not know are new, or outside the last band."""
+        looks = self._own["looks"]
+        at: Int64 = np.flatnonzero(short)
+        at = at[~self._own["known"][stretch.series[at]]]
+        if not len(at):
+            return at
+        s = stretch.series[at]
+        rank = looks[s] + stretch.rank(short)[at]
+        looks[s] = np.minimum(rank + 1, self._young_looks)
+        odd = rank < self._young_looks
+        odd |= self._world.outside(s, stretch.batch.value[at])
+        found: Int64 = at[odd]
+        return found
+
+    def _look_at_sensor(self, stretch: Stretch, minute: Bool, short: Bool, scores: Scores) -> None:
+        """Write the faults of sensors that are in doubt over the judgement of the world."""
+        at = np.flatnonzero(short)
+        odd = self._sensor.outside(stretch.series[at], stretch.batch.value[at])
+        look = minute.copy()
+        look[at[odd]] = True
+        judged = self._fault.update(stretch.batch.select(look))
+        found = self._sensor.between(stretch, look, judged)
+        doubted = found.score >= IN_DOUBT
+        if doubted.any():
+            scores.put(doubted, found.select(doubted))
 
     def state(self) -> State:
         """A copy of everything learnt."""
-        return {
-            f"{name}.{key}": value
-            for name, part in self._parts.items()
-            for key, value in part.state().items()
-        }
+        saved = {n: p.state() for n, p in self._parts.items()}
+        saved |= {n: m.save() for n, m in self._memories.items()}
+        return {f"{name}.{key}": v for name, part in saved.items() for key, v in part.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         for name, part in self._parts.items():
-            prefix = f"{name}."
-            part.restore(
-                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            )
+            part.restore(_part_of(state, name))
+        for name, memory in self._memories.items():
+            memory.load(_part_of(state, name))
+
+
+def _part_of(state: Mapping[str, NDArray[Any]], name: str) -> State:
+    prefix = f"{name}."
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

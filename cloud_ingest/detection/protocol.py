@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from telemetry.batches import Float64, Int64, SampleBatch, UInt8
+from telemetry.batches import Bool, Float64, Int64, SampleBatch, UInt8
 from telemetry.series import Series
 
 State = dict[str, NDArray[Any]]
 """A detector's whole memory as named arrays, ready for ``numpy.savez``."""
 
 HOURS_A_MONTH = 730.5
+NEVER = -(2**62)
+"""Before all time stamps."""
 HIGHEST_SCORE = 9.0
 """No history is long enough to tell what happens less often than this."""
 
@@ -90,6 +92,15 @@ class Scores:
             batch.time_ms.copy(),
             np.zeros(n),
         )
+
+    def put(self, where: Bool | Int64, scores: "Scores") -> None:
+        """Write other scores, one for each place."""
+        for field in fields(self):
+            getattr(self, field.name)[where] = getattr(scores, field.name)
+
+    def select(self, which: Bool | Int64) -> "Scores":
+        """Those where the mask is true, or at the given places."""
+        return Scores(*(getattr(self, field.name)[which] for field in fields(self)))
 
 
 class Detector(Protocol):

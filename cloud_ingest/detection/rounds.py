@@ -21,8 +21,8 @@ class Round:
     time_ms: Int64
     value: Float64
 
-    def select(self, which: Bool) -> "Round":
-        """The samples where the mask is true."""
+    def select(self, which: Bool | slice) -> "Round":
+        """The samples where the mask is true, or a slice of them."""
         return Round(self.place[which], self.series[which], self.time_ms[which], self.value[which])
 
 
@@ -61,12 +61,27 @@ def rounds_in_time(batch: SampleBatch, which: Bool, slice_ms: int) -> Iterator[R
     place = np.flatnonzero(which)
     if not len(place):
         return
-    slices = batch.time_ms[place] // slice_ms
-    order = np.argsort(slices, kind="stable")
-    for part in np.split(order, np.flatnonzero(np.diff(slices[order])) + 1):
-        chosen = place[part]
-        for turn in rounds(batch.select(chosen), np.ones(len(chosen), dtype=np.bool_)):
-            yield Round(chosen[turn.place], turn.series, turn.time_ms, turn.value)
+    series, time_ms = batch.series[place].astype(np.int64), batch.time_ms[place]
+    slices = time_ms // slice_ms
+    if slices[0] == slices[-1] and (slices == slices[0]).all() and _all_different(series):
+        yield Round(place, series, time_ms, batch.value[place])
+        return
+    order = np.lexsort((time_ms, series, slices))
+    series, slices = series[order], slices[order]
+    first = np.flatnonzero(np.r_[True, (series[1:] != series[:-1]) | (slices[1:] != slices[:-1])])
+    rank = np.arange(len(series)) - np.repeat(first, np.diff(np.r_[first, len(series)]))
+    if rank.any():
+        again = np.lexsort((rank, slices))
+        order, slices, rank = order[again], slices[again], rank[again]
+    ends = np.flatnonzero((slices[1:] != slices[:-1]) | (rank[1:] != rank[:-1])) + 1
+    place = place[order]
+    whole = Round(
+        place, batch.series[place].astype(np.int64), batch.time_ms[place], batch.value[place]
+    )
+    start = 0
+    for end in [*ends.tolist(), len(place)]:
+        yield whole.select(slice(start, end))
+        start = end
 
 
 def _all_different(series: Int64) -> bool:

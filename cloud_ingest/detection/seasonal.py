@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_ingest.detection.memory import Column, Memory
-from cloud_ingest.detection.protocol import HIGHEST_SCORE, Reason, Scores, State
+from cloud_ingest.detection.protocol import HIGHEST_SCORE, NEVER, Reason, Scores, State
 from cloud_ingest.detection.rounds import Round, rounds, usable
 from telemetry.batches import Float64, Int64, SampleBatch
 from telemetry.series import Series
 
 HOURS = 24
 HOUR_MS = 3_600_000
-NEVER = -(2**62)
 _ABSOLUTE_TO_SIGMA = 1.2533  # mean absolute deviation of a Gaussian times this is its sigma
 _EVENT_H = 1 / 6  # samples closer than this belong to one event, not to several chances
 _SCALE_MEMORY_H = 96.0

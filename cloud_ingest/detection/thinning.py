@@ -1,89 +1,121 @@
-"""Judges fast series once in a slot of time, and lets the judgement stand in between."""
+"""Looks at fast series now and then, and lets each judgement stand until the next look."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cloud_ingest.detection.memory import Column, Memory
-from cloud_ingest.detection.protocol import Detector, Scores, State
+from cloud_ingest.detection.protocol import NEVER, Scores
 from cloud_ingest.detection.rounds import usable
-from telemetry.batches import SampleBatch
-from telemetry.series import Series
+from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch
 
-_NEVER = -(2**62)
-_OWN = "held."
-_INNER = "inner."
+_HELD = ("score", "expected", "low", "high", "reason", "since_ms")
 
 
-class ThinnedDetector:
-    """Shows another detector the first sample of each slot; the others get what that one got.
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """The samples of a batch that can be judged, by series, then time, without repetitions.
 
-    What needs minutes to be seen does not gain from a look each second, and a day of seconds
-    costs a day of minutes. Series that are sampled more slowly than the slot are not touched.
+    ``place`` is where they stand in the batch (None: it holds nothing else, in this order);
+    ``starts`` marks the first sample of each series, ``head`` says where these are.
     """
 
-    def __init__(self, inner: Detector, slot_ms: int) -> None:
-        self._inner = inner
-        self._slot_ms = slot_ms
-        self._held = Memory(
+    batch: SampleBatch
+    place: Int64 | None
+    starts: Bool
+    head: Int64
+
+    @property
+    def series(self) -> Int32:
+        """The series of each sample."""
+        return self.batch.series
+
+    @classmethod
+    def of(cls, batch: SampleBatch, last_ms: Int64) -> "Stretch":
+        """What is newer than ``last_ms`` of its series and carries a number."""
+        place = None
+        good = usable(batch)
+        if not good.all() or not _in_order(batch):
+            place = np.flatnonzero(good)
+            place = place[np.lexsort((batch.time_ms[place], batch.series[place]))]
+            batch = batch.select(place)
+        fresh = batch.time_ms > last_ms[batch.series]
+        fresh[1:] &= (batch.time_ms[1:] != batch.time_ms[:-1]) | _changes(batch.series)
+        if not fresh.all():
+            place = place[fresh] if place is not None else np.flatnonzero(fresh)
+            batch = batch.select(fresh)
+        starts = np.ones(len(batch), np.bool_)
+        starts[1:] = _changes(batch.series)
+        return cls(batch, place, starts, np.flatnonzero(starts))
+
+    def first_in_slot(self, slot_ms: int, last_ms: Int64) -> Bool:
+        """Which samples are the first of their series in a slot of time."""
+        slot = self.batch.time_ms // slot_ms
+        first = np.empty(len(slot), np.bool_)
+        np.not_equal(slot[1:], slot[:-1], out=first[1:])
+        first[self.head] = slot[self.head] > last_ms[self.series[self.head]] // slot_ms
+        return first
+
+    def rank(self, mark: Bool) -> Int64:
+        """How many marked samples of the same series come before each sample."""
+        before: Int64 = np.cumsum(mark) - mark
+        run = np.diff(np.append(self.head, len(mark)))
+        counted: Int64 = before - np.repeat(before[self.head], run)
+        return counted
+
+    def in_place_of(self, batch: SampleBatch, found: Scores) -> Scores:
+        """Scores of all of ``batch``, from those of this stretch."""
+        if self.place is None:
+            return found
+        whole = Scores.unjudged(batch)
+        whole.put(self.place, found)
+        return whole
+
+
+class Held:
+    """The newest judgement of each series."""
+
+    def __init__(self) -> None:
+        self.memory = Memory(
             {
-                "slot": Column(np.int64, _NEVER),
-                "last_ms": Column(np.int64, _NEVER),
-                "score": Column(np.float64),
-                "expected": Column(np.float64, np.nan),
-                "low": Column(np.float64, np.nan),
-                "high": Column(np.float64, np.nan),
+                "score": Column(np.float32),
+                "expected": Column(np.float32, np.nan),
+                "low": Column(np.float32, np.nan),
+                "high": Column(np.float32, np.nan),
                 "reason": Column(np.uint8),
-                "since_ms": Column(np.int64, _NEVER),
+                "since_ms": Column(np.int64, NEVER),
             }
         )
 
-    def register(self, series: Sequence[Series]) -> None:
-        """Make room for these series."""
-        self._inner.register(series)
-        if series:
-            self._held.make_room(max(s.index for s in series) + 1)
+    def outside(self, series: Int32, value: Float64) -> Bool:
+        """Which values lie outside the band of the newest judgement."""
+        low, high = self.memory["low"][series], self.memory["high"][series]
+        out: Bool = (value < low) | (value > high)
+        return out
 
-    def update(self, batch: SampleBatch) -> Scores:
-        """Judge the first sample of each slot; the rest of the slot holds its judgement."""
-        scores = Scores.unjudged(batch)
-        place = np.flatnonzero(usable(batch))
-        place = place[np.lexsort((batch.time_ms[place], batch.series[place]))]
-        place = place[batch.time_ms[place] > self._held["last_ms"][batch.series[place]]]
-        if not len(place):
-            return scores
-        s, t = batch.series[place], batch.time_ms[place]
-        slot = t // self._slot_ms
-        starts = np.r_[True, s[1:] != s[:-1]]
-        repeated = ~starts & np.r_[False, t[1:] == t[:-1]]
-        first = np.where(starts, slot > self._held["slot"][s], np.r_[True, slot[1:] != slot[:-1]])
-        judged = self._inner.update(batch.select(place[first]))
-        # For each sample the newest judgement at or before it: in this batch, or the one held.
-        number = np.cumsum(first) - 1
-        since_start = np.maximum.accumulate(np.where(starts, np.arange(len(s)), 0))
-        own = number >= (np.cumsum(first) - first)[since_start]
-        for name in ("score", "expected", "low", "high", "reason", "since_ms"):
-            new = getattr(judged, name)
-            value = self._held[name][s]
-            value[own] = new[number[own]]
-            target = getattr(scores, name)
-            target[place[~repeated]] = value[~repeated]
-            self._held[name][s] = value
-        scores.onset[place[first]] = judged.onset
-        calm = place[scores.reason[place] == 0]
-        scores.since_ms[calm] = batch.time_ms[calm]
-        self._held["slot"][s], self._held["last_ms"][s] = slot, t
-        return scores
+    def between(self, stretch: Stretch, look: Bool, judged: Scores) -> Scores:
+        """For each sample the newest judgement at or before it, in this stretch or before it."""
+        at = np.flatnonzero(look | stretch.starts)
+        series, fresh = stretch.series[at], look[at]
+        run = np.diff(np.append(at, len(look)))
+        last = np.append(stretch.starts[at[1:]], True)
+        found = {}
+        for name in _HELD:
+            held = self.memory[name]
+            value = held[series]
+            value[fresh] = getattr(judged, name)
+            held[series[last]] = value[last]
+            found[name] = np.repeat(value.astype(getattr(judged, name).dtype), run)
+        onset = np.zeros(len(look))
+        onset[look] = judged.onset
+        return Scores(onset=onset, **found)
 
-    def state(self) -> State:
-        """A copy of everything learnt."""
-        return {_OWN + k: v for k, v in self._held.save().items()} | {
-            _INNER + k: v for k, v in self._inner.state().items()
-        }
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from a saved state."""
-        self._held.load({k[len(_OWN) :]: v for k, v in state.items() if k.startswith(_OWN)})
-        self._inner.restore({k[len(_INNER) :]: v for k, v in state.items() if k.startswith(_INNER)})
+def _in_order(batch: SampleBatch) -> bool:
+    s, t = batch.series, batch.time_ms
+    return bool(((s[1:] > s[:-1]) | ((s[1:] == s[:-1]) & (t[1:] > t[:-1]))).all())
+
+
+def _changes(series: Int32) -> Bool:
+    changes: Bool = series[1:] != series[:-1]
+    return changes
