@@ -13,10 +13,11 @@ import numpy as np
 
 from alert_rules.evaluation import Runs, State, Verdicts
 from alert_rules.holding import Holding, Transition
+from alert_rules.kinds.anomaly import AnomalyEvaluator
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.schema import Rule, parse_hours
 from alert_rules.steps import LOCAL_OFFSET_MS
-from cloud_ingest.detection import Detector, Reason, Scores, StateMismatchError
+from cloud_ingest.detection import Detector, Reason, Scores, StateMismatchError, for_quantity
 from cloud_ingest.detection.explain import Finding as Unusual
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.quality import Flag
@@ -52,6 +53,8 @@ class RuleRun:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.evaluator = rule.evaluator()
+        if isinstance(self.evaluator, AnomalyEvaluator):
+            self.evaluator.budgets = _usual_budgets
         below = any(limit.comparison == "below" for limit in rule.limits)
         levels = max(len(getattr(rule, "bounds", ())), 1)
         self.holding = Holding(levels, rule.hold, rule.clear_after, -1 if below else 1)
@@ -116,6 +119,11 @@ class RuleRun:
                 if source is not None and fits and len(array) and len(source) == len(members):
                     moved[name][new] = source[old]
             part.restore(moved)
+
+
+def _usual_budgets(quantity: str) -> tuple[float, float]:
+    usual = for_quantity(quantity)
+    return usual.statistical, usual.fault
 
 
 def _at_their_height(changes: list[Transition]) -> list[Transition]:

@@ -1,5 +1,6 @@
 """The table of every limit with its source, for docs/rules.md; made from the packs themselves."""
 
+from alert_rules.kinds.anomaly import AnomalyRule
 from alert_rules.loading import LIBRARY, library_packs, load_rules
 from alert_rules.schema import Legal, Rule
 from telemetry.durations import format_duration
@@ -52,6 +53,9 @@ def _limits(rule: Rule) -> str:
     shown = "; ".join(f"{limit.comparison} {limit.value:g}" for limit in rule.limits)
     if shown:
         return f"{shown} {unit}".strip()
+    if isinstance(rule, AnomalyRule):
+        own = rule.alerts_per_month
+        return "anomaly, budget of the quantity" if own is None else f"anomaly, {own:g} a month"
     return "to be entered" if rule.legal is not None else rule.kind.replace("_", " ")
 
 

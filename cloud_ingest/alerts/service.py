@@ -221,7 +221,7 @@ class AlertService:
             except _REFUSED as error:
                 self.refused += 1
                 rule, series, reason = one.rule.full_id, str(one.series.key), str(error)[:500]
-                log.error("a finding is lost", rule=rule, series=series, reason=reason)
+                log.warning("a finding is lost", rule=rule, series=series, reason=reason)
         return events
 
     def _write(

@@ -230,3 +230,39 @@ def test_patience_is_some_intervals_and_at_least_a_time():
     assert rule.limit_ms(np.array([0]))[0] > 10**13  # nothing is expected of an event sensor
     told = rule_of("no_data", {"without_interval": "1h"})
     assert told.limit_ms(np.array([0])).tolist() == [3_600_000]
+
+
+class Scored:
+    def __init__(self, score, reason):
+        self.score = np.array(score)
+        self.reason = np.array(reason, np.uint8)
+        self.expected = np.full(len(self.score), 50.0)
+
+
+def told_by(rule, budgets, scores, reasons, value=60.0):
+    evaluator = rule.evaluator()
+    evaluator.budgets = budgets
+    evaluator.bind(SERIES)
+    n = len(SERIES)
+    runs = Runs(np.arange(n, dtype=np.int32), np.full(n, 10**12), np.full(n, value),
+                Scored(scores, reasons))  # fmt: skip
+    return evaluator.evaluate(runs).level.tolist()
+
+
+def test_an_anomaly_has_the_budget_of_its_quantity_unless_the_rule_says_otherwise():
+    def budgets(quantity):
+        return (1.0, 4.0) if quantity == "pm10" else (0.1, 0.0)
+
+    once_a_month = math.log10(730.5)
+    usual = rule_of("anomaly", {})
+    # pm10, pm2_5, pm10: the value is as rare as once a month, the sensor likewise
+    assert told_by(usual, budgets, [once_a_month] * 3, [1, 1, 40]) == [1, 0, 1]
+    assert told_by(usual, budgets, [once_a_month - 0.5] * 3, [1, 1, 40]) == [0, 0, 1]
+    # no budget, no alert, however rare it is
+    assert told_by(usual, budgets, [9.0] * 3, [40, 40, 40]) == [1, 0, 1]
+    own = rule_of("anomaly", {"alerts_per_month": 1})
+    assert told_by(own, budgets, [once_a_month] * 3, [1, 1, 40]) == [1, 1, 1]
+    below = rule_of("anomaly", {"alerts_per_month": 1, "direction": "below"})
+    assert told_by(below, budgets, [9.0] * 3, [1, 1, 1]) == [0, 0, 0]
+    sensor = rule_of("anomaly", {"about": "sensor", "select": {"quantity": "pm10"}})
+    assert told_by(sensor, budgets, [9.0] * 3, [1, 1, 40]) == [0, 1]

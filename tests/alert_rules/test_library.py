@@ -7,6 +7,7 @@ import pytest
 from alert_rules import load_rules
 from alert_rules.loading import library_packs
 from cloud_ingest.alerts.limit_table import with_table
+from cloud_ingest.detection import for_quantity
 from telemetry.documents import DocumentError
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
@@ -36,6 +37,18 @@ def test_the_limit_of_pm2_5_tightens_in_2026():
     before, after = ALL.find("vn-air/pm2_5-24h-until-2025"), ALL.find("vn-air/pm2_5-24h")
     assert before.legal.effective_to == after.legal.effective_from
     assert (before.limits[0].value, after.limits[0].value) == (50, 45)
+
+
+def test_packs_take_the_budget_of_each_quantity_for_anomalies():
+    anomalies = [r for r in ALL if r.kind == "anomaly"]
+    assert {r.pack for r in anomalies} == {
+        "demo", "device-health", "traffic", "vn-air", "vn-effluent", "vn-noise", "vn-stack", "vn-water",
+    }  # fmt: skip
+    assert all(r.is_enabled for r in anomalies)
+    assert {r.pack for r in anomalies if r.alerts_per_month is not None} == {"demo"}
+    # A quantity whose world is not judged at all has no place in a pack that judges it.
+    named = {q for r in anomalies if r.about == "value" for q in r.select.quantity}
+    assert all(for_quantity(q).statistical > 0 for q in named)
 
 
 @pytest.mark.parametrize(
