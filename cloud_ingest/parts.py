@@ -62,6 +62,9 @@ class CommandLink(Protocol):
     def publish(self, topic: str, payload: bytes) -> None:
         """Send one."""
 
+    def publish_all(self, commands: Sequence[tuple[str, bytes]]) -> None:
+        """Send several: topic and payload of each."""
+
 
 @dataclass(slots=True)
 class Counters:

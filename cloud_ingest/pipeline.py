@@ -33,6 +33,8 @@ TICK_MS = 1_000
 SEEN_EVERY_MS = 5_000
 MOST_BATCHES = 5
 """While more messages wait, a batch may grow to so many times its usual size."""
+MOST_BYTES = 200_000
+"""So much is taken from the inbox at once: of usual reports about 10,000 samples."""
 SHORTEST_RETRY_S = 0.1
 LONGEST_RETRY_S = 5.0
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: no gateway of ours measured before
@@ -113,22 +115,22 @@ class Pipeline:
             self._tick(now_ms)
 
     def _gather(self) -> None:
-        inbox, receiver = self._parts.inbox, self._parts.receiver
-        message = inbox.take(0.1)
-        if message is None:
+        inbox, receiver, limits = self._parts.inbox, self._parts.receiver, self._limits
+        messages = inbox.take_many(0.1, MOST_BYTES)
+        if not messages:
             return
-        end = time.monotonic() + self._limits.batch_ms / 1000
-        while message is not None:
-            receiver.take(message)
+        end = time.monotonic() + limits.batch_ms / 1000
+        while messages:
+            receiver.take_all(messages)
             pending = receiver.pending
-            if pending >= self._limits.batch_samples and (
-                not len(inbox) or pending >= MOST_BATCHES * self._limits.batch_samples
+            if pending >= limits.batch_samples and (
+                not len(inbox) or pending >= MOST_BATCHES * limits.batch_samples
             ):
                 break
             left = end - time.monotonic()
             if left <= 0 or self._stopping.is_set():
                 break
-            message = inbox.take(left)
+            messages = inbox.take_many(left, MOST_BYTES)
         shed = inbox.take_shed()
         if shed:
             receiver.forgive(shed)
@@ -245,37 +247,45 @@ class Pipeline:
 
     def _save(self, events: Sequence[Event], now_ms: int) -> None:
         parts = self._parts
-        if now_ms - self._seen_ms >= SEEN_EVERY_MS:
+        seen = now_ms - self._seen_ms >= SEEN_EVERY_MS
+        if seen:
             self._seen_ms = now_ms
-            parts.registry.mark_seen()
             parts.inbox.will_send_again(parts.receiver.acknowledging())
         if (
             events
+            or seen
             or parts.registry.has_changes()
             or parts.ledger.has_changes()
             or parts.quarantine.has_changes()
         ):
-            self._retry(lambda: self._write_rows(events), "database")
+            self._retry(lambda: self._write_rows(events, seen=seen), "database")
 
-    def _write_rows(self, events: Sequence[Event]) -> None:
+    def _write_rows(self, events: Sequence[Event], *, seen: bool = False) -> None:
         parts = self._parts
         with parts.database.engine.begin() as connection:
             parts.registry.save(connection)
             parts.ledger.save(connection)
             parts.quarantine.save(connection)
+            if seen:
+                parts.registry.save_seen(connection)
             if events:
                 connection.execute(sa.insert(schema.events), [_event_row(e) for e in events])
-        parts.registry.saved()
+        parts.registry.saved(seen=seen)
         parts.ledger.saved()
         parts.quarantine.saved()
 
     def _acknowledge(self, now_ms: int) -> None:
-        for ack in self._parts.ledger.due(now_ms):
-            group = self._parts.registry.group_of(ack.gateway)
-            if group is not None:
-                topic = commands.command_topic(group, ack.gateway)
-                self._parts.link.publish(topic, commands.ack_through(ack.batch, now_ms))
-                self.counters.acknowledgements += 1
+        due = self._parts.ledger.due(now_ms)
+        if not due:
+            return
+        encode, group_of = commands.Acknowledgements(now_ms).encode, self._parts.registry.group_of
+        packets = [
+            (commands.command_topic(group, ack.gateway), encode(ack.batch))
+            for ack in due
+            if (group := group_of(ack.gateway)) is not None
+        ]
+        self._parts.link.publish_all(packets)
+        self.counters.acknowledgements += len(packets)
 
     def _tick(self, now_ms: int) -> None:
         parts = self._parts

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.database import Database, schema
+from cloud_ingest.database.rows import set_column
 from cloud_ingest.database.upsert import upsert
 from cloud_ingest.field import Device, Gateway, SeriesDescription, Station
 from telemetry.series import NODE_DEVICE, Series, SeriesKey
@@ -197,17 +198,18 @@ class Registry:
         self._names.setdefault(device.gateway, set()).add(device.name)
         return device
 
-    def seen(self, gateway: str, device: str | None, now_ms: int) -> None:
-        """Note that something was heard of a gateway, and of its device."""
+    def seen(self, heard: Mapping[tuple[str, str | None], int]) -> None:
+        """Note when something was last heard of gateways and of their devices."""
+        gateways, devices = self._gateways, self._devices
         with self._lock:
-            found = self._gateways.get(gateway)
-            if found is not None:
-                found.last_seen_ms = now_ms
-                self._seen.add((gateway, None))
-            of_device = self._devices.get((gateway, device or ""))
-            if of_device is not None:
-                of_device.last_seen_ms = now_ms
-                self._seen.add((gateway, device))
+            for key, now_ms in heard.items():
+                gateway = gateways.get(key[0])
+                if gateway is not None:
+                    gateway.last_seen_ms = now_ms
+                device = devices.get(key)  # type: ignore[arg-type]  # without a device: not found
+                if device is not None:
+                    device.last_seen_ms = now_ms
+            self._seen.update(heard)
 
     def admit(self, description: SeriesDescription) -> Series:
         """The series so described: a new one with the next index, or the known one brought up to date."""
@@ -277,15 +279,6 @@ class Registry:
         """Whether anything but the time of the last message waits to be saved."""
         return any(self._dirty.values())
 
-    def mark_seen(self) -> None:
-        """Let the next save write also when each gateway and device was last heard of."""
-        for gateway, device in self._seen:
-            if device is None:
-                self._dirty["gateways"].add(gateway)
-            else:
-                self._dirty["devices"].add((gateway, device))
-        self._seen.clear()
-
     def save(self, connection: Connection) -> None:
         """Write what changed since the last save; ``saved`` must follow once it is committed."""
         with self._lock:
@@ -298,9 +291,21 @@ class Registry:
         for table, changed in rows.items():
             upsert(connection, table, changed)
 
-    def saved(self) -> None:
-        """The last save is committed."""
+    def save_seen(self, connection: Connection) -> None:
+        """Write when each gateway and device was last heard of, if it was since the last time."""
         with self._lock:
+            seen = [key for key in self._seen if key in self._devices]
+            devices = [(self._devices[key].last_seen_ms, *key) for key in seen]
+            names = {name for name, _ in self._seen} & self._gateways.keys()
+            gateways = [(self._gateways[name].last_seen_ms, name) for name in names]
+        set_column(connection, schema.gateways, "last_seen_ms", ("id",), gateways)
+        set_column(connection, schema.devices, "last_seen_ms", ("gateway_id", "name"), devices)
+
+    def saved(self, *, seen: bool = False) -> None:
+        """The last save is committed, with when all were ``seen`` last."""
+        with self._lock:
+            if seen:
+                self._seen.clear()
             for names in self._dirty.values():
                 names.clear()
 

@@ -1,5 +1,6 @@
 """The ledger of all gateways: kept in the database, and what to acknowledge to whom."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -7,10 +8,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.database import Database, schema
-from cloud_ingest.database.upsert import upsert
+from cloud_ingest.database.rows import put_rows
 from cloud_ingest.intake.days import Days
 from cloud_ingest.intake.ledger import Account, Gap, Ranges
-from cloud_ingest.intake.work import Counted, Entry, Introduction, Receipt, Unnumbered
+from cloud_ingest.intake.runs_of_receipts import split_runs
+from cloud_ingest.intake.work import (
+    Counted,
+    Entry,
+    Introduction,
+    Receipt,
+    Receipts,
+    Unnumbered,
+)
 
 SHORTEST_MS = 100
 """Acknowledgements to one gateway come no more often than this."""
@@ -67,9 +76,10 @@ class Ledger:
         """Enter what is stored now, in the order in which it came; the gaps that this revealed."""
         gaps: list[Gap] = []
         for entry in entries:
-            account = self._accounts.get(entry.gateway)
-            if account is None:
-                account = self._accounts[entry.gateway] = Account(entry.gateway)
+            if isinstance(entry, Receipts):
+                self._receive_many(entry)
+                continue
+            account = self._account(entry.gateway)
             match entry:
                 case Receipt():
                     self._receive(account, entry)
@@ -91,6 +101,25 @@ class Ledger:
                 self._changed.add(entry.gateway)
         self._gaps.extend(gaps)
         return gaps
+
+    def _account(self, gateway: str) -> Account:
+        account = self._accounts.get(gateway)
+        if account is None:
+            account = self._accounts[gateway] = Account(gateway)
+        return account
+
+    def _receive_many(self, entry: Receipts) -> None:
+        """Enter runs of reports that follow each other as one each, all others one by one."""
+        for run in split_runs(entry):
+            account = self._account(run.gateway)
+            if account.receive_run(run.first, run.last, run.samples):
+                self._days.add(run.gateway, run.day, run.samples, run.late)
+                self._want(run.gateway)
+            else:
+                for receipt in run.receipts():
+                    self._receive(account, receipt)
+            if account.changed:
+                self._changed.add(run.gateway)
 
     def _receive(self, account: Account, entry: Receipt) -> None:
         before = account.ranges.through
@@ -128,22 +157,20 @@ class Ledger:
     def save(self, connection: Connection) -> None:
         """Write what changed; ``saved`` must follow once it is committed."""
         rows = [self._row(self._accounts[gateway]) for gateway in self._changed]
-        upsert(connection, schema.ledger, rows)
+        put_rows(connection, schema.ledger, rows)
         if self._gaps:
-            rows = [
+            gaps = [
                 {"gateway_id": g.gateway, "first": g.first, "last": g.last, "reason": g.reason,
                  "time_ms": g.time_ms}
                 for g in self._gaps
             ]  # fmt: skip
-            connection.execute(sa.insert(schema.ledger_gaps), rows)
+            connection.execute(sa.insert(schema.ledger_gaps), gaps)
         self._days.save(connection)
 
-    def _row(self, account: Account) -> dict[str, object]:
-        return {
-            "gateway_id": account.gateway, "through": account.ranges.through,
-            "ranges": [list(r) for r in account.ranges.above],
-            "samples_stored": account.samples_stored, "known": account.known,
-        }  # fmt: skip
+    def _row(self, account: Account) -> tuple[object, ...]:
+        ranges = account.ranges
+        above = json.dumps(ranges.above) if ranges.above else "[]"
+        return account.gateway, ranges.through, above, account.samples_stored, account.known
 
     def saved(self) -> None:
         """The last save is committed."""

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from cloud_ingest.database.rows import put_rows
 from cloud_ingest.database.schema import ledger_days
 from cloud_ingest.intake.work import Counted, Receipt, Unnumbered
+from telemetry.batches import Int64
 
 LATE_MS = 60_000
 """A report that comes later than this after its first sample was measured is late."""
@@ -39,21 +41,26 @@ class Days:
         if not entry.samples:
             return
         time_ms = entry.arrived_ms if entry.time_ms is None else entry.time_ms
-        day = self._day(entry.gateway, time_ms)
-        day.stored += entry.samples
-        if entry.arrived_ms - time_ms > LATE_MS:
-            day.late += entry.samples
+        late = entry.samples if entry.arrived_ms - time_ms > LATE_MS else 0
+        self.add(entry.gateway, day_number(time_ms), entry.samples, late)
+
+    def add(self, gateway: str, day_number: int, stored: int, late: int) -> None:
+        """Add what was stored of one day, and how much of it came late."""
+        if stored:
+            day = self._day(gateway, day_number)
+            day.stored += stored
+            day.late += late
 
     def count(self, entry: Counted) -> None:
         """What a gateway counts itself belongs to the day on which it said so."""
-        day = self._day(entry.gateway, entry.arrived_ms)
+        day = self._day(entry.gateway, day_number(entry.arrived_ms))
         if entry.what == "measured":
             day.measured += entry.samples
         else:
             day.given_up += entry.samples
 
-    def _day(self, gateway: str, time_ms: int) -> _Day:
-        key = (gateway, day_of(time_ms))
+    def _day(self, gateway: str, number: int) -> _Day:
+        key = (gateway, _name_of(number))
         day = self._days.get(key)
         if day is None:
             day = self._days[key] = _Day()
@@ -64,17 +71,10 @@ class Days:
         if not self._days:
             return
         rows = [
-            {"gateway_id": gateway, "day": day, "stored": d.stored, "late": d.late,
-             "measured": d.measured, "given_up": d.given_up}
+            (gateway, day, d.stored, d.late, d.measured, d.given_up)
             for (gateway, day), d in self._days.items()
-        ]  # fmt: skip
-        is_postgresql = connection.dialect.name == "postgresql"
-        new: Any = (postgresql if is_postgresql else sqlite).insert(ledger_days)
-        counts = ("stored", "late", "measured", "given_up")
-        added = {name: ledger_days.c[name] + new.excluded[name] for name in counts}
-        connection.execute(
-            new.on_conflict_do_update(index_elements=["gateway_id", "day"], set_=added), rows
-        )
+        ]
+        put_rows(connection, ledger_days, rows, added=("stored", "late", "measured", "given_up"))
 
     def clear(self) -> None:
         """They are committed."""
@@ -91,9 +91,19 @@ def _name_of(day: int) -> str:
     return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
 
 
+def day_number(time_ms: int) -> int:
+    """The local day of a moment, counted since 1970; beyond all calendars, the last day of them."""
+    return max(0, min((time_ms + _OFFSET_MS) // _DAY_MS, _LAST_DAY))
+
+
+def day_numbers(time_ms: Int64) -> Int64:
+    """``day_number`` of many moments."""
+    return np.clip((time_ms + _OFFSET_MS) // _DAY_MS, 0, _LAST_DAY)
+
+
 def day_of(time_ms: int) -> str:
     """The local day of a moment, as YYYY-MM-DD; beyond all calendars, the last day of them."""
-    return _name_of(max(0, min((time_ms + _OFFSET_MS) // _DAY_MS, _LAST_DAY)))
+    return _name_of(day_number(time_ms))
 
 
 def read_days(connection: Connection, gateway: str, count: int) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ Keep-alives go on, because putting never waits for the pipeline.
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.spill import Spill
@@ -59,6 +60,20 @@ class Inbox:
             self._wake.set()
         return True
 
+    def put_all(self, messages: Sequence[Message]) -> None:
+        """Queue several messages in their order."""
+        size = sum(len(m.payload) for m in messages) + _OVERHEAD * len(messages)
+        full = self._put_bytes - self._taken_bytes + size > self._max_bytes
+        if full or (self._spill is not None and len(self._spill)):
+            for message in messages:
+                self.put(message)
+            return
+        with self._lock:
+            self._messages.extend(messages)
+            self._put_bytes += size
+        if not self._wake.is_set():
+            self._wake.set()
+
     def _put_elsewhere(self, message: Message) -> bool:
         """There is no room, or what came before is still in the file."""
         gateway = _gateway_of(message.topic)
@@ -80,6 +95,20 @@ class Inbox:
         message = self._messages.popleft()
         self._taken_bytes += len(message.payload) + _OVERHEAD
         return message
+
+    def take_many(self, timeout_s: float, most_bytes: int) -> list[Message]:
+        """The next messages, until their payloads come to ``most_bytes``; none after the time."""
+        first = self.take(timeout_s)
+        if first is None:
+            return []
+        found, size = [first], len(first.payload)
+        queue, pop = self._messages, self._messages.popleft
+        while queue and size < most_bytes:
+            message = pop()
+            size += len(message.payload)
+            found.append(message)
+        self._taken_bytes += size - len(first.payload) + _OVERHEAD * (len(found) - 1)
+        return found
 
     def _read_back(self) -> bool:
         if self._spill is None or not len(self._spill):

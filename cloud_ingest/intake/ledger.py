@@ -89,6 +89,19 @@ class Account:
         self.changed = True
         return True
 
+    def receive_run(self, first: int, last: int, samples: int) -> bool:
+        """Account for the stored batches ``first`` to ``last``, where they are the next to come.
+
+        False, and nothing done, where they are not.
+        """
+        ranges = self.ranges
+        if first != ranges.through + 1 or (ranges.above and ranges.above[0][0] <= last + 1):
+            return False
+        ranges.through = last
+        self.samples_stored += samples
+        self.changed = True
+        return True
+
     def introduce(self, oldest: int, upcoming: int, now_ms: int) -> list[Gap]:
         """Take in what a birth says the gateway still holds: from ``oldest`` to before ``upcoming``.
 

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,6 +104,12 @@ class Link:
             with contextlib.suppress(LinkLost):
                 self._send(packets.publish(topic, payload))
 
+    def publish_all(self, commands: Sequence[tuple[str, bytes]]) -> None:
+        """Send several commands at once, each a topic and a payload; as ``publish``."""
+        if self.state.connected:
+            with contextlib.suppress(LinkLost):
+                self._send(b"".join([packets.publish(*command) for command in commands]))
+
     # --- the thread
 
     def _run(self) -> None:
@@ -161,11 +167,7 @@ class Link:
         while True:
             data = self._receive(line)
             if data:
-                for packet in parser.feed(data):
-                    if type(packet) is Arrived:
-                        self._take(packet)
-                    else:
-                        self._answer(packet)  # type: ignore[arg-type]  # the other one of two
+                self._take_in(parser.feed(data))
             now_s = time.monotonic()
             self._keep_alive(now_s)
             if not self.state.connected and now_s - began_s > CONNECT_TIMEOUT_S:
@@ -185,14 +187,22 @@ class Link:
             raise LinkLost("the broker closed the connection")
         return data
 
-    def _take(self, packet: Arrived) -> None:
-        topic = packet.topic
-        if packet.packet_id:
-            self._send(packets.puback(packet.packet_id))
-        if topic == self._state_topic:
-            self._defend_state(packet.payload)
-        elif self._shard.takes(topic):
-            self._inbox.put(Message(topic, packet.payload, _now_ms()))
+    def _take_in(self, found: Iterable[Arrived | Answer]) -> None:
+        """Put messages into the inbox, all that came together at once; answer all else."""
+        now_ms, takes, messages = _now_ms(), self._shard.takes, []
+        for packet in found:
+            if type(packet) is not Arrived:
+                self._answer(packet)  # type: ignore[arg-type]  # the other one of two
+                continue
+            topic, payload, packet_id, _ = packet
+            if topic == self._state_topic:
+                self._defend_state(payload)
+            elif takes(topic):
+                messages.append(Message(topic, payload, now_ms))
+            if packet_id:
+                self._send(packets.puback(packet_id))
+        if messages:
+            self._inbox.put_all(messages)
 
     def _answer(self, packet: Answer) -> None:
         if packet.kind == packets.CONNACK:

@@ -131,19 +131,31 @@ class Parser:
             self._parts = []
         elif self._rest:
             data = self._rest + data
-        found, at, end = [], 0, len(data)
+        found: list[Arrived | Answer] = []
+        at, end, topics = 0, len(data), self._topics
         self._wanted = 0
         while end - at >= 2:
             length, body = data[at + 1], at + 2
             if length > 0x7F:
-                length, body = self._length(data, at)
-                if body == 0:
-                    break
+                if end - at > 2 and data[at + 2] < 0x80:  # two bytes of length, as most have
+                    length, body = length & 0x7F | data[at + 2] << 7, at + 3
+                else:
+                    length, body = self._length(data, at)
+                    if body == 0:
+                        break
             after = body + length
             if after > end:
                 self._wanted = after - end
                 break
-            found.append(self._read(data, data[at], body, after))
+            if data[at] & 0xF6 == 0x30:  # a PUBLISH with QoS 0: nearly everything
+                place = body + 2 + (data[body] << 8 | data[body + 1]) if length > 1 else after + 1
+                if place > after:
+                    raise PacketError("not MQTT: a message shorter than its topic")
+                raw = data[body + 2 : place]
+                topic = topics.get(raw) or self._new_topic(raw)
+                found.append(Arrived(topic, data[place:after], 0, bool(data[at] & 1)))
+            else:
+                found.append(self._read(data, data[at], body, after))
             at = after
         self._rest = data[at:]
         if self._wanted:

@@ -11,6 +11,7 @@ from cloud_ingest.intake.mappings import Mapping
 from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.reports import Reports
+from cloud_ingest.intake.runs import Route
 from cloud_ingest.intake.series_limit import SeriesLimit
 from cloud_ingest.intake.sessions import DeviceSession, NodeSession
 from cloud_ingest.intake.work import Work
@@ -36,6 +37,7 @@ class Receiver:
         self._reports = Reports(self._context, self._presence)
         self._mapped = MappedMessages(self._context, self._presence, mappings)
         self._topics: dict[str, Topic | None] = {}
+        self._routes: dict[str, Route] = {}
         self.messages_total = 0
 
     @property
@@ -53,8 +55,7 @@ class Receiver:
         self._reports.read_waiting()
         context = self._context
         work, context.work = context.work, Work()
-        for (gateway, device), time_ms in context.heard.items():
-            context.registry.seen(gateway, device, time_ms)
+        context.registry.seen(context.heard)
         context.heard.clear()
         return work
 
@@ -77,6 +78,17 @@ class Receiver:
     def tick(self, now_ms: int) -> None:
         """Do what is due."""
         self._presence.tick(now_ms)
+
+    def take_all(self, messages: Iterable[Message]) -> None:
+        """Take messages in, in their order; the usual ones without looking at them any further."""
+        routes, let_wait, taken = self._routes, self._reports.let_wait, 0
+        for message in messages:
+            route = routes.get(message.topic)
+            if route is not None and not message.replayed and let_wait(route, message):
+                taken += 1
+            else:
+                self.take(message)
+        self.messages_total += taken
 
     def take(self, message: Message) -> None:
         """Take one message in. What cannot be read goes to the quarantine; nothing is raised."""
@@ -112,11 +124,7 @@ class Receiver:
     def _dispatch(self, topic: Topic, message: Message) -> None:
         if topic.type in ("NCMD", "DCMD"):
             return  # commands, our own among them
-        if (
-            topic.type == "DDATA"
-            and not message.replayed
-            and self._reports.let_wait(topic, message)
-        ):
+        if topic.type == "DDATA" and not message.replayed and self._let_wait(topic, message):
             return
         session = self._session(topic, message)
         if session is None:
@@ -134,6 +142,16 @@ class Receiver:
                 self._take_node_death(session, message)
             case "DDEATH":
                 self._take_device_death(session, topic, message)
+
+    def _let_wait(self, topic: Topic, message: Message) -> bool:
+        """Let a data message wait, and know its way from now on."""
+        route = self._reports.route(topic)
+        if route is None:
+            return False
+        if len(self._routes) >= KNOWN_TOPICS:
+            self._routes.clear()
+        self._routes[message.topic] = route
+        return self._reports.let_wait(route, message)
 
     def _session(self, topic: Topic, message: Message) -> NodeSession | None:
         """The session of the gateway; None where its id belongs to another group."""

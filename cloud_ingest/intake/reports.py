@@ -5,12 +5,19 @@ from typing import Any
 
 import orjson
 
+from cloud_ingest.intake.columnar import sequence_number
 from cloud_ingest.intake.context import Context
-from cloud_ingest.intake.decode import MAX_TIME_MS, metric_value, parse, sample_of
+from cloud_ingest.intake.decode import (
+    MAX_TIME_MS,
+    PayloadError,
+    metric_value,
+    parse,
+    sample_of,
+)
 from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.quarantine import Quarantined
-from cloud_ingest.intake.runs import Gathered, Waiting, split
+from cloud_ingest.intake.runs import Gathered, Route
 from cloud_ingest.intake.sessions import Kind, NodeSession, Slot
 from cloud_ingest.intake.work import Receipt, Unnumbered
 from telemetry import names
@@ -28,54 +35,57 @@ class Reports:
         self._context = context
         self._presence = presence
         self._gathered = Gathered()
+        self._largest = context.limits.max_payload_bytes
 
     @property
     def waiting(self) -> int:
-        """How many samples wait to be read."""
+        """About how many samples wait to be read."""
         return self._gathered.samples
 
-    def let_wait(self, topic: Topic, message: Message) -> bool:
-        """Keep a message in its usual form to read it with others; False for any other message."""
+    def route(self, topic: Topic) -> Route | None:
+        """The way of the data messages of a device, once it was born; it stays the same for ever."""
         session = self._context.sessions.get(topic.gateway)
-        if session is None or not session.born or session.group != topic.group:
+        if session is None or session.group != topic.group or topic.device is None:
+            return None
+        device = session.devices.get(topic.device)
+        return Route(topic, session, device, (topic.gateway, device.name)) if device else None
+
+    def let_wait(self, route: Route, message: Message) -> bool:
+        """Keep a message that looks usual to read it with others; False for any other message."""
+        session = route.session
+        if not session.born or not route.device.plain:
             return False
-        device = session.devices.get(topic.device or "")
-        if device is None or not device.plain:
+        payload = message.payload
+        if len(payload) > self._largest:
             return False
-        if len(message.payload) > self._context.limits.max_payload_bytes:
+        seq = sequence_number(payload)
+        if seq is None:
             return False
-        report = split(message.payload)
-        if report is None or (report.unmarked and session.acknowledges):
-            return False
-        for mark in report.marks:
-            slot = device.by_alias.get(mark.alias)
-            if slot is None or slot.kind is not Kind.BATCH:
-                return False
-        self._presence.count_sequence(session, report.seq, message.time_ms)
-        self._gathered.add(Waiting(message, topic, session, device, report))
+        check = session.sequence
+        if seq == check.expected:
+            check.expected = (seq + 1) & 0xFF
+        else:
+            self._presence.count_sequence(session, seq, message.time_ms)
+        self._gathered.add(message, route)
         return True
 
     def read_waiting(self) -> None:
         """Read the messages that wait, with what their gateways announced until now."""
-        if not self._gathered.waiting:
+        if not self._gathered:
             return
         context = self._context
-        batch, read, strange = self._gathered.read(context.aliases)
-        context.work.columns.extend(batch)
-        context.samples_total += len(batch)
-        entries, heard = context.work.entries, context.heard
-        for w in read:
-            gateway, report, now_ms = w.session.gateway, w.report, w.message.time_ms
-            heard[gateway, w.device.name] = now_ms
-            entries.extend(
-                [Receipt(gateway, m.batch, m.samples, m.time_ms, now_ms) for m in report.marks]
-            )
-            if report.unmarked:
-                entries.append(
-                    Unnumbered(gateway, report.unmarked, report.unmarked_time_ms, now_ms)
-                )
-        for w in strange:
-            self.take(w.session, w.topic, w.message, counted=True)
+        read = self._gathered.read(context.aliases)
+        context.work.columns.extend(read.batch)
+        context.samples_total += len(read.batch)
+        context.heard.update((route.heard, message.time_ms) for message, route in read.routes)
+        if read.receipts is not None:
+            context.work.entries.append(read.receipts)
+        context.work.entries.extend(read.unnumbered)
+        for message, route in read.strange:
+            try:
+                self.take(route.session, route.topic, message, counted=True)
+            except PayloadError as error:
+                context.refuse(message, route.topic.gateway, str(error))
 
     def take(
         self, session: NodeSession, topic: Topic, message: Message, *, counted: bool = False

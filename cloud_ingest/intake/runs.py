@@ -1,159 +1,75 @@
-"""Data messages in their usual form, read a batch at a time.
+"""Reports in their usual form, gathered and read a batch at a time.
 
-Nearly every report is the same few bytes over and over: alias, time, a double (with or without the
-mark "historical"), closed by its Store/Batch. Such messages are recognised by their bytes and
-joined; numpy then reads the metrics of many messages at once. Whatever looks different in any way
-is left to the full decoder (decode.py), which gives the same result, only more slowly.
+Their bytes are read by columnar.py; here their aliases become series. Whatever does not fit what
+its device announced is left to the full decoder (decode.py), which gives the same result, only
+more slowly.
 """
 
-import re
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from cloud_ingest.intake import columnar
+from cloud_ingest.intake.columnar import Columns
 from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.sessions import DeviceSession, Kind, NodeSession
-from telemetry.batches import Bool, Int32, Int64, SampleBatch, UInt8
+from cloud_ingest.intake.work import Receipts, Unnumbered
+from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8
 from telemetry.quality import Flag
 from telemetry.topics import Topic
 
-_TIME: Final = rb"[\x80-\xff]{5}[\x00-\x7f]"  # a varint of six bytes: 1971 to 2109 in ms
-_SHORT: Final = rb"[\x00-\x7f]"
-_LONG: Final = rb"[\x80-\xff][\x01-\x7f]"
-
-
-def _metric(length: bytes, alias: bytes, historical: bytes) -> bytes:
-    # Fields of Metric: 2 alias, 3 timestamp, 5 is_historical, 13 double_value.
-    return rb"\x12" + length + rb"\x10" + alias + rb"\x18" + _TIME + historical + rb"\x69.{8}"
-
-
-# The four forms: bytes of a metric, of its alias, and where its time begins.
-_FORMS: Final = (
-    (20, 1, _metric(rb"\x12", _SHORT, b"")),
-    (21, 2, _metric(rb"\x13", _LONG, b"")),
-    (22, 1, _metric(rb"\x14", _SHORT, rb"\x28\x01")),
-    (23, 2, _metric(rb"\x15", _LONG, rb"\x28\x01")),
-)
-# Store/Batch: 2 alias, 3 timestamp, 5 is_historical, 6 is_transient, 11 long_value.
-_MARKER: Final = (
-    rb"\x12[\x00-\x7f]\x10([\x80-\xff]?[\x00-\x7f])(?:\x18" + _TIME + rb")?(?:\x28\x01)?\x30\x01"
-    rb"\x58([\x80-\xff]{0,8}[\x00-\x7f])"
-)
-_HEAD: Final = rb"\x08" + _TIME
-_TAIL: Final = rb"\x18([\x80-\xff]?[\x00-\x7f])"
-
-_USUAL: Final = re.compile(_HEAD + rb"((?:" + _FORMS[0][2] + rb")++)" + _MARKER + _TAIL, re.DOTALL)
-_START: Final = re.compile(_HEAD, re.DOTALL)
-_END: Final = re.compile(_TAIL, re.DOTALL)
-_PART: Final = re.compile(
-    b"|".join(rb"((?:" + form + rb")++)" for _, _, form in _FORMS) + rb"|" + _MARKER, re.DOTALL
-)
-_MARKER_GROUP: Final = len(_FORMS) + 1
 LARGEST_ALIAS: Final = 16_383
+_NO_MARK: Final = -1
 
 
-class Run(NamedTuple):
-    """Metrics of one form, as they came."""
+class Route(NamedTuple):
+    """Where the data messages of one topic go."""
 
-    form: int
-    data: bytes
-    length: int
-
-
-class Mark(NamedTuple):
-    """A Store/Batch: its alias, its number, how many samples it closes, and the first one's time."""
-
-    alias: int
-    batch: int
-    samples: int
-    time_ms: int | None
-
-
-class Report(NamedTuple):
-    """A message in its usual form, split into runs and marks."""
-
-    runs: list[Run]
-    marks: list[Mark]
-    unmarked: int
-    unmarked_time_ms: int | None
-    seq: int
-
-
-def split(data: bytes) -> Report | None:
-    """The parts of a data message in its usual form; None for any other."""
-    found = _USUAL.fullmatch(data)
-    if found:
-        run, alias, batch, seq = found.groups()
-        length = len(run) // 20
-        mark = Mark(_varint(alias), _varint(batch), length, _varint(run[5:11]))
-        return Report([Run(0, run, length)], [mark], 0, None, _varint(seq))
-    return _split_any(data)
-
-
-def _split_any(data: bytes) -> Report | None:
-    at = _START.match(data)
-    if at is None:
-        return None
-    place, count, time_ms = at.end(), 0, None
-    runs: list[Run] = []
-    marks: list[Mark] = []
-    while part := _PART.match(data, place):
-        place = part.end()
-        group = part.lastindex or 0
-        if group > _MARKER_GROUP:
-            alias, batch = part.group(_MARKER_GROUP, _MARKER_GROUP + 1)
-            marks.append(Mark(_varint(alias), _varint(batch), count, time_ms))
-            count, time_ms = 0, None
-        else:
-            run = part.group(group)
-            length = len(run) // _FORMS[group - 1][0]
-            runs.append(Run(group - 1, run, length))
-            count += length
-            if time_ms is None:
-                begin = 4 + _FORMS[group - 1][1]
-                time_ms = _varint(run[begin : begin + 6])
-    end = _END.fullmatch(data, place)
-    return Report(runs, marks, count, time_ms, _varint(end.group(1))) if end else None
-
-
-def _varint(data: bytes) -> int:
-    if len(data) == 1:
-        return data[0]
-    value = 0
-    for byte in reversed(data):
-        value = value << 7 | byte & 0x7F
-    return value
+    topic: Topic
+    session: NodeSession
+    device: DeviceSession
+    heard: tuple[str, str | None]
 
 
 class AliasTable:
-    """Aliases of all devices to series, in one array, so that numpy can look up many at once."""
+    """Aliases of all devices to series, in one array, so that numpy can look up many at once.
+
+    ``number`` of a device is its row in ``_devices``: where its aliases begin in the array of
+    series, its lowest alias, how many there are room for, and the alias of its Store/Batch.
+    """
 
     def __init__(self) -> None:
         self._series: Int32 = np.full(1024, -1, dtype=np.int32)
         self._used = 0
+        self._devices: Int64 = np.zeros((64, 4), dtype=np.int64)
+        self._numbers = 0
 
     def place(self, device: DeviceSession) -> None:
         """Enter a device's aliases after its birth; devices that need conversion stay out."""
-        aliases = [a for a, s in device.by_alias.items() if s.kind is Kind.SERIES]
-        plain = all(
-            (s.factor, s.offset) == (1.0, 0.0)
-            for s in device.by_alias.values()
-            if s.kind is Kind.SERIES
-        )
-        if not plain or not aliases or max(aliases) > LARGEST_ALIAS:
+        slots = device.by_alias
+        aliases = [a for a, s in slots.items() if s.kind is Kind.SERIES]
+        plain = all((slots[a].factor, slots[a].offset) == (1.0, 0.0) for a in aliases)
+        marks = [a for a, s in slots.items() if s.kind is Kind.BATCH]
+        if not plain or not aliases or max(aliases) > LARGEST_ALIAS or len(marks) > 1:
             device.plain = False
             return
+        if device.number < 0:
+            device.number = self._number()
         first, size = min(aliases), max(aliases) - min(aliases) + 1
-        if size > device.table_size:
-            device.table_start, device.table_size = self._reserve(size), size
-        end = device.table_start + device.table_size
-        self._series[device.table_start : end] = -1
-        for alias in aliases:
-            index = device.by_alias[alias].series
-            self._series[device.table_start + alias - first] = index
-        device.first_alias = first
+        start, _, room, _ = self._devices[device.number].tolist()
+        if size > room:
+            start, room = self._reserve(size), size
+        self._devices[device.number] = start, first, room, marks[0] if marks else _NO_MARK
+        self._series[start : start + room] = -1
+        places = np.array(aliases) + (start - first)
+        self._series[places] = [slots[a].series for a in aliases]
         device.plain = True
+
+    def _number(self) -> int:
+        if self._numbers == len(self._devices):
+            self._devices = np.concatenate([self._devices, np.zeros_like(self._devices)])
+        self._numbers += 1
+        return self._numbers - 1
 
     def _reserve(self, size: int) -> int:
         start = self._used
@@ -164,93 +80,116 @@ class AliasTable:
             self._series = larger
         return start
 
-    def look_up(self, places: Int64, known: Bool) -> Int32:
-        """The series at ``places``; -1 where ``known`` is False or there is none."""
-        return np.where(known, self._series[np.where(known, places, 0)], np.int32(-1))
+    def look_up(self, device: Int64, owner: Int64, alias: Int64) -> Int32:
+        """The series of each alias; -1 where there is none. ``device`` has a number per owner."""
+        start, first, size, _ = self._devices[device].T
+        at = alias - first[owner]
+        known = (at >= 0) & (at < size[owner])
+        at += start[owner]
+        found: Int32 = self._series[np.where(known, at, 0)]
+        found[~known] = -1
+        return found
+
+    def marks_of(self, device: Int64) -> Int64:
+        """The alias of the Store/Batch of each device."""
+        marks: Int64 = self._devices[device, 3]
+        return marks
 
 
-@dataclass(slots=True)
-class Waiting:
-    """A message in its usual form that waits to be read with others."""
+class Read(NamedTuple):
+    """Samples, what becomes of the ledger, which messages that was, and those left to be read."""
 
-    message: Message
-    topic: Topic
-    session: NodeSession
-    device: DeviceSession
-    report: Report
+    batch: SampleBatch
+    receipts: Receipts | None
+    unnumbered: list[Unnumbered]
+    routes: list[tuple[Message, Route]]
+    strange: list[tuple[Message, Route]]
 
 
-@dataclass(slots=True)
 class Gathered:
-    """Messages in their usual form, waiting to be read together."""
+    """Messages that wait to be read together."""
 
-    waiting: list[Waiting] = field(default_factory=list)
-    samples: int = 0
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Message, Route]] = []
+        self._bytes = 0
 
-    def add(self, waiting: Waiting) -> None:
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    @property
+    def samples(self) -> int:
+        """About how many samples wait: none takes fewer than 20 bytes."""
+        return self._bytes // 20
+
+    def add(self, message: Message, route: Route) -> None:
         """Let a message wait."""
-        self.waiting.append(waiting)
-        report = waiting.report
-        self.samples += report.unmarked + sum(m.samples for m in report.marks)
+        self._waiting.append((message, route))
+        self._bytes += len(message.payload)
 
-    def read(self, table: AliasTable) -> tuple[SampleBatch, list[Waiting], list[Waiting]]:
-        """The samples, the messages they are from, and those that need the full decoder."""
-        waiting, self.waiting, self.samples = self.waiting, [], 0
-        parts, owners = [], []
-        for form in range(len(_FORMS)):
-            runs = [
-                (n, run) for n, w in enumerate(waiting) for run in w.report.runs if run.form == form
-            ]
-            if runs:
-                batch, owner = _read_form(form, runs, waiting, table)
-                parts.append(batch)
-                owners.append(owner)
-        batch = SampleBatch.concat(parts)
-        strange = batch.series < 0
-        if not strange.any():
-            return batch, waiting, []
-        owner = np.concatenate(owners)
-        bad = np.unique(owner[strange])
-        batch = batch.select(~np.isin(owner, bad))
-        left = set(bad.tolist())
-        good = [w for n, w in enumerate(waiting) if n not in left]
-        return batch, good, [waiting[n] for n in sorted(left)]
+    def read(self, table: AliasTable) -> Read:
+        """Read what waits; nothing waits afterwards."""
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        columns = columnar.read([message.payload for message, _ in waiting])
+        n = len(waiting)
+        device = np.fromiter((r.device.number for _, r in waiting), np.int64, n)
+        numbered = np.fromiter((r.session.acknowledges for _, r in waiting), np.bool_, n)
+        series = table.look_up(device, columns.owner, columns.alias)
+        good = columns.read & ~(numbered & (columns.unmarked > 0))
+        good[columns.owner[series < 0]] = False
+        marks = table.marks_of(device)[columns.mark_owner]
+        good[columns.mark_owner[columns.mark_alias != marks]] = False
+        batch = SampleBatch(series, columns.time_ms, *_judge_numbers(columns.value))
+        if good.all():
+            receipts, rest = _receipts(columns, waiting), _unnumbered(columns, waiting)
+            return Read(batch, receipts, rest, waiting, [])
+        columns = _only(columns, good)
+        batch = batch.select(good[columns.owner])
+        return Read(
+            batch,
+            _receipts(columns, waiting),
+            _unnumbered(columns, waiting),
+            [w for w, g in zip(waiting, good.tolist(), strict=True) if g],
+            [w for w, g in zip(waiting, good.tolist(), strict=True) if not g],
+        )
 
 
-def _read_form(
-    form: int, runs: list[tuple[int, Run]], waiting: list[Waiting], table: AliasTable
-) -> tuple[SampleBatch, Int64]:
-    stride, alias_bytes, _ = _FORMS[form]
-    data = np.frombuffer(b"".join([run.data for _, run in runs]), dtype=np.uint8)
-    rows = data.reshape(-1, stride)
-    alias = rows[:, 3].astype(np.int64)
-    if alias_bytes == 2:
-        alias = (alias & 0x7F) | (rows[:, 4].astype(np.int64) << 7)
-    counts = np.array([run.length for _, run in runs], dtype=np.int64)
-    places = np.array(
-        [
-            (w.device.table_start, w.device.first_alias, w.device.table_size, n)
-            for n, w in ((n, waiting[n]) for n, _ in runs)
-        ],
-        dtype=np.int64,
+def _only(columns: Columns, good: Bool) -> Columns:
+    """The marks of the messages that are good; their samples are left in ``columns``."""
+    keep = good[columns.mark_owner]
+    return Columns(
+        columns.owner, columns.alias, columns.time_ms, columns.value,
+        columns.mark_owner[keep], columns.mark_alias[keep], columns.mark_batch[keep],
+        columns.mark_samples[keep], columns.mark_time_ms[keep],
+        np.where(good, columns.unmarked, 0), columns.unmarked_time_ms, good,
+    )  # fmt: skip
+
+
+def _receipts(columns: Columns, waiting: list[tuple[Message, Route]]) -> Receipts | None:
+    if not len(columns.mark_owner):
+        return None
+    arrived = np.fromiter((m.time_ms for m, _ in waiting), np.int64, len(waiting))
+    numbers: dict[str, int] = {}
+    of_message = [numbers.setdefault(r.session.gateway, len(numbers)) for _, r in waiting]
+    return Receipts(
+        list(numbers),
+        np.array(of_message)[columns.mark_owner],
+        columns.mark_batch,
+        columns.mark_samples,
+        columns.mark_time_ms,
+        arrived[columns.mark_owner],
     )
-    start, first, size, owner = np.repeat(places, counts, axis=0).T
-    at = alias - first
-    series = table.look_up(start + at, (at >= 0) & (at < size))
-    time_ms = _read_times(rows, 4 + alias_bytes)
-    value = np.ascontiguousarray(rows[:, -8:]).view("<f8").ravel()
-    value, quality = _judge_numbers(value)
-    return SampleBatch(series, time_ms, value, quality), owner
 
 
-def _read_times(rows: UInt8, column: int) -> Int64:
-    time_ms = np.zeros(len(rows), dtype=np.int64)
-    for i in range(6):
-        time_ms |= (rows[:, column + i] & 0x7F).astype(np.int64) << (7 * i)
-    return time_ms
+def _unnumbered(columns: Columns, waiting: list[tuple[Message, Route]]) -> list[Unnumbered]:
+    found = []
+    for n in np.flatnonzero(columns.unmarked).tolist():
+        message, route = waiting[n]
+        samples, time_ms = int(columns.unmarked[n]), int(columns.unmarked_time_ms[n])
+        found.append(Unnumbered(route.session.gateway, samples, time_ms, message.time_ms))
+    return found
 
 
-def _judge_numbers(value: np.ndarray) -> tuple[np.ndarray, UInt8]:
+def _judge_numbers(value: Float64) -> tuple[Float64, UInt8]:
     """NaN is missing, an infinity NaN that failed; all others are not evaluated yet."""
     quality = np.full(len(value), Flag.NOT_EVALUATED.value, dtype=np.uint8)
     if not np.isfinite(value).all():

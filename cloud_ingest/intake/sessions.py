@@ -37,11 +37,9 @@ class DeviceSession:
     born: bool = False
     by_alias: dict[int, Slot] = field(default_factory=dict)
     by_name: dict[str, Slot] = field(default_factory=dict)
-    # Where its aliases are in the table that runs.py reads with (plain: they are there).
+    # Its row in the table that runs.py reads with (plain: its aliases are there).
     plain: bool = False
-    first_alias: int = 0
-    table_start: int = 0
-    table_size: int = 0
+    number: int = -1
 
     def announce(self, slots: list[tuple[int | None, Slot]]) -> None:
         """Take the metrics of a birth in place of those before."""

@@ -1,10 +1,12 @@
 """What the intake has gathered since the last commit, in the order in which it came."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cloud_ingest.intake.columns import Columns
 from cloud_ingest.intake.quarantine import Quarantined
+from telemetry.batches import Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,30 @@ class Receipt:
     samples: int
     time_ms: int | None
     arrived_ms: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Receipts:
+    """Receipts of many reports in columns, in the order in which they came.
+
+    ``gateway`` holds places in ``gateways``; a ``time_ms`` of -1 stands for None.
+    """
+
+    gateways: list[str]
+    gateway: Int64
+    batch: Int64
+    samples: Int64
+    time_ms: Int64
+    arrived_ms: Int64
+
+    def one_by_one(self) -> Iterator[Receipt]:
+        """Each of them by itself."""
+        for g, batch, samples, time_ms, arrived_ms in zip(
+            self.gateway.tolist(), self.batch.tolist(), self.samples.tolist(),
+            self.time_ms.tolist(), self.arrived_ms.tolist(), strict=True,
+        ):  # fmt: skip
+            first_ms = None if time_ms < 0 else time_ms
+            yield Receipt(self.gateways[g], batch, samples, first_ms, arrived_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +76,7 @@ class Counted:
     arrived_ms: int
 
 
-Entry = Receipt | Introduction | Unnumbered | Counted
+Entry = Receipt | Receipts | Introduction | Unnumbered | Counted
 
 
 @dataclass(frozen=True, slots=True)

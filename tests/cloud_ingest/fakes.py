@@ -171,5 +171,9 @@ class RememberingLink:
             value = m.long_value if m.HasField("long_value") else m.boolean_value
             self.sent.append((topic, m.name, value))
 
+    def publish_all(self, commands: Sequence[tuple[str, bytes]]) -> None:
+        for command in commands:
+            self.publish(*command)
+
     def acknowledged(self) -> list[int]:
         return [v for _, name, v in self.sent if name == "Node Control/Ack Through"]

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_ingest.database import Database
+from cloud_ingest.intake import columnar, commands
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.messages import Payload
 from cloud_ingest.intake.receiver import Receiver
-from cloud_ingest.intake.runs import split
-from cloud_ingest.intake.work import Work
+from cloud_ingest.intake.work import Receipts, Work
 from cloud_ingest.registry import Registry
 from tests.cloud_ingest.gateways import Gateway
 
@@ -42,7 +42,7 @@ def receiver(database: Database, *, fast: bool, acknowledged: bool) -> Receiver:
         made.take(message)
     made.take_work()
     if not fast:
-        made._reports.let_wait = lambda _t, _m: False  # type: ignore[method-assign]
+        made._reports.let_wait = lambda _r, _m: False  # type: ignore[method-assign]
     return made
 
 
@@ -93,7 +93,10 @@ def told(work: Work) -> tuple[list[tuple[Any, ...]], list[Any]]:
         [None if math.isnan(v) else v for v in batch.value.tolist()], batch.quality.tolist(),
         strict=True,
     )  # fmt: skip
-    return sorted(rows, key=repr), sorted(work.entries, key=repr)
+    entries = [
+        one for e in work.entries for one in (e.one_by_one() if isinstance(e, Receipts) else [e])
+    ]
+    return sorted(rows, key=repr), sorted(entries, key=repr)
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +120,42 @@ def test_both_ways_of_reading_agree(
     assert results[0] == results[1]
 
 
-@given(st.binary(max_size=200))
-def test_bytes_of_any_kind_are_split_or_left_alone(data: bytes) -> None:
-    split(data)
+@given(st.lists(st.binary(max_size=200), max_size=5))
+def test_bytes_of_any_kind_are_read_or_left_alone(data: list[bytes]) -> None:
+    columnar.read(data)
+    for one in data:
+        columnar.sequence_number(one)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(part, max_size=8), min_size=1, max_size=6), st.data())
+def test_what_was_cut_or_changed_is_read_as_protobuf_reads_it(
+    messages: list[list[Any]], data: st.DataObject
+) -> None:
+    payloads = [build(parts, n) for n, parts in enumerate(messages)]
+    which = data.draw(st.integers(0, len(payloads) - 1))
+    torn = bytearray(payloads[which])
+    place = data.draw(st.integers(0, len(torn) - 1))
+    if data.draw(st.booleans()):
+        torn[place] = data.draw(st.integers(0, 255))
+    else:
+        del torn[place]
+    payloads[which] = bytes(torn)
+    columns = columnar.read(payloads)
+    for n, payload in enumerate(payloads):
+        if not columns.read[n]:
+            continue
+        mine, marks = columns.owner == n, columns.mark_owner == n
+        found = Payload.FromString(payload)
+        assert columnar.sequence_number(payload) == found.seq
+        samples = [m for m in found.metrics if m.HasField("double_value")]
+        assert columns.alias[mine].tolist() == [m.alias for m in samples]
+        assert columns.time_ms[mine].tolist() == [m.timestamp for m in samples]
+        values = np.array([m.double_value for m in samples])
+        assert columns.value[mine].tobytes() == values.tobytes()
+        closing = [m for m in found.metrics if not m.HasField("double_value")]
+        assert columns.mark_alias[marks].tolist() == [m.alias for m in closing]
+        assert columns.mark_batch[marks].tolist() == [m.long_value for m in closing]
 
 
 def test_the_usual_message_is_recognised() -> None:
@@ -130,12 +166,13 @@ def test_the_usual_message_is_recognised() -> None:
                  "value": 1.0}
                 for a in aliases
             ]  # fmt: skip
-            report = split(build([*parts, 1_795_000_000_123], 200))
-            assert report is not None
-            assert report.seq == 200
-            assert [(m.alias, m.batch, m.samples) for m in report.marks] == [
-                (100, 1_795_000_000_123, len(parts))
-            ]
+            payload = build([*parts, 1_795_000_000_123], 200)
+            columns = columnar.read([payload])
+            assert columns.read.all()
+            assert columnar.sequence_number(payload) == 200
+            assert columns.mark_alias.tolist() == [100]
+            assert columns.mark_batch.tolist() == [1_795_000_000_123]
+            assert columns.mark_samples.tolist() == [len(parts)]
 
 
 def test_what_our_edge_writes_is_usual(tmp_path: Path) -> None:
@@ -149,9 +186,20 @@ def test_what_our_edge_writes_is_usual(tmp_path: Path) -> None:
     data = sparkplug.encode(
         sparkplug.Payload(timestamp_ms=NOW_MS, metrics=metrics, seq=3), datatypes=False
     )
-    report = split(data)
-    assert report is not None
-    assert report.unmarked == 149
+    columns = columnar.read([data])
+    assert columns.read.all()
+    assert columns.unmarked.tolist() == [149]
+
+
+@given(st.integers(1, 2**62), st.integers(NOW_MS - 10**9, NOW_MS))
+def test_an_acknowledgement_is_what_protobuf_would_write(batch: int, now_ms: int) -> None:
+    payload = Payload.FromString(commands.Acknowledgements(now_ms).encode(batch))
+    assert payload.timestamp == now_ms
+    [metric] = payload.metrics
+    assert (metric.name, metric.timestamp, metric.datatype, metric.long_value) == (
+        "Node Control/Ack Through", now_ms, 8, batch,
+    )  # fmt: skip
+    assert payload.SerializeToString() == commands.Acknowledgements(now_ms).encode(batch)
 
 
 def test_numbers_survive_to_the_last_bit(database: Database) -> None:
