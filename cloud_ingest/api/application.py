@@ -7,7 +7,17 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.middleware.gzip import GZipMiddleware
 
-from cloud_ingest.api import fleet, ledgers, operations, problems, readings, stream
+from cloud_ingest.api import (
+    fleet,
+    ledgers,
+    notifications,
+    operations,
+    problems,
+    readings,
+    reports,
+    schema,
+    stream,
+)
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.description import page_of
 from cloud_ingest.api.json import Json
@@ -27,10 +37,13 @@ def create(backend: Backend, routers: Sequence[APIRouter] = (), page: Path = PAG
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=schema.name_of,
     )
     problems.install(app)
+    schema.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=3)
     own = [m.router(backend) for m in (operations, fleet, ledgers, readings, stream)]
+    own += [notifications.log_router(backend), reports.router(backend)]
     for router in (*own, *routers):
         app.include_router(router, prefix=PREFIX)
     app.include_router(operations.metrics_router(backend))

@@ -1,5 +1,7 @@
 """The API for people: one page made from the OpenAPI document, without scripts from elsewhere."""
 
+import json
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -10,6 +12,7 @@ h2{margin:2.5rem 0 .5rem;border-bottom:1px solid #ccd6da;text-transform:capitali
 article{margin:1rem 0 1.5rem}code{background:#eef3f5;padding:.1rem .35rem;border-radius:.25rem}
 h3{font-size:1rem;margin:.2rem 0}table{border-collapse:collapse;font-size:.9rem}
 td,th{padding:.15rem .9rem .15rem 0;text-align:left;vertical-align:top}th{font-weight:600}
+pre{font-size:.85rem;overflow-x:auto}summary{cursor:pointer;font-size:.9rem}
 .method{font-weight:700;color:#0a6c74;margin-right:.5rem}
 """
 
@@ -21,7 +24,7 @@ def page_of(document: Mapping[str, Any]) -> str:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             group = (operation.get("tags") or ["other"])[0]
-            groups.setdefault(group, []).append(_operation(path, method, operation))
+            groups.setdefault(group, []).append(_operation(path, method, operation, document))
     body = "".join(f"<h2>{escape(g)}</h2>{''.join(parts)}" for g, parts in groups.items())
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -35,7 +38,9 @@ def page_of(document: Mapping[str, Any]) -> str:
     )
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
+def _operation(
+    path: str, method: str, operation: Mapping[str, Any], document: Mapping[str, Any]
+) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(p['name'])}</code></td><td>{_kind(p)}</td>"
         f"<td>{escape(p.get('description', ''))}</td></tr>"
@@ -44,8 +49,25 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
     table = f"<table><tr><th>parameter</th><th></th><th></th></tr>{rows}</table>" if rows else ""
     return (
         f'<article><h3><span class="method">{escape(method.upper())}</span>'
-        f"<code>{escape(path)}</code></h3>{escape(operation.get('summary', ''))}{table}</article>"
+        f"<code>{escape(path)}</code></h3>{escape(operation.get('summary', ''))}{table}"
+        f"{_answer(operation, document)}</article>"
     )
+
+
+def _answer(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """An example of the answer: that of its shape, or of the items of its list."""
+    shapes = document.get("components", {}).get("schemas", {})
+    good = next(r for status, r in operation["responses"].items() if status.startswith("2"))
+    text = json.dumps(good.get("content", {}).get("application/json", {}))
+    for name in re.findall(r"#/components/schemas/(\w+)", text):
+        listed = re.findall(
+            r"#/components/schemas/(\w+)", json.dumps(shapes[name]["properties"].get("items", {}))
+        )
+        for shape in (name, *listed):
+            for example in shapes[shape].get("examples", ()):
+                shown = json.dumps(example, ensure_ascii=False, indent=1)
+                return f"<details><summary>{escape(shape)}</summary><pre>{escape(shown)}</pre></details>"
+    return ""
 
 
 def _kind(parameter: Mapping[str, Any]) -> str:

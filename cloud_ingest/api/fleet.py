@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from cloud_ingest.api.answers import fleet as answered
+from cloud_ingest.api.answers.form import Page, answers
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Filters, filters
 from cloud_ingest.api.json import Json
@@ -29,11 +31,14 @@ def router(backend: Backend) -> APIRouter:
     routes = APIRouter(tags=["stations"])
     registry = backend.registry
 
-    @routes.get("/quantities", summary="What can be measured, with units and names")
+    @routes.get(
+        "/quantities", summary="What can be measured, with units and names",
+        **answers(Page[answered.Quantity]),
+    )  # fmt: skip
     def quantities() -> Json:
         return Json({"items": [show_quantity(q) for q in QUANTITIES.values()], "next": None})
 
-    @routes.get("/stations", summary="Places on the map")
+    @routes.get("/stations", summary="Places on the map", **answers(Page[answered.Station], 400))
     def stations(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
         at: dict[str, list[Any]] = {}
         for gateway in registry.gateways():
@@ -51,7 +56,7 @@ def router(backend: Backend) -> APIRouter:
             page(chosen, lambda s: s.id, limit, cursor, lambda s: show_station(s, at.get(s.id, [])))
         )
 
-    @routes.get("/stations/{station}", summary="One station")
+    @routes.get("/stations/{station}", summary="One station", **answers(answered.Station, 404))
     def station(station: str) -> Json:
         found = registry.station(station)
         if found is None:
@@ -69,7 +74,10 @@ def router(backend: Backend) -> APIRouter:
             ]
         )
 
-    @routes.get("/gateways", summary="Gateways: online, backlog, measured and stored")
+    @routes.get(
+        "/gateways", summary="Gateways: online, backlog, measured and stored",
+        **answers(Page[answered.Gateway], 400),
+    )  # fmt: skip
     def gateways(
         asked: Asked, exact: Exact = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Json:
@@ -87,7 +95,7 @@ def router(backend: Backend) -> APIRouter:
             )
         )
 
-    @routes.get("/gateways/{gateway}", summary="One gateway")
+    @routes.get("/gateways/{gateway}", summary="One gateway", **answers(answered.Gateway, 404))
     def one_gateway(gateway: str, exact: Exact = False) -> Json:
         found = registry.gateway(gateway)
         if found is None:
@@ -95,7 +103,10 @@ def router(backend: Backend) -> APIRouter:
         count = exact_count(gateway, exact=exact)
         return Json(show_gateway(found, registry, backend.ledger, count))
 
-    @routes.get("/devices", summary="Devices with the counters of their bus")
+    @routes.get(
+        "/devices", summary="Devices with the counters of their bus",
+        **answers(Page[answered.Device], 400),
+    )  # fmt: skip
     def devices(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
         of = {g.id: g for g in registry.gateways()}
         chosen = [
@@ -122,21 +133,29 @@ def router(backend: Backend) -> APIRouter:
             )
         )
 
-    @routes.get("/devices/{gateway}/{device}", summary="One device")
+    @routes.get(
+        "/devices/{gateway}/{device}", summary="One device", **answers(answered.Device, 404)
+    )
     def one_device(gateway: str, device: str) -> Json:
         found = registry.device(gateway, device)
         if found is None:
             raise not_found("device", f"{gateway}/{device}")
         return Json(show_device(found, registry))
 
-    @routes.get("/series", summary="Series: one metric of one device")
+    @routes.get(
+        "/series", summary="Series: one metric of one device",
+        **answers(Page[answered.Series], 400),
+    )  # fmt: skip
     def series(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
         chosen = registry.series_by_name()
         if not asked.empty:
             chosen = [s for s in chosen if asked.series(s)]
         return Json(page(chosen, lambda s: str(s.key), limit, cursor, show_series))
 
-    @routes.get("/series/{key:path}", summary="One series, by gateway/device/metric")
+    @routes.get(
+        "/series/{key:path}", summary="One series, by gateway/device/metric",
+        **answers(answered.Series, 404),
+    )  # fmt: skip
     def one_series(key: str) -> Json:
         try:
             found = registry.series_of(SeriesKey.parse(key))

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from cloud_ingest.api.alerts import moment_ms
+from cloud_ingest.api.answers.form import Page, answers
+from cloud_ingest.api.answers.values import Index
+from cloud_ingest.api.json import Json
+from cloud_ingest.api.officers import moment_ms
 from cloud_ingest.api.problems import not_found
 from cloud_ingest.indices.station import Kind, Period, pollutant_series, station_index
 from cloud_ingest.stores.protocol import SampleStore
@@ -17,7 +20,7 @@ def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> 
     """The endpoint over a store and the series that are known."""
     api = APIRouter(tags=["index"])
 
-    @api.get("/index")
+    @api.get("/index", **answers(Index | Page[Index], 404, 422))
     def get_index(
         station: Annotated[str | None, Query(description="Without it, every station.")] = None,
         kind: Kind = "vn_aqi",
@@ -25,7 +28,7 @@ def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> 
         at: Annotated[
             str | None, Query(description="The hour or day that ended before; default now.")
         ] = None,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Index value, level, dominant pollutant and inputs of a station (or a list of all)."""
         given_ms = moment_ms(at, "at")
         at_ms = time.time_ns() // 1_000_000 if given_ms is None else given_ms
@@ -33,10 +36,10 @@ def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> 
         if station is not None:
             if not any(s.station == station for s in series):
                 raise not_found("station", station)
-            return station_index(store, station, series, kind, period, at_ms).as_json()
+            return Json(station_index(store, station, series, kind, period, at_ms).as_json())
         names = sorted({s.station for s in pollutant_stations(series)})
         items = [station_index(store, n, series, kind, period, at_ms).as_json() for n in names]
-        return {"items": items, "next": None}
+        return Json({"items": items, "next": None})
 
     return api
 

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
 
+from cloud_ingest.api.answers.fleet import GatewayLedger
+from cloud_ingest.api.answers.form import answers
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.problems import not_found
@@ -19,7 +21,9 @@ def router(backend: Backend) -> APIRouter:
     routes = APIRouter(tags=["stations"])
 
     @routes.get(
-        "/gateways/{gateway}/ledger", summary="Which reports are stored, which are missing and why"
+        "/gateways/{gateway}/ledger",
+        summary="Which reports are stored, which are missing and why",
+        **answers(GatewayLedger, 404),
     )
     def ledger(
         gateway: str, days: Annotated[int, Query(ge=1, le=3660, description="Newest days.")] = 30

@@ -5,13 +5,16 @@ from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 
+from cloud_ingest.api.answers import operation as answered
+from cloud_ingest.api.answers.form import Page, answers
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.metrics import prometheus_text
-from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from cloud_ingest.api.newest import newest_first
+from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit
 from cloud_ingest.api.problems import Problem, document, not_found
 from cloud_ingest.api.times import parse_time
 from cloud_ingest.database import DatabaseUnavailable
@@ -29,7 +32,7 @@ def router(backend: Backend) -> APIRouter:
     """The endpoints over ``backend``, for under the prefix of the API."""
     routes = APIRouter(tags=["operation"])
 
-    @routes.get("/about", summary="What this is")
+    @routes.get("/about", summary="What this is", **answers(answered.About))
     def about() -> Json:
         return Json(
             {
@@ -39,7 +42,14 @@ def router(backend: Backend) -> APIRouter:
             }
         )  # fmt: skip
 
-    @routes.get("/health", summary="Whether broker, store, database and pipeline answer")
+    @routes.get(
+        "/health",
+        summary="Whether broker, store, database and pipeline answer",
+        response_model=answered.Health,
+        responses={
+            503: {"model": answered.HealthProblem, "description": "Something does not answer"}
+        },
+    )
     def health() -> Response:
         checks = check(backend)
         wrong = [f"{name}: {c['detail']}" for name, c in checks.items() if not c["ok"]]
@@ -52,41 +62,58 @@ def router(backend: Backend) -> APIRouter:
             return document(503, "Not everything answers", "; ".join(wrong), facts)
         return Json({"status": "ok"} | facts)
 
-    @routes.get("/quarantine", summary="What was not taken in, newest first, with the reason")
+    @routes.get(
+        "/quarantine",
+        summary="What was not taken in, newest first, with the reason",
+        **answers(Page[answered.Quarantined], 400),
+    )
     def refused(
         gateway: Several = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Json:
         statement = sa.select(quarantine).order_by(quarantine.c.id.desc())
         if gateway:
             statement = statement.where(quarantine.c.gateway_id.in_(names_in(gateway)))
-        return Json(_newest_first(backend, statement, quarantine.c.id, limit, cursor, _refused))
+        return Json(
+            newest_first(backend.database, statement, quarantine.c.id, limit, cursor, _refused)
+        )
 
-    @routes.get("/quarantine/summary", summary="How much was not taken in, by reason")
+    @routes.get(
+        "/quarantine/summary",
+        summary="How much was not taken in, by reason",
+        **answers(answered.QuarantineSummary),
+    )
     def refused_summary() -> Json:
         by_reason = backend.quarantine.summary()
         return Json({"total": sum(by_reason.values()), "by_reason": by_reason})
 
     @routes.post(
-        "/quarantine/{item}/replay", status_code=202, summary="Take it in again, after a fix"
+        "/quarantine/{item}/replay",
+        status_code=202,
+        summary="Take it in again, after a fix",
+        **answers(answered.Replayed, 404, 409),
     )
     def replay(item: int) -> Json:
         row = _row(backend, item)
-        if row["size"] > len(row["payload"]):
+        if not _is_whole(row):
             raise Problem(409, "Not kept whole", "Only the beginning of this payload was kept.")
-        if row["form"] == "message" and not _replayable(row["topic"]):
+        if not _is_data(row):
             raise Problem(409, "Not data", "Births and deaths are not replayed: ask for a rebirth.")
         form: Literal["message", "samples"] = "samples" if row["form"] == "samples" else "message"
         _forget(backend, item)
         backend.inbox.put(Message(row["topic"], bytes(row["payload"]), row["time_ms"], form))
         return Json({"id": item, "replayed": True}, status_code=202)
 
-    @routes.delete("/quarantine/{item}", status_code=204, summary="Forget it")
+    @routes.delete("/quarantine/{item}", status_code=204, summary="Forget it", **answers(None, 404))
     def forget(item: int) -> Response:
         _row(backend, item)
         _forget(backend, item)
         return Response(status_code=204)
 
-    @routes.get("/events", summary="What happened to gateways and devices, newest first")
+    @routes.get(
+        "/events",
+        summary="What happened to gateways and devices, newest first",
+        **answers(Page[answered.Event], 400),
+    )
     def happened(
         gateway: Several = None,
         kind: Several = None,
@@ -101,7 +128,7 @@ def router(backend: Backend) -> APIRouter:
             statement = statement.where(events.c.kind.in_(names_in(kind)))
         if since:
             statement = statement.where(events.c.time_ms >= parse_time(since, "since"))
-        return Json(_newest_first(backend, statement, events.c.id, limit, cursor, _event))
+        return Json(newest_first(backend.database, statement, events.c.id, limit, cursor, _event))
 
     return routes
 
@@ -110,7 +137,12 @@ def metrics_router(backend: Backend) -> APIRouter:
     """``/metrics``, outside the prefix of the API."""
     routes = APIRouter(tags=["operation"])
 
-    @routes.get("/metrics", summary="Figures for Prometheus")
+    @routes.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        response_class=PlainTextResponse,
+        responses={200: {"content": {"text/plain": {"example": "quantrac_samples_total 30.0\n"}}}},
+    )
     def metrics() -> Response:
         text, media_type = prometheus_text(backend)
         return Response(text, media_type=media_type)
@@ -143,29 +175,6 @@ def _answers(ask: Any, failure: type[Exception]) -> dict[str, Any]:
     return {"ok": True, "detail": ""}
 
 
-def _newest_first(
-    backend: Backend,
-    statement: sa.Select[Any],
-    key: sa.Column[Any],
-    limit: int,
-    cursor: str | None,
-    show: Any,
-) -> dict[str, Any]:
-    if cursor is not None:
-        before = decode_cursor(cursor)
-        if not before.isdigit():
-            raise Problem(400, "Not a cursor", "Pass `next` of the page before unchanged.")
-        statement = statement.where(key < int(before))
-    with backend.database.engine.connect().execution_options(read_only=True) as connection:
-        rows = connection.execute(statement.limit(limit + 1)).mappings().all()
-    chosen = rows[:limit]
-    more = len(rows) > limit
-    return {
-        "items": [show(row) for row in chosen],
-        "next": encode_cursor(str(chosen[-1]["id"])) if more else None,
-    }
-
-
 def _row(backend: Backend, item: int) -> Any:
     statement = sa.select(quarantine).where(quarantine.c.id == item)
     with backend.database.engine.connect().execution_options(read_only=True) as connection:
@@ -175,9 +184,17 @@ def _row(backend: Backend, item: int) -> Any:
     return row
 
 
-def _replayable(topic: str) -> bool:
-    parts = topic.split("/")
-    return parts[0] != NAMESPACE or (len(parts) > 3 and parts[2] in ("DDATA", "NDATA"))
+def _is_whole(row: Any) -> bool:
+    return bool(row["size"] <= len(row["payload"]))
+
+
+def _is_data(row: Any) -> bool:
+    parts = row["topic"].split("/")
+    return (
+        row["form"] == "samples"
+        or parts[0] != NAMESPACE
+        or (len(parts) > 3 and parts[2] in ("DDATA", "NDATA"))
+    )
 
 
 def _forget(backend: Backend, item: int) -> None:
@@ -190,6 +207,7 @@ def _refused(row: Any) -> dict[str, Any]:
         "id": row["id"], "time_ms": row["time_ms"], "topic": row["topic"],
         "gateway": row["gateway_id"], "reason": row["reason"], "size": row["size"],
         "count": row["count"], "form": row["form"],
+        "replayable": _is_whole(row) and _is_data(row),
         "payload_base64": base64.b64encode(row["payload"][:SHOWN_BYTES]).decode(),
     }  # fmt: skip
 

@@ -6,6 +6,8 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response, StreamingResponse
 
+from cloud_ingest.api.answers.form import Page, answers
+from cloud_ingest.api.answers.values import Latest, Samples
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Filters, Several, filters, names_in
 from cloud_ingest.api.json import Json
@@ -19,6 +21,7 @@ from telemetry.series import Series, SeriesKey
 
 DAY_MS = 86_400_000
 MOST_SERIES = 50
+FILES = {kind.partition(";")[0]: f"format={form}" for form, kind in MEDIA_TYPES.items()}
 MOST_POINTS = 500_000
 
 
@@ -27,7 +30,9 @@ def router(backend: Backend) -> APIRouter:
     routes = APIRouter(tags=["samples"])
     registry = backend.registry
 
-    @routes.get("/latest", summary="The last sample of each series")
+    @routes.get(
+        "/latest", summary="The last sample of each series", **answers(Page[Latest], 400, 503)
+    )
     def latest(
         asked: Annotated[Filters, Depends(filters)],
         series: Several = None,
@@ -48,7 +53,11 @@ def router(backend: Backend) -> APIRouter:
         more = len(chosen) > limit
         return Json({"items": items, "next": encode_cursor(str(of_page[-1].key)) if more else None})
 
-    @routes.get("/samples", summary="Samples of a series, or one value per step")
+    @routes.get(
+        "/samples",
+        summary="Samples of a series, or one value per step; of several series, a list of these",
+        **answers(Samples | Page[Samples], 400, 404, 503, files=FILES),
+    )
     def samples(
         series: Annotated[list[str], Query(description="gateway/device/metric; may be repeated.")],
         start: Annotated[str | None, Query(description="ISO 8601 or ms.")] = None,

@@ -7,6 +7,7 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from cloud_ingest.api.answers.values import StreamEvents
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.live import Interest, Watcher
@@ -14,25 +15,37 @@ from cloud_ingest.live import Interest, Watcher
 KEEP_ALIVE_S = 15.0
 
 
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
 def router(backend: Backend) -> APIRouter:
     """The endpoint over ``backend``."""
     routes = APIRouter(tags=["live"])
 
-    @routes.get("/stream", summary="Server-sent events: samples, alerts, gateways, devices")
+    @routes.get(
+        "/stream",
+        summary="Server-sent events: samples, alerts, gateways, devices",
+        response_class=EventStream,
+        responses={
+            200: {"model": StreamEvents, "description": "Events as they happen, until closed"}
+        },
+    )
     async def stream(
         request: Request,
         station: Several = None,
         gateway: Several = None,
         quantity: Several = None,
         series: Several = None,
-    ) -> StreamingResponse:
+    ) -> EventStream:
         interest = Interest(
             names_in(station), names_in(gateway), names_in(quantity), names_in(series)
         )
         watcher = backend.live.watch(interest)
-        return StreamingResponse(
+        return EventStream(
             _events(backend, watcher, request),
-            media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
