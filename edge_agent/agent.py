@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import selectors
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from edge_agent.modbus.poller import Poller
 from edge_agent.outbox import Outbox
 from edge_agent.reporting.chain import Chain
 from edge_agent.reports import ReportWriter
+from edge_agent.signals import Signals
 from edge_agent.stream import StreamBus
 from edge_agent.uplink import Uplink
 from telemetry.documents import DocumentError
@@ -49,8 +49,9 @@ class _RunningBus:
 class Agent:
     """One gateway's agent. ``run`` works until a signal ends it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, signals: Signals) -> None:
         self._path = path
+        self._signals = signals
         self._configuration, self._wanted = read_gateway(path)
         outbox = self._configuration.outbox
         self._clock = Clock()
@@ -74,11 +75,8 @@ class Agent:
 
     async def run(self) -> None:
         """Measure and deliver until SIGTERM or SIGINT; SIGUSR1 delivers the rest first."""
-        self._stop = asyncio.Event()
-        self._drain = asyncio.Event()
-        self._reload = asyncio.Event()
+        self._signals.listen()
         self._writer = ReportWriter(self._outbox)
-        self._listen_to_signals()
         writing = asyncio.create_task(self._writer.run(), name="report writer")
         closing = asyncio.create_task(self._close_windows(), name="windows")
         housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
@@ -98,7 +96,7 @@ class Agent:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_WITHIN_S):
                     await self._writer.written()
-            if self._drain.is_set():
+            if self._signals.drain.is_set():
                 await self._until_delivered()
             for task in (writing, closing, housekeeping):
                 task.cancel()
@@ -193,11 +191,11 @@ class Agent:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_EVERY_S):
-                    await self._reload.wait()
+                    await self._signals.reload.wait()
             seen = _fingerprint(self._path)
-            if not self._reload.is_set() and seen == self._seen:
+            if not self._signals.reload.is_set() and seen == self._seen:
                 continue
-            self._reload.clear()
+            self._signals.reload.clear()
             self._seen = seen
             await self._read_again()
 
@@ -232,16 +230,9 @@ class Agent:
 
     # Ending
 
-    def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGUSR1, self._drain.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
-
     async def _until_told(self, *tasks: asyncio.Task[None]) -> None:
         """Wait for a signal; the failure of any task ends the agent and is raised."""
-        ends = [asyncio.create_task(e.wait()) for e in (self._stop, self._drain)]
+        ends = [asyncio.create_task(e.wait()) for e in (self._signals.stop, self._signals.drain)]
         try:
             while True:
                 watched = [*tasks, *(r.task for r in self._running.values())]
@@ -259,14 +250,14 @@ class Agent:
 
     async def _until_delivered(self) -> None:
         _log.info("measuring has ended; delivering the rest")
-        while not self._stop.is_set():
+        while not self._signals.stop.is_set():
             status = await asyncio.to_thread(self._outbox.status)
             if status.depth_samples == 0:
                 _log.info("everything is delivered", samples=status.measured_total)
                 return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await self._stop.wait()
+                    await self._signals.stop.wait()
         _log.warning("stopped before everything was delivered; the outbox keeps the rest")
 
     # Housekeeping
@@ -372,8 +363,8 @@ def precise_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
-def run_agent(path: Path) -> None:
+def run_agent(path: Path, signals: Signals) -> None:
     """Run the agent of a ``gateway.yaml`` until a signal ends it. Raises DocumentError."""
-    agent = Agent(path)
+    agent = Agent(path, signals)
     with asyncio.Runner(loop_factory=precise_loop) as runner:
         runner.run(agent.run())

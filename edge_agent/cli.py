@@ -34,13 +34,16 @@ def run(
     SIGTERM or Ctrl-C stops at once (the outbox keeps what is not delivered); SIGUSR1 stops
     measuring, delivers the rest and ends; SIGHUP, or a change of the file, reads it again.
     """
+    from edge_agent.signals import Signals
+
+    signals = Signals()  # before anything that takes its time
     from edge_agent.agent import run_agent
     from edge_agent.outbox import OutboxError
     from telemetry.documents import DocumentError
 
     start_logging(log_level, log_format)
     try:
-        run_agent(config)
+        run_agent(config, signals)
     except DocumentError as error:
         stop(error)
     except OutboxError as error:

@@ -210,6 +210,31 @@ def test_sigusr1_delivers_everything_and_ends(tmp_path: Path, mosquitto: Mosquit
         gateway.close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_agent_runs_is_obeyed_once_it_does(
+    gateway: Gateway, number: signal.Signals
+) -> None:
+    process = gateway.start()
+    caught = Path(f"/proc/{process.pid}/status")
+    wait_until(lambda: _catches(caught, number), 10, "the signal is caught")
+    process.send_signal(number)
+    if number is signal.SIGHUP:
+        wait_until(lambda: gateway.logged("configuration read again"), 10)
+        process.terminate()
+    else:
+        wait_until(lambda: process.poll() is not None or gateway.logged("delivering"), 10)
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert gateway.logged("agent runs")
+
+
+def _catches(status: Path, number: signal.Signals) -> bool:
+    for line in status.read_text().splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
+
+
 def test_the_agent_imports_nothing_heavy() -> None:
     code = (
         "import sys, edge_agent.agent, edge_agent.check, edge_agent.pages\n"
