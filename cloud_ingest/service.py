@@ -19,7 +19,7 @@ from cloud_ingest.api.shapes import show_device, show_gateway
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.database import Database
 from cloud_ingest.detection import LayeredDetector
-from cloud_ingest.indices.derived import DerivedIndices
+from cloud_ingest.indices.derived import DerivedIndices, DerivedSample
 from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.broker import EmbeddedBroker
 from cloud_ingest.intake.inbox import Inbox
@@ -103,6 +103,7 @@ class Service:
             shard=shard,
             on_change=self._broker_changed,
         )
+        self._indices = DerivedIndices(self.store, self.registry.series)
         self.pipeline = Pipeline(
             Parts(
                 self.inbox, self.receiver, self.registry, self.ledger, self.quarantine,
@@ -111,7 +112,7 @@ class Service:
             configuration.intake,
             self._describe_gateway,
             self._describe_device,
-            DerivedIndices(self.store, self.registry.series).tick,
+            self._derive,
         )  # fmt: skip
         self._broker: EmbeddedBroker | None = None
         self._web: _Running | None = None
@@ -222,6 +223,9 @@ class Service:
     def _alert_changed(self, event: Any) -> None:
         alert = event.alert
         self.live.tell("alert", alert, alert.get("station"), alert.get("gateway"))
+
+    def _derive(self, now_ms: int) -> list[DerivedSample]:
+        return self.receiver.clocks.tick(now_ms) + self._indices.tick(now_ms)
 
     def _station_name(self, station: str) -> str:
         found = self.registry.station(station)

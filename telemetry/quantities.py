@@ -115,6 +115,7 @@ place|longitude|deg|Longitude|Kinh độ
 place|altitude|m|Altitude|Độ cao
 health|signal_strength|dB[mW]|Signal strength|Cường độ tín hiệu
 health|uptime|s|Uptime|Thời gian hoạt động
+health|clock_offset|s|Clock offset|Độ lệch đồng hồ
 health|status|1|Status|Trạng thái
 index|vn_aqi_hour|1|VN_AQI (hour)|VN_AQI giờ
 index|vn_aqi_day|1|VN_AQI (day)|VN_AQI ngày

@@ -48,6 +48,11 @@ class Silent:
     device: str | None
 
 
+def _is_derived(series: Series) -> bool:
+    known = QUANTITIES.get(series.quantity)
+    return known is not None and (known.domain == "index" or known.name == "clock_offset")
+
+
 class SilenceWatch:
     """Hears of every sample, and says what has been silent for too long."""
 
@@ -70,7 +75,7 @@ class SilenceWatch:
     def register(self, series: Sequence[Series]) -> None:
         """Make series known."""
         for one in series:
-            if one.quantity in QUANTITIES and QUANTITIES[one.quantity].domain == "index":
+            if _is_derived(one):
                 continue  # worked out here: it says nothing of who is there
             if one.index in self._place_of:
                 self._series[self._place_of[one.index]] = one

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from cloud_ingest.intake.announcements import Announcements
+from cloud_ingest.intake.clocks import Clocks
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.decode import PayloadError, decode_birth, parse
@@ -36,6 +37,7 @@ class Receiver:
         self._announcements = Announcements(self._context, self._presence)
         self._reports = Reports(self._context, self._presence)
         self._mapped = MappedMessages(self._context, self._presence, mappings)
+        self.clocks = Clocks(registry)
         self._topics: dict[str, Topic | None] = {}
         self._routes: dict[str, Route] = {}
         self.messages_total = 0
@@ -124,6 +126,8 @@ class Receiver:
     def _dispatch(self, topic: Topic, message: Message) -> None:
         if topic.type in ("NCMD", "DCMD"):
             return  # commands, our own among them
+        if not message.replayed and topic.type != "NDEATH":  # a will was written long before
+            self.clocks.hear(topic.gateway, message.payload, message.time_ms)
         if topic.type == "DDATA" and not message.replayed and self._let_wait(topic, message):
             return
         session = self._session(topic, message)
