@@ -1,9 +1,9 @@
 """Many gateways at once, as fast as the host acknowledges: what the ingest benchmarks are fed by.
 
 A process of its own, over raw sockets, so that what is measured is the host. Run as
-``python -m benchmarks.gateway_flood PORT GATEWAYS METRICS REPORTS SAMPLES STEP_MS PREFIX`` it prints when it sent
-its first report and when the last one was acknowledged (monotonic seconds, the same clock for all
-processes of a machine), and how many samples it sent.
+``python -m benchmarks.gateway_flood PORT GATEWAYS METRICS REPORTS SAMPLES STEP_MS PREFIX PID`` it
+prints the seconds from its first report until the last one was acknowledged, how many samples it sent,
+and the CPU seconds that process PID spent meanwhile.
 """
 
 import socket
@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import psutil
 
 from cloud_ingest.intake.messages import Payload
 from telemetry import names
@@ -149,6 +151,7 @@ def main(
     samples: int,
     step_ms: int,
     prefix: int,
+    pid: int,
 ) -> None:
     """Send ``reports`` of each gateway, their samples ``step_ms`` apart, ending about now."""
     start_ms = time.time_ns() // 1_000_000 - reports * (samples // metrics) * step_ms
@@ -164,9 +167,9 @@ def main(
     answered: set[str] = set()
     while len(answered) < gateways:  # each birth is answered with an acknowledgement
         answered |= {name for name, _ in line.acknowledgements(5)}
-    prepared = {n: [publish(*g.report()) for _ in range(reports)] for n, g in fleet.items()}
-    for gateway in fleet.values():
-        gateway.sent = 0
+    prepared = prepare(list(fleet.values()), reports)
+    watched = psutil.Process(pid)
+    cpu_s = -_cpu_s(watched)
     began = time.monotonic()
     open_names = set(fleet)
     while open_names:
@@ -180,8 +183,28 @@ def main(
             fleet[name].acknowledged = max(fleet[name].acknowledged, through)
             if fleet[name].acknowledged >= reports:
                 open_names.discard(name)
-    ended = time.monotonic()
-    print(began, ended, gateways * reports * (samples // metrics) * metrics)
+    seconds = time.monotonic() - began
+    cpu_s += _cpu_s(watched)
+    print(seconds, gateways * reports * (samples // metrics) * metrics, cpu_s)
+
+
+def prepare(fleet: list[FloodGateway], reports: int) -> dict[str, list[bytes]]:
+    """The packets of all reports by gateway. What differs between gateways is only the topic."""
+    first = fleet[0]
+    topic, payloads = "", []
+    for _ in range(reports):
+        topic, payload = first.report()
+        payloads.append(payload)
+    first.sent = 0
+    return {
+        g.name: [publish(topic.replace(first.name, g.name), payload) for payload in payloads]
+        for g in fleet
+    }
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 if __name__ == "__main__":
