@@ -77,3 +77,55 @@ class Memory:
     @staticmethod
     def _new(column: Column, rows: int) -> NDArray[Any]:
         return np.full((rows, *column.shape), column.start, dtype=column.dtype)
+
+
+class Numbers:
+    """Numbers of all series in one table, a line for each field: what a round takes as a whole."""
+
+    def __init__(self, start: NDArray[np.float32]) -> None:
+        self._start = start
+        self._table = np.empty((len(start), 0), np.float32)
+        self.rows = 0
+
+    @property
+    def bytes_a_row(self) -> int:
+        """What one series costs."""
+        return self._start.nbytes
+
+    def __getitem__(self, field: int) -> NDArray[np.float32]:
+        line: NDArray[np.float32] = self._table[field]
+        return line
+
+    def make_room(self, rows: int) -> None:
+        """Have at least this many series; those that are there keep what they hold."""
+        self.rows = max(self.rows, rows)
+        old = self._table.shape[1]
+        if old < rows:
+            size = max(rows, _SMALLEST, old + old // 2)
+            table = np.repeat(self._start[:, None], size, axis=1)
+            table[:, :old] = self._table
+            self._table = table
+
+    def take(self, series: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The numbers of some series, (fields, series): a copy, or the very table if they adjoin."""
+        a, n = int(series[0]), len(series)
+        if n > 1 and int(series[-1]) - a == n - 1 and (np.diff(series) == 1).all():
+            return self._table[:, a : a + n]
+        return self._table.take(series, axis=1)
+
+    def put(self, series: NDArray[np.int64], numbers: NDArray[np.float32]) -> None:
+        """Take back what ``take`` gave."""
+        if numbers.base is not self._table:
+            self._table[:, series] = numbers
+
+    def save(self) -> NDArray[np.float32]:
+        """A copy, with a row for each series."""
+        return self._table[:, : self.rows].T.copy()
+
+    def load(self, saved: NDArray[Any]) -> None:
+        """Take over saved rows. StateMismatchError where their length differs."""
+        if saved.ndim != 2 or saved.shape[1] != len(self._start):
+            raise StateMismatchError(f"numbers has rows of {saved.shape[1:]}")
+        self.make_room(len(saved))
+        self._table[:] = self._start[:, None]
+        self._table[:, : len(saved)] = saved.T

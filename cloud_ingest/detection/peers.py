@@ -1,14 +1,13 @@
 """A series beside its peers: the same quantity at other stations of the group."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from cloud_ingest.detection.memory import Column, Memory
-from cloud_ingest.detection.rounds import Round
-from telemetry.batches import Bool, Float64, Int64
+from cloud_ingest.detection.sensor import Numbers, Of
+from telemetry.batches import Bool, Int64
 from telemetry.series import Series
 
 MOST_PEERS = 8
@@ -18,88 +17,113 @@ DAY_STEPS = 24.0
 """Samples of the mean in which a slow fault shows."""
 SLOW = 720.0
 
-COLUMNS = {
-    "peers": Column(np.int32, -1, (MOST_PEERS,)),
-    "difference": Column(np.float64),
-    "ratio": Column(np.float64),
-    "apart": Column(np.float64),
-    "usual_difference": Column(np.float64),
-    "compared": Column(np.float64),
-    "size": Column(np.float64),
-}
+_CHOSEN = MOST_PEERS + 1
+
+
+class Peers:
+    """Who stands beside whom. A series' peers are eight of its kind, from other stations."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[str, str], int] = {}
+        self._stations: dict[tuple[str, str], int] = {}
+        self._chosen = np.empty((0, _CHOSEN), np.int32)
+        self._memory = Memory({"kind": Column(np.int32, -1), "station": Column(np.int32, -1)})
+
+    @property
+    def bytes_a_series(self) -> int:
+        """Memory that one series takes."""
+        return self._memory.bytes_a_row
+
+    def station(self, series: Int64) -> Int64:
+        """The number of each series' station."""
+        return self._memory["station"][series]
+
+    def register(self, series: Iterable[Series]) -> None:
+        """Take in series, or what has changed of them."""
+        series = list(series)
+        self._memory.make_room(max((s.index for s in series), default=-1) + 1)
+        kinds, stations = self._memory["kind"], self._memory["station"]
+        moved = False
+        for one in series:
+            kind = self._kinds.setdefault((one.group, one.quantity), len(self._kinds))
+            station = self._stations.setdefault((one.group, one.station), len(self._stations))
+            before = int(kinds[one.index]), int(stations[one.index])
+            if before == (kind, station):
+                continue
+            kinds[one.index], stations[one.index] = kind, station
+            moved |= before != (-1, -1)
+            self._choose(one.index, kind, station)
+        if moved:
+            self._choose_again()
+
+    def _choose(self, index: int, kind: int, station: int) -> None:
+        """Make a series a peer of its kind while few of them are, one of each station."""
+        if kind >= len(self._chosen):
+            more = np.full((max(kind + 1, 2 * len(self._chosen)), _CHOSEN), -1, np.int32)
+            more[: len(self._chosen)] = self._chosen
+            self._chosen = more
+        row = self._chosen[kind]
+        if row[-1] >= 0:
+            return
+        here = row[row >= 0]
+        if not (self._memory["station"][here] == station).any():
+            row[len(here)] = index
+
+    def _choose_again(self) -> None:
+        self._chosen[:] = -1
+        kinds, stations = self._memory["kind"], self._memory["station"]
+        for index in np.flatnonzero(kinds >= 0).tolist():
+            self._choose(index, int(kinds[index]), int(stations[index]))
+
+    def of(self, series: Int64) -> tuple[Int64, Bool]:
+        """The possible peers of each series, and which of these there are."""
+        beside = self._chosen[self._memory["kind"][series]].astype(np.int64)
+        there = beside >= 0
+        beside[~there] = 0
+        there &= self._memory["station"][beside] != self.station(series)[:, None]
+        return beside, there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Beside:
     """For each sample: short means of difference, log ratio and unlikeness to the peers."""
 
-    difference: Float64
-    ratio: Float64
-    apart: Float64
+    difference: Numbers
+    ratio: Numbers
+    apart: Numbers
     known: Bool
-    middle: Float64
 
 
-def find_peers(memory: Memory, series: Iterable[Series]) -> None:
-    """Give every series its peers: same group and quantity, another station."""
-    alike: dict[tuple[str, str], list[Series]] = defaultdict(list)
-    for one in series:
-        alike[one.group, one.quantity].append(one)
-    for members in alike.values():
-        for one in members:
-            others = [m.index for m in members if m.station != one.station]
-            row = np.full(MOST_PEERS, -1, dtype=np.int32)
-            row[: min(len(others), MOST_PEERS)] = others[:MOST_PEERS]
-            memory["peers"][one.index] = row
-
-
-def compare(memory: Memory, turn: Round, interval_ms: Float64) -> Beside:
-    """Compare each sample with the median of its peers' newest values."""
-    s, x = turn.series, turn.value
-    peers = memory["peers"][s]
-    there = peers >= 0
-    index = np.where(there, peers, 0)
-    age = turn.time_ms[:, None] - memory["last_ms"][index]
-    fresh = there & (np.abs(age) <= FRESH_STEPS * interval_ms[:, None])
-    values = np.where(fresh, memory["last_value"][index], np.nan)
-    many = fresh.sum(axis=1)
+def compare(sensor: Numbers, x: Numbers, values: Numbers) -> Beside:
+    """Compare each sample with the median of its peers' values (NaN where there is no fresh one)."""
+    many = np.count_nonzero(~np.isnan(values), axis=1)
     known = many >= LEAST_PEERS
-    middle = _median(values, many)
-    n = memory["compared"][s]
-    difference = np.where(known, x - middle, 0.0)
-    size = memory["size"][s]
-    size += np.where(known, (np.abs(middle) - size) / np.minimum(n + 1.0, SLOW), 0.0)
-    floor = 0.1 * size + 1e-9
-    with np.errstate(invalid="ignore"):
-        ratio = np.where(
-            known,
-            np.log(np.maximum(x, 0.0) + floor) - np.log(np.maximum(middle, 0.0) + floor),
-            0.0,
-        )
-    usual = memory["usual_difference"][s]
-    apart = np.abs(difference - usual)
-    rate = np.where(known, 1.0 / np.minimum(n + 1.0, DAY_STEPS), 0.0)
-    slow = np.where(known, 1.0 / np.minimum(n + 1.0, SLOW), 0.0)
-    for name, value in (("difference", difference), ("ratio", ratio), ("apart", apart)):
-        memory[name][s] += rate * (value - memory[name][s])
-    memory["usual_difference"][s] = usual + slow * (difference - usual)
-    memory["compared"][s] = n + known
-    memory["size"][s] = size
+    zero = np.float32(0.0)
+    middle = np.where(known, _median(values, many), zero)
+    n = sensor[Of.COMPARED]
+    rate = known / np.minimum(n + 1.0, DAY_STEPS)
+    slow = known / np.minimum(n + 1.0, SLOW)
     ready = known & (n >= DAY_STEPS)
-    return Beside(
-        memory["difference"][s],
-        memory["ratio"][s],
-        np.log(memory["apart"][s] + 1e-9),
-        ready,
-        np.where(known, middle, np.nan),
-    )
+    n += known
+    size = sensor[Of.SIZE]
+    size += slow * (np.abs(middle) - size)
+    floor = 0.1 * size + 1e-9
+    difference = np.where(known, x - middle, zero)
+    ratio = np.log((np.maximum(x, 0.0) + floor) / (np.maximum(middle, 0.0) + floor))
+    usual = sensor[Of.USUAL_DIFFERENCE]
+    apart = np.abs(difference - usual)
+    for line, value in ((Of.DIFFERENCE, difference), (Of.RATIO, ratio), (Of.APART, apart)):
+        mean = sensor[line]
+        mean += rate * (value - mean)
+    usual += slow * (difference - usual)
+    return Beside(sensor[Of.DIFFERENCE], sensor[Of.RATIO], np.log(sensor[Of.APART] + 1e-9), ready)
 
 
-def _median(values: Float64, many: Int64) -> Float64:
+def _median(values: Numbers, many: Int64) -> Numbers:
     """The median of each row's numbers, NaN where there are none."""
     ordered = np.sort(values, axis=1)  # NaN last
     row = np.arange(len(values))
     low, high = np.maximum(many - 1, 0) // 2, many // 2
     high = np.minimum(high, values.shape[1] - 1)
-    middle: Float64 = 0.5 * (ordered[row, low] + ordered[row, high])
+    middle: Numbers = 0.5 * (ordered[row, low] + ordered[row, high])
     return middle

@@ -1,9 +1,11 @@
 import functools
+import time
 
 import numpy as np
 import pytest
 
 from cloud_ingest.detection import FaultDetector, Reason, threshold_for_budget
+from cloud_ingest.detection.peers import Peers
 from telemetry.batches import SampleBatch
 from tests.cloud_ingest.detection.streams import batch_of, one_series
 
@@ -163,3 +165,29 @@ def test_all_metrics_of_a_station_that_jump_together_are_a_visit():
     scores = detector.update(SampleBatch.concat(parts))
     at = [scores.reason[k * 2000 + 1800] for k in range(4)]
     assert at.count(Reason.VISIT) == 4
+
+
+def test_peers_are_of_the_same_quantity_at_other_stations_one_of_each():
+    peers = Peers()
+    at = [("pm2_5", "a"), ("pm2_5", "a"), ("pm2_5", "b"), ("no2", "b"), ("pm2_5", "c")]
+    peers.register([one_series(i, *one) for i, one in enumerate(at)])
+    others, there = peers.of(np.arange(5))
+    found = [sorted(o[t].tolist()) for o, t in zip(others, there, strict=True)]
+    assert found == [[2, 4], [2, 4], [0, 4], [], [0, 2]]
+
+
+def test_a_series_that_moves_to_another_station_has_other_peers():
+    peers = Peers()
+    peers.register([one_series(i, "pm2_5", station) for i, station in enumerate("abc")])
+    peers.register([one_series(0, "pm2_5", "b")])
+    others, there = peers.of(np.array([2]))
+    assert others[there].tolist() == [0]
+
+
+def test_ten_thousand_series_find_their_peers_at_once():
+    series = [one_series(i, f"q{i % 7}", f"s{i // 7}") for i in range(10_000)]
+    peers, began = Peers(), time.process_time()
+    for k in range(0, len(series), 100):
+        peers.register(series[k : k + 100])
+    assert time.process_time() - began < 1.0
+    assert (peers.of(np.arange(10_000))[1].sum(axis=1) >= 8).all()

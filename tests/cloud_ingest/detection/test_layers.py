@@ -1,6 +1,7 @@
 import numpy as np
 
 from cloud_ingest.detection import LayeredDetector, Reason, threshold_for_budget
+from cloud_ingest.detection.sensor import Of
 from telemetry.batches import SampleBatch
 from tests.cloud_ingest.detection.streams import batch_of, one_series
 
@@ -42,7 +43,7 @@ def test_between_two_looks_a_fast_series_keeps_its_judgement():
     seconds, x = second_by_second(2400)
     scores = detector.update(batch_of(0, seconds * SECOND_H, x))
     assert detector.state()["first.count"][0] < 60
-    assert detector.state()["fault.count"][0] == 40
+    assert detector.state()["fault.numbers"][0, Of.COUNT] == 40
     assert len(set(scores.expected[2341:2400])) == 1
 
 
