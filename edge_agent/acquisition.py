@@ -17,7 +17,8 @@ from edge_agent.modbus.outcomes import Event
 from edge_agent.modbus.poller import Poll, Poller, Result
 from edge_agent.modbus.rtu_guard import RtuGuard
 from edge_agent.modbus.tcp_guard import TcpGuard
-from edge_agent.schedule import Schedule, Task
+from edge_agent.phases import Task
+from edge_agent.schedule import Schedule
 from telemetry.samples import Sample
 
 REOPEN_FIRST_S = 0.5

@@ -2,12 +2,14 @@
 
 Every device has its own interval and a phase that keeps it apart from the others. A device that
 does not answer is asked again after twice the time, up to a minute, and then only where its
-time-out delays nobody, as long as that can be waited for.
+time-out delays nobody, as long as that can be waited for; where the line has the time, the phases
+leave a gap for it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd
+
+from edge_agent.phases import Task, phases_of
 
 BACK_OFF_CAP_S = 60.0
 PATIENCE_S = 10.0
@@ -15,17 +17,9 @@ PATIENCE_S = 10.0
 time-out delays nobody."""
 BUSY_PAUSE_S = 0.25
 BUSY_TRIES = 3
-_PHASE_STEPS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A device to read every ``interval_ms``, which takes about ``cost_ms`` of the bus."""
-
-    name: str
-    interval_ms: int
-    cost_ms: float
-    timeout_ms: float = 500.0
+TOLERANCE = 0.05
+"""Readings may come late by this share of their interval, once a device has waited for half its
+patience."""
 
 
 @dataclass(slots=True)
@@ -54,7 +48,7 @@ class Schedule:
         self.missed = 0
         """Readings that were left out because the bus was busy beyond a whole interval."""
         self._start_s = start_s
-        phases = spread_phases(tasks)
+        phases = phases_of(tasks)
         self._entries: dict[str, _Entry] = {}
         first_s = start_s
         for task in tasks:
@@ -85,7 +79,7 @@ class Schedule:
                 waiting = entry
         first = waiting or first
         for entry in sorted(silent, key=_due) if silent else ():
-            if first is None or _may_probe(entry, first, now_s):
+            if first is None or self._may_probe(entry, now_s):
                 first = entry
                 break
         assert first is not None  # a bus has devices
@@ -134,6 +128,24 @@ class Schedule:
                 entry.failures = 1
                 entry.due_s = self._start_s
 
+    def _may_probe(self, dead: _Entry, now_s: float) -> bool:
+        """Whether a probe delays nobody too much, or has waited long enough for that."""
+        at_s = max(dead.due_s, now_s)
+        waited = (now_s - dead.due_s) / min(PATIENCE_S, back_off_s(dead.interval_s, dead.failures))
+        if waited >= 1:
+            return True
+        tolerance = TOLERANCE if waited > 0.5 else 0.0
+        free_s = at_s + dead.probe_s + dead.task.cost_ms / 1000
+        for entry in sorted(self._entries.values(), key=_due):
+            if entry.failures >= 2:
+                continue
+            if entry.due_s >= free_s:
+                break
+            if free_s - entry.due_s > tolerance * entry.interval_s:
+                return False
+            free_s += entry.task.cost_ms / 1000
+        return True
+
     def _onwards(self, entry: _Entry, now_s: float) -> None:
         """The next time on the device's grid that lies at least half an interval ahead."""
         origin = self._start_s + entry.phase_s
@@ -148,14 +160,6 @@ class Schedule:
         entry.due_s = due_s
 
 
-def _may_probe(dead: _Entry, live: _Entry, now_s: float) -> bool:
-    """Whether the time-out of a dead device delays nobody, or has waited long enough for that."""
-    at_s = max(dead.due_s, now_s)
-    undisturbed = live.due_s - at_s >= dead.probe_s
-    patience_s = min(PATIENCE_S, back_off_s(dead.interval_s, dead.failures))
-    return undisturbed or now_s - dead.due_s >= patience_s
-
-
 def _due(entry: _Entry) -> float:
     return entry.due_s
 
@@ -166,33 +170,3 @@ def back_off_s(interval_s: float, failures: int) -> float:
         return interval_s
     rest: float = interval_s * 2.0 ** min(failures - 1, 16)
     return max(interval_s, min(rest, BACK_OFF_CAP_S))
-
-
-def spread_phases(tasks: Sequence[Task]) -> dict[str, float]:
-    """A phase in ms for each task, so that as few as possible want the bus at once.
-
-    Two periodic tasks meet never if, modulo the greatest common divisor of their intervals, each
-    begins after the other's end (Korst et al., non-preemptive periodic scheduling). Tasks with
-    short intervals choose first; each takes the phase with the most room around it.
-    """
-    placed: list[tuple[Task, float]] = []
-    for task in sorted(tasks, key=lambda t: (t.interval_ms, t.name)):
-        candidates = _candidates(task, placed)
-        best = max(candidates, key=lambda phase: (_room(task, phase, placed), -phase))
-        placed.append((task, best))
-    return {task.name: phase for task, phase in placed}
-
-
-def _candidates(task: Task, placed: Sequence[tuple[Task, float]]) -> list[float]:
-    even = [task.interval_ms * i / _PHASE_STEPS for i in range(_PHASE_STEPS)]
-    behind = [(phase + other.cost_ms) % task.interval_ms for other, phase in placed]
-    return sorted({*even, *behind})
-
-
-def _room(task: Task, phase: float, placed: Sequence[tuple[Task, float]]) -> float:
-    room = float(task.interval_ms)
-    for other, other_phase in placed:
-        common = gcd(task.interval_ms, other.interval_ms)
-        behind = (phase - other_phase) % common
-        room = min(room, behind - other.cost_ms, common - behind - task.cost_ms)
-    return room

@@ -4,10 +4,12 @@ import itertools
 import random
 from collections import defaultdict
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.schedule import BACK_OFF_CAP_S, Schedule, Task, back_off_s, spread_phases
+from edge_agent.phases import Task, phases_of, spread_phases
+from edge_agent.schedule import BACK_OFF_CAP_S, Schedule, back_off_s
 
 
 def run(
@@ -78,6 +80,20 @@ def test_of_32_units_one_silent_the_others_keep_their_period() -> None:
     assert max(b - a for a, b in itertools.pairwise(probes)) <= BACK_OFF_CAP_S + 11
 
 
+@pytest.mark.parametrize("interval_ms", [2000, 3000, 5000])
+def test_on_a_full_line_with_room_for_it_a_time_out_delays_nobody(interval_ms: int) -> None:
+    tasks = [Task(f"d{i}", interval_ms, 31, 500) for i in range(32)]
+    times = run(tasks, 600, dead={"d7"})
+    live = [t.name for t in tasks if t.name != "d7"]
+    assert max(worst_jitter(times[n], interval_ms / 1000, skip=4) for n in live) < 0.01
+    assert len(times["d7"]) >= 12
+
+
+def test_a_line_without_room_for_a_time_out_is_spread_evenly() -> None:
+    tasks = [Task(f"d{i}", 2000, 55, 500) for i in range(32)]
+    assert phases_of(tasks) == spread_phases(tasks)
+
+
 def test_a_dead_device_disturbs_nobody_where_the_bus_has_room() -> None:
     tasks = [Task("live", 2000, 40), Task("dead", 2000, 40, 500)]
     times = run(tasks, 600, dead={"dead"})
@@ -143,7 +159,7 @@ def test_nobody_starves_whatever_the_load(specs: list[tuple[int, int]], dead: se
 @given(task_lists)
 def test_phases_lie_within_their_intervals(specs: list[tuple[int, int]]) -> None:
     tasks = [Task(f"d{i}", interval, cost) for i, (interval, cost) in enumerate(specs)]
-    phases = spread_phases(tasks)
+    phases = phases_of(tasks)
     assert all(0 <= phases[t.name] < t.interval_ms for t in tasks)
 
 
