@@ -12,18 +12,23 @@ _log = structlog.get_logger()
 
 
 class Maintenance:
-    """Calls ``maintain(now_ms)`` every ``interval_s`` seconds until it is stopped."""
+    """Calls ``maintain(now_ms)`` every ``interval_s`` seconds, or sooner, until it is stopped."""
 
     def __init__(self, maintain: Callable[[int], None], interval_s: float) -> None:
         self._maintain = maintain
         self._interval_s = interval_s
-        self._stopping = threading.Event()
+        self._stopping = False
+        self._wake = threading.Event()
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
+        while not self._stopping:
+            self._wake.wait(self._interval_s)
+            if self._stopping:
+                return
+            self._wake.clear()
             try:
                 self._maintain(time.time_ns() // 1_000_000)
             except StoreError as error:
@@ -33,7 +38,13 @@ class Maintenance:
             else:
                 self._failing = False
 
+    def hasten(self) -> None:
+        """There is work: do not wait for the rest of the interval."""
+        if not self._failing:
+            self._wake.set()
+
     def stop(self) -> None:
         """Return once the thread has ended."""
-        self._stopping.set()
+        self._stopping = True
+        self._wake.set()
         self._thread.join()

@@ -141,8 +141,10 @@ class EmbeddedStore(Reading):
             raise rejection
 
     def _bound_memory(self) -> None:
-        """Write parts in the writer's own time, where nobody maintains the store or too slowly."""
+        """Have parts written; in the writer's own time where nobody does it, or too slowly."""
         backlog = self._rows_in_memory() / self._flush_rows
+        if backlog >= 1 and self._maintenance is not None:
+            self._maintenance.hasten()
         if backlog >= MOST_IN_MEMORY and self._maintaining.acquire(
             blocking=backlog >= MOST_BEFORE_WAITING
         ):
