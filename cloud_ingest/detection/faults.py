@@ -10,7 +10,7 @@ from cloud_ingest.detection import excess
 from cloud_ingest.detection import jumps as jumping
 from cloud_ingest.detection import peers as beside
 from cloud_ingest.detection import sensor as sensors
-from cloud_ingest.detection.memory import Column, Memory
+from cloud_ingest.detection.memory import Column, Memory, saved_numbers, within_reach
 from cloud_ingest.detection.memory import Numbers as Table
 from cloud_ingest.detection.protocol import (
     HIGHEST_SCORE,
@@ -33,8 +33,6 @@ EACH_UNIT = 0.2
 """By how much one unit of evidence more lengthens the return period, in powers of ten."""
 ABSENT_CODES = (-9999.0, -999.0, -99.99, -999.9, 9999.9, -32768.0)
 _ABSENT_BELOW = -99.0
-_LARGEST = 1e30
-"""Numbers beyond are taken for this one, whose squares no formula here needs."""
 _SHARE = 0.1
 _BASE = -np.log10(_SHARE)
 _LONGEST = 10_000.0
@@ -129,7 +127,7 @@ class FaultDetector:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         self._memory.load(state)
-        self._numbers.load(state["numbers"])
+        self._numbers.load(saved_numbers(state))
 
     def _tell_absent(self, turn: Round, scores: Scores) -> None:
         if not len(turn.place):
@@ -142,7 +140,7 @@ class FaultDetector:
 
     def _judge(self, turn: Round, scores: Scores) -> None:
         s = turn.series
-        x = np.minimum(np.maximum(turn.value, -_LARGEST), _LARGEST).astype(np.float32)
+        x = within_reach(turn.value).astype(np.float32)
         sensor = self._numbers.take(s)
         step_ms = (turn.time_ms - self._memory["last_ms"][s]).astype(np.float32)
         rough = _follow_steps(sensor, x, step_ms)

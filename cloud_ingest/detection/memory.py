@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cloud_ingest.detection.protocol import State
 
 _SMALLEST = 64
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +130,16 @@ class Numbers:
         self.make_room(len(saved))
         self._table[:] = self._start[:, None]
         self._table[:, : len(saved)] = saved.T
+
+
+def saved_numbers(state: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The saved rows of ``Numbers``. StateMismatchError where there are none."""
+    if "numbers" not in state:
+        raise StateMismatchError("the saved state lacks numbers")
+    return state["numbers"]
+
+
+def within_reach(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values as ``Numbers`` can hold them: beyond 1e30 there is only 1e30."""
+    reached: NDArray[np.float64] = np.minimum(np.maximum(value, -_LARGEST), _LARGEST)
+    return reached

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_ingest.detection.memory import Column, Memory
+from cloud_ingest.detection.memory import Column, Memory, Numbers, saved_numbers, within_reach
 from cloud_ingest.detection.protocol import HIGHEST_SCORE, NEVER, Reason, Scores, State
 from cloud_ingest.detection.rounds import Round, rounds, usable
-from telemetry.batches import Float64, Int64, SampleBatch
+from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.series import Series
 
 HOURS = 24
@@ -18,6 +18,10 @@ _ABSOLUTE_TO_SIGMA = 1.2533  # mean absolute deviation of a Gaussian times this 
 _EVENT_H = 1 / 6  # samples closer than this belong to one event, not to several chances
 _SCALE_MEMORY_H = 96.0
 _CLIP = 3.0  # a residual counts for at most this many sigma when learning
+_COUNT, _INTERVAL_H, _MEAN, _SCALE, _HOUR_MEAN = range(5)
+_HOUR_COUNT = _HOUR_MEAN + HOURS
+
+Reals = NDArray[np.floating[Any]]
 
 
 class SeasonalResidualDetector:
@@ -49,24 +53,21 @@ class SeasonalResidualDetector:
                 "last_ms": Column(np.int64, NEVER),
                 "since_ms": Column(np.int64, NEVER),
                 "reason": Column(np.uint8),
-                "count": Column(np.float64),
-                "interval_h": Column(np.float64),
-                "mean": Column(np.float64),
-                "scale": Column(np.float64),
-                "hour_mean": Column(np.float32, 0.0, (HOURS,)),
-                "hour_count": Column(np.float32, 0.0, (HOURS,)),
             }
         )
+        self._numbers = Numbers(np.zeros(_HOUR_COUNT + HOURS, np.float32))
 
     @property
     def bytes_a_series(self) -> int:
         """Memory that one series takes."""
-        return self._memory.bytes_a_row
+        return self._memory.bytes_a_row + self._numbers.bytes_a_row
 
     def register(self, series: Sequence[Series]) -> None:
         """Make room for these series."""
         if series:
-            self._memory.make_room(max(s.index for s in series) + 1)
+            rows = max(s.index for s in series) + 1
+            self._memory.make_room(rows)
+            self._numbers.make_room(rows)
 
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample, then learn from it."""
@@ -78,99 +79,103 @@ class SeasonalResidualDetector:
 
     def state(self) -> State:
         """A copy of everything learnt."""
-        return self._memory.save()
+        return self._memory.save() | {"numbers": self._numbers.save()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         self._memory.load(state)
+        self._numbers.load(saved_numbers(state))
 
     def _judge(self, turn: Round, scores: Scores) -> None:
         if not len(turn.place):
             return
-        memory, s, x = self._memory, turn.series, turn.value
+        s, x = turn.series, within_reach(turn.value)
         hour = (turn.time_ms + self._offset_ms) // HOUR_MS % HOURS
-        count, mean, scale = memory["count"][s], memory["mean"][s], memory["scale"][s]
-        seen = memory["hour_count"][s, hour].astype(np.float64)
-        own = memory["hour_mean"][s, hour].astype(np.float64)
-        interval_h = self._interval(turn, count)
+        numbers = self._numbers.take(s)
+        step_ms = turn.time_ms - self._memory["last_ms"][s]
+        interval_h = _follow_interval(numbers, step_ms)
+        own_at = (_HOUR_MEAN + hour, np.arange(len(s)))
+        own, seen = numbers[own_at], numbers[_HOUR_COUNT - _HOUR_MEAN + own_at[0], own_at[1]]
         # An hour's own mean counts as much as it has been met, against two samples' worth.
         trust = seen / (seen + 2.0)
-        expected = trust * own + (1.0 - trust) * mean
-        sigma = np.maximum(scale * _ABSOLUTE_TO_SIGMA, 1e-9 + 1e-6 * np.abs(expected))
-        z = (x - expected) / sigma
-        ready = count >= self._warm_up
-        self._report(turn, scores, ready, expected, sigma, z, interval_h)
-        self._learn(turn, hour, count, z, sigma, own, seen, interval_h)
-
-    def _interval(self, turn: Round, count: Float64) -> Float64:
-        memory, s = self._memory, turn.series
-        step_h = (turn.time_ms - memory["last_ms"][s]) / HOUR_MS
-        known = memory["interval_h"][s]
-        first = count < 2
-        step_h = np.where(count < 1, 0.0, step_h)
-        # Follows the rate of sampling over some ten samples; a gap counts as two steps at most.
-        followed = known + 0.1 * (np.minimum(step_h, 2.0 * known) - known)
-        interval = np.where(first, step_h, followed)
-        memory["interval_h"][s] = interval
-        return np.maximum(interval, 1e-6)
+        expected = trust * own + (1.0 - trust) * numbers[_MEAN]
+        sigma = np.maximum(numbers[_SCALE] * _ABSOLUTE_TO_SIGMA, 1e-9 + 1e-6 * np.abs(expected))
+        away = x - expected
+        self._report(
+            turn, scores, numbers[_COUNT] >= self._warm_up, expected, sigma, away, interval_h
+        )
+        longest = np.maximum(self._memory_h / interval_h, 30.0)
+        hour_rate = 1.0 / np.minimum(seen + 1.0, longest / HOURS + 1.0)
+        step = np.where(seen < 1, x - own, _clipped(x - own, 3.0 * _CLIP * sigma))
+        numbers[own_at] = own + hour_rate * step
+        numbers[_HOUR_COUNT - _HOUR_MEAN + own_at[0], own_at[1]] = seen + 1.0
+        _learn(numbers, x, _CLIP * sigma, away, longest, interval_h)
+        self._numbers.put(s, numbers)
+        self._memory["last_ms"][s] = turn.time_ms
 
     def _report(
         self,
         turn: Round,
         scores: Scores,
-        ready: NDArray[np.bool_],
-        expected: Float64,
-        sigma: Float64,
-        z: Float64,
-        interval_h: Float64,
+        ready: Bool,
+        expected: Reals,
+        sigma: Reals,
+        away: Reals,
+        interval_h: Reals,
     ) -> None:
-        # P(|Z| > z) = (1 + z^2/tail)^(-tail/2): Student-like; one sample each interval_h hours.
-        log_p = -0.5 * self._tail * np.log10(1.0 + z * z / self._tail)
-        score = np.clip(np.log10(np.maximum(interval_h, _EVENT_H)) - log_p, 0.0, HIGHEST_SCORE)
-        outside = ready & (np.abs(z) > self._band)
-        place = turn.place
-        scores.score[place] = np.where(outside, score, 0.0)
         margin = self._band * sigma
-        scores.expected[place] = np.where(ready, expected, np.nan)
-        scores.low[place] = np.where(ready, expected - margin, np.nan)
-        scores.high[place] = np.where(ready, expected + margin, np.nan)
-        reason = np.where(
-            outside, np.where(z > 0, Reason.HIGH_FOR_TIME, Reason.LOW_FOR_TIME), Reason.NONE
-        ).astype(np.uint8)
-        memory, s = self._memory, turn.series
-        goes_on = reason == memory["reason"][s]
-        since = np.where(goes_on & (reason > 0), memory["since_ms"][s], turn.time_ms)
-        scores.onset[place] = np.where(goes_on, 0.0, scores.score[place])
-        memory["reason"][s], memory["since_ms"][s] = reason, since
-        scores.reason[place], scores.since_ms[place] = reason, since
-
-    def _learn(
-        self,
-        turn: Round,
-        hour: Int64,
-        count: Float64,
-        z: Float64,
-        sigma: Float64,
-        own: Float64,
-        seen: Float64,
-        interval_h: Float64,
-    ) -> None:
-        memory, s, x = self._memory, turn.series, turn.value
-        longest = np.maximum(self._memory_h / interval_h, 30.0)
-        young = count < 8
-        residual = np.where(young, x - memory["mean"][s], np.clip(z, -_CLIP, _CLIP) * sigma)
-        rate = 1.0 / np.minimum(count + 1.0, longest)
-        memory["mean"][s] += rate * np.where(young, residual, _towards(x, memory["mean"][s], sigma))
-        # The scale forgets sooner, so that the first days, without a profile, do not widen the band.
-        scale_rate = np.maximum(rate, 1.0 / np.maximum(_SCALE_MEMORY_H / interval_h, 30.0))
-        memory["scale"][s] += scale_rate * (np.abs(residual) - memory["scale"][s])
-        hour_rate = 1.0 / np.minimum(seen + 1.0, longest / HOURS + 1.0)
-        step = np.where(seen < 1, x - own, _towards(x, own, sigma * 3.0))
-        memory["hour_mean"][s, hour] = own + hour_rate * step
-        memory["hour_count"][s, hour] = seen + 1.0
-        memory["count"][s] = count + 1.0
-        memory["last_ms"][s] = turn.time_ms
+        place, s = turn.place, turn.series
+        expected = np.where(ready, expected, np.nan)
+        scores.expected[place] = expected
+        scores.low[place], scores.high[place] = expected - margin, expected + margin
+        held, since_ms = self._memory["reason"], self._memory["since_ms"]
+        out = np.flatnonzero(ready & (np.abs(away) > margin))
+        before = held[s[out]]
+        held[s] = Reason.NONE
+        if not len(out):
+            return
+        # P(|Z| > z) = (1 + z^2/tail)^(-tail/2): Student-like; one sample each interval_h hours.
+        z = away[out] / sigma[out]
+        log_p = -0.5 * self._tail * np.log10(1.0 + z * z / self._tail)
+        score = np.log10(np.maximum(interval_h[out], _EVENT_H)) - log_p
+        score = np.minimum(np.maximum(score, 0.0), HIGHEST_SCORE)
+        reason = np.where(z > 0, Reason.HIGH_FOR_TIME, Reason.LOW_FOR_TIME).astype(np.uint8)
+        begins = reason != before
+        place, s = place[out], s[out]
+        held[s] = reason
+        since_ms[s[begins]] = turn.time_ms[out[begins]]
+        scores.score[place], scores.reason[place] = score, reason
+        scores.since_ms[place] = since_ms[s]
+        scores.onset[place] = np.where(begins, score, 0.0)
 
 
-def _towards(x: Float64, centre: Float64, sigma: Float64) -> Float64:
-    return np.clip(x - centre, -_CLIP * sigma, _CLIP * sigma)
+def _follow_interval(numbers: Reals, step_ms: Int64) -> Reals:
+    """The usual time between samples, in hours."""
+    count, known = numbers[_COUNT], numbers[_INTERVAL_H]
+    step_h = np.where(count < 1, 0.0, step_ms / HOUR_MS)
+    # Follows the rate of sampling over some ten samples; a gap counts as two steps at most.
+    followed = known + 0.1 * (np.minimum(step_h, 2.0 * known) - known)
+    known[:] = np.where(count < 2, step_h, followed)
+    interval_h: Reals = np.maximum(known, 1e-6)
+    return interval_h
+
+
+def _learn(
+    numbers: Reals, x: Reals, limit: Reals, away: Reals, longest: Reals, interval_h: Reals
+) -> None:
+    """Mean and scale of all hours, from residuals of at most so much."""
+    count, mean, scale = numbers[_COUNT], numbers[_MEAN], numbers[_SCALE]
+    young = count < 8
+    from_mean = x - mean
+    rate = 1.0 / np.minimum(count + 1.0, longest)
+    # The scale forgets sooner, so that the first days, without a profile, do not widen the band.
+    scale_rate = np.maximum(rate, 1.0 / np.maximum(_SCALE_MEMORY_H / interval_h, 30.0))
+    residual = np.abs(np.where(young, from_mean, _clipped(away, limit)))
+    scale += scale_rate * (residual - scale)
+    mean += rate * np.where(young, from_mean, _clipped(from_mean, limit))
+    count += 1.0
+
+
+def _clipped(x: Reals, limit: Reals) -> Reals:
+    clipped: Reals = np.minimum(np.maximum(x, -limit), limit)
+    return clipped

@@ -42,7 +42,7 @@ def test_between_two_looks_a_fast_series_keeps_its_judgement():
     detector.register([one_series(0)])
     seconds, x = second_by_second(2400)
     scores = detector.update(batch_of(0, seconds * SECOND_H, x))
-    assert detector.state()["first.count"][0] < 60
+    assert detector.state()["first.numbers"][0, 0] < 60
     assert detector.state()["fault.numbers"][0, Of.COUNT] == 40
     assert len(set(scores.expected[2341:2400])) == 1
 
