@@ -90,6 +90,14 @@ class DifferenceEvaluator(Evaluator):
         ]
         return min(candidates)[1] if candidates else -1
 
+    def pairs(self) -> list[tuple[Series, Series]]:
+        """Each selected series that has a partner, with it."""
+        return [
+            (one, self._partners.series[partner])
+            for one, partner in zip(self.members.series, self._partner_of.tolist(), strict=True)
+            if partner >= 0
+        ]
+
     def gap_ms(self, given_ms: int | None) -> Int64:
         """Verdicts come once a step."""
         return self.members.gap_ms(given_ms, self._rule.step)

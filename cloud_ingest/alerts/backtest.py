@@ -17,7 +17,7 @@ from alert_rules.schema import Rule
 from alert_rules.steps import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.rehearsal import Rehearsal, Rehearser, history
 from cloud_ingest.alerts.texts import shown_time
-from cloud_ingest.detection import SeasonalResidualDetector
+from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.stores.protocol import Readings, SampleStore
 from cloud_ingest.tags import Tags
 from telemetry.documents import DocumentError
@@ -172,7 +172,7 @@ def run(rules: Sequence[Rule], source: Source, span: Span, only: Sequence[str]) 
     if span.end_ms <= span.start_ms:
         raise BacktestError("--to must be later than --from")
     series = [s for s in source.series if not only or str(s.key) in only]
-    detector = SeasonalResidualDetector() if any(r.kind == "anomaly" for r in rules) else None
+    detector = LayeredDetector() if any(r.kind == "anomaly" for r in rules) else None
     if any(r.kind != "composite" for r in rules) and not any(r.refers_to for r in rules):
         series = [s for s in series if any(_watches(r, s) for r in rules)]
     rehearser = Rehearser(rules, series, detector)

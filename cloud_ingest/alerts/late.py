@@ -1,11 +1,13 @@
 """Late data: judged by its own time, once it has stopped coming in.
 
 What came late is noted with the alerts' own transaction and judged from the store, with the
-samples around it. A run that no alert tells of becomes a retrospective alert.
+samples around it. A run that no alert tells of becomes a retrospective alert. Rules that look at
+several series, and anomalies, are judged after the others and a little at a time (hindsight.py).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,11 +16,13 @@ from alert_rules.evaluation import Runs
 from alert_rules.holding import Transition
 from alert_rules.schema import Rule
 from cloud_ingest.alerts import tables
-from cloud_ingest.alerts.builder import happening
+from cloud_ingest.alerts.builder import StationName, happening
 from cloud_ingest.alerts.engine import Finding, LateSpan, RuleEngine, RuleRun
+from cloud_ingest.alerts.hindsight import Case, PastRun, as_alerts, cases_of, judge
 from cloud_ingest.alerts.life import Happening
 from cloud_ingest.alerts.model import AlertEvent
 from cloud_ingest.database import Database
+from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
@@ -30,30 +34,55 @@ SERIES_A_TURN = 20
 _AROUND_MS = 3_600_000
 _HOUR_MS = 3_600_000
 _LOOK_EVERY_MS = 1_000
-_JUDGED_LATE = frozenset({"threshold", "mean", "rate", "flat_line", "count", "index_level"})
+_ALONE = frozenset({"threshold", "mean", "rate", "flat_line", "count", "index_level"})
+_TOGETHER = frozenset({"difference", "composite", "anomaly"})
+TURN_S = 0.2
+"""How long a turn may last: live samples wait meanwhile."""
 
 Keep = Callable[[Connection, Happening, int], list[AlertEvent]]
+
+
+@dataclass(slots=True)
+class _Job:
+    """What is being judged: cases of the series that had settled, one step after another."""
+
+    noted_ms: dict[str, int]
+    steps: Iterator[list[Happening]]
 
 
 class LateData:
     """Notes what came late and judges it when it has settled.
 
     Spans are kept in memory and, widened to whole hours, in the database: a gateway that
-    delivers a week of history changes its rows there once an hour of data.
+    delivers a week of history changes its rows there once an hour of data. Rows go when all
+    rules have judged them; a crash before that judges them again, which changes nothing.
     """
 
-    def __init__(self, rules: Iterable[Rule], store: SampleStore | None) -> None:
-        self._rules = [r for r in rules if r.kind in _JUDGED_LATE and r.alert]
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        store: SampleStore | None,
+        new_detector: Callable[[], Detector] | None = None,
+        station_name: StationName = str,
+    ) -> None:
+        chosen = [r for r in rules if r.alert]
+        self._rules = [r for r in chosen if r.kind in _ALONE]
+        self._together = [r for r in chosen if r.kind in _TOGETHER]
         self._store = store
+        self._new_detector = new_detector
+        self._station_name = station_name
+        self._job: _Job | None = None
         self._next_ms = 0
         self._noted_ms: dict[str, int] = {}
         self._span: dict[str, tuple[int, int]] = {}
+        self._exact: dict[str, tuple[int, int]] = {}
         self._unsaved: set[str] = set()
 
     def load(self, connection: Connection, now_ms: int) -> None:
         """Take over what the last run had noted."""
         for row in connection.execute(sa.select(tables.late)).mappings():
             self._span[row["series"]] = (row["from_ms"], row["to_ms"])
+            self._exact[row["series"]] = (row["from_ms"], row["to_ms"])
             self._noted_ms[row["series"]] = now_ms
         self._next_ms = now_ms + SETTLE_MS
 
@@ -70,6 +99,8 @@ class LateData:
             if self._span.get(key) != wider:
                 self._span[key] = wider
                 self._unsaved.add(key)
+            exact = self._exact.get(key, (span.from_ms, span.to_ms))
+            self._exact[key] = min(exact[0], span.from_ms), max(exact[1], span.to_ms)
             self._noted_ms[key] = now_ms
         self._next_ms = min(self._next_ms, now_ms + SETTLE_MS)
         if not self._unsaved:
@@ -93,23 +124,76 @@ class LateData:
     def work(
         self, database: Database, keep: Keep, engine: RuleEngine, now_ms: int
     ) -> list[AlertEvent]:
-        """Judge what has settled; a few series at a time."""
+        """Judge what has settled; a few series at a time, and not longer than ``TURN_S``."""
         if self._store is None or now_ms < self._next_ms:
             return []
-        settled = [k for k, noted in self._noted_ms.items() if noted <= now_ms - SETTLE_MS]
-        chosen = settled[:SERIES_A_TURN]
         self._next_ms = now_ms + _LOOK_EVERY_MS
-        by_key = {str(s.key): s for s in engine.known_series} if chosen else {}
+        if self._job is None:
+            settled = [k for k, noted in self._noted_ms.items() if noted <= now_ms - SETTLE_MS]
+            if not settled:
+                return []
+            chosen = settled[:SERIES_A_TURN]
+            noted = {key: self._noted_ms[key] for key in chosen}
+            self._job = _Job(noted, self._steps(engine, chosen, now_ms))
+        try:
+            return self._go_on(self._job, database, keep, now_ms)
+        except Exception:
+            self._job = None  # the store or the database is away: it begins anew
+            raise
+
+    def _go_on(self, job: _Job, database: Database, keep: Keep, now_ms: int) -> list[AlertEvent]:
         events: list[AlertEvent] = []
-        for key in chosen:
-            series, (from_ms, to_ms) = by_key.get(key), self._span[key]
-            found = self._judge(series, from_ms, to_ms, now_ms) if series else []
+        until_s = time.monotonic() + TURN_S
+        for found in job.steps:
+            events += self._keep(database, keep, found, now_ms)
+            if time.monotonic() > until_s:
+                return events
+        self._finish(database, job)
+        return events
+
+    def _keep(
+        self, database: Database, keep: Keep, found: Sequence[Happening], now_ms: int
+    ) -> list[AlertEvent]:
+        events: list[AlertEvent] = []
+        if found:
             with database.engine.begin() as connection:
                 for what in found:
                     events += keep(connection, what, now_ms)
-                connection.execute(sa.delete(tables.late).where(tables.late.c.series == key))
-            del self._span[key], self._noted_ms[key]
         return events
+
+    def _finish(self, database: Database, job: _Job) -> None:
+        """Forget what was judged; what more came of it meanwhile is judged again."""
+        self._job = None
+        done = [k for k, noted in job.noted_ms.items() if self._noted_ms.get(k) == noted]
+        with database.engine.begin() as connection:
+            connection.execute(sa.delete(tables.late).where(tables.late.c.series.in_(done)))
+        for key in done:
+            del self._span[key], self._exact[key], self._noted_ms[key]
+
+    def _steps(
+        self, engine: RuleEngine, chosen: Sequence[str], now_ms: int
+    ) -> Iterator[list[Happening]]:
+        by_key = {str(s.key): s for s in engine.known_series}
+        spans = {key: self._span[key] for key in chosen}
+        exact = {key: self._exact[key] for key in chosen}
+        for key, (from_ms, to_ms) in spans.items():
+            series = by_key.get(key)
+            yield self._judge(series, from_ms, to_ms, now_ms) if series else []
+        anomalies = [r for r in self._together if r.kind == "anomaly"]
+        others = [r for r in self._together if r.kind != "anomaly"]
+        cases = [*cases_of(engine, others, spans), *cases_of(engine, anomalies, exact)]
+        for case in cases:
+            if not case.needs_detector or self._new_detector is not None:
+                yield from self._judge_together(case, now_ms)
+
+    def _judge_together(self, case: Case, now_ms: int) -> Iterator[list[Happening]]:
+        assert self._store is not None
+        for runs in judge(case, self._store, now_ms, self._new_detector):
+            yield [self._happening(run, now_ms) for run in runs]
+
+    def _happening(self, run: PastRun, now_ms: int) -> Happening:
+        what = happening(run.begin, now_ms, self._station_name)
+        return replace(what, fresh=replace(what.fresh, end_ms=run.end_ms))
 
     def _judge(self, series: Series, from_ms: int, to_ms: int, now_ms: int) -> list[Happening]:
         found: list[Happening] = []
@@ -123,10 +207,14 @@ class LateData:
             runs = self._read(series, from_ms - around_ms, min(to_ms + around_ms, now_ms) + 1)
             changes = run.advance(runs) if len(runs) else []
             end_ms = int(runs.time_ms[-1]) if len(runs) else to_ms
-            for begin, over_ms in whole_runs(changes, end_ms):
-                if begin.start_ms <= to_ms + (rule.averaging_ms or 0) and over_ms >= from_ms:
-                    what = happening(Finding(rule, series, begin), now_ms, str)
-                    found.append(replace(what, fresh=replace(what.fresh, end_ms=over_ms)))
+            runs_told = [
+                PastRun(Finding(rule, series, begin), over_ms)
+                for begin, over_ms in whole_runs(changes, end_ms)
+            ]
+            for told in as_alerts(rule, runs_told):
+                begun = told.begin.transition
+                if begun.start_ms <= to_ms + (rule.averaging_ms or 0) and told.end_ms >= from_ms:
+                    found.append(self._happening(told, now_ms))
         return found
 
     def _read(self, series: Series, start_ms: int, end_ms: int) -> Runs:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from alert_rules.evaluation import Runs
+from alert_rules.evaluation import DEFAULT_GAP_MS, Runs
 from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.schema import Rule
 from cloud_ingest.alerts.engine import Finding, RuleEngine, RuleRun
@@ -21,6 +21,33 @@ from telemetry.series import Series
 CHUNK = 32_768
 """Samples judged at once: what fits into a processor's cache."""
 SLICE_MS = 86_400_000
+
+
+_JOINT = frozenset({"difference", "composite"})
+"""Kinds that look at several series at once: they must see them side by side."""
+
+
+def longest_portion_ms(rules: Iterable[Rule]) -> int | None:
+    """How much time one portion may hold; None: as much as there is.
+
+    A composite hears of its series once a portion, and its hold time must not stand still between.
+    """
+    holds = [r for r in rules if r.kind == "composite" and (r.hold or r.clear_after)]
+    return min((r.gap or DEFAULT_GAP_MS for r in holds), default=None)
+
+
+def in_order_of_time(batch: SampleBatch, portion_ms: int | None) -> Iterator[SampleBatch]:
+    """Portions of which none has samples older than those of the portion before it."""
+    if not len(batch):
+        return
+    order = np.argsort(batch.time_ms, kind="stable")
+    time_ms = batch.time_ms[order]
+    cuts = np.arange(CHUNK, len(batch), CHUNK)
+    if portion_ms is not None:
+        slot = time_ms // max(portion_ms // 2, 1)
+        cuts = np.union1d(cuts, np.flatnonzero(slot[1:] != slot[:-1]) + 1)
+    for part in np.split(order, cuts):
+        yield batch.select(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +99,8 @@ class Rehearser:
         self._silences = [RuleRun(r) for r in rules if isinstance(r, NoDataRule)]
         for run in self._silences:
             run.bind(series)
+        self._joint = any(r.kind in _JOINT for r in rules)
+        self._portion_ms = longest_portion_ms(rules)
         self._open: dict[tuple[str, str], Exceedance] = {}
         self.result = Rehearsal()
 
@@ -81,12 +110,18 @@ class Rehearser:
             return
         self.result.samples += len(batch)
         now_ms = int(batch.time_ms.max())
-        for begin in range(0, len(batch), CHUNK):
-            part = batch.select(np.arange(begin, min(begin + CHUNK, len(batch))))
+        for part in self._portions(batch):
             found, _ = self._engine.advance(part, now_ms)
             self._note(found)
             if self._silences:
                 self._judge_silences(part)
+
+    def _portions(self, batch: SampleBatch) -> Iterator[SampleBatch]:
+        if self._joint:
+            yield from in_order_of_time(batch, self._portion_ms)
+            return
+        for begin in range(0, len(batch), CHUNK):
+            yield batch.select(np.arange(begin, min(begin + CHUNK, len(batch))))
 
     def _judge_silences(self, part: SampleBatch) -> None:
         runs = Runs.of(part)

@@ -75,7 +75,8 @@ class AlertService:
         self._watch = SilenceWatch(enabled)
         self._queue = NotificationQueue(channels)
         self._silences = Silences()
-        self._late = LateData(enabled, store)
+        learner = None if detector is None else type(detector)
+        self._late = LateData(enabled, store, learner, station_name)
         self.desk = AlertDesk(database, self._queue, self._silences, self._tell)
         self._waiting: list[Finding] = []
         self._waiting_late: list[LateSpan] = []

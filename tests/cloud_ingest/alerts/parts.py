@@ -53,12 +53,18 @@ class MemoryStore:
         rows = sorted(
             (t, *vq) for t, vq in self.samples.get(one.index, {}).items() if start_ms <= t < end_ms
         )
+        if step_ms is not None:
+            assert aggregate == "last"
+            rows = list({t // step_ms: (t // step_ms * step_ms, v, q) for t, v, q in rows}.values())
         columns = list(zip(*rows, strict=True)) or [(), (), ()]
         return Readings(
             np.array(columns[0], np.int64),
             np.array(columns[1], np.float64),
             np.array(columns[2], np.uint8),
         )
+
+    def read_many(self, wanted, *args, **more):
+        return [self.read(one, *args, **more) for one in wanted]
 
 
 def batch_of(rows):
