@@ -33,8 +33,6 @@ TICK_MS = 1_000
 SEEN_EVERY_MS = 5_000
 MOST_BATCHES = 5
 """While more messages wait, a batch may grow to so many times its usual size."""
-MOST_BYTES = 200_000
-"""So much is taken from the inbox at once: of usual reports about 10,000 samples."""
 SHORTEST_RETRY_S = 0.1
 LONGEST_RETRY_S = 5.0
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: no gateway of ours measured before
@@ -116,7 +114,7 @@ class Pipeline:
 
     def _gather(self) -> None:
         inbox, receiver, limits = self._parts.inbox, self._parts.receiver, self._limits
-        messages = inbox.take_many(0.1, MOST_BYTES)
+        messages = inbox.take_many(0.1)
         if not messages:
             return
         end = time.monotonic() + limits.batch_ms / 1000
@@ -130,7 +128,7 @@ class Pipeline:
             left = end - time.monotonic()
             if left <= 0 or self._stopping.is_set():
                 break
-            messages = inbox.take_many(left, MOST_BYTES)
+            messages = inbox.take_many(left)
         shed = inbox.take_shed()
         if shed:
             receiver.forgive(shed)

@@ -35,6 +35,7 @@ class Announcements:
         session.born = True
         session.sequence.restart(birth.seq)
         session.acknowledges = birth.has(names.ACK_THROUGH) and birth.has(names.STORE_NEXT)
+        self._context.aliases.note_acknowledges(session)
         self._presence.heard_of(topic.gateway)
         station = self._note_station(topic, birth)
         announced = births.read_announced(
@@ -148,7 +149,7 @@ class Announcements:
                     continue
                 a.slot.series = self._context.registry.admit(a.series).index
         device.announce([(a.metric.alias, a.slot) for a in announced])
-        self._context.aliases.place(device)
+        self._context.aliases.place(session, device)
         if refused:
             self._announce_limit(session, device, refused, message.time_ms)
         if not session.acknowledges:

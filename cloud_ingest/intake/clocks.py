@@ -4,6 +4,7 @@ A message is never early: its time stamp less its arrival is the clock's offset 
 the network. The largest difference of a minute is that of the least delayed message.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from cloud_ingest.indices.derived import DerivedSample
@@ -14,6 +15,7 @@ METRIC: Final = "clock_offset"
 TELL_EVERY_MS: Final = 60_000
 LISTEN_EVERY_MS: Final = 1_000
 """Messages of a gateway that come sooner after one another are not looked at."""
+_NEVER: Final = -(1 << 62)
 _TIME_STAMP: Final = 0x08  # field 1 of a Sparkplug payload, a varint; it comes first
 
 
@@ -36,6 +38,13 @@ class Clocks:
         self._next_ms[gateway] = arrived_ms + LISTEN_EVERY_MS
         offset_ms = sent_ms - arrived_ms
         self._best_ms[gateway] = max(offset_ms, self._best_ms.get(gateway, offset_ms))
+
+    def hear_offsets(self, offset_ms: Mapping[str, int]) -> None:
+        """Take in by how much messages of each gateway seem to come before they were sent."""
+        best = self._best_ms
+        for gateway, offset in offset_ms.items():
+            if offset > best.get(gateway, _NEVER):
+                best[gateway] = offset
 
     def tick(self, now_ms: int) -> list[DerivedSample]:
         """Once a minute: a sample of ``gateway/-/clock_offset`` for each gateway that was heard."""

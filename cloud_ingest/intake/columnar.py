@@ -34,7 +34,7 @@ class Columns:
     ``owner`` and ``mark_owner`` are places in the list of messages. A mark closes ``mark_samples``
     samples, the first of them measured at ``mark_time_ms`` (-1: none). ``unmarked`` counts for each
     message the samples behind its last mark, the first of them at ``unmarked_time_ms``. ``read``
-    says of each message whether it is in here.
+    says of each message whether it is in here, ``sent_ms`` when it says it was sent.
     """
 
     owner: Int64
@@ -49,6 +49,7 @@ class Columns:
     unmarked: Int64
     unmarked_time_ms: Int64
     read: Bool
+    sent_ms: Int64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +98,7 @@ def read(payloads: Sequence[bytes]) -> Columns:
         metrics = metrics.select(np.repeat(good, count))
         count = np.where(good, count, 0)
         first = np.cumsum(count) - count
-    return _columns(data, metrics, first, count, good)
+    return _columns(data, metrics, first, count, good, _time(data.words(begins)))
 
 
 def _begins_well(data: _Bytes, begins: Int64) -> Bool:
@@ -220,7 +221,9 @@ def _batch_numbers(data: _Bytes, at: Int64, end: Int64) -> Int64:
     return result
 
 
-def _columns(data: _Bytes, metrics: _Metrics, first: Int64, count: Int64, good: Bool) -> Columns:
+def _columns(
+    data: _Bytes, metrics: _Metrics, first: Int64, count: Int64, good: Bool, sent_ms: Int64
+) -> Columns:
     owner = np.repeat(np.arange(len(count)), count)
     marks = np.flatnonzero(metrics.is_mark)
     mark_owner = owner[marks]
@@ -245,4 +248,5 @@ def _columns(data: _Bytes, metrics: _Metrics, first: Int64, count: Int64, good: 
         first + count - closed,
         np.where(first + count > closed, times[closed], -1),
         good,
+        sent_ms,
     )

@@ -8,7 +8,6 @@ Keep-alives go on, because putting never waits for the pipeline.
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 
 from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.spill import Spill
@@ -24,7 +23,7 @@ class Inbox:
     def __init__(self, max_bytes: int, spill: Spill | None = None) -> None:
         self._max_bytes = max_bytes
         self._spill = spill
-        self._messages: deque[Message] = deque()
+        self._messages: deque[list[Message]] = deque()  # as they came together
         self._put_bytes = 0
         self._taken_bytes = 0  # written by the pipeline alone
         self._wake = threading.Event()
@@ -54,22 +53,22 @@ class Inbox:
         if full or (self._spill is not None and len(self._spill)):
             return self._put_elsewhere(message)
         with self._lock:
-            self._messages.append(message)
+            self._messages.append([message])
             self._put_bytes += size
         if not self._wake.is_set():
             self._wake.set()
         return True
 
-    def put_all(self, messages: Sequence[Message]) -> None:
+    def put_all(self, messages: list[Message]) -> None:
         """Queue several messages in their order."""
-        size = sum(len(m.payload) for m in messages) + _OVERHEAD * len(messages)
+        size = _size(messages)
         full = self._put_bytes - self._taken_bytes + size > self._max_bytes
         if full or (self._spill is not None and len(self._spill)):
             for message in messages:
                 self.put(message)
             return
         with self._lock:
-            self._messages.extend(messages)
+            self._messages.append(messages)
             self._put_bytes += size
         if not self._wake.is_set():
             self._wake.set()
@@ -88,35 +87,33 @@ class Inbox:
 
     def take(self, timeout_s: float) -> Message | None:
         """The next message; None if none comes within ``timeout_s``."""
+        messages = self.take_many(timeout_s)
+        if not messages:
+            return None
+        if len(messages) > 1:
+            rest = messages[1:]
+            self._messages.appendleft(rest)
+            self._taken_bytes -= _size(rest)
+        return messages[0]
+
+    def take_many(self, timeout_s: float) -> list[Message]:
+        """The next messages, as many as came together; none if none come within ``timeout_s``."""
         if not self._messages and not self._read_back():
             self._wake.clear()
             if not self._messages and (timeout_s <= 0 or not self._wait(timeout_s)):
-                return None
-        message = self._messages.popleft()
-        self._taken_bytes += len(message.payload) + _OVERHEAD
-        return message
-
-    def take_many(self, timeout_s: float, most_bytes: int) -> list[Message]:
-        """The next messages, until their payloads come to ``most_bytes``; none after the time."""
-        first = self.take(timeout_s)
-        if first is None:
-            return []
-        found, size = [first], len(first.payload)
-        queue, pop = self._messages, self._messages.popleft
-        while queue and size < most_bytes:
-            message = pop()
-            size += len(message.payload)
-            found.append(message)
-        self._taken_bytes += size - len(first.payload) + _OVERHEAD * (len(found) - 1)
-        return found
+                return []
+        messages = self._messages.popleft()
+        self._taken_bytes += _size(messages)
+        return messages
 
     def _read_back(self) -> bool:
         if self._spill is None or not len(self._spill):
             return False
         messages = self._spill.take()
         # Not counted as put: the bytes are counted off as soon as they are taken.
-        self._taken_bytes -= sum(len(m.payload) + _OVERHEAD for m in messages)
-        self._messages.extendleft(reversed(messages))
+        self._taken_bytes -= _size(messages)
+        if messages:
+            self._messages.appendleft(messages)
         return bool(messages)
 
     def _wait(self, timeout_s: float) -> bool:
@@ -139,6 +136,10 @@ class Inbox:
         with self._lock:
             shed, self._shed = self._shed, set()
         return shed
+
+
+def _size(messages: list[Message]) -> int:
+    return sum([len(m.payload) for m in messages]) + _OVERHEAD * len(messages)
 
 
 def _gateway_of(topic: str) -> str:

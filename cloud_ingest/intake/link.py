@@ -167,7 +167,8 @@ class Link:
         while True:
             data = self._receive(line)
             if data:
-                self._take_in(parser.feed(data))
+                now_ms = _now_ms()
+                self._take_in(parser.feed(data, now_ms), now_ms)
             now_s = time.monotonic()
             self._keep_alive(now_s)
             if not self.state.connected and now_s - began_s > CONNECT_TIMEOUT_S:
@@ -187,22 +188,25 @@ class Link:
             raise LinkLost("the broker closed the connection")
         return data
 
-    def _take_in(self, found: Iterable[Arrived | Answer]) -> None:
+    def _take_in(self, found: Iterable[Message | Arrived | Answer], now_ms: int) -> None:
         """Put messages into the inbox, all that came together at once; answer all else."""
-        now_ms, takes, messages = _now_ms(), self._shard.takes, []
+        messages: list[Message] = []
         for packet in found:
-            if type(packet) is not Arrived:
-                self._answer(packet)  # type: ignore[arg-type]  # the other one of two
-                continue
-            topic, payload, packet_id, _ = packet
-            if topic == self._state_topic:
-                self._defend_state(payload)
-            elif takes(topic):
-                messages.append(Message(topic, payload, now_ms))
-            if packet_id:
-                self._send(packets.puback(packet_id))
+            if type(packet) is Message:
+                self._sort(packet, messages)
+            elif type(packet) is Arrived:
+                self._sort(Message(packet.topic, packet.payload, now_ms), messages)
+                self._send(packets.puback(packet.packet_id))
+            else:
+                self._answer(packet)  # type: ignore[arg-type]  # the last one of three
         if messages:
             self._inbox.put_all(messages)
+
+    def _sort(self, message: Message, messages: list[Message]) -> None:
+        if message.topic == self._state_topic:
+            self._defend_state(message.payload)
+        elif self._shard.takes(message.topic):
+            messages.append(message)
 
     def _answer(self, packet: Answer) -> None:
         if packet.kind == packets.CONNACK:

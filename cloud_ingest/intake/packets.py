@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from cloud_ingest.intake.message import Message
+
 CONNACK: Final = 2
 PUBLISH: Final = 3
 PUBACK: Final = 4
@@ -34,12 +36,11 @@ class PacketError(Exception):
 
 
 class Arrived(NamedTuple):
-    """A PUBLISH. ``packet_id`` is 0 for QoS 0."""
+    """A PUBLISH with QoS 1, to be acknowledged."""
 
     topic: str
     payload: bytes
     packet_id: int
-    retained: bool
 
 
 class Answer(NamedTuple):
@@ -120,8 +121,11 @@ class Parser:
         self._parts: list[bytes] = []
         self._topics: dict[bytes, str] = {}
 
-    def feed(self, data: bytes) -> list[Arrived | Answer]:
-        """The packets that are complete now; raises PacketError."""
+    def feed(self, data: bytes, now_ms: int) -> list[Message | Arrived | Answer]:
+        """The packets that are complete now; raises PacketError.
+
+        What came with QoS 0, nearly everything, is a Message that arrived at ``now_ms``.
+        """
         if self._wanted > len(data):  # in the middle of a large packet: join only at its end
             self._parts.append(data)
             self._wanted -= len(data)
@@ -131,7 +135,7 @@ class Parser:
             self._parts = []
         elif self._rest:
             data = self._rest + data
-        found: list[Arrived | Answer] = []
+        found: list[Message | Arrived | Answer] = []
         at, end, topics = 0, len(data), self._topics
         self._wanted = 0
         while end - at >= 2:
@@ -147,13 +151,13 @@ class Parser:
             if after > end:
                 self._wanted = after - end
                 break
-            if data[at] & 0xF6 == 0x30:  # a PUBLISH with QoS 0: nearly everything
+            if data[at] & 0xF6 == 0x30:  # a PUBLISH with QoS 0
                 place = body + 2 + (data[body] << 8 | data[body + 1]) if length > 1 else after + 1
                 if place > after:
                     raise PacketError("not MQTT: a message shorter than its topic")
                 raw = data[body + 2 : place]
                 topic = topics.get(raw) or self._new_topic(raw)
-                found.append(Arrived(topic, data[place:after], 0, bool(data[at] & 1)))
+                found.append(Message(topic, data[place:after], now_ms))
             else:
                 found.append(self._read(data, data[at], body, after))
             at = after
@@ -185,13 +189,10 @@ class Parser:
         place = body + 2 + (data[body] << 8 | data[body + 1])
         raw = data[body + 2 : place]
         topic = self._topics.get(raw) or self._new_topic(raw)
-        packet_id = 0
-        if first & 0x06:
-            packet_id = data[place] << 8 | data[place + 1] if place + 2 <= after else 0
-            place += 2
-        if place > after:
+        packet_id = data[place] << 8 | data[place + 1] if place + 2 <= after else 0
+        if place + 2 > after:
             raise PacketError("not MQTT: a message shorter than its topic")
-        return Arrived(topic, data[place:after], packet_id, bool(first & 1))
+        return Arrived(topic, data[place + 2 : after], packet_id)
 
     def _new_topic(self, raw: bytes) -> str:
         if len(self._topics) >= _KNOWN_TOPICS:

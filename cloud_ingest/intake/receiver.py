@@ -35,9 +35,9 @@ class Receiver:
         self._context = Context(registry, limits, series_limit)
         self._presence = Presence(self._context)
         self._announcements = Announcements(self._context, self._presence)
-        self._reports = Reports(self._context, self._presence)
-        self._mapped = MappedMessages(self._context, self._presence, mappings)
         self.clocks = Clocks(registry)
+        self._reports = Reports(self._context, self._presence, self.clocks)
+        self._mapped = MappedMessages(self._context, self._presence, mappings)
         self._topics: dict[str, Topic | None] = {}
         self._routes: dict[str, Route] = {}
         self.messages_total = 0
@@ -126,10 +126,10 @@ class Receiver:
     def _dispatch(self, topic: Topic, message: Message) -> None:
         if topic.type in ("NCMD", "DCMD"):
             return  # commands, our own among them
-        if not message.replayed and topic.type != "NDEATH":  # a will was written long before
-            self.clocks.hear(topic.gateway, message.payload, message.time_ms)
         if topic.type == "DDATA" and not message.replayed and self._let_wait(topic, message):
             return
+        if not message.replayed and topic.type != "NDEATH":  # a will was written long before
+            self.clocks.hear(topic.gateway, message.payload, message.time_ms)
         session = self._session(topic, message)
         if session is None:
             return

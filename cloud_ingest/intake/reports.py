@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from cloud_ingest.intake.clocks import Clocks
 from cloud_ingest.intake.columnar import sequence_number
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.decode import (
@@ -31,9 +32,10 @@ TOO_MANY = "too many new series"
 class Reports:
     """Takes NDATA and DDATA messages in; those in their usual form wait to be read together."""
 
-    def __init__(self, context: Context, presence: Presence) -> None:
+    def __init__(self, context: Context, presence: Presence, clocks: Clocks) -> None:
         self._context = context
         self._presence = presence
+        self._clocks = clocks
         self._gathered = Gathered()
         self._largest = context.limits.max_payload_bytes
 
@@ -48,15 +50,15 @@ class Reports:
         if session is None or session.group != topic.group or topic.device is None:
             return None
         device = session.devices.get(topic.device)
-        return Route(topic, session, device, (topic.gateway, device.name)) if device else None
+        if device is None or not device.plain:
+            return None
+        return Route(topic, session, device, device.number)
 
     def let_wait(self, route: Route, message: Message) -> bool:
         """Keep a message that looks usual to read it with others; False for any other message."""
-        session = route.session
-        if not session.born or not route.device.plain:
-            return False
+        _, session, device, _ = route
         payload = message.payload
-        if len(payload) > self._largest:
+        if not session.born or not device.plain or len(payload) > self._largest:
             return False
         seq = sequence_number(payload)
         if seq is None:
@@ -77,7 +79,8 @@ class Reports:
         read = self._gathered.read(context.aliases)
         context.work.columns.extend(read.batch)
         context.samples_total += len(read.batch)
-        context.heard.update((route.heard, message.time_ms) for message, route in read.routes)
+        context.heard.update(read.heard)
+        self._clocks.hear_offsets(read.offset_ms)
         if read.receipts is not None:
             context.work.entries.append(read.receipts)
         context.work.entries.extend(read.unnumbered)

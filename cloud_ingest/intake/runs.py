@@ -5,6 +5,7 @@ its device announced is left to the full decoder (decode.py), which gives the sa
 more slowly.
 """
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -23,28 +24,31 @@ _NO_MARK: Final = -1
 
 
 class Route(NamedTuple):
-    """Where the data messages of one topic go."""
+    """Where the data messages of one topic go. ``number`` is the device's in the table."""
 
     topic: Topic
     session: NodeSession
     device: DeviceSession
-    heard: tuple[str, str | None]
+    number: int
 
 
 class AliasTable:
     """Aliases of all devices to series, in one array, so that numpy can look up many at once.
 
     ``number`` of a device is its row in ``_devices``: where its aliases begin in the array of
-    series, its lowest alias, how many there are room for, and the alias of its Store/Batch.
+    series, its lowest alias, how many there are room for, the alias of its Store/Batch, and the
+    number of its gateway: the place of the gateway's name in ``gateways``.
     """
 
     def __init__(self) -> None:
         self._series: Int32 = np.full(1024, -1, dtype=np.int32)
         self._used = 0
-        self._devices: Int64 = np.zeros((64, 4), dtype=np.int64)
-        self._numbers = 0
+        self._devices: Int64 = np.zeros((64, 5), dtype=np.int64)
+        self._acknowledges: Bool = np.zeros(64, dtype=np.bool_)
+        self.devices: list[tuple[str, str | None]] = []
+        self.gateways: list[str] = []
 
-    def place(self, device: DeviceSession) -> None:
+    def place(self, session: NodeSession, device: DeviceSession) -> None:
         """Enter a device's aliases after its birth; devices that need conversion stay out."""
         slots = device.by_alias
         aliases = [a for a, s in slots.items() if s.kind is Kind.SERIES]
@@ -54,22 +58,34 @@ class AliasTable:
             device.plain = False
             return
         if device.number < 0:
-            device.number = self._number()
+            self._number(session, device)
         first, size = min(aliases), max(aliases) - min(aliases) + 1
-        start, _, room, _ = self._devices[device.number].tolist()
+        start, _, room, _, gateway = self._devices[device.number].tolist()
         if size > room:
             start, room = self._reserve(size), size
-        self._devices[device.number] = start, first, room, marks[0] if marks else _NO_MARK
+        mark = marks[0] if marks else _NO_MARK
+        self._devices[device.number] = start, first, room, mark, gateway
         self._series[start : start + room] = -1
-        places = np.array(aliases) + (start - first)
-        self._series[places] = [slots[a].series for a in aliases]
+        self._series[np.array(aliases) + (start - first)] = [slots[a].series for a in aliases]
         device.plain = True
 
-    def _number(self) -> int:
-        if self._numbers == len(self._devices):
+    def _number(self, session: NodeSession, device: DeviceSession) -> None:
+        if session.number < 0:
+            session.number = len(self.gateways)
+            self.gateways.append(session.gateway)
+            if session.number == len(self._acknowledges):
+                self._acknowledges = np.concatenate([self._acknowledges, self._acknowledges])
+            self.note_acknowledges(session)
+        device.number = len(self.devices)
+        self.devices.append((session.gateway, device.name))
+        if device.number == len(self._devices):
             self._devices = np.concatenate([self._devices, np.zeros_like(self._devices)])
-        self._numbers += 1
-        return self._numbers - 1
+        self._devices[device.number] = 0, 0, 0, _NO_MARK, session.number
+
+    def note_acknowledges(self, session: NodeSession) -> None:
+        """A gateway's birth said whether it waits for acknowledgements."""
+        if session.number >= 0:
+            self._acknowledges[session.number] = session.acknowledges
 
     def _reserve(self, size: int) -> int:
         start = self._used
@@ -82,7 +98,7 @@ class AliasTable:
 
     def look_up(self, device: Int64, owner: Int64, alias: Int64) -> Int32:
         """The series of each alias; -1 where there is none. ``device`` has a number per owner."""
-        start, first, size, _ = self._devices[device].T
+        start, first, size = self._devices[device, :3].T
         at = alias - first[owner]
         known = (at >= 0) & (at < size[owner])
         at += start[owner]
@@ -95,14 +111,29 @@ class AliasTable:
         marks: Int64 = self._devices[device, 3]
         return marks
 
+    def gateways_of(self, device: Int64) -> Int64:
+        """The number of the gateway of each device."""
+        numbers: Int64 = self._devices[device, 4]
+        return numbers
+
+    def acknowledged(self, gateway: Int64) -> Bool:
+        """Which of these gateways wait for acknowledgements."""
+        result: Bool = self._acknowledges[gateway]
+        return result
+
 
 class Read(NamedTuple):
-    """Samples, what becomes of the ledger, which messages that was, and those left to be read."""
+    """What was read of the messages that waited.
+
+    ``heard`` has the time of the last message by device, ``offset_ms`` by gateway how far the time
+    in a message is before its arrival at most. ``strange`` messages are left to be read.
+    """
 
     batch: SampleBatch
     receipts: Receipts | None
     unnumbered: list[Unnumbered]
-    routes: list[tuple[Message, Route]]
+    heard: dict[tuple[str, str | None], int]
+    offset_ms: dict[str, int]
     strange: list[tuple[Message, Route]]
 
 
@@ -110,11 +141,12 @@ class Gathered:
     """Messages that wait to be read together."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Message, Route]] = []
+        self._messages: list[Message] = []
+        self._routes: list[Route] = []
         self._bytes = 0
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return bool(self._messages)
 
     @property
     def samples(self) -> int:
@@ -123,70 +155,92 @@ class Gathered:
 
     def add(self, message: Message, route: Route) -> None:
         """Let a message wait."""
-        self._waiting.append((message, route))
+        self._messages.append(message)
+        self._routes.append(route)
         self._bytes += len(message.payload)
 
     def read(self, table: AliasTable) -> Read:
         """Read what waits; nothing waits afterwards."""
-        waiting, self._waiting, self._bytes = self._waiting, [], 0
-        columns = columnar.read([message.payload for message, _ in waiting])
-        n = len(waiting)
-        device = np.fromiter((r.device.number for _, r in waiting), np.int64, n)
-        numbered = np.fromiter((r.session.acknowledges for _, r in waiting), np.bool_, n)
+        messages, routes = self._messages, self._routes
+        self._messages, self._routes, self._bytes = [], [], 0
+        columns = columnar.read([m.payload for m in messages])
+        device = np.array([r.number for r in routes])
+        arrived_ms = np.array([m.time_ms for m in messages])
+        gateway = table.gateways_of(device)
         series = table.look_up(device, columns.owner, columns.alias)
-        good = columns.read & ~(numbered & (columns.unmarked > 0))
+        good = columns.read & ~((columns.unmarked > 0) & table.acknowledged(gateway))
         good[columns.owner[series < 0]] = False
         marks = table.marks_of(device)[columns.mark_owner]
         good[columns.mark_owner[columns.mark_alias != marks]] = False
         batch = SampleBatch(series, columns.time_ms, *_judge_numbers(columns.value))
-        if good.all():
-            receipts, rest = _receipts(columns, waiting), _unnumbered(columns, waiting)
-            return Read(batch, receipts, rest, waiting, [])
-        columns = _only(columns, good)
-        batch = batch.select(good[columns.owner])
+        strange: list[tuple[Message, Route]] = []
+        if not good.all():
+            batch, columns = batch.select(good[columns.owner]), _only(columns, good)
+            strange = [(messages[n], routes[n]) for n in np.flatnonzero(~good).tolist()]
         return Read(
             batch,
-            _receipts(columns, waiting),
-            _unnumbered(columns, waiting),
-            [w for w, g in zip(waiting, good.tolist(), strict=True) if g],
-            [w for w, g in zip(waiting, good.tolist(), strict=True) if not g],
+            _receipts(columns, gateway, arrived_ms, table),
+            _unnumbered(columns, gateway, arrived_ms, table),
+            _last_of(device[good], arrived_ms[good], table.devices),
+            _most_of(gateway[good], (columns.sent_ms - arrived_ms)[good], table.gateways),
+            strange,
         )
+
+
+def _last_of(
+    device: Int64, arrived_ms: Int64, names: list[tuple[str, str | None]]
+) -> dict[tuple[str, str | None], int]:
+    last = np.zeros(len(names), np.int64)
+    last[device] = arrived_ms
+    return {names[n]: t for n in np.flatnonzero(last).tolist() if (t := int(last[n]))}
+
+
+def _most_of(gateway: Int64, number: Int64, names: list[str]) -> dict[str, int]:
+    order = np.argsort(gateway, kind="stable")
+    gateway, number = gateway[order], number[order]
+    begins = np.flatnonzero(np.diff(gateway, prepend=-1))
+    if not len(begins):
+        return {}
+    most = np.maximum.reduceat(number, begins)
+    return {names[g]: n for g, n in zip(gateway[begins].tolist(), most.tolist(), strict=True)}
 
 
 def _only(columns: Columns, good: Bool) -> Columns:
     """The marks of the messages that are good; their samples are left in ``columns``."""
     keep = good[columns.mark_owner]
-    return Columns(
-        columns.owner, columns.alias, columns.time_ms, columns.value,
-        columns.mark_owner[keep], columns.mark_alias[keep], columns.mark_batch[keep],
-        columns.mark_samples[keep], columns.mark_time_ms[keep],
-        np.where(good, columns.unmarked, 0), columns.unmarked_time_ms, good,
-    )  # fmt: skip
-
-
-def _receipts(columns: Columns, waiting: list[tuple[Message, Route]]) -> Receipts | None:
-    if not len(columns.mark_owner):
-        return None
-    arrived = np.fromiter((m.time_ms for m, _ in waiting), np.int64, len(waiting))
-    numbers: dict[str, int] = {}
-    of_message = [numbers.setdefault(r.session.gateway, len(numbers)) for _, r in waiting]
-    return Receipts(
-        list(numbers),
-        np.array(of_message)[columns.mark_owner],
-        columns.mark_batch,
-        columns.mark_samples,
-        columns.mark_time_ms,
-        arrived[columns.mark_owner],
+    return replace(
+        columns,
+        mark_owner=columns.mark_owner[keep],
+        mark_batch=columns.mark_batch[keep],
+        mark_samples=columns.mark_samples[keep],
+        mark_time_ms=columns.mark_time_ms[keep],
+        unmarked=np.where(good, columns.unmarked, 0),
     )
 
 
-def _unnumbered(columns: Columns, waiting: list[tuple[Message, Route]]) -> list[Unnumbered]:
-    found = []
-    for n in np.flatnonzero(columns.unmarked).tolist():
-        message, route = waiting[n]
-        samples, time_ms = int(columns.unmarked[n]), int(columns.unmarked_time_ms[n])
-        found.append(Unnumbered(route.session.gateway, samples, time_ms, message.time_ms))
-    return found
+def _receipts(
+    columns: Columns, gateway: Int64, arrived_ms: Int64, table: AliasTable
+) -> Receipts | None:
+    owner = columns.mark_owner
+    if not len(owner):
+        return None
+    return Receipts(
+        table.gateways, gateway[owner], columns.mark_batch, columns.mark_samples,
+        columns.mark_time_ms, arrived_ms[owner],
+    )  # fmt: skip
+
+
+def _unnumbered(
+    columns: Columns, gateway: Int64, arrived_ms: Int64, table: AliasTable
+) -> list[Unnumbered]:
+    some = np.flatnonzero(columns.unmarked)
+    return [
+        Unnumbered(table.gateways[g], samples, time_ms, now_ms)
+        for g, samples, time_ms, now_ms in zip(
+            gateway[some].tolist(), columns.unmarked[some].tolist(),
+            columns.unmarked_time_ms[some].tolist(), arrived_ms[some].tolist(), strict=True,
+        )
+    ]  # fmt: skip
 
 
 def _judge_numbers(value: Float64) -> tuple[Float64, UInt8]:

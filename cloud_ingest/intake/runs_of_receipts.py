@@ -1,7 +1,7 @@
 """Receipts that follow each other, taken together: of a gateway, with numbers one after the other."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,9 +10,11 @@ from cloud_ingest.intake.work import Receipt, Receipts
 from telemetry.batches import Int64
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The reports ``first`` to ``last`` of a gateway: samples of one day, ``late`` of them late."""
+class Run(NamedTuple):
+    """The reports ``first`` to ``last`` of a gateway: samples of one day, ``late`` of them late.
+
+    They are the ``rows`` of the receipts ``among`` which they were found.
+    """
 
     gateway: str
     first: int
@@ -20,12 +22,12 @@ class Run:
     samples: int
     late: int
     day: int
-    _all: Receipts
-    _rows: Int64
+    among: Receipts
+    rows: Int64
 
     def receipts(self) -> Iterator[Receipt]:
         """Its receipts one by one."""
-        r, rows = self._all, self._rows
+        r, rows = self.among, self.rows
         part = Receipts(
             r.gateways, r.gateway[rows], r.batch[rows], r.samples[rows], r.time_ms[rows],
             r.arrived_ms[rows],

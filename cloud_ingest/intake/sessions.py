@@ -113,6 +113,7 @@ class NodeSession:
     devices: dict[str, DeviceSession] = field(default_factory=dict)
     awaited: set[str] = field(default_factory=set)
     awaited_until_ms: int | None = None
+    number: int = -1  # in the table that runs.py reads with
 
     def device(self, name: str | None) -> DeviceSession | None:
         """The device ``name``, or the node's own metrics for None."""

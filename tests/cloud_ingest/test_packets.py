@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_ingest.intake import packets
+from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.packets import Answer, Arrived, PacketError, Parser
 
 topics = st.text(
@@ -28,11 +29,12 @@ def test_any_pieces_give_the_same_packets(
     )
     parser, found, at = Parser(), [], 0
     for size in [*sizes, len(data)]:
-        found += parser.feed(data[at : at + size])
+        found += parser.feed(data[at : at + size], 7)
         at += size
-    expected: list[Arrived | Answer] = []
-    for t, p, i, r in sent:
-        expected += [Arrived(t, p, i, r), Answer(packets.PUBACK, b"\x00\x07")]
+    expected: list[Message | Arrived | Answer] = []
+    for t, p, i, _ in sent:
+        arrived = Arrived(t, p, i) if i else Message(t, p, 7)
+        expected += [arrived, Answer(packets.PUBACK, b"\x00\x07")]
     assert found == expected
 
 
@@ -41,8 +43,8 @@ def test_a_message_of_ten_megabytes_arrives_in_blocks() -> None:
     data = packets.publish("a", payload) + packets.publish("b", b"x")
     parser, found = Parser(), []
     for at in range(0, len(data), 262_144):
-        found += parser.feed(data[at : at + 262_144])
-    assert [(m.topic, len(m.payload)) for m in found if isinstance(m, Arrived)] == [
+        found += parser.feed(data[at : at + 262_144], 7)
+    assert [(m.topic, len(m.payload)) for m in found if isinstance(m, Message)] == [
         ("a", 10_000_000), ("b", 1),
     ]  # fmt: skip
 
@@ -50,14 +52,14 @@ def test_a_message_of_ten_megabytes_arrives_in_blocks() -> None:
 @given(st.binary(max_size=120))
 def test_rubbish_is_refused_or_awaits_more(data: bytes) -> None:
     with contextlib.suppress(PacketError):
-        Parser().feed(data)
+        Parser().feed(data, 7)
 
 
 def test_lengths_beyond_reason_are_refused() -> None:
     with pytest.raises(PacketError, match="bytes"):
-        Parser().feed(b"\x30\xff\xff\xff\x7f")
+        Parser().feed(b"\x30\xff\xff\xff\x7f", 7)
     with pytest.raises(PacketError, match="no packet"):
-        Parser().feed(b"\x30\xff\xff\xff\xff\x7f")
+        Parser().feed(b"\x30\xff\xff\xff\xff\x7f", 7)
 
 
 def test_connect_says_all_that_is_asked() -> None:
