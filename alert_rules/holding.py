@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alert_rules.evaluation import State, Verdicts, grown, last_true, run_starts
-from telemetry.batches import Bool, Int32, Int64
+from telemetry.batches import Bool, Float64, Int32, Int64
 
 LONGEST_MS = 2_000_000_000
 """The longest hold or clear time, 23 days: what is held longer is not told apart."""
@@ -37,22 +37,51 @@ class Transition:
     peak: float
 
 
+class _Clocks:
+    """When the runs under way began, how long they have held, and their worst values.
+
+    Few slots have a run at any moment, so only those take room: by slot, in order.
+    """
+
+    _FRESH = (0.0, 0.0, 0.0, -np.inf)
+    TIME_MS, HELD_MS, START_MS, PEAK = range(4)
+
+    def __init__(self) -> None:
+        self._slot = np.empty(0, np.int32)
+        self._line = np.empty((4, 0))  # milliseconds are exact in float64 until the year 287,000
+
+    def __len__(self) -> int:
+        return len(self._slot)
+
+    def of(self, slot: Int32) -> Float64:
+        """The lines of slots (each once, in order)."""
+        found = np.repeat(np.array(self._FRESH)[:, None], len(slot), axis=1)
+        if len(self._slot):
+            at = np.minimum(np.searchsorted(self._slot, slot), len(self._slot) - 1)
+            known = self._slot[at] == slot
+            found[:, known] = self._line[:, at[known]]
+        return found
+
+    def keep(self, slot: Int32, line: Float64, busy: Bool) -> None:
+        """Remember the lines of busy slots, forget those of the others given."""
+        others = ~np.isin(self._slot, slot)
+        slots = np.concatenate([self._slot[others], slot[busy]])
+        order = np.argsort(slots)
+        self._slot = slots[order]
+        self._line = np.concatenate([self._line[:, others], line[:, busy]], axis=1)[:, order]
+
+
 class _LevelHold:
-    """The clocks of one level (limit) of a rule, for all slots."""
+    """One level (limit) of a rule, for all slots: where it is true, where it fires, the clocks."""
 
     def __init__(self) -> None:
         self.on = np.empty(0, np.bool_)
         self.firing = np.empty(0, np.bool_)
-        self.time_ms = np.empty(0, np.int64)
-        self.held_ms = np.empty(0, np.int32)
-        self.start_ms = np.empty(0, np.int64)
+        self.clocks = _Clocks()
         self.busy = 0
 
     def grow(self, size: int) -> None:
-        for name in ("on", "firing"):
-            setattr(self, name, grown(getattr(self, name), size, False))
-        for name in ("time_ms", "held_ms", "start_ms"):
-            setattr(self, name, grown(getattr(self, name), size, 0))
+        self.on, self.firing = grown(self.on, size, False), grown(self.firing, size, False)
 
     def idle(self, slot: Int32, on: Bool) -> bool:
         """Whether these verdicts cannot change anything."""
@@ -60,55 +89,77 @@ class _LevelHold:
             return False
         return not self.busy or not (self.on[slot] | self.firing[slot]).any()
 
+    def count(self) -> None:
+        self.busy = int(np.count_nonzero(self.on | self.firing))
+
+    def state(self) -> State:
+        """Everything remembered, an entry for each slot."""
+        slots = np.arange(len(self.on), dtype=np.int32)
+        time_ms, held_ms, start_ms, peak = self.clocks.of(slots)
+        return {
+            "on": self.on, "firing": self.firing, "peak": peak, "time_ms": time_ms.astype(np.int64),
+            "held_ms": held_ms.astype(np.int32), "start_ms": start_ms.astype(np.int64),
+        }  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        """Go on from a state, which may be shorter."""
+        own = self.state()
+        for name, array in own.items():
+            source = state.get(name)
+            if source is not None:
+                array[: len(source)] = source[: len(array)]
+        self.on[:], self.firing[:] = own["on"], own["firing"]
+        line = np.array([own[n] for n in ("time_ms", "held_ms", "start_ms", "peak")], np.float64)
+        slots = np.arange(len(self.on), dtype=np.int32)
+        self.clocks.keep(slots, line, self.on | self.firing)
+        self.count()
+
 
 class Holding:
     """Hold and clear times of one rule, with severity levels. ``extremes`` is -1 for ``below``."""
 
     def __init__(self, levels: int, hold_ms: int, clear_after_ms: int, extremes: int = 1) -> None:
-        self._levels = [_LevelHold() for _ in range(levels)]
+        self.levels = [_LevelHold() for _ in range(levels)]
         self._hold_ms = hold_ms
         self._clear_after_ms = clear_after_ms
         self._extremes = extremes
-        self.peak = np.empty(0, np.float64)
         self._gap_ms = np.empty(0, np.int64)
 
     def grow(self, gap_ms: Int64) -> None:
         """Make room; ``gap_ms`` holds each slot's longest pause that is no missing data."""
         self._gap_ms = gap_ms
-        for level in self._levels:
+        for level in self.levels:
             level.grow(len(gap_ms))
-        self.peak = grown(self.peak, len(gap_ms), -np.inf)
 
     @property
     def firing(self) -> Bool:
         """Which slots are firing."""
-        return self._levels[0].firing
+        return self.levels[0].firing
 
     @property
     def on(self) -> Bool:
         """Which slots have their condition true or are firing still."""
-        return self._levels[0].on | self._levels[0].firing
+        return self.levels[0].on | self.levels[0].firing
 
     def peak_of(self, slot: int) -> float:
         """The worst value of the run of a slot."""
-        return float(self.peak[slot]) * self._extremes
-
-    def start_of(self, slot: int) -> int:
-        """When the run of a slot became true."""
-        return int(self._levels[0].start_ms[slot])
+        line = self.levels[0].clocks.of(np.array([slot], np.int32))
+        return float(line[_Clocks.PEAK, 0]) * self._extremes
 
     def adopt(self, slot: int, start_ms: int, time_ms: int, levels: int, *, firing: bool) -> None:
         """Take over a run that an earlier process had begun."""
-        for level in self._levels[:levels]:
+        at, busy = np.array([slot], np.int32), np.ones(1, np.bool_)
+        held_ms = self._hold_ms if firing else 0
+        for level in self.levels[:levels]:
             level.on[slot], level.firing[slot] = True, firing
-            level.start_ms[slot], level.time_ms[slot] = start_ms, time_ms
-            level.held_ms[slot] = self._hold_ms if firing else 0
+            peak = level.clocks.of(at)[_Clocks.PEAK, 0]
+            level.clocks.keep(at, np.array([[time_ms], [held_ms], [start_ms], [peak]]), busy)
             level.busy = max(level.busy, 1)
 
     def advance(self, verdicts: Verdicts) -> list[Transition]:
         """Take verdicts in; give what they change, in the order of time."""
         found: list[Transition] = []
-        for number, level in enumerate(self._levels, start=1):
+        for number, level in enumerate(self.levels, start=1):
             on = verdicts.level >= number
             if level.idle(verdicts.slot, on):
                 continue
@@ -125,8 +176,10 @@ class Holding:
         slot, time_ms = verdicts.slot, verdicts.time_ms
         first = run_starts(slot)
         head = slot[first]
+        line = state.clocks.of(head)
+        known_ms, held_ms, known_start_ms = line[: _Clocks.PEAK].astype(np.int64)
         before = _shifted(on, first, state.on[head])
-        before_ms = _shifted(time_ms, first, state.time_ms[head])
+        before_ms = _shifted(time_ms, first, known_ms)
         same = on == before
         step = time_ms - before_ms
         step[~same | (step > self._gap_ms[slot])] = 0
@@ -134,12 +187,12 @@ class Holding:
         # time credited within the run of equal verdicts that each entry belongs to
         total = np.cumsum(step)
         begins = first | ~same
-        carried = np.where(same[first], state.held_ms[head], 0)
+        carried = np.where(same[first], held_ms, 0)
         base = np.where(begins, total, 0)
         base[first] -= step[first] + carried
         held = total - base[last_true(begins)]
         started = np.where(begins, time_ms, 0)
-        started[first] = np.where(same[first], state.start_ms[head], time_ms[first])
+        started[first] = np.where(same[first], known_start_ms, time_ms[first])
         start_ms = started[last_true(begins)]
 
         need = np.where(on, self._hold_ms, self._clear_after_ms)
@@ -152,24 +205,31 @@ class Holding:
         firing = firing[last_true(decided)]
         was_firing = _shifted(firing, first, state.firing[head])
 
+        peak = line[_Clocks.PEAK]
         if number == 1:
-            self._follow_peaks(verdicts, on, first, ~same & on & ~was_firing)
-        changes = self._name_changes(number, verdicts, on, same, start_ms, firing, was_firing)
+            self._follow_peaks(peak, verdicts, on, first, ~same & on & ~was_firing)
+        else:
+            peak = self.levels[0].clocks.of(head)[_Clocks.PEAK]
         last = np.append(first[1:], True)
-        tail = slot[last]
-        state.on[tail], state.firing[tail] = on[last], firing[last]
-        state.time_ms[tail], state.held_ms[tail] = time_ms[last], np.minimum(held[last], LONGEST_MS)
-        state.start_ms[tail] = start_ms[last]
-        state.busy = int(np.count_nonzero(state.on | state.firing))
+        changes = self._name_changes(
+            number, verdicts, on, same, start_ms, firing, was_firing, peak[np.cumsum(first) - 1]
+        )
+        state.on[head], state.firing[head] = on[last], firing[last]
+        line[: _Clocks.PEAK] = time_ms[last], np.minimum(held[last], LONGEST_MS), start_ms[last]
+        state.clocks.keep(head, line, on[last] | firing[last])
+        state.count()
         return changes
 
-    def _follow_peaks(self, verdicts: Verdicts, on: Bool, first: Bool, fresh: Bool) -> None:
-        """Keep the worst value since each run began."""
-        self.peak[verdicts.slot[fresh]] = -np.inf
+    def _follow_peaks(
+        self, peak: Float64, verdicts: Verdicts, on: Bool, first: Bool, fresh: Bool
+    ) -> None:
+        """Keep the worst value since each run began; ``peak`` has an entry for each slot."""
+        own = np.cumsum(first) - 1
+        peak[own[fresh]] = -np.inf
         group = last_true(first | fresh)
         after_fresh = fresh[group] | ~_any_later(fresh, first)
         chosen = on & after_fresh & np.isfinite(verdicts.value)
-        np.maximum.at(self.peak, verdicts.slot[chosen], verdicts.value[chosen] * self._extremes)
+        np.maximum.at(peak, own[chosen], verdicts.value[chosen] * self._extremes)
 
     def _name_changes(
         self,
@@ -180,6 +240,7 @@ class Holding:
         start_ms: Int64,
         firing: Bool,
         was_firing: Bool,
+        peak: Float64,
     ) -> list[Transition]:
         fire, clear = firing & ~was_firing, was_firing & ~firing
         named: Sequence[tuple[Change, Bool]]
@@ -196,7 +257,7 @@ class Holding:
             Transition(
                 change, int(verdicts.slot[i]), number, int(start_ms[i]),
                 int(verdicts.time_ms[i]), float(verdicts.value[i]),
-                self.peak_of(int(verdicts.slot[i])),
+                float(peak[i]) * self._extremes,
             )
             for change, where in named
             for i in np.flatnonzero(where)
@@ -204,24 +265,17 @@ class Holding:
 
     def state(self) -> State:
         """Everything remembered."""
-        found: State = {"peak": self.peak}
-        for i, level in enumerate(self._levels):
-            for name in ("on", "firing", "time_ms", "held_ms", "start_ms"):
-                found[f"{name}{i}"] = getattr(level, name)
-        return found
+        return {
+            f"{name}{i}": array
+            for i, level in enumerate(self.levels)
+            for name, array in level.state().items()
+        }
 
     def restore(self, state: State) -> None:
         """Go on from a state."""
-        _put(self.peak, state.get("peak"))
-        for i, level in enumerate(self._levels):
-            for name in ("on", "firing", "time_ms", "held_ms", "start_ms"):
-                _put(getattr(level, name), state.get(f"{name}{i}"))
-            level.busy = int(np.count_nonzero(level.on | level.firing))
-
-
-def _put(target: NDArray[Any], source: NDArray[Any] | None) -> None:
-    if source is not None:
-        target[: len(source)] = source[: len(target)]
+        for i, level in enumerate(self.levels):
+            names = {n: state[f"{n}{i}"] for n in level.state() if f"{n}{i}" in state}
+            level.restore(names)
 
 
 def _shifted(array: NDArray[Any], first: Bool, heads: NDArray[Any]) -> NDArray[Any]:

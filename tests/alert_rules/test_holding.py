@@ -103,3 +103,19 @@ def test_severity_rises_after_its_own_hold_time():
     rows = [(0, t, 1 if t < 50 else 2, float(t)) for t in range(0, 100, 5)]
     changes = [(t.change, t.time_ms, t.level) for t in holding.advance(verdicts(rows))]
     assert changes == [("pending", 0, 1), ("fire", 10, 1), ("rise", 60, 2)]
+
+
+def test_a_rise_tells_the_worst_value_of_its_run():
+    holding = Holding(2, 10, 0)
+    holding.grow(np.array([100], np.int64))
+    rows = [(0, t, 1 if t < 50 else 2, float(t)) for t in range(0, 100, 5)]
+    assert [t.peak for t in holding.advance(verdicts(rows)) if t.change == "rise"] == [95.0]
+
+
+def test_slots_without_a_run_take_no_room_for_clocks():
+    holding = Holding(1, 10, 0)
+    holding.grow(np.full(1000, 100, np.int64))
+    holding.advance(verdicts([(slot, 0, slot % 500 == 0, 1.0) for slot in range(1000)]))
+    assert len(holding.levels[0].clocks) == 2
+    holding.advance(verdicts([(slot, 5, 0, 1.0) for slot in range(1000)]))
+    assert len(holding.levels[0].clocks) == 0
