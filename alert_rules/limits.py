@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alert_rules.schema import Comparison, Limit, Rule, Severity
 from telemetry.batches import Bool, Float64
+from telemetry.quantities import QUANTITIES
+from telemetry.units import UnitError, convert
 
 Range = tuple[float, float]
 
@@ -67,7 +69,8 @@ class LimitedRule(Rule):
     """A rule that compares a number with limits; exactly one of the four comparisons is given.
 
     ``clear`` is the value at which the condition is over (hysteresis); without it, the limit.
-    ``levels`` let the severity rise.
+    ``levels`` let the severity rise. ``unit`` may say what the numbers are in; it must be the unit
+    in which the quantity is stored, and is there to be checked.
     """
 
     above: float | None = None
@@ -76,6 +79,7 @@ class LimitedRule(Rule):
     between: Range | None = None
     clear: float | None = None
     circular: bool = False
+    unit: str | None = None
     levels: Annotated[tuple[Level, ...], Field(max_length=4)] = ()
 
     @property
@@ -144,6 +148,17 @@ class LimitedRule(Rule):
             if pair is not None and pair[0] > pair[1] and not self.circular:
                 yield (name,), "the first number must not be larger (unless circular: true)"
         yield from self._level_complaints()
+        yield from self._unit_complaints()
+
+    def _unit_complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+        if self.unit is None or getattr(self, "relative", False):
+            return
+        if not self.select.quantity:
+            yield ("unit",), "select a quantity, so that the unit can be checked"
+        for name in self.select.quantity:
+            known = QUANTITIES.get(name)
+            if known is not None and known.unit != self.unit:
+                yield ("unit",), _about_unit(name, known.unit, self.unit, self.above, self.below)
 
     def _level_complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         if self.levels and self.above is None and self.below is None:
@@ -165,6 +180,18 @@ class LimitedRule(Rule):
             if level.severity.rank < rank:
                 yield ("levels", i, "severity"), "must not be milder than the level before it"
             last, rank = own, level.severity.rank
+
+
+def _about_unit(name: str, right: str, given: str, above: float | None, below: float | None) -> str:
+    """What is wrong with a unit, and the number to write instead where that is known."""
+    text = f"{name} is stored in {right}, not {given}; write the limit in {right}"
+    value = above if above is not None else below
+    if value is None:
+        return text
+    try:
+        return f"{text}: {value:g} {given} are {convert(value, given, right):g} {right}"
+    except UnitError:
+        return text
 
 
 def _one(level: Level) -> float:

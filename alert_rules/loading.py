@@ -4,15 +4,16 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from alert_rules import kinds
+from alert_rules.references import about_references, in_order_of_need
 from alert_rules.schema import LocalText, Rule
 from telemetry.documents import (
     DocumentError,
@@ -39,23 +40,33 @@ class Override(BaseModel):
     enabled: bool | None = None
 
 
+def _as_fields(given: Any) -> Any:
+    if not isinstance(given, dict):
+        raise ValueError("a rule is written as fields: id, kind, name and what the kind needs")  # noqa: TRY004  # pydantic shows ValueErrors
+    return given
+
+
 class Pack(BaseModel):
     """One file of rules. ``change`` alters rules of packs that were loaded before it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pack: str
+    pack: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     name: LocalText
     description: LocalText | None = None
     change: dict[str, Override] = {}
-    rules: list[dict[str, Any]] = []
+    rules: list[Annotated[dict[str, Any], BeforeValidator(_as_fields)]] = []
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All rules of some packs, switched on or off, each with a name of its own."""
+    """All rules of some packs, switched on or off, each with a name of its own.
+
+    A composite comes after those it names. ``cautions`` are no mistakes, but worth a look.
+    """
 
     rules: tuple[Rule, ...] = ()
+    cautions: tuple[Problem, ...] = ()
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -102,23 +113,46 @@ def pack_path(ref: str, base: Path) -> Path:
     return path
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in which file a rule stands, or was changed last."""
+
+    file: str
+    tree: Any
+    place: tuple[int | str, ...]
+
+    def problem(self, field: str, message: str) -> Problem:
+        """Something about a field there."""
+        return _problem(self.file, self.tree, (*self.place, field), message)
+
+
+@dataclass(slots=True)
+class _Loading:
+    """What has been read so far."""
+
+    rules: dict[str, Rule] = field(default_factory=dict)
+    texts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    places: dict[str, _Place] = field(default_factory=dict)
+
+
 def load_rules(refs: Sequence[str], base: Path | None = None) -> RuleSet:
     """Read packs in order; raises DocumentError with every problem, RuleNotFound."""
-    rules: dict[str, Rule] = {}
-    texts: dict[str, dict[str, Any]] = {}
+    loading = _Loading()
     problems: list[Problem] = []
     for ref in refs:
         path = pack_path(ref, base or Path())
         try:
-            _take_in(path, rules, texts)
+            _take_in(path, loading)
         except DocumentError as error:
             problems += error.problems
+    problems += about_references(loading.rules, loading.places)
     if problems:
         raise DocumentError(problems)
-    return RuleSet(tuple(rules.values()))
+    cautions = tuple(_cautions(loading))
+    return RuleSet(tuple(in_order_of_need(loading.rules)), cautions)
 
 
-def _take_in(path: Path, rules: dict[str, Rule], texts: dict[str, dict[str, Any]]) -> None:
+def _take_in(path: Path, loading: _Loading) -> None:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -127,23 +161,41 @@ def _take_in(path: Path, rules: dict[str, Rule], texts: dict[str, dict[str, Any]
     pack = parse_document(text, str(path), Pack)
     tree = parse_tree(text, str(path))
     problems: list[Problem] = []
-    own: dict[str, Rule] = {}
     for i, given in enumerate(pack.rules):
         rule = _read_rule(given, tree, i, str(path), pack.pack, problems)
         if rule is None:
             continue
-        if rule.full_id in rules or rule.full_id in own:
+        here, before = _Place(str(path), tree, ("rules", i)), loading.places.get(rule.full_id)
+        if before is not None:
+            where = f"{before.file}:{line_of(before.tree, before.place)}"
             problems.append(
-                _problem(path, tree, ("rules", i, "id"), f"{rule.full_id!r} exists already")
+                here.problem("id", f"{rule.full_id!r} exists already ({where}); give it another id")
             )
-        own[rule.full_id] = rule
-        texts[rule.full_id] = {**given, "pack": pack.pack}
-    rules.update(own)
+        loading.rules[rule.full_id], loading.places[rule.full_id] = rule, here
+        loading.texts[rule.full_id] = {**given, "pack": pack.pack}
     for full_id, change in pack.change.items():
-        _apply(full_id, change, rules, texts, tree, path, problems)
-    problems += _unknown_references(own.values(), rules, tree, path, pack)
+        _apply(full_id, change, loading, tree, path, problems)
     if problems:
         raise DocumentError(problems)
+
+
+def _cautions(loading: _Loading) -> Iterator[Problem]:
+    """Unverified limits that were switched on by hand, and composites that can never be true."""
+    for full_id, rule in loading.rules.items():
+        place = loading.places[full_id]
+        if rule.is_enabled and rule.legal is not None and not rule.legal.verified:
+            yield place.problem(
+                "enabled",
+                f"the limit of {full_id} is not verified and is switched on all the same; compare "
+                "the number with the document, then write legal.verified: true",
+            )
+        for name in rule.refers_to if rule.is_enabled else ():
+            if not loading.rules[name].is_enabled:
+                yield place.problem(
+                    "when",
+                    f"{name} is switched off and never counts as true; switch it on (alert: false "
+                    "keeps it quiet)",
+                )
 
 
 def _read_rule(
@@ -190,18 +242,18 @@ def _problem(file: Path | str, tree: Any, place: tuple[int | str, ...], message:
 
 
 def _apply(
-    full_id: str, change: Override, rules: dict[str, Rule], texts: dict[str, dict[str, Any]],
-    tree: Any, path: Path, problems: list[Problem],
+    full_id: str, change: Override, loading: _Loading, tree: Any, path: Path,
+    problems: list[Problem],
 ) -> None:  # fmt: skip
-    rule = rules.get(full_id)
+    rule = loading.rules.get(full_id)
     place = ("change", full_id)
     if rule is None:
-        near = difflib.get_close_matches(full_id, list(rules), n=1)
+        near = difflib.get_close_matches(full_id, list(loading.rules), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "; is its pack listed before this file?"
         problems.append(_problem(path, tree, place, f"there is no such rule{hint}"))
         return
     try:
-        text = texts[full_id] | change.model_dump(exclude_unset=True)
+        text = loading.texts[full_id] | change.model_dump(exclude_unset=True)
         changed = type(rule).model_validate(text)
     except ValidationError as error:
         node = tree["change"][full_id]
@@ -212,18 +264,5 @@ def _apply(
         return
     for where, message in changed.complaints():
         problems.append(_problem(path, tree, (*place, *where), message))
-    rules[full_id], texts[full_id] = changed, text
-
-
-def _unknown_references(
-    own: Iterable[Rule], rules: dict[str, Rule], tree: Any, path: Path, pack: Pack
-) -> Iterator[Problem]:
-    place = {g.get("id"): i for i, g in enumerate(pack.rules)}
-    for rule in own:
-        for name in rule.refers_to:
-            if name not in rules:
-                near = difflib.get_close_matches(name, list(rules), n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                yield _problem(
-                    path, tree, ("rules", place[rule.id]), f"there is no rule {name!r}{hint}"
-                )
+    loading.rules[full_id], loading.texts[full_id] = changed, text
+    loading.places[full_id] = _Place(str(path), tree, place)

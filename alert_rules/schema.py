@@ -1,5 +1,6 @@
 """What every rule says, whatever its kind."""
 
+import difflib
 import fnmatch
 import re
 from abc import abstractmethod
@@ -56,7 +57,18 @@ class Legal(_Strict):
     verified: bool
     source: str
 
+    @field_validator("effective_from", "effective_to", mode="before")
+    @classmethod
+    def _read_day(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            try:
+                return date.fromisoformat(given)
+            except ValueError as error:
+                raise ValueError("write a day as 2023-09-12") from error
+        return given
 
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
 
 
@@ -93,7 +105,13 @@ class Selector(_Strict):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             if name not in QUANTITIES and name != UNKNOWN and not set(name) & set("*?["):
-                raise ValueError(f"{name!r} is no quantity (telemetry/quantities.py lists them)")
+                near = difflib.get_close_matches(name, [*QUANTITIES], n=3, cutoff=0.5)
+                hint = (
+                    f"did you mean {' or '.join(near)}?"
+                    if near
+                    else f"there are {', '.join(QUANTITIES)}"
+                )
+                raise ValueError(f"{name!r} is no quantity; {hint}")
         return names
 
     def matches(self, series: Series) -> bool:
@@ -142,7 +160,7 @@ class Rule(_Strict):
     """
 
     kind: str
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=80)]
+    id: Annotated[str, Field(max_length=80)]
     name: LocalText
     text: LocalText | None = None
     select: Selector = Selector()
@@ -157,6 +175,13 @@ class Rule(_Strict):
     demonstration: bool = False
     legal: Legal | None = None
     pack: str = ""
+
+    @field_validator("id")
+    @classmethod
+    def _check_id(cls, given: str) -> str:
+        if not _ID.fullmatch(given):
+            raise ValueError("write an id with small letters, digits and . _ - such as pm2_5-high")
+        return given
 
     @field_validator("text")
     @classmethod

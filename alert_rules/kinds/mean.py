@@ -48,7 +48,13 @@ class MeanRule(LimitedRule):
     def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
         yield from super().complaints()
-        if self.window % self.step_ms:
+        if self.step_ms > self.window:
+            long, short = format_duration(self.step_ms), format_duration(self.window)
+            yield (
+                ("step",),
+                f"{long} is longer than the window of {short}; a window holds whole steps",
+            )
+        elif self.window % self.step_ms:
             yield ("step",), f"must divide the window of {format_duration(self.window)} exactly"
         elif self.window // self.step_ms > MAX_STEPS:
             yield ("step",), f"is too short: a window has at most {MAX_STEPS} steps"

@@ -67,6 +67,20 @@ def test_packs_take_the_budget_of_each_quantity_for_anomalies():
         ("rules:\n  - {id: x, kind: no_data, name: {vi: a, en: b}}\n  - {id: x, kind: no_data, name: {vi: a, en: b}}\n", "p.yaml:5: rules[1].id: 'p/x' exists already"),
         ("change:\n  vn-air/so2-1h: {above: 1}\n", "p.yaml:4: change.vn-air/so2-1h: there is no such rule"),
         ("rules: [\n", "not valid YAML"),
+        ("rules:\n  - {id: x, kind: mean, name: {vi: a, en: b}, above: 5, window: 1m, step: 1h}\n", "rules[0].step: 1h is longer than the window of 1m"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, select: {quantity: pm25}, above: 5}\n", "p.yaml:4: rules[0].select.quantity: 'pm25' is no quantity; did you mean pm2_5"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, select: {quantity: co}, above: 30, unit: mg/m3}\n", "p.yaml:4: rules[0].unit: co is stored in ug/m3, not mg/m3; write the limit in ug/m3: 30 mg/m3 are 30000 ug/m3"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 30, unit: mg/m3}\n", "rules[0].unit: select a quantity"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a}, above: 5}\n", "p.yaml:4: rules[0].name.en: is missing"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, select: {staton: tdm}, above: 5}\n", "p.yaml:4: rules[0].select.staton: unknown field; did you mean 'station'?"),
+        ("rules:\n  - {id: X y, kind: threshold, name: {vi: a, en: b}, above: 5}\n", "rules[0].id: write an id with small letters"),
+        ("rules:\n  - just text\n", "p.yaml:4: rules[0]: a rule is written as fields"),
+        ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 5, legal: {document: Q, verified: true, source: s, effective_from: 12/09/2023}}\n", "rules[0].legal.effective_from: write a day as 2023-09-12"),
+        (("rules:\n  - {id: x, kind: composite, name: {vi: a, en: b}, when: {all: [p/y]}}\n"
+         "  - {id: y, kind: composite, name: {vi: a, en: b}, when: {not: p/x}}\n"),
+         "p.yaml:4: rules[0].when: the rules name each other in a circle: p/x -> p/y -> p/x"),
+        ("rules:\n  - {id: x, kind: composite, name: {vi: a, en: b}, when: p/n}\n  - {id: n, kind: no_data, name: {vi: a, en: b}}\n",
+         "p.yaml:4: rules[0].when: p/n is of the kind no_data"),
     ],
 )  # fmt: skip
 def test_a_wrong_rule_is_named_with_line_and_field(tmp_path, text, said):
@@ -87,3 +101,29 @@ def test_a_file_may_give_a_rule_of_a_pack_other_numbers(tmp_path):
     assert changed.is_enabled
     assert changed.limits[0].value == 75
     assert changed.window == 3_600_000
+
+
+def test_what_is_no_mistake_but_worth_a_look_is_told_with_its_place(tmp_path):
+    (tmp_path / "p.yaml").write_text(
+        "pack: p\nname: {vi: a, en: b}\nrules:\n"
+        "  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 1, enabled: false}\n"
+        "  - {id: z, kind: composite, name: {vi: a, en: b}, when: {all: [p/x]}}\n"
+        "change:\n  vn-noise/special-day-2010:\n    enabled: true\n"
+    )
+    found = load_rules(["library/vn-noise", "p.yaml"], tmp_path).cautions
+    assert [(c.line, c.field) for c in found] == [
+        (8, "change.vn-noise/special-day-2010.enabled"),
+        (5, "rules[1].when"),
+    ]
+    assert "not verified and is switched on" in found[0].message
+    assert "p/x is switched off" in found[1].message
+
+
+def test_a_composite_comes_after_those_it_names(tmp_path):
+    (tmp_path / "p.yaml").write_text(
+        "pack: p\nname: {vi: a, en: b}\nrules:\n"
+        "  - {id: outer, kind: composite, name: {vi: a, en: b}, when: {all: [p/inner, p/x]}}\n"
+        "  - {id: inner, kind: composite, name: {vi: a, en: b}, when: {not: p/x}}\n"
+        "  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 1}\n"
+    )
+    assert [r.id for r in load_rules(["p.yaml"], tmp_path)] == ["x", "inner", "outer"]
