@@ -85,6 +85,8 @@ def status_page(status: Mapping[str, Any]) -> str:
         f"confirmed   last {_ago(status['last_ack_ms'])}",
         f"measured    {status['measured_total']} samples, given up {status['given_up_total']}",
     ]
+    if status["damaged_rows"]:
+        lines.append(f"damaged     {status['damaged_rows']} rows changed by the disk, kept aside")
     if status["problem"]:
         lines.append(f"problem     {status['problem']}")
     for name, bus in status["buses"].items():

@@ -5,7 +5,8 @@ import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 
-from edge_agent.outbox.rows import Shape
+from edge_agent.outbox.checksums import check, checksum_of
+from edge_agent.outbox.rows import NO_SHAPE, Shape
 
 MAX_SHAPES = 4096
 """Beyond this many, reports of unusual composition carry an alias with every sample."""
@@ -20,24 +21,29 @@ class Catalogue:
         self._names: dict[int, tuple[str, str]] = {}
         self._retired: dict[int, int] = {}
         self._shapes: dict[tuple[str, tuple[int, ...]], Shape] = {}
-        self._by_number: dict[int, Shape] = {}
+        self._by_number: dict[int, Shape] = {NO_SHAPE.number: NO_SHAPE}
         self._of_metrics: dict[tuple[str | None, tuple[str, ...]], Shape] = {}
         self._unsaved_aliases: set[int] = set()
         self._unsaved_shapes: set[int] = set()
 
     def load(self, connection: sqlite3.Connection) -> None:
-        """Take over what the file knows, and plan to save what only we know."""
+        """Take over what the file knows, and plan to save what only we know.
+
+        Raises Damage where the file does not say what was written to it.
+        """
         with self._lock:
             self._of_metrics.clear()
-            for alias, device, name, retired in connection.execute(
-                "SELECT alias, device, name, retired_at FROM alias"
+            for alias, device, name, retired, checksum in connection.execute(
+                "SELECT alias, device, name, retired_at, checksum FROM alias"
             ):
+                check(checksum, alias, device, name, retired)
                 self._remember(alias, device, name)
                 if retired is not None:
                     self._retired[alias] = retired
-            for number, device, packed in connection.execute(
-                "SELECT number, device, aliases FROM shape"
+            for number, device, packed, checksum in connection.execute(
+                "SELECT number, device, aliases, checksum FROM shape"
             ):
+                check(checksum, number, device, packed)
                 aliases = struct.unpack(f"<{len(packed) // 4}I", packed)
                 shape = Shape(number, device or None, aliases)
                 self._shapes[device, aliases] = self._by_number[number] = shape
@@ -46,7 +52,7 @@ class Catalogue:
         """Everything known has to be written again, into an empty file."""
         with self._lock:
             self._unsaved_aliases = set(self._names)
-            self._unsaved_shapes = set(self._by_number)
+            self._unsaved_shapes = set(self._by_number) - {NO_SHAPE.number}
 
     def aliases(self, device: str | None, names: Iterable[str]) -> dict[str, int]:
         """The alias of each metric; new ones get the next numbers."""
@@ -73,7 +79,7 @@ class Catalogue:
                 wanted = ()
                 shape = self._shapes.get((owner, wanted))
             if shape is None:
-                number = len(self._by_number) + 1
+                number = len(self._by_number)
                 while number in self._by_number:
                     number += 1
                 shape = Shape(number, device, wanted)
@@ -94,6 +100,10 @@ class Catalogue:
     def shape_of(self, number: int) -> Shape:
         """The shape with that number; KeyError where there is none."""
         return self._by_number[number]
+
+    def knows(self, number: int) -> bool:
+        """Whether there is a shape with that number."""
+        return number in self._by_number
 
     def metrics(self, device: str | None) -> dict[str, int]:
         """All metrics of a device that ever had an alias, retired ones included."""
@@ -140,14 +150,21 @@ class Catalogue:
         """Write what is new, in the caller's transaction; ``saved`` confirms it."""
         with self._lock:
             connection.executemany(
-                "INSERT OR REPLACE INTO alias(alias, device, name, retired_at) VALUES(?, ?, ?, ?)",
-                [(a, *self._names[a], self._retired.get(a)) for a in sorted(self._unsaved_aliases)],
+                "INSERT OR REPLACE INTO alias(alias, device, name, retired_at, checksum) "
+                "VALUES(?, ?, ?, ?, ?)",
+                [
+                    _with_checksum(a, *self._names[a], self._retired.get(a))
+                    for a in sorted(self._unsaved_aliases)
+                ],
             )
             shapes = [self._by_number[n] for n in sorted(self._unsaved_shapes)]
             connection.executemany(
-                "INSERT OR REPLACE INTO shape(number, device, aliases) VALUES(?, ?, ?)",
+                "INSERT OR REPLACE INTO shape(number, device, aliases, checksum) "
+                "VALUES(?, ?, ?, ?)",
                 [
-                    (s.number, s.device or "", struct.pack(f"<{len(s.aliases)}I", *s.aliases))
+                    _with_checksum(
+                        s.number, s.device or "", struct.pack(f"<{len(s.aliases)}I", *s.aliases)
+                    )
                     for s in shapes
                 ],
             )
@@ -161,3 +178,7 @@ class Catalogue:
     def _remember(self, alias: int, device: str, name: str) -> None:
         self._aliases[device, name] = alias
         self._names[alias] = (device, name)
+
+
+def _with_checksum(*fields: object) -> tuple[object, ...]:
+    return (*fields, checksum_of(*fields))

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-SCHEMA_VERSION = 1
+from edge_agent.outbox.checksums import Damage, check, checksum_of, is_sound
+
+SCHEMA_VERSION = 2
 WAL_BYTES = 4_194_304
 """To what size the write-ahead log is cut back after a checkpoint."""
 
@@ -21,19 +23,22 @@ CREATE TABLE IF NOT EXISTS state(
     given_up_total INTEGER NOT NULL,
     last_ack_ms INTEGER,
     bdseq INTEGER NOT NULL,
-    boot TEXT NOT NULL
+    boot TEXT NOT NULL,
+    checksum INTEGER
 );
 CREATE TABLE IF NOT EXISTS alias(
     alias INTEGER PRIMARY KEY,
     device TEXT NOT NULL,
     name TEXT NOT NULL,
     retired_at INTEGER,
+    checksum INTEGER,
     UNIQUE(device, name)
 );
 CREATE TABLE IF NOT EXISTS shape(
     number INTEGER PRIMARY KEY,
     device TEXT NOT NULL,
-    aliases BLOB NOT NULL
+    aliases BLOB NOT NULL,
+    checksum INTEGER
 );
 CREATE TABLE IF NOT EXISTS report(
     batch INTEGER PRIMARY KEY,
@@ -41,9 +46,13 @@ CREATE TABLE IF NOT EXISTS report(
     time_ms INTEGER NOT NULL,
     count INTEGER NOT NULL,
     measured INTEGER NOT NULL,
-    data BLOB
+    data BLOB,
+    checksum INTEGER
 );
+CREATE TABLE IF NOT EXISTS damaged(batch PRIMARY KEY, shape, time_ms, count, measured, data, checksum);
+CREATE TABLE IF NOT EXISTS kept(name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER);
 """
+_CHECKED = ("state", "alias", "shape", "report")
 # report.measured: samples ever measured, this row included. With it the totals need no page of
 # their own in each commit, which halves what an SD card has to take.
 
@@ -100,10 +109,20 @@ def connect(path: Path, *, max_pages: int = 0) -> sqlite3.Connection:
             raise OutboxError(f"{path} was written by a newer version of Quantrac")
         if version == 0:
             connection.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
+        elif version == 1:
+            _add_checksums(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _add_checksums(connection: sqlite3.Connection) -> None:
+    """What the first version wrote has none; it is taken as it is."""
+    with transaction(connection):
+        for table in _CHECKED:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER")
+    connection.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
@@ -126,16 +145,26 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 def load_state(connection: sqlite3.Connection) -> State | None:
-    """The numbers in the file, with what the newest rows add to them; None in a new file."""
-    row = connection.execute(f"SELECT {_COLUMNS} FROM state").fetchone()  # noqa: S608  # constant
+    """The numbers in the file, with what the newest rows add to them; None in a new file.
+
+    Raises Damage where they are not what was written.
+    """
+    row = connection.execute(f"SELECT {_COLUMNS}, checksum FROM state").fetchone()  # noqa: S608  # constant
     if row is None:
         return None
-    state = State(*row)
+    *numbers, checksum = row
+    check(checksum, *numbers)
+    state = State(*numbers)
     newest = connection.execute(
-        "SELECT batch, measured FROM report ORDER BY batch DESC LIMIT 1"
+        "SELECT batch, shape, time_ms, count, measured, data, checksum FROM report "
+        "ORDER BY batch DESC LIMIT 1"
     ).fetchone()
-    if newest and newest[0] >= state.next_batch:
-        state.next_batch, state.measured_total = newest[0] + 1, newest[1]
+    if newest is None:
+        return state
+    if not is_sound(newest):
+        raise Damage("the newest row was changed by the disk")
+    if newest[0] >= state.next_batch:
+        state.next_batch, state.measured_total = newest[0] + 1, newest[4]
     return state
 
 
@@ -143,8 +172,8 @@ def save_state(connection: sqlite3.Connection, state: State) -> None:
     """Write the numbers."""
     values = [getattr(state, f.name) for f in fields(State)]
     connection.execute(
-        f"INSERT OR REPLACE INTO state(one, {_COLUMNS}) VALUES(1, {_MARKS})",
-        values,
+        f"INSERT OR REPLACE INTO state(one, {_COLUMNS}, checksum) VALUES(1, {_MARKS}, ?)",
+        [*values, checksum_of(*values)],
     )
 
 

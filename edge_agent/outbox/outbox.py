@@ -9,7 +9,7 @@ import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import IO
@@ -17,10 +17,12 @@ from typing import IO
 import structlog
 
 from edge_agent.clock import Clock, ClockEvent
+from edge_agent.outbox.checksums import ReportRow
 from edge_agent.outbox.database import OutboxError, connect_to_read, is_damage
-from edge_agent.outbox.journal import Journal, as_reports, rows_of
-from edge_agent.outbox.rows import Report, StoredReport
+from edge_agent.outbox.journal import Journal
+from edge_agent.outbox.rows import MAX_SAMPLES, Report, StoredReport
 from edge_agent.outbox.status import DrainRate, OutboxStatus
+from edge_agent.outbox.tables import as_reports, is_usable, rows_after
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +34,7 @@ _FAST_S = 0.002
 _ROOM_S = 1.0
 
 Listener = Callable[[Sequence[StoredReport]], None]
-_Work = list[tuple[Sequence[Report], "Future[None]"]]
+_Work = list[tuple[Sequence[Report], Mapping[str, str], "Future[None]"]]
 
 
 class Outbox:
@@ -76,19 +78,29 @@ class Outbox:
 
     # -- for the acquisition -------------------------------------------------------------------
 
-    def put(self, reports: Sequence[Report]) -> None:
-        """Take reports in; they are durable when this returns (unless ``status().problem``)."""
-        self.submit(reports).result()
+    def put(self, reports: Sequence[Report], kept: Mapping[str, str] | None = None) -> None:
+        """Take reports in; they are durable when this returns (unless ``status().problem``).
 
-    def submit(self, reports: Sequence[Report]) -> "Future[None]":
+        ``kept`` are texts to be found again by ``kept``: durable together with the reports.
+        """
+        self.submit(reports, kept).result()
+
+    def submit(
+        self, reports: Sequence[Report], kept: Mapping[str, str] | None = None
+    ) -> "Future[None]":
         """The same without waiting; the future is done when they are durable."""
         future: Future[None] = Future()
         with self._queue:
             if self._closing:
                 raise OutboxError("the outbox is closed")
-            self._waiting.append((reports, future))
+            self._waiting.append((reports, kept or {}, future))
             self._queue.notify()
         return future
+
+    def kept(self) -> dict[str, str]:
+        """The texts that were kept last, by name."""
+        with self._database:
+            return dict(self._journal.kept.texts)
 
     def status(self) -> OutboxStatus:
         """How it is doing."""
@@ -101,7 +113,7 @@ class Outbox:
                 state.ack_through, state.measured_total, state.given_up_total, state.last_ack_ms,
                 journal.bytes_used(), self._rate.drained_in_s(state.depth), journal.problem,
                 journal.clock_jumps, journal.files_set_aside, journal.ready,
-                journal.numbering,
+                journal.numbering, journal.damaged_rows,
             )  # fmt: skip
 
     def close(self) -> None:
@@ -133,7 +145,13 @@ class Outbox:
         confirmed ones are left out.
         """
         after = max(after, self._journal.state.ack_through)
-        reports = as_reports(self._read_rows(after, max_samples), self._journal.catalogue)
+        catalogue = self._journal.catalogue
+        rows = self._read_rows(after, max_samples)
+        damaged = [row for row in rows if not is_usable(row, catalogue)]
+        if damaged:
+            with self._database:
+                self._journal.set_aside_rows(damaged)
+        reports = as_reports(rows, catalogue)
         for i, report in enumerate(reports):
             if not report.stamped:
                 return reports[:i]
@@ -223,10 +241,12 @@ class Outbox:
         fresh: list[StoredReport] = []
         with self._database:
             numbering = self._journal.numbering
-            for reports, future in work:
+            for reports, kept, future in work:
                 try:
                     for report in reports:
                         fresh.extend(self._journal.take_in(report))
+                    for name, text in kept.items():
+                        self._journal.kept.keep(name, text)
                 except Exception as error:  # noqa: BLE001  # the caller's mistake goes to the caller
                     refused[future] = error
             if acknowledged is not None:
@@ -244,7 +264,7 @@ class Outbox:
                 self._last_room_s = now_s
             self._rate.note(now_s, self._journal.state.depth)
             self._last_commit_s = time.monotonic() if work else self._last_commit_s
-        for _, future in work:
+        for _, _, future in work:
             if future in refused:
                 future.set_exception(refused[future])
             else:
@@ -257,18 +277,16 @@ class Outbox:
             return None
         return self._clock.now_ms() - self._max_age_ms
 
-    def _read_rows(
-        self, after: int, max_samples: int
-    ) -> list[tuple[int, int, int, int, bytes | None]]:
-        rows: list[tuple[int, int, int, int, bytes | None]] = []
+    def _read_rows(self, after: int, max_samples: int) -> list[ReportRow]:
+        rows: list[ReportRow] = []
         samples = 0
         try:
             with self._reading:
-                cursor = rows_of(self._connection_to_read(), after)
+                cursor = rows_after(self._connection_to_read(), after)
                 with contextlib.closing(cursor):
                     for row in cursor:
                         rows.append(row)
-                        samples += row[3] + 1
+                        samples += _count(row) + 1
                         if samples >= max_samples:
                             break
         except sqlite3.Error as error:
@@ -290,6 +308,11 @@ class Outbox:
             self._reader_of = current
             self._reader = connect_to_read(self._path)
         return self._reader
+
+
+def _count(row: ReportRow) -> int:
+    """Samples in the row; a damaged one may say anything."""
+    return row[3] if isinstance(row[3], int) and 0 <= row[3] <= MAX_SAMPLES else 0
 
 
 def _take_lock(path: Path) -> IO[bytes] | None:

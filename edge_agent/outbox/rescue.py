@@ -10,8 +10,10 @@ from typing import Any
 
 from edge_agent.clock import FIRST_TRUSTED_MS
 from edge_agent.outbox.catalogue import Catalogue
-from edge_agent.outbox.database import State, connect, load_state
+from edge_agent.outbox.checksums import Damage, check, is_sound
+from edge_agent.outbox.database import State, connect, load_state, save_state
 from edge_agent.outbox.rows import Shape, StoredReport, pack, unpack
+from edge_agent.outbox.tables import COLUMNS, as_reports, insert_reports, is_usable
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 
@@ -23,6 +25,7 @@ class Salvage:
     state: State | None = None
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
     shapes: dict[int, Shape] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
     reports: list[StoredReport] = field(default_factory=list)
 
 
@@ -36,21 +39,33 @@ def read_damaged(path: Path) -> Salvage:
     with contextlib.closing(connection):
         with contextlib.suppress(sqlite3.Error):
             salvage.state = load_state(connection)
-        for alias, device, name in _rows(connection, "alias", "alias, device, name", "alias"):
-            if isinstance(alias, int) and isinstance(device, str) and isinstance(name, str):
-                salvage.names[alias] = (device, name)
-        for number, device, packed in _rows(
-            connection, "shape", "number, device, aliases", "number"
-        ):
-            with contextlib.suppress(TypeError, struct.error):
+        columns = "alias, device, name, retired_at, checksum"
+        for *fields, checksum in _rows(connection, "alias", columns, "alias"):
+            alias, device, name, _ = fields
+            with contextlib.suppress(Damage):
+                check(checksum, *fields)
+                if isinstance(alias, int) and isinstance(device, str) and isinstance(name, str):
+                    salvage.names[alias] = (device, name)
+        columns = "number, device, aliases, checksum"
+        for *fields, checksum in _rows(connection, "shape", columns, "number"):
+            number, device, packed = fields
+            with contextlib.suppress(Damage, TypeError, struct.error):
+                check(checksum, *fields)
                 aliases = struct.unpack(f"<{len(packed) // 4}I", packed)
                 if all(a in salvage.names for a in aliases):
                     salvage.shapes[number] = Shape(number, device or None, aliases)
-        columns = "batch, shape, time_ms, count, data"
+        columns = "name, value, checksum"
+        for name, value, checksum in _rows(connection, "kept", columns, "name"):
+            with contextlib.suppress(Damage):
+                check(checksum, name, value)
+                salvage.kept[name] = value
         through = salvage.state.ack_through if salvage.state else 0
-        for batch, shape, time_ms, count, data in _rows(connection, "report", columns, "batch"):
+        for row in _rows(connection, "report", COLUMNS, "batch"):
+            batch, shape, time_ms, count, _, data, _ = row
             known = salvage.shapes.get(shape)
             if known is None or not isinstance(data, bytes) or batch <= through:
+                continue
+            if not is_sound(row):
                 continue
             report = StoredReport(batch, known, time_ms, count, data)
             if _is_whole(report):
@@ -83,6 +98,27 @@ def _is_whole(report: StoredReport) -> bool:
     return report.count == n and size in (8 * n, 13 * n)
 
 
+def carry_over(
+    connection: sqlite3.Connection,
+    salvage: Salvage,
+    state: State,
+    catalogue: Catalogue,
+    held: int,
+) -> int:
+    """Put what was saved into a new file that is to stand for one of ``held`` samples.
+
+    ``state`` becomes what it then is. Returns how many samples are lost. To be called in a
+    transaction.
+    """
+    saved = restore(connection, salvage, state, catalogue)
+    lost = max(0, held - saved)
+    state.given_up_total += lost
+    state.measured_total += max(0, saved - held)
+    catalogue.save(connection)
+    save_state(connection, state)
+    return lost
+
+
 def restore(
     connection: sqlite3.Connection, salvage: Salvage, state: State, catalogue: Catalogue
 ) -> int:
@@ -91,6 +127,7 @@ def restore(
     New numbers, because the cloud waits for every number between two: what was lost must not
     leave a hole. To be called in a transaction.
     """
+    measured = state.measured_total - sum(r.count for r in salvage.reports)
     saved = 0
     for report in sorted(salvage.reports, key=lambda r: r.batch):
         shape = report.shape
@@ -102,12 +139,9 @@ def restore(
         if len(known.aliases) != len(shape.aliases):
             continue
         saved += report.count
-        connection.execute(
-            "INSERT INTO report(batch, shape, time_ms, count, measured, data) "
-            "VALUES(?, ?, ?, ?, ?, ?)",
-            (state.next_batch, known.number, report.time_ms, report.count, state.measured_total,
-             report.data),
-        )  # fmt: skip
+        measured += report.count
+        carried = replace(report, batch=state.next_batch, shape=known)
+        insert_reports(connection, [(carried, measured)])
         state.next_batch += 1
     return saved
 
@@ -124,25 +158,20 @@ def restamp(
     Those of an earlier run of the machine cannot be placed exactly: they are taken to end where
     this run begins, and marked suspect. To be called in a transaction.
     """
-    rows = connection.execute(
-        "SELECT batch, shape, time_ms, count, data FROM report WHERE time_ms < ? AND count > 0",
+    found = connection.execute(
+        f"SELECT {COLUMNS} FROM report WHERE time_ms < ? AND count > 0 ORDER BY batch",  # noqa: S608
         (FIRST_TRUSTED_MS,),
     ).fetchall()
-    if not rows:
+    rows = [row for row in found if is_usable(row, catalogue)]
+    if not rows or (same_boot and shift_ms is None):
         return
-    if not same_boot:
-        end = max(row[2] for row in rows)
-        for batch, shape, time_ms, count, data in rows:
-            report = StoredReport(batch, catalogue.shape_of(shape), time_ms, count, data)
-            connection.execute(
-                "UPDATE report SET time_ms = ?, data = ? WHERE batch = ?",
-                (time_ms - end, suspect(report), batch),
-            )
-    if shift_ms is not None:
-        connection.execute(
-            "UPDATE report SET time_ms = time_ms + ? WHERE time_ms < ?",
-            (shift_ms, FIRST_TRUSTED_MS),
-        )
+    end_ms = 0 if same_boot else max(row[2] for row in rows)
+    stamped = []
+    for row, report in zip(rows, as_reports(rows, catalogue), strict=True):
+        data = report.data if same_boot else suspect(report)
+        time_ms = report.time_ms - end_ms + (shift_ms or 0)
+        stamped.append((replace(report, time_ms=time_ms, data=data), row[4]))
+    insert_reports(connection, stamped)
 
 
 def suspect(report: StoredReport) -> bytes:
@@ -152,8 +181,3 @@ def suspect(report: StoredReport) -> bytes:
         for alias, time_ms, value, flag in unpack(report)
     ]
     return report.data if not report.shape.aliases else pack(samples)
-
-
-def shifted(report: StoredReport, shift_ms: int) -> StoredReport:
-    """``report`` with calendar time, if it does not have it yet."""
-    return report if report.stamped else replace(report, time_ms=report.time_ms + shift_ms)

@@ -38,6 +38,10 @@ class Shape:
     aliases: tuple[int, ...]
 
 
+NO_SHAPE = Shape(0, None, ())
+"""That of reports whose row was damaged: nothing is known but their number."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredReport:
     """One row of the outbox: batch ``batch``, ``count`` samples, the first at ``time_ms``.

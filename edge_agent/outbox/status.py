@@ -15,7 +15,7 @@ class OutboxStatus:
     ``measured_total``, ``given_up_total``: samples since the file was made. ``drained_in_s``: at
     the present rate, None where it does not shrink. ``problem``: why the disk refuses, if it does;
     reports are then kept in memory. ``ready``: whether the batch numbers are known; ``numbering``
-    changes when they begin anew.
+    changes when they begin anew. ``damaged_rows``: rows that the disk has changed, kept aside.
     """
 
     depth_samples: int
@@ -32,6 +32,7 @@ class OutboxStatus:
     set_aside: int = 0
     ready: bool = True
     numbering: int = 0
+    damaged_rows: int = 0
 
 
 class DrainRate:
@@ -79,11 +80,16 @@ def read_status(path: Path) -> OutboxStatus:
             return OutboxStatus(
                 state.depth, oldest, state.next_batch, state.ack_through, state.measured_total,
                 state.given_up_total, state.last_ack_ms, used_bytes(connection),
+                damaged_rows=_damaged(connection),
             )  # fmt: skip
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise OutboxError(f"{path} cannot be read: {error}") from error
+
+
+def _damaged(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM damaged").fetchone()[0])
 
 
 def oldest_time_ms(connection: sqlite3.Connection, ack_through: int) -> int | None:
@@ -93,3 +99,11 @@ def oldest_time_ms(connection: sqlite3.Connection, ack_through: int) -> int | No
         (ack_through,),
     ).fetchone()
     return int(row[0]) if row else None
+
+
+def lowest_batch(connection: sqlite3.Connection, ack_through: int) -> int | None:
+    """The number of the oldest report."""
+    (lowest,) = connection.execute(
+        "SELECT min(batch) FROM report WHERE batch > ?", (ack_through,)
+    ).fetchone()
+    return None if lowest is None else int(lowest)

@@ -8,7 +8,9 @@ does not wait for it.
 import sqlite3
 from collections import Counter
 
+from edge_agent.outbox.checksums import is_sound, report_row
 from edge_agent.outbox.database import State, save_state, transaction
+from edge_agent.outbox.tables import COLUMNS, insert_rows
 
 _CHUNK_ROWS = 5000
 _SMALL_CHUNK_ROWS = 200
@@ -96,27 +98,25 @@ class Thinner:
 def _empty_three_of_four(
     connection: sqlite3.Connection, state: State, first: int, last: int
 ) -> int:
-    columns = "batch, shape, time_ms, count, measured, data"
     rows = connection.execute(
-        f"SELECT {columns} FROM report WHERE batch BETWEEN ? AND ? ORDER BY batch",  # noqa: S608
+        f"SELECT {COLUMNS} FROM report WHERE batch BETWEEN ? AND ? ORDER BY batch",  # noqa: S608
         (first, last),
     ).fetchall()
     seen: Counter[int] = Counter()
     kept = []
     given_up = 0
-    for batch, shape, time_ms, count, measured, data in rows:
-        stays = count == 0 or seen[shape] % _KEEP_ONE_OF == 0
-        seen[shape] += count > 0
-        given_up += 0 if stays else count
-        kept.append((batch, shape, time_ms, count, measured, data) if stays
-                    else (batch, shape, time_ms, 0, measured, None))  # fmt: skip
+    for row in rows:
+        batch, shape, time_ms, count, measured, _, _ = row
+        # A damaged row stays as it is: whoever reads it will put it aside.
+        stays = not is_sound(row) or count == 0 or seen[shape] % _KEEP_ONE_OF == 0
+        kept.append(row if stays else report_row(batch, shape, time_ms, 0, measured, None))
+        if is_sound(row):
+            seen[shape] += count > 0
+            given_up += 0 if stays else count
     with transaction(connection):
         # Rows that only shrink would leave their pages half empty: they are written anew.
         connection.execute("DELETE FROM report WHERE batch BETWEEN ? AND ?", (first, last))
-        connection.executemany(
-            f"INSERT INTO report({columns}) VALUES(?, ?, ?, ?, ?, ?)",
-            kept,
-        )
+        insert_rows(connection, kept)
         state.given_up_total += given_up
         save_state(connection, state)
     return given_up

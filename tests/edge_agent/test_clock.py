@@ -134,7 +134,7 @@ def test_samples_of_an_earlier_boot_are_placed_before_this_one_and_marked(tmp_pa
     assert journal.state.depth == 3
 
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE state SET boot = 'an earlier boot'")
+        connection.execute("UPDATE state SET boot = 'an earlier boot', checksum = NULL")
     connection.close()
     fresh = FakeTime(NOW)
     fresh.monotonic_ms = 60_000
