@@ -4,6 +4,7 @@ Held in memory, read by the API, written by the pipeline's thread alone and save
 relational database. Each series has a dense index that never changes.
 """
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.database import Database, schema
-from cloud_ingest.database.rows import set_column
+from cloud_ingest.database.rows import put_rows, set_column
 from cloud_ingest.database.upsert import upsert
 from cloud_ingest.field import Device, Gateway, SeriesDescription, Station
 from telemetry.series import NODE_DEVICE, Series, SeriesKey
@@ -218,8 +219,11 @@ class Registry:
             new = index is None
             if index is None:
                 index = len(self._series)
-            values = {f.name: getattr(description, f.name) for f in fields(description)}
-            series = Series(index=index, **values)
+            d = description
+            series = Series(
+                index, d.key, d.group, d.station, d.quantity, d.unit, d.interval_ms, d.valid,
+                d.profile, d.tags,
+            )  # fmt: skip
             if new:
                 self._append(series)
             elif self._series[index] == series:
@@ -237,6 +241,11 @@ class Registry:
         place = (series.key.gateway, series.key.device)
         self._counts[place] = self._counts.get(place, 0) + 1
         self._sorted = None
+
+    @property
+    def announced(self) -> int:
+        """How many series are new or have changed since ``take_announced``."""
+        return len(self._announce)
 
     def take_announced(self) -> list[Series]:
         """Series that are new or have changed since the last call."""
@@ -286,10 +295,11 @@ class Registry:
                 schema.stations: [_station_row(self._stations[i]) for i in self._dirty["stations"]],
                 schema.gateways: [_gateway_row(self._gateways[i]) for i in self._dirty["gateways"]],
                 schema.devices: [_device_row(self._devices[i]) for i in self._dirty["devices"]],
-                schema.series: [_series_row(self._series[i]) for i in self._dirty["series"]],
             }
+            series = [_series_row(self._series[i]) for i in self._dirty["series"]]
         for table, changed in rows.items():
             upsert(connection, table, changed)
+        put_rows(connection, schema.series, series)
 
     def save_seen(self, connection: Connection) -> None:
         """Write when each gateway and device was last heard of, if it was since the last time."""
@@ -339,14 +349,14 @@ def _device_row(d: Device) -> dict[str, Any]:
     return row | {"gateway_id": d.gateway, "diagnostics": dict(d.diagnostics)}
 
 
-def _series_row(s: Series) -> dict[str, Any]:
+def _series_row(s: Series) -> tuple[Any, ...]:
+    """The values in the order of the table's columns."""
     low, high = s.valid or (None, None)
-    return {
-        "index": s.index, "gateway_id": s.key.gateway, "device": s.key.device,
-        "metric": s.key.metric, "group_id": s.group, "station_id": s.station,
-        "quantity": s.quantity, "unit": s.unit, "interval_ms": s.interval_ms, "low": low,
-        "high": high, "profile": s.profile, "tags": list(s.tags),
-    }  # fmt: skip
+    key = s.key
+    return (
+        s.index, key.gateway, key.device, key.metric, s.group, s.station, s.quantity, s.unit,
+        s.interval_ms, low, high, s.profile, json.dumps(s.tags) if s.tags else "[]",
+    )  # fmt: skip
 
 
 def _series_from(row: Mapping[str, Any]) -> Series:

@@ -10,6 +10,7 @@ from cloud_ingest.intake.decode import Birth, decode_birth
 from cloud_ingest.intake.message import Message
 from cloud_ingest.intake.presence import Presence
 from cloud_ingest.intake.sessions import DeviceSession, Kind, NodeSession
+from cloud_ingest.intake.shared import shared
 from cloud_ingest.intake.work import Event, Introduction, Unnumbered
 from telemetry import names
 from telemetry.series import NODE_DEVICE
@@ -44,7 +45,7 @@ class Announcements:
         self._note_gateway(session, station, announced, now_ms)
         self._announce(session, session.node, announced, message)
         known = self._context.registry.devices_of(topic.gateway)
-        session.awaited = {d.name for d in known if d.online}
+        session.awaited = frozenset(d.name for d in known if d.online)
         session.awaited_until_ms = now_ms + AWAIT_DEVICES_MS
         for device in session.devices.values():
             device.born = False
@@ -104,7 +105,8 @@ class Announcements:
         birth = decode_birth(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         self._presence.count_sequence(session, birth.seq, now_ms)
-        session.awaited.discard(topic.device)
+        if topic.device in session.awaited:
+            session.awaited -= {topic.device}
         device = session.devices.setdefault(topic.device, DeviceSession(topic.device))
         profile, bus = (
             value if isinstance(value := birth.value(name), str) else ""
@@ -112,8 +114,8 @@ class Announcements:
         )
         gateway = self._context.registry.gateway(topic.gateway)
         station = gateway.station if gateway else topic.gateway
-        tags = (f"bus:{bus}",) if bus else ()
-        owner = Owner(topic.group, topic.gateway, station, topic.device, profile, tags)
+        tags = shared((f"bus:{bus}",)) if bus else ()
+        owner = Owner(topic.group, topic.gateway, station, topic.device, shared(profile), tags)
         announced = births.read_announced(birth, owner)
         self._context.registry.update_device(
             topic.gateway,

@@ -4,12 +4,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cloud_ingest.field import SeriesDescription
 from cloud_ingest.intake.conversion import Conditions, conversion_to_stored
 from cloud_ingest.intake.decode import NUMERIC, Birth, BirthMetric
 from cloud_ingest.intake.sessions import Kind, Slot
+from cloud_ingest.intake.shared import shared
 from telemetry import names
 from telemetry.quality import Flag, from_sparkplug
 from telemetry.quantities import QUANTITIES, UNKNOWN
@@ -48,12 +50,12 @@ def read_announced(birth: Birth, owner: Owner) -> list[Announced]:
 
 def _announced(metric: BirthMetric, owner: Owner) -> Announced:
     if metric.name == names.STORE_BATCH:
-        return Announced(metric, Slot(Kind.BATCH, metric.name, metric.datatype))
+        return Announced(metric, _plain_slot(Kind.BATCH, metric.name, metric.datatype))
     if "\x00" in metric.name:
         slot = Slot(Kind.REFUSED, metric.name, metric.datatype, reason="a NUL in its name")
         return Announced(metric, slot)
     if names.is_reserved(metric.name) or metric.datatype not in NUMERIC:
-        return Announced(metric, Slot(Kind.PROPERTY, metric.name, metric.datatype))
+        return Announced(metric, _plain_slot(Kind.PROPERTY, metric.name, metric.datatype))
     quantity = _quantity(metric)
     given = metric.properties.get(names.ENG_UNIT)
     unit = given if isinstance(given, str) else ""
@@ -68,8 +70,8 @@ def _announced(metric: BirthMetric, owner: Owner) -> Announced:
         group=owner.group,
         station=owner.station,
         quantity=quantity,
-        unit=canonical,
-        interval_ms=max(0, int(_number(metric.properties.get(names.INTERVAL)) or 0)),
+        unit=shared(canonical),
+        interval_ms=shared(max(0, int(_number(metric.properties.get(names.INTERVAL)) or 0))),
         valid=_valid(metric, factor, offset),
         profile=owner.profile,
         tags=owner.tags,
@@ -77,10 +79,16 @@ def _announced(metric: BirthMetric, owner: Owner) -> Announced:
     return Announced(metric, slot, description)
 
 
+@lru_cache(maxsize=4096)
+def _plain_slot(kind: Kind, name: str, datatype: int) -> Slot:
+    """The slot of what is no series: the same for all gateways."""
+    return Slot(kind, name, datatype)
+
+
 def _quantity(metric: BirthMetric) -> str:
     stated = metric.properties.get(names.QUANTITY)
     if isinstance(stated, str) and _QUANTITY_NAME.fullmatch(stated):
-        return stated
+        return shared(stated)
     return next((n for n in (metric.name, metric.name.lower()) if n in QUANTITIES), UNKNOWN)
 
 
@@ -97,7 +105,7 @@ def _valid(metric: BirthMetric, factor: float, offset: float) -> tuple[float, fl
     low, high = (_number(metric.properties.get(n)) for n in (names.LOW, names.HIGH))
     if low is None or high is None or low > high:
         return None
-    return low * factor + offset, high * factor + offset
+    return shared((low * factor + offset, high * factor + offset))
 
 
 def _number(value: Any) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from cloud_ingest.intake.messages import Payload
+from cloud_ingest.intake.shared import shared
 from telemetry import names
 from telemetry.quality import Flag, from_sparkplug
 
@@ -105,7 +106,7 @@ def decode_birth(data: bytes, max_bytes: int) -> Birth:
 
 def _birth_metric(m: Any) -> BirthMetric:
     return BirthMetric(
-        m.name,
+        shared(m.name),
         m.alias if m.HasField("alias") else None,
         m.datatype,
         min(m.timestamp, MAX_TIME_MS) if m.HasField("timestamp") else None,

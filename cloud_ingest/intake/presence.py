@@ -116,7 +116,7 @@ class Presence:
                     self.set_device(
                         session.group, session.gateway, name, online=False, now_ms=now_ms
                     )
-                session.awaited = set()
+                session.awaited = frozenset()
         for name, since_ms in list(self._suspects.items()):
             self._question(name, since_ms, now_ms)
         for name, (group, until_ms) in list(self._silences.items()):

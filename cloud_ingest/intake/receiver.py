@@ -15,6 +15,7 @@ from cloud_ingest.intake.reports import Reports
 from cloud_ingest.intake.runs import Route
 from cloud_ingest.intake.series_limit import SeriesLimit
 from cloud_ingest.intake.sessions import DeviceSession, NodeSession
+from cloud_ingest.intake.shared import shared
 from cloud_ingest.intake.work import Work
 from cloud_ingest.registry import Registry
 from telemetry import names
@@ -38,14 +39,15 @@ class Receiver:
         self.clocks = Clocks(registry)
         self._reports = Reports(self._context, self._presence, self.clocks)
         self._mapped = MappedMessages(self._context, self._presence, mappings)
-        self._topics: dict[str, Topic | None] = {}
+        self._topics: dict[str, Topic] = {}
         self._routes: dict[str, Route] = {}
         self.messages_total = 0
 
     @property
     def pending(self) -> int:
-        """How many samples have been gathered."""
-        return len(self._context.work.columns) + self._reports.waiting
+        """How many samples have been gathered, and new series, which cost as much."""
+        context = self._context
+        return len(context.work.columns) + self._reports.waiting + context.registry.announced
 
     @property
     def sessions(self) -> dict[str, NodeSession]:
@@ -103,7 +105,7 @@ class Receiver:
             topic = self._topics[message.topic]
         except KeyError:
             try:
-                topic = self._topics[message.topic] = self._read_topic(message.topic)
+                topic = self._read_topic(message.topic)
             except TopicError as error:
                 if not self._mapped.take(message):
                     reason = str(error).split(": ", 1)[-1]
@@ -117,11 +119,16 @@ class Receiver:
             self._context.refuse(message, topic.gateway, str(error))
 
     def _read_topic(self, text: str) -> Topic | None:
-        if len(self._topics) >= KNOWN_TOPICS:
-            self._topics.clear()
         if text.startswith(f"{NAMESPACE}/STATE/"):
             return None
-        return parse_topic(text)
+        read = parse_topic(text)
+        device = None if read.device is None else shared(read.device)
+        topic = Topic(shared(read.group), read.type, shared(read.gateway), device)
+        if topic.type == "NDATA":  # births and deaths are rare, and DDATA has its routes
+            if len(self._topics) >= KNOWN_TOPICS:
+                self._topics.clear()
+            self._topics[text] = topic
+        return topic
 
     def _dispatch(self, topic: Topic, message: Message) -> None:
         if topic.type in ("NCMD", "DCMD"):
@@ -187,7 +194,7 @@ class Receiver:
         if not session.ends(int(value) if isinstance(value, (int, float)) else None):
             return  # the will of a session before this one
         session.born = False
-        session.awaited.clear()
+        session.awaited = frozenset()
         self._presence.end(session.group, session.gateway, message.time_ms)
 
     def _take_device_death(self, session: NodeSession, topic: Topic, message: Message) -> None:

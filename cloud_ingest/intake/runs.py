@@ -50,10 +50,11 @@ class AliasTable:
 
     def place(self, session: NodeSession, device: DeviceSession) -> None:
         """Enter a device's aliases after its birth; devices that need conversion stay out."""
-        slots = device.by_alias
-        aliases = [a for a, s in slots.items() if s.kind is Kind.SERIES]
-        plain = all((slots[a].factor, slots[a].offset) == (1.0, 0.0) for a in aliases)
-        marks = [a for a, s in slots.items() if s.kind is Kind.BATCH]
+        known = [(a, s) for a, s in zip(*device.announced, strict=True) if a is not None]
+        slots = [s for _, s in known if s.kind is Kind.SERIES]
+        aliases = [a for a, s in known if s.kind is Kind.SERIES]
+        plain = all(s.factor == 1.0 and s.offset == 0.0 for s in slots)
+        marks = [a for a, s in known if s.kind is Kind.BATCH]
         if not plain or not aliases or max(aliases) > LARGEST_ALIAS or len(marks) > 1:
             device.plain = False
             return
@@ -66,7 +67,7 @@ class AliasTable:
         mark = marks[0] if marks else _NO_MARK
         self._devices[device.number] = start, first, room, mark, gateway
         self._series[start : start + room] = -1
-        self._series[np.array(aliases) + (start - first)] = [slots[a].series for a in aliases]
+        self._series[np.array(aliases) + (start - first)] = [s.series for s in slots]
         device.plain = True
 
     def _number(self, session: NodeSession, device: DeviceSession) -> None:

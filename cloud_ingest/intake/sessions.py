@@ -35,8 +35,9 @@ class DeviceSession:
 
     name: str
     born: bool = False
-    by_alias: dict[int, Slot] = field(default_factory=dict)
-    by_name: dict[str, Slot] = field(default_factory=dict)
+    announced: tuple[tuple[int | None, ...], tuple[Slot, ...]] = ((), ())
+    _by_alias: dict[int, Slot] | None = None
+    _by_name: dict[str, Slot] | None = None
     # Its row in the table that runs.py reads with (plain: its aliases are there).
     plain: bool = False
     number: int = -1
@@ -44,8 +45,25 @@ class DeviceSession:
     def announce(self, slots: list[tuple[int | None, Slot]]) -> None:
         """Take the metrics of a birth in place of those before."""
         self.born = True
-        self.by_alias = {alias: slot for alias, slot in slots if alias is not None}
-        self.by_name = {slot.name: slot for _, slot in slots}
+        self.announced = tuple(a for a, _ in slots), tuple(s for _, s in slots)
+        self._by_alias = self._by_name = None
+
+    # Reports in their usual form need no look-up, so most devices never have these two.
+
+    @property
+    def by_alias(self) -> dict[int, Slot]:
+        """The slot of each alias."""
+        if self._by_alias is None:
+            pairs = zip(*self.announced, strict=True)
+            self._by_alias = {alias: slot for alias, slot in pairs if alias is not None}
+        return self._by_alias
+
+    @property
+    def by_name(self) -> dict[str, Slot]:
+        """The slot of each metric."""
+        if self._by_name is None:
+            self._by_name = {slot.name: slot for slot in self.announced[1]}
+        return self._by_name
 
 
 @dataclass(slots=True)
@@ -57,13 +75,13 @@ class SequenceCheck:
     """
 
     expected: int | None = None
-    missing: set[int] = field(default_factory=set)
+    missing: set[int] | None = None
     deadline_ms: int | None = None
 
     def restart(self, seq: int | None) -> None:
         """An NBIRTH came: ``seq`` is its number (0 by the standard, taken as it is)."""
         self.expected = None if seq is None else (seq + 1) % 256
-        self.missing.clear()
+        self.missing = None
         self.deadline_ms = None
 
     def forgive(self) -> None:
@@ -78,12 +96,14 @@ class SequenceCheck:
         if self.expected is None or seq == self.expected:
             self.expected = (seq + 1) % 256
             return False
-        if seq in self.missing:
-            self.missing.discard(seq)
-            if not self.missing:
-                self.deadline_ms = None
+        missing = self.missing or set()
+        if seq in missing:
+            missing.discard(seq)
+            if not missing:
+                self.missing = self.deadline_ms = None
             return False
-        self.missing.update((self.expected + i) % 256 for i in range((seq - self.expected) % 256))
+        missing.update((self.expected + i) % 256 for i in range((seq - self.expected) % 256))
+        self.missing = missing
         self.expected = (seq + 1) % 256
         if self.deadline_ms is None:
             self.deadline_ms = now_ms + timeout_ms
@@ -93,7 +113,7 @@ class SequenceCheck:
         """Whether a gap stayed open past its time; asking resets the timer."""
         if self.deadline_ms is None or now_ms < self.deadline_ms:
             return False
-        self.missing.clear()
+        self.missing = None
         self.deadline_ms = None
         return True
 
@@ -111,7 +131,7 @@ class NodeSession:
     ack_alias: int | None = None
     sequence: SequenceCheck = field(default_factory=SequenceCheck)
     devices: dict[str, DeviceSession] = field(default_factory=dict)
-    awaited: set[str] = field(default_factory=set)
+    awaited: frozenset[str] = frozenset()
     awaited_until_ms: int | None = None
     number: int = -1  # in the table that runs.py reads with
 

@@ -56,7 +56,7 @@ class QualityControl:
         self._settings = settings if settings is not None else default_settings()
         self._marked = marked
         self._numbers = Numbers()
-        self._series: dict[int, Series] = {}
+        self._series: list[Series | None] = []
         self._memory = Memory()
         self._corrections: list[SampleBatch] = []
         self._spans: list[tuple[MarkedSpan, Bool]] = []
@@ -68,7 +68,9 @@ class QualityControl:
         """Make series known; again when what is known of them changed."""
         self._numbers.register(series, self._settings)
         self._memory.grow(len(self._numbers))
-        self._series.update({s.index: s for s in series})
+        self._series.extend([None] * (len(self._numbers) - len(self._series)))
+        for s in series:
+            self._series[s.index] = s
         names = (
             "spike_suspect",
             "rate_suspect",
@@ -240,7 +242,7 @@ class QualityControl:
 
     def _under(self, span: MarkedSpan) -> Bool:
         under = np.zeros(len(self._numbers), np.bool_)
-        under[[i for i, s in self._series.items() if span.meant(s)]] = True
+        under[[s.index for s in self._series if s is not None and span.meant(s)]] = True
         return under
 
 

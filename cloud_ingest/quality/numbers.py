@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cloud_ingest.quality.settings import QualitySettings, Tests
-from telemetry.batches import Bool, Float64, Int64
+from telemetry.batches import Bool, Float64, Int32, Int64
 from telemetry.series import Series
 
 _COLUMNS = {
@@ -24,7 +24,7 @@ class Neighbours:
         self._order = np.empty(0, np.int64)
         self._pairs: list[Bool] = []
 
-    def arrange(self, place: Int64, asked: Bool) -> None:
+    def arrange(self, place: Int32, asked: Bool) -> None:
         """Note who stands beside whom; ``place`` numbers station and quantity."""
         rows = np.flatnonzero(asked)
         crowd = np.bincount(place[rows], minlength=1)
@@ -60,9 +60,10 @@ class Numbers:
         self._ranged = np.empty(0, np.bool_)
         self._row = np.empty(0, np.int32)
         self._rows: dict[tuple[str, ...], int] = {}
+        self._known: dict[tuple[int, tuple[float, float] | None], int] = {}
         self._asked = np.empty(0, np.int64)
         self._asked_rows = np.empty(0, np.int32)
-        self._place = np.empty(0, np.int64)
+        self._place = np.empty(0, np.int32)
         self.neighbours = Neighbours()
         self.seasons: dict[int, Tests] = {}
         self._places: dict[tuple[str, str], int] = {}
@@ -83,41 +84,26 @@ class Numbers:
         if extra > 0:
             self._row = np.append(self._row, np.zeros(extra, np.int32))
             self._ranged = np.append(self._ranged, np.zeros(extra, np.bool_))
-            self._place = np.append(self._place, np.full(extra, -1, np.int64))
+            self._place = np.append(self._place, np.full(extra, -1, np.int32))
         for one in series:
             self._take(one, settings.tests_of(one))
         asked = np.isfinite(self.of("neighbour", np.arange(len(self))))
         self.neighbours.arrange(self._place, asked & (self._place >= 0))
 
     def _take(self, one: Series, tests: Tests) -> None:
-        values = dict(_COLUMNS)
-        fail = tests.fail or one.valid
-        if fail is not None:
-            values |= {"fail_low": fail[0], "fail_high": fail[1]}
-        if tests.suspect is not None:
-            values |= {"suspect_low": tests.suspect[0], "suspect_high": tests.suspect[1]}
-        for name, levels in (("spike", tests.spike), ("rate", tests.rate)):
-            if levels is not None:
-                values[f"{name}_suspect"] = levels.suspect
-                values[f"{name}_fail"] = np.inf if levels.fail is None else levels.fail
-        if tests.flat is not None:
-            flat = tests.flat
-            values["flat_tolerance"], values["flat_suspect_ms"] = flat.tolerance, flat.suspect
-            values["flat_fail_ms"] = np.inf if flat.fail is None else flat.fail
-            values["flat_ignore"] = np.nan if flat.ignore is None else flat.ignore
-        if tests.attenuated is not None:
-            still = tests.attenuated
-            values |= {"period_ms": still.period, "std_suspect": still.suspect}
-            values["std_fail"] = still.fail or 0.0
-        values["neighbour"] = tests.neighbour or np.inf
-        values["gap_ms"] = np.inf if tests.gap is None else tests.gap
-        self._row[one.index] = self._row_of(values)
+        known = (id(tests), one.valid)  # the settings keep each of their tests
+        row = self._known.get(known)
+        if row is None:
+            row = self._known[known] = self._row_of(_values(one, tests))
+        self._row[one.index] = row
         self.seasons.pop(one.index, None)
         if tests.climatology:
             self.seasons[one.index] = tests
+        fail = tests.fail or one.valid
         self._ranged[one.index] = fail is not None or tests.suspect is not None
-        place = (one.station, one.quantity)
-        self._place[one.index] = self._places.setdefault(place, len(self._places))
+        if tests.neighbour is not None:
+            place = (one.station, one.quantity)
+            self._place[one.index] = self._places.setdefault(place, len(self._places))
 
     def _row_of(self, values: dict[str, float]) -> int:
         key = tuple(repr(v) for v in values.values())
@@ -142,3 +128,29 @@ class Numbers:
     def has_range(self, index: Int64) -> Bool:
         """Whether each of these series has a gross range."""
         return self._ranged[index]
+
+
+def _values(one: Series, tests: Tests) -> dict[str, float]:
+    """The numbers of a series."""
+    values = dict(_COLUMNS)
+    fail = tests.fail or one.valid
+    if fail is not None:
+        values |= {"fail_low": fail[0], "fail_high": fail[1]}
+    if tests.suspect is not None:
+        values |= {"suspect_low": tests.suspect[0], "suspect_high": tests.suspect[1]}
+    for name, levels in (("spike", tests.spike), ("rate", tests.rate)):
+        if levels is not None:
+            values[f"{name}_suspect"] = levels.suspect
+            values[f"{name}_fail"] = np.inf if levels.fail is None else levels.fail
+    if tests.flat is not None:
+        flat = tests.flat
+        values["flat_tolerance"], values["flat_suspect_ms"] = flat.tolerance, flat.suspect
+        values["flat_fail_ms"] = np.inf if flat.fail is None else flat.fail
+        values["flat_ignore"] = np.nan if flat.ignore is None else flat.ignore
+    if tests.attenuated is not None:
+        still = tests.attenuated
+        values |= {"period_ms": still.period, "std_suspect": still.suspect}
+        values["std_fail"] = still.fail or 0.0
+    values["neighbour"] = tests.neighbour or np.inf
+    values["gap_ms"] = np.inf if tests.gap is None else tests.gap
+    return values

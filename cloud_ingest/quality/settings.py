@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from alert_rules.schema import Selector
 from telemetry.documents import read_document
@@ -82,14 +82,24 @@ class QualitySettings(_Strict):
 
     quantities: dict[str, Tests] = {}
     overrides: tuple[Override, ...] = ()
+    _known: dict[tuple[str, tuple[int, ...]], Tests] = PrivateAttr(default_factory=dict)
 
     def tests_of(self, series: Series) -> Tests:
         """The tests that apply to a series."""
-        given = self.quantities.get(series.quantity, Tests()).model_dump(exclude_unset=True)
-        for override in self.overrides:
-            if override.select.matches(series):
-                given |= override.model_dump(exclude_unset=True, exclude={"select"})
-        return _tests(given)
+        matching = tuple(
+            i for i, override in enumerate(self.overrides) if override.select.matches(series)
+        )
+        return self._made(series.quantity, matching)
+
+    def _made(self, quantity: str, matching: tuple[int, ...]) -> Tests:
+        """The tests of a quantity with some of the exceptions: the same object for the same ones."""
+        known = self._known.get((quantity, matching))
+        if known is None:
+            given = self.quantities.get(quantity, Tests()).model_dump(exclude_unset=True)
+            for i in matching:
+                given |= self.overrides[i].model_dump(exclude_unset=True, exclude={"select"})
+            known = self._known[quantity, matching] = _tests(given)
+        return known
 
 
 def _tests(given: dict[str, Any]) -> Tests:

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,13 @@ NAME = "series.jsonl"
 
 def to_line(series: Series) -> str:
     """One line that says everything about ``series``."""
-    return json.dumps(asdict(series)) + "\n"
+    s = series
+    key = {"gateway": s.key.gateway, "device": s.key.device, "metric": s.key.metric}
+    return json.dumps(
+        {"index": s.index, "key": key, "group": s.group, "station": s.station,
+         "quantity": s.quantity, "unit": s.unit, "interval_ms": s.interval_ms, "valid": s.valid,
+         "profile": s.profile, "tags": s.tags}
+    ) + "\n"  # fmt: skip
 
 
 def from_tree(tree: dict[str, Any]) -> Series:
@@ -92,8 +97,8 @@ class Catalogue:
             file.write("".join(to_line(s) for s in news))
             file.flush()
             os.fsync(file.fileno())
-        self._known = {**self._known, **{s.index: s for s in news}}
-        self._circular = circular(self._known.values())
+        self._known.update((s.index, s) for s in news)
+        self._circular = self._circular.difference(s.index for s in news) | circular(news)
 
     def circular(self) -> frozenset[int]:
         """The series whose values are angles."""
@@ -101,4 +106,5 @@ class Catalogue:
 
     def all(self) -> list[Series]:
         """All series, by number."""
-        return [self._known[index] for index in sorted(self._known)]
+        known = self._known.copy()  # others may be added meanwhile
+        return [known[index] for index in sorted(known)]
