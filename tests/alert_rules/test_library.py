@@ -1,5 +1,6 @@
 """The packs that are shipped: right, sourced, and told in the documentation as they are."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from alert_rules.loading import library_packs
 from cloud_ingest.alerts.limit_table import with_table
 from cloud_ingest.detection import for_quantity
 from telemetry.documents import DocumentError
+from telemetry.durations import format_duration
+from telemetry.quantities import QUANTITIES
+from telemetry.units import convert
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 ALL = load_rules(library_packs())
@@ -25,6 +29,46 @@ def test_a_legal_limit_has_a_source_and_is_off_until_verified(rule):
     assert rule.legal.verified or not rule.is_enabled
     assert "limit" in rule.text.en
     assert "giới hạn" in rule.text.vi
+
+
+def limit_cells():
+    """Every cell of the documents' tables, in the unit in which the quantity is stored."""
+    for path in sorted((Path(__file__).parent / "limits").glob("*.csv")):
+        with path.open(encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                unit = QUANTITIES[row["quantity"]].unit
+                text = row["limit"]
+                comparison = "outside" if ".." in text else "below" if text[0] == ">" else "above"
+                numbers = tuple(
+                    round(convert(float(n), row["unit"], unit), 6)
+                    for n in text.strip(">=").split("..")
+                )
+                yield (
+                    row["document"], row["area"], row["quantity"], row["averaging"], comparison,
+                    numbers, row["from"], row["to"], row["verified"] == "yes",
+                )  # fmt: skip
+
+
+def cell_of(rule):
+    legal = rule.legal
+    area = legal.area if rule.hours is None else f"{legal.area}, {rule.hours}"
+    (quantity,) = rule.select.quantity
+    return (
+        legal.document, area, quantity, format_duration(rule.averaging_ms),
+        rule.limits[0].comparison, tuple(limit.value for limit in rule.limits),
+        str(legal.effective_from or ""), str(legal.effective_to or ""), legal.verified,
+    )  # fmt: skip
+
+
+def test_the_packs_have_every_limit_of_the_documents_and_no_other():
+    packs = sorted(cell_of(r) for r in ALL if r.legal and r.limits)
+    assert packs == sorted(limit_cells())
+
+
+def test_a_limit_that_was_not_found_has_no_number_and_is_off():
+    unknown = [r for r in ALL if r.legal and not r.limits]
+    assert {r.legal.document for r in unknown} == {"QCVN 26:2025/BNNMT", "QCVN 40:2025/BTNMT"}
+    assert not any(r.is_enabled or r.legal.verified for r in unknown)
 
 
 def test_numbers_of_demonstration_are_named_so():
