@@ -14,11 +14,11 @@ import structlog
 
 from edge_agent.acquisition import ModbusBus
 from edge_agent.births import describe_node, uplink_settings
-from edge_agent.bus_plan import plan_bus, refuse_impossible
 from edge_agent.clock import Clock
-from edge_agent.configuration import GatewayConfiguration, load_gateway, problems_at
+from edge_agent.configuration import GatewayConfiguration
 from edge_agent.counters import Counters
-from edge_agent.devices import Bus, Device, resolve
+from edge_agent.devices import Bus, Device
+from edge_agent.gateway import fingerprint, read_gateway
 from edge_agent.memory import Memory, beside_outbox, write_json
 from edge_agent.modbus.poller import Poller
 from edge_agent.outbox import Outbox
@@ -35,6 +35,8 @@ DIAGNOSTICS_EVERY_S = 10.0
 SAVE_EVERY_S = 60.0
 WATCH_EVERY_S = 1.0
 STOP_WITHIN_S = 1.0
+KEEP_EVERY_S = 10.0
+"""So much of an open window a power cut may cost."""
 
 _log = structlog.get_logger()
 
@@ -71,7 +73,7 @@ class Agent:
         self._chains: dict[str, Chain] = {}
         self._online: set[str] = set()
         self._running: dict[str, _RunningBus] = {}
-        self._seen = _fingerprint(path)
+        self._seen = fingerprint(path)
 
     async def run(self) -> None:
         """Measure and deliver until SIGTERM or SIGINT; SIGUSR1 delivers the rest first."""
@@ -93,6 +95,7 @@ class Agent:
         finally:
             reloading.cancel()
             await self._stop_buses()
+            await self._keep_windows(self._clock.now_ms())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_WITHIN_S):
                     await self._writer.written()
@@ -112,6 +115,7 @@ class Agent:
         self._counters[device.name].last_answer_ms = self._clock.now_ms()
         if device.name not in self._online:
             self._online.add(device.name)
+            self._chains[device.name].resume(self._clock.now_ms())
             self._uplink.device_online(device.name)
 
     def offline(self, device: Device, why: str) -> None:
@@ -121,22 +125,42 @@ class Agent:
         if device.name in self._online:
             self._online.discard(device.name)
             self._uplink.device_offline(device.name)
-            self._chains[device.name].interrupt()
+            self._chains[device.name].interrupt(self._clock.now_ms())
             _log.warning("device offline", bus=device.bus, device=device.name, why=why)
 
     async def take(self, device: Device, samples: Sequence[Sample]) -> None:
         """What the device said."""
         chain = self._chains[device.name]
-        await self._writer.put(device.name, samples if chain.is_plain else chain.take(samples))
+        if chain.is_plain:
+            await self._writer.put(device.name, samples)
+        else:
+            await self._report(device.name, chain.take(samples))
+
+    async def _report(self, device: str, samples: Sequence[Sample]) -> None:
+        """Put reports into the outbox, and with them what is left in the window behind them."""
+        if samples:
+            await self._writer.put(device, samples, self._window(device, self._clock.now_ms()))
+
+    def _window(self, device: str, now_ms: int) -> Mapping[str, str]:
+        window = self._chains[device].window(now_ms)
+        return {} if window is None else {_window_of(device): window}
+
+    async def _keep_windows(self, now_ms: int) -> None:
+        """Make durable what is in the open windows."""
+        for device in list(self._chains):
+            await self._writer.put(device, (), self._window(device, now_ms))
 
     async def _close_windows(self) -> None:
-        """Report what was put together in windows that have ended."""
+        """Report what was put together in windows that have ended, and keep what is in the others."""
+        next_keep_s = time.monotonic() + KEEP_EVERY_S
         while True:
             await asyncio.sleep(1.0)
             now_ms = self._clock.now_ms()
             for name, chain in list(self._chains.items()):
-                if name in self._online:
-                    await self._writer.put(name, chain.tick(now_ms))
+                await self._report(name, chain.tick(now_ms))
+            if time.monotonic() >= next_keep_s:
+                next_keep_s = time.monotonic() + KEEP_EVERY_S
+                await self._keep_windows(now_ms)
 
     # Buses
 
@@ -166,7 +190,12 @@ class Agent:
                 before=before, after=after,
             )  # fmt: skip
 
-        return Chain(device, self._memory.totals, on_reset)
+        window = (
+            self._window(device.name, self._clock.now_ms())
+            if device.name in self._chains
+            else self._outbox.kept()
+        )
+        return Chain(device, self._memory.totals, on_reset, window.get(_window_of(device.name)))
 
     def _poller(self, device: Device) -> Poller:
         return Poller(
@@ -192,7 +221,7 @@ class Agent:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_EVERY_S):
                     await self._signals.reload.wait()
-            seen = _fingerprint(self._path)
+            seen = fingerprint(self._path)
             if not self._signals.reload.is_set() and seen == self._seen:
                 continue
             self._signals.reload.clear()
@@ -220,6 +249,8 @@ class Agent:
         moved = {d.name for n in changed for d in before[n].devices}
         for name in (moved | (self._online - names)) & self._online:
             self._online.discard(name)
+            if name in self._chains:
+                self._chains[name].interrupt(self._clock.now_ms())
             self._uplink.device_offline(name)
         self._configuration = configuration.model_copy(
             update={k: getattr(self._configuration, k) for k in _FIXED}
@@ -310,6 +341,10 @@ class Agent:
         }
 
 
+def _window_of(device: str) -> str:
+    return f"window/{device}"
+
+
 def _bus_status(running: _RunningBus) -> Mapping[str, Any]:
     runner = running.runner
     if isinstance(runner, StreamBus):
@@ -321,41 +356,11 @@ def _bus_status(running: _RunningBus) -> Mapping[str, Any]:
     }
 
 
-def read_gateway(path: Path) -> tuple[GatewayConfiguration, tuple[Bus, ...]]:
-    """A gateway file, its profiles, and the certainty that its readings fit on their buses.
-
-    Raises DocumentError.
-    """
-    configuration = load_gateway(path)
-    buses = resolve(configuration, path)
-    make_folder(path, configuration)
-    refuse_impossible(path, [plan_bus(bus) for bus in buses])
-    return configuration, buses
-
-
-def make_folder(path: Path, configuration: GatewayConfiguration) -> None:
-    """Make the folder of the outbox where it is not there. Raises DocumentError."""
-    folder = configuration.outbox.path.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        text = f"cannot make the folder {folder}: {error.strerror}"
-        raise DocumentError(problems_at(path, [(("outbox", "path"), text)])) from error
-
-
 _FIXED = ("gateway", "group", "broker", "host", "confirm", "outbox")
 
 
 def _fixed_part(configuration: GatewayConfiguration) -> tuple[Any, ...]:
     return tuple(getattr(configuration, name) for name in _FIXED)
-
-
-def _fingerprint(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def precise_loop() -> asyncio.AbstractEventLoop:

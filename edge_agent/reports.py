@@ -1,7 +1,7 @@
 """Samples on their way from the devices into the outbox, many in one commit."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -25,6 +25,7 @@ class ReportWriter:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._waiting: list[Report] = []
+        self._kept: dict[str, str] = {}
         self._samples = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -33,11 +34,18 @@ class ReportWriter:
         self._empty.set()
         self._burst = Burst()
 
-    async def put(self, device: str, samples: Sequence[Sample]) -> None:
-        """Hand over what a device said; waits where the outbox does not keep up."""
-        if not samples:
+    async def put(
+        self, device: str, samples: Sequence[Sample], kept: Mapping[str, str] | None = None
+    ) -> None:
+        """Hand over what a device said; waits where the outbox does not keep up.
+
+        ``kept`` are texts that become durable together with it (``Outbox.kept``).
+        """
+        if kept:
+            self._kept.update(kept)
+        elif not samples:
             return
-        if len(samples) <= _LARGEST_REPORT:
+        if 0 < len(samples) <= _LARGEST_REPORT:
             self._waiting.append(Report(device, samples))
         else:
             for start in range(0, len(samples), _LARGEST_REPORT):
@@ -58,12 +66,14 @@ class ReportWriter:
             await asyncio.sleep(GATHER_S)
             self._arrived.clear()
             reports, self._waiting = self._waiting, []
+            kept, self._kept = self._kept, {}
             count, self._samples = self._samples, 0
             self._room.set()
             try:
-                await asyncio.wrap_future(self._outbox.submit(reports))
+                await asyncio.wrap_future(self._outbox.submit(reports, kept))
             except OutboxError as error:
                 self._waiting = reports + self._waiting
+                self._kept = kept | self._kept
                 self._samples += count
                 if self._burst.begins(str(error)):
                     _log.error("the outbox takes nothing", why=str(error))
@@ -74,7 +84,7 @@ class ReportWriter:
                 continue
             if self._burst.ends():
                 _log.info("the outbox takes samples again")
-            if not self._waiting:
+            if not self._waiting and not self._kept:
                 self._empty.set()
 
     async def written(self) -> None:

@@ -1,7 +1,8 @@
 """Many readings of a fast sensor as mean, least, most and number of a window (no I/O)."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 
 
@@ -20,14 +21,38 @@ def window_end_ms(time_ms: int, every_ms: int) -> int:
 
 @dataclass(slots=True)
 class Window:
-    """The readings of one metric since the window began."""
+    """What the readings of one metric since the window began come to."""
 
     kind: Kind
-    values: list[float] = field(default_factory=list)
+    count: int = 0
+    total: float = 0.0
+    rest: float = 0.0
+    """What rounding has kept out of ``total``."""
+    least: float = math.inf
+    most: float = -math.inf
+    east: float = 0.0
+    north: float = 0.0
+    last: float = 0.0
 
     def add(self, value: float) -> None:
         """Take a reading."""
-        self.values.append(value)
+        self.count += 1
+        self.last = value
+        if self.kind is Kind.ANGLE:
+            self.north += math.cos(math.radians(value))
+            self.east += math.sin(math.radians(value))
+        elif self.kind is Kind.MEAN:
+            self._sum(value)
+            self.least, self.most = min(self.least, value), max(self.most, value)
+
+    def _sum(self, value: float) -> None:
+        """Neumaier's summation: as exact as if there were twice the digits."""
+        total = self.total + value
+        bigger, smaller = (
+            (self.total, value) if abs(self.total) >= abs(value) else (value, self.total)
+        )
+        self.rest += (bigger - total) + smaller
+        self.total = total
 
     def close(self) -> dict[str, float]:
         """The window's results by the ending of their metric's name; it begins anew.
@@ -35,26 +60,37 @@ class Window:
         The mean (of an angle: the direction of the mean vector; of a total or a state: the last
         reading) has no ending. Nothing where there was no reading.
         """
-        values, self.values = self.values, []
-        if not values:
-            return {}
+        results = self._results() if self.count else {}
+        self.restore([0, 0.0, 0.0, math.inf, -math.inf, 0.0, 0.0, 0.0])
+        return results
+
+    def _results(self) -> dict[str, float]:
         if self.kind is Kind.LAST:
-            return {"": values[-1]}
+            return {"": self.last}
         if self.kind is Kind.ANGLE:
-            return {"": mean_angle(values), "/count": float(len(values))}
+            return {"": _direction(self.east, self.north), "/count": float(self.count)}
         return {
-            "": math.fsum(values) / len(values),
-            "/min": min(values),
-            "/max": max(values),
-            "/count": float(len(values)),
+            "": min(max((self.total + self.rest) / self.count, self.least), self.most),
+            "/min": self.least,
+            "/max": self.most,
+            "/count": float(self.count),
         }
 
+    @property
+    def state(self) -> list[float]:
+        """What to remember."""
+        return [self.count, self.total, self.rest, self.least, self.most, self.east, self.north,
+                self.last]  # fmt: skip
 
-def mean_angle(degrees: list[float]) -> float:
-    """The direction of the mean of unit vectors, 0 to below 360."""
-    x = math.fsum(math.cos(math.radians(d)) for d in degrees)
-    y = math.fsum(math.sin(math.radians(d)) for d in degrees)
-    return round(math.degrees(math.atan2(y, x)) % 360.0, 9) % 360.0
+    def restore(self, state: Sequence[float]) -> None:
+        """Go on from what was remembered."""
+        count, *sums = state
+        self.count = int(count)
+        (self.total, self.rest, self.least, self.most, self.east, self.north, self.last) = sums
+
+
+def _direction(east: float, north: float) -> float:
+    return round(math.degrees(math.atan2(east, north)) % 360.0, 9) % 360.0
 
 
 def percentile(values: list[float], share: float) -> float:

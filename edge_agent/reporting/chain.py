@@ -1,20 +1,28 @@
 """The way of a device's readings to its reports: totals, then averages, then report filter."""
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from device_profiles import Metric
 from edge_agent.configuration import Aggregation, ReportFilter
 from edge_agent.devices import Device
 from edge_agent.reporting.averages import Kind, Window, window_end_ms
+from edge_agent.reporting.coverage import COMPLETE_SHARE, Coverage
 from edge_agent.reporting.report_filter import MetricFilter
 from edge_agent.reporting.totals import Step, Total
 from edge_agent.reporting.traffic import CLASSES, Sighting, TrafficWindow
+from telemetry.quality import Flag
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.samples import Sample
 
 LATE_MS = 1000
 """A window is closed so long after its end, when the last readings in it have come."""
+COMPLETENESS = "completeness"
+"""The metric that tells for how much of a window the device was listened to, in %."""
+_LEAST_HEARD = 0.01
 _TRAFFIC = {
     "flow": "vehicle_flow",
     "occupancy": "occupancy",
@@ -51,7 +59,7 @@ def reported_metrics(device: Device) -> tuple[Reported, ...]:
     """What the device's birth announces."""
     aggregate = device.configuration.aggregate
     if aggregate is not None and reports_vehicles(device):
-        return tuple(_traffic_metrics(device, aggregate))
+        return (*_traffic_metrics(device, aggregate), _completeness(aggregate))
     found = []
     for metric in device.metrics:
         low, high = metric.valid_canonical or (None, None)
@@ -61,7 +69,13 @@ def reported_metrics(device: Device) -> tuple[Reported, ...]:
         )
         if aggregate is not None:
             found += _endings(metric, aggregate)
+    if aggregate is not None:
+        found.append(_completeness(aggregate))
     return tuple(found)
+
+
+def _completeness(aggregate: Aggregation) -> Reported:
+    return Reported(COMPLETENESS, UNKNOWN, "%", aggregate.every, 0.0, 100.0)
 
 
 def _interval_ms(device: Device, metric: Metric) -> int:
@@ -105,7 +119,8 @@ class Chain:
     """The way of one device's readings.
 
     ``totals`` is where the states of counters are remembered, ``on_reset`` hears of counters that
-    were reset or set back: metric, last value, new value.
+    were reset or set back: metric, last value, new value. ``window`` is what ``window`` of an
+    earlier chain of this device gave, so that a window that was cut goes on.
     """
 
     def __init__(
@@ -113,20 +128,28 @@ class Chain:
         device: Device,
         totals: dict[str, object],
         on_reset: Callable[[str, float, float], None],
+        window: str | None = None,
     ) -> None:
         self._device = device
         self._remembered = totals
         self._on_reset = on_reset
         self._totals = {m.name: self._total(m) for m in device.metrics if _counts(m)}
         self._filters: dict[str, MetricFilter] = {}
+        self._by_field = {m.name: m.field for m in device.metrics}
         aggregate = device.configuration.aggregate
         self._every_ms = aggregate.every if aggregate is not None else 0
         self._ends_ms = 0
+        self._coverage = Coverage()
         self._windows = {m.name: Window(kind_of(m)) for m in device.metrics}
         self._traffic: TrafficWindow | None = None
         if aggregate is not None and reports_vehicles(device):
-            self._traffic = self._traffic_window(aggregate)
-        self._by_field = {m.name: m.field for m in device.metrics}
+            self._traffic = TrafficWindow(
+                aggregate.every, aggregate.hold, aggregate.zone_m, aggregate.vehicle_length_m
+            )
+        if window is not None and self._every_ms:
+            # What an agent of another version has put together cannot be used.
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                self._go_on(json.loads(window))
 
     @property
     def is_plain(self) -> bool:
@@ -141,7 +164,9 @@ class Chain:
             return [s for s in counted if self._is_news(s)]
         reports: list[Sample] = []
         if counted:
-            reports = self._close_until(min(s.time_ms for s in counted))
+            first_ms = min(s.time_ms for s in counted)
+            reports = self._close_until(first_ms)
+            self._coverage.resume(first_ms)
         if self._traffic is not None:
             self._see(counted)
         else:
@@ -154,39 +179,66 @@ class Chain:
         """What to report because a window has ended, whether or not anything was read."""
         return self._close_until(now_ms - LATE_MS) if self._every_ms else []
 
-    def interrupt(self) -> None:
-        """The device is gone: what is in the open window would pass for a whole one."""
+    def resume(self, now_ms: int) -> None:
+        """The device is there."""
+        self._coverage.resume(now_ms)
+
+    def interrupt(self, now_ms: int) -> None:
+        """The device is gone, or the agent ends."""
+        self._coverage.pause(now_ms)
+
+    def window(self, now_ms: int) -> str | None:
+        """What a later chain of this device needs to go on with the open window; None: nothing."""
         if not self._every_ms:
-            return
-        self._ends_ms = 0
-        for window in self._windows.values():
-            window.close()
+            return None
+        state: dict[str, Any] = {
+            "every_ms": self._every_ms,
+            "ends_ms": self._ends_ms,
+            "heard_ms": self._coverage.until(now_ms),
+            "windows": {name: w.state for name, w in self._windows.items() if w.count},
+        }
         if self._traffic is not None:
-            self._traffic.close()
+            state["traffic"] = self._traffic.state
+        return json.dumps(state)
+
+    def _go_on(self, state: Mapping[str, Any]) -> None:
+        if self._traffic is not None and "traffic" in state:
+            self._traffic.restore(state["traffic"])
+        if state["every_ms"] != self._every_ms:
+            return  # its readings belong to windows of another length
+        self._ends_ms, self._coverage.heard_ms = state["ends_ms"], state["heard_ms"]
+        for name, window in state["windows"].items():
+            if name in self._windows:
+                self._windows[name].restore(window)
 
     def _close_until(self, time_ms: int) -> list[Sample]:
         set_back = time_ms < self._ends_ms - self._every_ms - LATE_MS
-        if not self._ends_ms or set_back:
+        reports: list[Sample] = []
+        if self._ends_ms and (set_back or time_ms >= self._ends_ms):
+            reports = [s for s in self._close(self._ends_ms) if self._is_news(s)]
+            self._ends_ms = 0
+        if not self._ends_ms:
             self._ends_ms = window_end_ms(time_ms, self._every_ms)
-        if time_ms < self._ends_ms:
-            return []
-        reports = self._close(self._ends_ms)
-        self._ends_ms = window_end_ms(time_ms, self._every_ms)
-        return [s for s in reports if self._is_news(s)]
+        return reports
 
     def _close(self, end_ms: int) -> list[Sample]:
+        heard = self._coverage.close(end_ms, self._every_ms)
+        figures = self._figures(heard)
+        if not figures:
+            return []
+        flag = Flag.SUSPECT if heard < COMPLETE_SHARE else Flag.NOT_EVALUATED
+        reports = [Sample(name, end_ms, value, flag) for name, value in figures.items()]
+        return [*reports, Sample(COMPLETENESS, end_ms, round(100 * heard, 1))]
+
+    def _figures(self, heard: float) -> Mapping[str, float]:
         if self._traffic is not None:
-            figures = self._traffic.close()
-            self._remembered[self._key("traffic")] = [
-                self._traffic.total,
-                dict(self._traffic.class_totals),
-            ]
-            return [Sample(name, end_ms, value) for name, value in figures.items()]
-        return [
-            Sample(name + ending, end_ms, value)
+            nothing_heard = heard <= 0 and self._traffic.is_empty
+            return {} if nothing_heard else self._traffic.close(max(heard, _LEAST_HEARD))
+        return {
+            name + ending: value
             for name, window in self._windows.items()
             for ending, value in window.close().items()
-        ]
+        }
 
     def _is_news(self, sample: Sample) -> bool:
         rule = _rule_for(self._device, sample.metric)
@@ -211,16 +263,6 @@ class Chain:
         total = Total(_modulus(metric))
         total.restore(self._remembered.get(self._key(metric.name)))
         return total
-
-    def _traffic_window(self, aggregate: Aggregation) -> TrafficWindow:
-        window = TrafficWindow(
-            aggregate.every, aggregate.hold, aggregate.zone_m, aggregate.vehicle_length_m
-        )
-        state = self._remembered.get(self._key("traffic"))
-        if isinstance(state, list) and len(state) == 2 and isinstance(state[1], dict):
-            window.total = float(state[0])
-            window.class_totals = {str(k): float(v) for k, v in state[1].items()}
-        return window
 
     def _see(self, samples: Iterable[Sample]) -> None:
         """Put the values of one report together again: they come one behind the other."""

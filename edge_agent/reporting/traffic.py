@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
 from edge_agent.reporting.averages import percentile
 
@@ -75,16 +76,38 @@ class TrafficWindow:
         self._open[sighting.inbound] = vehicle
         self._vehicles.append(vehicle)
 
-    def close(self) -> dict[str, float]:
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was seen in it."""
+        return not self._vehicles
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What to remember."""
+        return {
+            "total": self.total,
+            "classes": self.class_totals,
+            "previous_ms": self._previous_ms,
+            "vehicles": [astuple(v) for v in self._vehicles],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what was remembered; a vehicle that is still in the field counts anew."""
+        self._vehicles = [_Vehicle(*fields) for fields in state["vehicles"]]
+        self.total, self._previous_ms = float(state["total"]), state["previous_ms"]
+        self.class_totals = {name: float(count) for name, count in state["classes"].items()}
+
+    def close(self, heard: float = 1.0) -> dict[str, float]:
         """The window's figures by metric name; the next window begins.
 
-        Flow, occupancy and totals are there always, speeds only where a vehicle passed.
+        Flow, occupancy and totals are there always, speeds only where a vehicle passed. ``heard``
+        is the share of the window in which vehicles could be seen.
         """
         vehicles, self._vehicles = self._vehicles, []
         self.total += len(vehicles)
         figures = {
-            "flow": len(vehicles) * 3_600_000 / self.every_ms,
-            "occupancy": self._occupancy(vehicles),
+            "flow": len(vehicles) * 3_600_000 / (heard * self.every_ms),
+            "occupancy": self._occupancy(vehicles, heard),
             "vehicles": self.total,
         }
         for name, count in self._classes(vehicles).items():
@@ -105,13 +128,13 @@ class TrafficWindow:
         )
         return near and sighting.time_ms - vehicle.last_ms < self.hold_ms
 
-    def _occupancy(self, vehicles: Sequence[_Vehicle]) -> float:
+    def _occupancy(self, vehicles: Sequence[_Vehicle], heard: float) -> float:
         """The share of time with a vehicle in the field: its way through it over its speed."""
         occupied_ms = 0.0
         for vehicle in vehicles:
             length_m = vehicle.length_m or self.usual_length_m
             occupied_ms += (length_m + self.zone_m) / (vehicle.speed_km_h / 3.6) * 1000
-        return min(100.0, 100.0 * occupied_ms / self.every_ms)
+        return min(100.0, 100.0 * occupied_ms / (heard * self.every_ms))
 
     def _classes(self, vehicles: Sequence[_Vehicle]) -> Mapping[str, int]:
         counts: dict[str, int] = {}

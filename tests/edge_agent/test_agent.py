@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.outbox import Outbox
+from edge_agent.outbox.rows import unpack
 from tests.edge_agent.slaves import PtySlave
 from tests.servers import Mosquitto, free_port, wait_until
 
@@ -208,6 +210,69 @@ def test_sigusr1_delivers_everything_and_ends(tmp_path: Path, mosquitto: Mosquit
         assert int(str(status["measured_total"])) >= 6
     finally:
         gateway.close()
+
+
+IMPATIENT = (
+    "import sys; from pathlib import Path\n"
+    "from edge_agent import agent; from edge_agent.signals import Signals\n"
+    "agent.KEEP_EVERY_S = 0.3\n"
+    "agent.run_agent(Path(sys.argv[1]), Signals())\n"
+)
+WINDOW_MS = 5000
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_window_goes_on_where_the_end_of_the_agent_cut_it(
+    gateway: Gateway, end: signal.Signals
+) -> None:
+    text = gateway.text()
+    gateway.write(text.replace("interval: 100ms}", "interval: 100ms, aggregate: {every: 5s}}", 1))
+    answered: list[int] = []
+
+    def answer(slave: PtySlave, frame: bytes) -> bytes | None:
+        answered.append(time.time_ns() // 1_000_000)
+        return slave.honest(frame)
+
+    gateway.first.answer = answer
+
+    def start() -> subprocess.Popen[bytes]:
+        log = gateway.log.open("ab")
+        gateway.process = subprocess.Popen(
+            [sys.executable, "-c", IMPATIENT, str(gateway.path)], stdout=log, stderr=log
+        )
+        return gateway.process
+
+    process = start()
+    gateway.measuring()
+    while time.time_ns() // 1_000_000 % WINDOW_MS < 100:
+        time.sleep(0.01)
+    while not 1800 < (now_ms := time.time_ns() // 1_000_000) % WINDOW_MS < 2500:
+        time.sleep(0.01)
+    process.send_signal(end)
+    process.wait(5)
+    before = len(answered)
+    process = start()
+    ends_ms = (now_ms // WINDOW_MS + 1) * WINDOW_MS
+    wait_until(lambda: time.time_ns() // 1_000_000 > ends_ms + 2200, 10)
+    process.send_signal(signal.SIGTERM)
+    process.wait(5)
+    outbox = Outbox(gateway.folder / "outbox.db")
+    names = {a: n for n, a in outbox.needed_metrics("steady").items()}
+    window = {
+        names[alias]: value
+        for report in outbox.read(0, 100_000)
+        if report.shape.device == "steady"
+        for alias, time_ms, value, _ in unpack(report)
+        if time_ms == ends_ms
+    }
+    outbox.close()
+    inside = [t for t in answered if ends_ms - WINDOW_MS <= t < ends_ms]
+    after = [t for t in answered[before:] if t < ends_ms]
+    lost = 1 if end is signal.SIGTERM else 16  # what is kept, every second at the latest
+    assert len(inside) - lost <= (window["voltage/count"] or 0) <= len(inside) + 1
+    assert (window["voltage/count"] or 0) > len(after)
+    assert window["voltage"] == pytest.approx(231.5)
+    assert 30 < (window["completeness"] or 0) < 99
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP])

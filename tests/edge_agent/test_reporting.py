@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from device_profiles import Profile
 from edge_agent.configuration import DeviceConfiguration, ReportFilter
 from edge_agent.devices import Device
-from edge_agent.reporting.averages import Kind, Window, mean_angle, percentile, window_end_ms
+from edge_agent.reporting.averages import Kind, Window, percentile, window_end_ms
 from edge_agent.reporting.chain import Chain, reported_metrics
 from edge_agent.reporting.report_filter import MetricFilter
 from edge_agent.reporting.totals import Step, Total
@@ -124,20 +124,35 @@ def test_a_value_that_goes_missing_is_news() -> None:
 # Averages
 
 
+def filled(kind: Kind, *values: float) -> Window:
+    window = Window(kind)
+    for value in values:
+        window.add(value)
+    return window
+
+
 def test_a_window_gives_mean_least_most_and_number() -> None:
-    window = Window(Kind.MEAN, [1.0, 2.0, 6.0])
+    window = filled(Kind.MEAN, 1.0, 2.0, 6.0)
     assert window.close() == {"": 3.0, "/min": 1.0, "/max": 6.0, "/count": 3.0}
     assert window.close() == {}
 
 
 def test_the_mean_of_directions_goes_around_north() -> None:
-    assert mean_angle([350.0, 10.0]) == pytest.approx(0.0)
-    assert mean_angle([80.0, 100.0]) == pytest.approx(90.0)
+    assert filled(Kind.ANGLE, 350.0, 10.0).close()[""] == pytest.approx(0.0)
+    assert filled(Kind.ANGLE, 80.0, 100.0).close()[""] == pytest.approx(90.0)
 
 
 @given(st.lists(st.floats(0, 360), min_size=1, max_size=20))
 def test_a_mean_direction_is_a_direction(degrees: list[float]) -> None:
-    assert 0 <= mean_angle(degrees) < 360
+    assert 0 <= filled(Kind.ANGLE, *degrees).close()[""] < 360
+
+
+@given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=50))
+def test_a_mean_is_as_exact_as_if_all_readings_were_kept(values: list[float]) -> None:
+    mean = filled(Kind.MEAN, *values).close()[""]
+    exact = math.fsum(values) / len(values)
+    assert mean == pytest.approx(exact, rel=1e-12, abs=1e-9)
+    assert min(values) <= mean <= max(values)
 
 
 def test_windows_lie_on_whole_multiples() -> None:
@@ -260,7 +275,7 @@ def test_a_radar_is_reported_by_the_minute_also_when_nothing_passes() -> None:
     radar = device(metrics, stream=True, aggregate={"every": "1m"})
     names = {m.name for m in reported_metrics(radar)}
     chain = Chain(radar, {}, lambda *_: None)
-    chain.tick(60_001_000)
+    chain.resume(60_000_000)
     for t in (60_002_000, 60_010_000):
         chain.take([Sample("speed", t, 50.0), Sample("inbound_speed", t, 50.0)])
     chain.take([Sample("speed", 60_020_000, 40.0), Sample("outbound_speed", 60_020_000, 40.0)])
@@ -269,7 +284,74 @@ def test_a_radar_is_reported_by_the_minute_also_when_nothing_passes() -> None:
     assert reports["vehicles"] == 3
     assert set(reports) <= names
     quiet = {s.metric: s.value for s in chain.tick(60_121_500)}
-    assert quiet == {"flow": 0, "occupancy": 0, "vehicles": 3}
+    assert quiet == {"flow": 0, "occupancy": 0, "vehicles": 3, "completeness": 100}
+
+
+def test_a_window_that_a_restart_cuts_goes_on_and_tells_what_it_has_missed() -> None:
+    wind = device(WIND, aggregate={"every": "1m"})
+    first = Chain(wind, {}, lambda *_: None)
+    first.resume(600_000)
+    first.take([Sample("speed", 601_000, 2.0), Sample("dir", 601_000, 350.0)])
+    first.take([Sample("speed", 620_000, 6.0)])
+    first.interrupt(630_000)
+    second = Chain(wind, {}, lambda *_: None, first.window(630_000))
+    second.resume(640_000)
+    second.take([Sample("speed", 650_000, 1.0)])
+    reports = {s.metric: s for s in second.tick(661_000)}
+    assert reports["speed"].value == 3.0
+    assert reports["speed/count"].value == 3
+    assert reports["speed/max"].value == 6.0
+    assert reports["dir"].value == pytest.approx(350.0)
+    assert reports["completeness"].value == 83.3
+    assert {s.flag for s in reports.values()} == {Flag.NOT_EVALUATED}
+    assert {s.time_ms for s in reports.values()} == {660_000}
+    assert set(reports) <= {m.name for m in reported_metrics(wind)}
+
+
+def test_a_window_that_ended_while_nobody_ran_is_reported_with_what_it_has() -> None:
+    wind = device(WIND, aggregate={"every": "1m"})
+    first = Chain(wind, {}, lambda *_: None)
+    first.resume(600_000)
+    first.take([Sample("speed", 601_000, 2.0)])
+    second = Chain(wind, {}, lambda *_: None, first.window(615_000))
+    reports = {s.metric: s for s in second.tick(7_200_000)}
+    assert (reports["speed"].value, reports["speed"].time_ms) == (2.0, 660_000)
+    assert reports["completeness"].value == 25
+    assert reports["speed"].flag is Flag.SUSPECT, "less than three quarters of it were heard"
+    assert second.tick(7_300_000) == []
+
+
+RADAR = "  - {name: speed, quantity: vehicle_speed, unit: km/h}\n"
+
+
+def test_a_radar_that_was_gone_for_a_while_counts_what_it_saw_in_the_time_it_was_there() -> None:
+    radar = device(RADAR, stream=True, aggregate={"every": "1m"})
+    chain = Chain(radar, {}, lambda *_: None)
+    chain.resume(60_000_000)
+    for t in (60_002_000, 60_010_000):
+        chain.take([Sample("speed", t, 50.0)])
+    chain.interrupt(60_020_000)
+    again = Chain(radar, {}, lambda *_: None, chain.window(60_020_000))
+    again.resume(60_050_000)
+    again.take([Sample("speed", 60_055_000, 50.0)])
+    reports = {s.metric: s for s in again.tick(60_061_000)}
+    assert reports["flow"].value == 3 * 3600 / 30
+    assert reports["vehicles"].value == 3
+    assert reports["completeness"].value == 50
+    assert reports["flow"].flag is Flag.SUSPECT
+    again.interrupt(60_062_000)
+    again.tick(60_121_000)
+    assert again.tick(60_181_000) == [], "nobody was there to see that nothing passed"
+    again.resume(60_190_000)
+    again.take([Sample("speed", 60_200_000, 50.0)])
+    assert {s.metric: s.value for s in again.tick(60_241_000)}["vehicles"] == 4, "totals go on"
+
+
+@given(st.text(max_size=30) | st.sampled_from(["{}", "[]", '{"every_ms": 60000}', "null"]))
+def test_a_window_of_another_version_is_left(text: str) -> None:
+    chain = Chain(device(WIND, aggregate={"every": "1m"}), {}, lambda *_: None, text)
+    chain.take([Sample("speed", 601_000, 2.0)])
+    assert {s.metric: s.value for s in chain.tick(661_000)}["speed"] == 2.0
 
 
 def test_a_filtered_metric_announces_its_heartbeat_as_interval() -> None:
