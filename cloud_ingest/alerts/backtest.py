@@ -15,7 +15,7 @@ import numpy as np
 from alert_rules.loading import RuleSet
 from alert_rules.schema import Rule
 from alert_rules.steps import LOCAL_OFFSET_MS
-from cloud_ingest.alerts.rehearsal import Rehearsal, Rehearser, history
+from cloud_ingest.alerts.rehearsal import Rehearsal, Rehearser, history, watches
 from cloud_ingest.alerts.texts import shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.stores.protocol import Readings, SampleStore
@@ -174,18 +174,13 @@ def run(rules: Sequence[Rule], source: Source, span: Span, only: Sequence[str]) 
     series = [s for s in source.series if not only or str(s.key) in only]
     detector = LayeredDetector() if any(r.kind == "anomaly" for r in rules) else None
     if any(r.kind != "composite" for r in rules) and not any(r.refers_to for r in rules):
-        series = [s for s in series if any(_watches(r, s) for r in rules)]
+        series = [s for s in series if any(watches(r, s) for r in rules)]
     rehearser = Rehearser(rules, series, detector)
     begun = time.perf_counter()
     for batch in history(source.store, series, span.start_ms, span.end_ms):
         rehearser.feed(batch)
     seconds = time.perf_counter() - begun
     return Outcome(rules, Source(source.store, series), span, rehearser.finish(), seconds)
-
-
-def _watches(rule: Rule, series: Series) -> bool:
-    other = getattr(rule, "minus", None)
-    return rule.select.matches(series) or (other is not None and bool(other.matches(series)))
 
 
 def as_text(outcome: Outcome) -> str:
@@ -235,36 +230,15 @@ def as_json(outcome: Outcome) -> str:
     )  # fmt: skip
 
 
-def draw(outcome: Outcome, path: Path) -> None:
-    """Draw the samples of the first series with the limits and the spans in which rules fired."""
-    import matplotlib as mpl  # noqa: PLC0415  # heavy to load
+def draw(outcome: Outcome, path: Path, language: str = "en") -> None:
+    """Draw what was measured, what was judged, and when rules would have fired."""
+    from cloud_ingest.alerts import picture  # noqa: PLC0415  # heavy to load
 
-    mpl.use("Agg")
-    from matplotlib import dates as mdates  # noqa: PLC0415  # after the back end was chosen
-    from matplotlib import pyplot as plt  # noqa: PLC0415  # as above
-
-    fired = {e.series for e in outcome.result.exceedances}
-    series = next((s for s in outcome.source.series if str(s.key) in fired), None)
-    series = series or outcome.source.series[0]
-    span = outcome.span
-    found = outcome.source.store.read(series, span.start_ms, span.end_ms)
-    figure, axes = plt.subplots(figsize=(12, 4.5), layout="constrained")
-    local = (found.time_ms + LOCAL_OFFSET_MS).astype("datetime64[ms]")
-    axes.plot(local, found.value, linewidth=0.8, color="#1f4e79")
-    for rule in outcome.rules:
-        if not rule.select.matches(series):
-            continue
-        for limit in rule.limits:
-            axes.axhline(limit.value, color="#b00020", linewidth=0.8, linestyle="--")
-        for e in outcome.result.of_rule(rule.full_id):
-            if e.series == str(series.key):
-                begin, end = (
-                    mdates.date2num(  # type: ignore[no-untyped-call]  # not annotated there
-                        np.datetime64(t + LOCAL_OFFSET_MS, "ms")
-                    )
-                    for t in (e.start_ms, e.end_ms or span.end_ms)
-                )
-                axes.axvspan(begin, end, color="#b00020", alpha=0.15)
-    axes.set(title=str(series.key), ylabel=series.unit, xlabel="UTC+7")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    source, span = outcome.source, outcome.span
+    picture.draw(
+        picture.Subject(
+            outcome.rules, source.series, source.store, span.start_ms, span.end_ms, outcome.result
+        ),
+        path,
+        language,
+    )

@@ -98,7 +98,10 @@ def backtest(
     ] = None,
     rule: Annotated[list[str] | None, typer.Option(help="Only these rules (their id).")] = None,
     series: Annotated[list[str] | None, typer.Option(help="Only these series.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the first series to this PNG.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw rules and series with alerts to this PNG or SVG.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="Of the picture: vi or en.")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
@@ -110,6 +113,8 @@ def backtest(
     from cloud_ingest.alerts import backtest as work
 
     start_logging(log_level, log_format)
+    if language not in ("vi", "en"):
+        stop(f"--language {language}: there are vi and en")
     rules = _load([file])
     try:
         span = work.Span(work.moment_ms(start), work.moment_ms(end))
@@ -121,7 +126,7 @@ def backtest(
         stop(error)
     typer.echo(work.as_json(outcome) if as_json else work.as_text(outcome))
     if plot is not None and outcome.result.samples:
-        work.draw(outcome, plot)
+        work.draw(outcome, plot, language)
         typer.echo(f"drawn: {plot}", err=True)
     if not outcome.result.samples:
         raise typer.Exit(FOUND_A_PROBLEM)

@@ -152,6 +152,12 @@ class Rehearser:
         return self.result
 
 
+def watches(rule: Rule, series: Series) -> bool:
+    """Whether a rule reads a series, as its subject or beside it."""
+    other = getattr(rule, "minus", None)
+    return rule.select.matches(series) or (other is not None and bool(other.matches(series)))
+
+
 def history(
     store: SampleStore, series: Sequence[Series], start_ms: int, end_ms: int
 ) -> Iterator[SampleBatch]:

@@ -58,6 +58,40 @@ def test_backtest_tells_and_draws(tmp_path):
     assert rule["alerts"] >= 1
 
 
+def test_the_picture_says_in_both_languages_what_an_officer_asks(tmp_path):
+    case = DAYS / "beijing-january-2014"
+    given = ["backtest", str(case / "rules.yaml"), "--from", "2014-01-10", "--to", "2014-01-25",
+             "--csv", str(case / "samples.csv"), "--rule", "pm2_5-day"]  # fmt: skip
+    for language, said in (
+        ("en", ["PM2.5 mean of the day – dongsi, air: 2 alerts, on for 4 d", "limit 150 µg/m³",
+                "alert goes out", "alert is on", "measured", "local time (UTC+7)"]),
+        ("vi", ["PM2.5 trung bình ngày – dongsi, air: 2 cảnh báo", "giới hạn 150 µg/m³",
+                "gửi cảnh báo", "giờ địa phương"]),
+    ):  # fmt: skip
+        picture = tmp_path / f"{language}.svg"
+        result = CliRunner().invoke(app, [*given, "--plot", str(picture), "--language", language])
+        assert result.exit_code == 0, result.output
+        drawn = picture.read_text(encoding="utf-8")
+        assert [w for w in said if f"<!-- {w}" not in drawn] == []
+    assert CliRunner().invoke(app, [*given, "--language", "fr"]).exit_code == 2
+
+
+def test_a_rule_that_would_not_have_fired_is_drawn_as_well(tmp_path):
+    (tmp_path / "r.yaml").write_text(
+        "pack: p\nname: {vi: a, en: b}\nrules:\n"
+        "  - {id: x, kind: threshold, name: {vi: Cao, en: High}, select: {quantity: pm2_5}, above: 5000}\n"
+        "  - {id: y, kind: anomaly, name: {vi: Lạ, en: Odd}, select: {quantity: pm2_5}, alerts_per_month: 5}\n"
+    )
+    case = DAYS / "beijing-january-2014"
+    given = ["backtest", str(tmp_path / "r.yaml"), "--from", "2014-01-10", "--to", "2014-01-25",
+             "--csv", str(case / "samples.csv")]  # fmt: skip
+    for rule, said in (("x", "High – aotizhongxin, air: no alert"), ("y", "expected range")):
+        picture = tmp_path / f"{rule}.svg"
+        result = CliRunner().invoke(app, [*given, "--rule", rule, "--plot", str(picture)])
+        assert result.exit_code == 0, result.output
+        assert f"<!-- {said}" in picture.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
