@@ -3,13 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8
 from telemetry.series import Series
+
+if TYPE_CHECKING:
+    from alert_rules.sharing import Shelf
 
 State: TypeAlias = dict[str, NDArray[np.generic]]
 
@@ -92,8 +95,7 @@ class Members:
     def __init__(self) -> None:
         self.series: list[Series] = []
         self._slot_of = np.empty(0, np.int32)
-        self.interval_ms = np.empty(0, np.int64)
-        self._all = False
+        self.all_known = False
 
     def __len__(self) -> int:
         return len(self.series)
@@ -112,8 +114,7 @@ class Members:
             elif wanted(one):
                 self._slot_of[one.index] = len(self.series)
                 self.series.append(one)
-        self.interval_ms = np.array([s.interval_ms for s in self.series], np.int64)
-        self._all = len(self.series) == len(self._slot_of) and bool(
+        self.all_known = len(self.series) == len(self._slot_of) and bool(
             (self._slot_of == np.arange(len(self._slot_of))).all()
         )
 
@@ -121,15 +122,41 @@ class Members:
         """The slot of a series, -1 if it has none."""
         return int(self._slot_of[series_index]) if series_index < len(self._slot_of) else -1
 
+    def slots(self, series_index: Int32) -> Int32:
+        """The slots of series that are known, -1 where one has none."""
+        slot: Int32 = self._slot_of[series_index]
+        return slot
+
+    def indices(self, slot: Int32) -> Int32:
+        """The numbers of the series in slots."""
+        if self.all_known:
+            return slot
+        return np.fromiter((self.series[i].index for i in slot.tolist()), np.int32, len(slot))
+
+    def alike(self, other: "Members") -> bool:
+        """Whether these are all series there are, and so are the others."""
+        return self is other or (self.all_known and other.all_known)
+
+    def intervals_ms(self, slot: Int32) -> Int64:
+        """How often samples are expected in slots."""
+        return np.fromiter((self.series[i].interval_ms for i in slot.tolist()), np.int64, len(slot))
+
+    @property
+    def interval_ms(self) -> Int64:
+        """How often samples are expected, for all slots."""
+        return np.fromiter((s.interval_ms for s in self.series), np.int64, len(self.series))
+
     def pick(self, runs: Runs) -> tuple[Int32, Bool | None]:
         """The slots of the samples that are meant, and which samples these are (None: all)."""
-        if self._all:
+        if self.all_known:
             return runs.series, None
-        slot = self._slot_of[runs.series]
+        first = run_starts(runs.series)
+        head = np.flatnonzero(first)
+        slot, length = self._slot_of[runs.series[head]], np.diff(np.append(head, len(first)))
         meant = slot >= 0
         if meant.all():
-            return slot, None
-        return slot[meant], meant
+            return np.repeat(slot, length), None
+        return np.repeat(slot[meant], length[meant]), np.repeat(meant, length)
 
     def gap_ms(self, given_ms: int | None, cadence_ms: int = 0) -> Int64:
         """For each slot, the longest pause that is no missing data."""
@@ -151,6 +178,16 @@ class Evaluator(ABC):
     @abstractmethod
     def wants(self, series: Series) -> bool:
         """Whether ``series`` is the subject of verdicts."""
+
+    def share(self, shelf: "Shelf") -> None:
+        """Use what other rules keep too, where there is such; before any series is bound."""
+        selection = self.selection()
+        if selection is not None:
+            self.members = shelf.members(selection)
+
+    def selection(self) -> str | None:
+        """In which words its series are selected, if nothing else decides which it wants."""
+        return None
 
     def bind(self, series: Sequence[Series]) -> None:
         """Make series known; more may come later. State arrays grow, what they hold stays."""

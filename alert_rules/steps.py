@@ -36,6 +36,10 @@ class Steps:
     def __len__(self) -> int:
         return len(self.slot)
 
+    def select(self, which: Bool) -> "Steps":
+        """Those where the mask is true."""
+        return Steps(*(getattr(self, name)[which] for name in Steps.__dataclass_fields__))
+
 
 class Stepper:
     """Gathers the samples of each slot's current step; with ``extremes`` also their range."""
@@ -48,6 +52,10 @@ class Stepper:
         self._sum = np.empty(0, np.float64)
         self._low = np.empty(0, np.float64)
         self._high = np.empty(0, np.float64)
+
+    def keep_extremes(self) -> None:
+        """From now on keep the range of each step too."""
+        self._extremes = True
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
@@ -172,14 +180,19 @@ def _merged(before: Steps | None, inside: Steps) -> Steps | None:
 class Windows:
     """Remembers the last ``length`` - 1 steps of each slot and looks back from new ones.
 
-    With ``truths`` values are 0 or 1 and take little room.
+    With ``coarse`` values take half the room and have seven digits.
     """
 
-    def __init__(self, length: int, *, truths: bool = False) -> None:
+    def __init__(self, length: int, *, coarse: bool = False) -> None:
         self.length = length
-        kept = np.float16 if truths else np.float64
+        kept = np.float32 if coarse else np.float64
         self._value: NDArray[np.floating[Any]] = np.empty((0, max(length - 1, 0)), kept)
         self._last = np.empty(0, np.int64)
+
+    def lengthen(self, length: int) -> None:
+        """Remember at least so many steps; before there are any slots."""
+        self.length = max(self.length, length)
+        self._value = np.empty((0, self.length - 1), self._value.dtype)
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
@@ -235,5 +248,6 @@ class Windows:
         """Go on from a state."""
         for name, array in self.state().items():
             source = state.get(name)
-            if source is not None and source.shape[1:] == array.shape[1:]:
-                array[: len(source)] = source[: len(array)]
+            if source is not None:
+                part = tuple(slice(n) for n in np.minimum(source.shape, array.shape))
+                array[part] = source[part]

@@ -65,6 +65,10 @@ class AnomalyEvaluator(Evaluator):
         self._threshold = np.empty((0, 2), np.float64)  # by kind of budget: values, sensors
         self._lowest = math.inf
 
+    def selection(self) -> str | None:
+        """The selector."""
+        return self._rule.select.model_dump_json()
+
     def wants(self, series: Series) -> bool:
         """Every selected series."""
         return self._rule.select.matches(series)

@@ -6,13 +6,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
-from alert_rules.kinds.mean import MAX_STEPS, samples_needed
+from alert_rules.evaluation import Evaluator, Runs, Verdicts
+from alert_rules.kinds.mean import MAX_STEPS
 from alert_rules.limits import LimitedRule
-from alert_rules.steps import Stepper, Windows
-from telemetry.batches import Int64
+from alert_rules.sharing import StepEvaluator
 from telemetry.durations import DurationMs, format_duration
-from telemetry.series import Series
 
 
 class CountRule(LimitedRule):
@@ -52,53 +50,30 @@ class CountRule(LimitedRule):
         return CountEvaluator(self)
 
 
-class CountEvaluator(Evaluator):
-    """Remembers which steps of the window were past the limit."""
+class CountEvaluator(StepEvaluator):
+    """Counts the steps of the window that were past the limit; the window is all it needs."""
 
     def __init__(self, rule: CountRule) -> None:
-        super().__init__()
         self._rule = rule
         self._bound = rule.bounds[0]
-        self._stepper = Stepper(rule.step)
-        self._windows = Windows(rule.window // rule.step, truths=True)
-        self._need = np.empty(0, np.float64)
-
-    def wants(self, series: Series) -> bool:
-        """Every selected series."""
-        return self._rule.select.matches(series)
-
-    def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
-        self._stepper.grow(size)
-        self._windows.grow(size)
-        self._need = samples_needed(
-            self.members.interval_ms, self._rule.step, self._rule.completeness
+        self._length = rule.window // rule.step
+        super().__init__(
+            rule.select, rule.step, length=self._length, completeness=rule.completeness
         )
 
-    def gap_ms(self, given_ms: int | None) -> Int64:
-        """Verdicts come once a step."""
-        return self.members.gap_ms(given_ms, self._rule.step)
+    def grow(self, size: int) -> None:
+        """There is no state but the steps."""
 
     def evaluate(self, runs: Runs) -> Verdicts:
         """One verdict for each step that is complete."""
-        slot, meant = self.members.pick(runs)
-        value = runs.value if meant is None else runs.value[meant]
-        time_ms = runs.time_ms if meant is None else runs.time_ms[meant]
-        steps = self._stepper.advance(slot, time_ms, value)
+        steps = self.steps.advance(runs)
         if steps is None:
             return Verdicts.none()
-        past = self._bound.breached(steps.mean).astype(np.float64)
-        past[steps.count < self._need[steps.slot]] = np.nan
-        window = self._windows.look_back(steps.slot, steps.number, past)
-        number = np.nansum(window, axis=1)
-        level = (number >= self._rule.count).astype(np.int8)
-        return Verdicts(steps.slot, self._stepper.end_ms(steps.number), level, number)
-
-    def state(self) -> State:
-        """The step under way and the window."""
-        return self._stepper.state() | self._windows.state()
-
-    def restore(self, state: State) -> None:
-        """Go on from a state."""
-        self._stepper.restore(state)
-        self._windows.restore(state)
+        window = self.steps.look_back(self._rule.completeness, self._length)
+        slot, mine = self.steps.slots_in(self.members, steps)
+        number = steps.number
+        if mine is not None:
+            window, number = window[mine], number[mine]
+        past = np.count_nonzero(self._bound.breached(window) & ~np.isnan(window), axis=1)
+        level = (past >= self._rule.count).astype(np.int8)
+        return Verdicts(slot, self.steps.end_ms(number), level, past.astype(np.float64))

@@ -59,6 +59,10 @@ class IndexLevelEvaluator(ThresholdEvaluator):
         super().__init__(rule.select, rule.bounds)
         self._quantity = rule.quantity
 
+    def selection(self) -> str | None:
+        """The selector and the index."""
+        return f"{super().selection()} {self._quantity}"
+
     def wants(self, series: Series) -> bool:
         """The selected series that hold this index."""
         return series.quantity == self._quantity and super().wants(series)

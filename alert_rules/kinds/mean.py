@@ -9,11 +9,11 @@ from pydantic import Field
 from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
 from alert_rules.latches import Latches
 from alert_rules.limits import LimitedRule
-from alert_rules.steps import Stepper, Steps, Windows
+from alert_rules.sharing import StepEvaluator
+from alert_rules.steps import Steps
 from telemetry.batches import Bool, Float64, Int64
 from telemetry.durations import DurationMs, format_duration
 from telemetry.quantities import QUANTITIES
-from telemetry.series import Series
 
 MAX_STEPS = 400
 _ROLLING_STEPS = 12
@@ -72,30 +72,21 @@ class MeanRule(LimitedRule):
         return MeanEvaluator(self)
 
 
-class MeanEvaluator(Evaluator):
-    """Remembers the step under way and the steps of the window."""
+class MeanEvaluator(StepEvaluator):
+    """Reads windows of steps; keeps the latches."""
 
     def __init__(self, rule: MeanRule) -> None:
-        super().__init__()
         self._rule = rule
         self._length = rule.window // rule.step_ms
-        self._stepper = Stepper(rule.step_ms)
-        self._windows = Windows(self._length)
         self._latches = Latches(rule.bounds)
-        self._need = np.empty(0, np.float64)
-
-    def wants(self, series: Series) -> bool:
-        """Every selected series."""
-        return self._rule.select.matches(series)
+        super().__init__(
+            rule.select, rule.step_ms, energy=rule.energy, length=self._length,
+            completeness=rule.completeness,
+        )  # fmt: skip
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
-        self._stepper.grow(size)
-        self._windows.grow(size)
         self._latches.grow(size)
-        self._need = samples_needed(
-            self.members.interval_ms, self._rule.step_ms, self._rule.completeness
-        )
 
     def gap_ms(self, given_ms: int | None) -> Int64:
         """Verdicts come once a step, or once a window."""
@@ -104,50 +95,39 @@ class MeanEvaluator(Evaluator):
 
     def evaluate(self, runs: Runs) -> Verdicts:
         """One verdict for each window that has become complete."""
-        slot, meant = self.members.pick(runs)
-        value = runs.value if meant is None else runs.value[meant]
-        time_ms = runs.time_ms if meant is None else runs.time_ms[meant]
-        if self._rule.energy:
-            value = 10.0 ** (value / 10.0)
-        steps = self._stepper.advance(slot, time_ms, value)
-        if steps is None:
-            return Verdicts.none()
-        return self._judge(steps)
+        steps = self.steps.advance(runs)
+        return Verdicts.none() if steps is None else self._judge(steps)
 
     def _judge(self, steps: Steps) -> Verdicts:
-        counts = steps.count >= self._need[steps.slot]
-        value = np.where(counts, steps.mean, np.nan)
-        window = self._windows.look_back(steps.slot, steps.number, value)
-        number = steps.number
+        window = self.steps.look_back(self._rule.completeness, self._length)
+        slot, mine = self.steps.slots_in(self.members, steps)
+        number, following = steps.number, steps.following
+        if mine is not None:
+            window, number, following = window[mine], number[mine], following[mine]
         if self._rule.aligned:
-            ends = steps.following // self._length > number // self._length
-            window[np.arange(self._length) > (number % self._length)[:, None]] = np.nan
+            ends = following // self._length > number // self._length
+            later = np.arange(self._length) > (number % self._length)[:, None]
+            window = np.where(later, np.nan, window)
             number = (number // self._length + 1) * self._length - 1
         else:
-            ends = np.ones(len(steps), np.bool_)
+            ends = np.ones(len(slot), np.bool_)
         mean, enough = mean_of(window, self._rule.completeness)
         told: Bool = ends & enough
-        slot, mean = steps.slot[told], mean[told]
+        slot, mean = slot[told], mean[told]
         if self._rule.energy:
             mean = 10.0 * np.log10(mean)
         return Verdicts(
-            slot, self._stepper.end_ms(number[told]), self._latches.levels(slot, mean), mean
+            slot, self.steps.end_ms(number[told]), self._latches.levels(slot, mean), mean
         )
 
     def state(self) -> State:
-        """The step under way, the window, the latches."""
-        return self._stepper.state() | self._windows.state() | self._latches.state()
+        """The steps and the latches."""
+        return super().state() | self._latches.state()
 
     def restore(self, state: State) -> None:
         """Go on from a state."""
-        for part in (self._stepper, self._windows, self._latches):
-            part.restore(state)
-
-
-def samples_needed(interval_ms: Int64, step_ms: int, completeness: float) -> Float64:
-    """How many samples make a step count: a share of those expected, one where that is unknown."""
-    expected = np.where(interval_ms > 0, step_ms / np.maximum(interval_ms, 1), 1.0)
-    return np.maximum(np.floor(expected * completeness), 1.0)
+        super().restore(state)
+        self._latches.restore(state)
 
 
 def mean_of(window: Float64, completeness: float) -> tuple[Float64, Bool]:

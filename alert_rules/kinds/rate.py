@@ -67,6 +67,10 @@ class RateEvaluator(Evaluator):
         self._last_value = np.empty(0, np.float64)
         self._counter = np.empty(0, np.bool_)
 
+    def selection(self) -> str | None:
+        """The selector."""
+        return self._rule.select.model_dump_json()
+
     def wants(self, series: Series) -> bool:
         """Every selected series."""
         return self._rule.select.matches(series)

@@ -27,6 +27,10 @@ class ThresholdEvaluator(Evaluator):
         self._select = select
         self._latches = Latches(bounds)
 
+    def selection(self) -> str | None:
+        """The selector."""
+        return self._select.model_dump_json()
+
     def wants(self, series: Series) -> bool:
         """Every selected series."""
         return self._select.matches(series)
@@ -38,6 +42,8 @@ class ThresholdEvaluator(Evaluator):
     def evaluate(self, runs: Runs) -> Verdicts:
         """One verdict a sample."""
         slot, meant = self.members.pick(runs)
+        if not len(slot):
+            return Verdicts.none()
         value = runs.value if meant is None else runs.value[meant]
         time_ms = runs.time_ms if meant is None else runs.time_ms[meant]
         return Verdicts(slot, time_ms, self._latches.levels(slot, value), value)

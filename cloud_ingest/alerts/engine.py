@@ -11,11 +11,12 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from alert_rules.evaluation import Runs, State, Verdicts
+from alert_rules.evaluation import Members, Runs, State, Verdicts
 from alert_rules.holding import Holding, Transition
 from alert_rules.kinds.anomaly import AnomalyEvaluator
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.schema import Rule, parse_hours
+from alert_rules.sharing import Shelf
 from alert_rules.steps import LOCAL_OFFSET_MS
 from cloud_ingest.detection import Detector, Reason, Scores, StateMismatchError, for_quantity
 from cloud_ingest.detection.explain import Finding as Unusual
@@ -95,30 +96,40 @@ class RuleRun:
     def state(self) -> State:
         """Everything remembered, and which series and which rule it is about."""
         parts: State = {
-            "members": np.array([s.index for s in self.evaluator.members.series], np.int64),
             "rule": np.array(self.rule.model_dump_json()),
         }
         parts |= {f"e.{k}": v for k, v in self.evaluator.state().items()}
-        return parts | {f"h.{k}": v for k, v in self.holding.state().items()}
+        parts |= {f"h.{k}": v for k, v in self.holding.state().items()}
+        return _with_members(self.evaluator.members, parts)
 
     def restore(self, state: State) -> None:
         """Go on from a state; not if the rule has changed since."""
         if "rule" not in state or str(state["rule"]) != self.rule.model_dump_json():
             return
-        members = [self.evaluator.members.slot(int(i)) for i in state["members"]]
-        here = [(old, new) for old, new in enumerate(members) if new >= 0]
-        old, new = (np.array(column, np.int64) for column in zip(*here, strict=True)) if here else (
-            np.empty(0, np.int64), np.empty(0, np.int64)
-        )  # fmt: skip
         for prefix, part in (("e.", self.evaluator), ("h.", self.holding)):
-            moved: State = {}
-            for name, array in part.state().items():
-                source = state.get(prefix + name)
-                moved[name] = array.copy()
-                fits = source is not None and source.shape[1:] == array.shape[1:]
-                if source is not None and fits and len(array) and len(source) == len(members):
-                    moved[name][new] = source[old]
-            part.restore(moved)
+            part.restore(_moved(self.evaluator.members, part.state(), state, prefix))
+
+
+def _with_members(members: Members, state: State) -> State:
+    return {"members": np.array([s.index for s in members.series], np.int64)} | state
+
+
+def _moved(members: Members, own: State, kept: State, prefix: str) -> State:
+    """``own`` with what a state kept, each series' part where that series is now."""
+    slots = np.array([members.slot(int(i)) for i in kept["members"]], np.int64)
+    old = np.flatnonzero(slots >= 0)
+    moved: State = {}
+    for name, array in own.items():
+        moved[name] = array.copy()
+        source = kept.get(prefix + name)
+        if source is not None and source.ndim == array.ndim and len(source) == len(slots):
+            # A window may have become longer or shorter since: its newest steps are the first.
+            width = min(source.shape[-1], array.shape[-1])
+            if array.ndim == 1:
+                moved[name][slots[old]] = source[old]
+            else:
+                moved[name][slots[old], :width] = source[old, :width]
+    return moved
 
 
 def _usual_budgets(quantity: str) -> tuple[float, float]:
@@ -172,6 +183,9 @@ class RuleEngine:
         runs = [RuleRun(r) for r in rules if r.kind != "no_data"]
         self._composites = [r for r in runs if isinstance(r.evaluator, CompositeEvaluator)]
         self.runs = [r for r in runs if r not in self._composites] + self._composites
+        self._shelf = Shelf()
+        for run in self.runs:
+            run.evaluator.share(self._shelf)
         self._detector = detector
         self._series: list[Series | None] = []
         self.last_ms = np.empty(0, np.int64)
@@ -320,6 +334,8 @@ class RuleEngine:
     def state(self, *, with_detector: bool = True) -> dict[str, State]:
         """Everything remembered, by part: each rule by its name, ``last_ms``, the detector."""
         parts = {f"rule {run.rule.full_id}": run.state() for run in self.runs}
+        for name, gathering in self._shelf.gatherings.items():
+            parts[f"steps {name}"] = _with_members(gathering.members, gathering.state())
         parts["series"] = {"last_ms": self.last_ms}
         if self._detector is not None and with_detector:
             parts["detector"] = self._detector.state()
@@ -331,6 +347,10 @@ class RuleEngine:
             state = part(f"rule {run.rule.full_id}")
             if state is not None:
                 run.restore(state)
+        for name, gathering in self._shelf.gatherings.items():
+            state = part(f"steps {name}")
+            if state is not None:
+                gathering.restore(_moved(gathering.members, gathering.state(), state, ""))
         self.resume_composites()
         series = part("series")
         if series is not None:
