@@ -1,45 +1,57 @@
 """An alert as a document of the Common Alerting Protocol, OASIS CAP 1.2."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 from alert_rules.steps import LOCAL_OFFSET_MS
-from cloud_ingest.alerts.model import Alert
+from cloud_ingest.alerts.model import Alert, Entry
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 SENDER = "quantrac"
 _SEVERITY = {"info": "Minor", "warning": "Moderate", "critical": "Severe"}
 _CATEGORY = {"no_data": "Infra"}
+_CHANGES = frozenset({"rose", "refired", "acknowledged"})
 _LANGUAGES = {"vi": "vi-VN", "en": "en-US"}
 
 
-def cap_document(alert: Alert, sender: str = SENDER) -> bytes:
+def cap_document(alert: Alert, history: Sequence[Entry] = (), sender: str = SENDER) -> bytes:
     """The document, in UTF-8, with one info block a language.
 
-    ``msgType`` is Alert at first, Update once it was acknowledged or rose, Cancel when it is over.
+    ``msgType`` is Alert at first; Update once it rose, came back or was acknowledged (``history``
+    says so); Cancel when it is over. The first message keeps its identifier and time for ever, and
+    every later one refers to it.
     """
     ET.register_namespace("", NAMESPACE)
     root = ET.Element(_tag("alert"))
-    _add(root, "identifier", f"{sender}-{alert.id}-{alert.updated_ms}")
+    first_ms = alert.fired_ms or alert.start_ms
+    kind = _message_type(alert, history)
+    sent_ms = first_ms if kind == "Alert" else max(alert.updated_ms, first_ms)
+    _add(root, "identifier", _identifier(sender, alert, sent_ms))
     _add(root, "sender", sender)
-    _add(root, "sent", _time(alert.updated_ms))
+    _add(root, "sent", _time(sent_ms))
     _add(root, "status", "Exercise" if alert.rule.startswith("demo/") else "Actual")
-    _add(root, "msgType", _message_type(alert))
+    _add(root, "msgType", kind)
     _add(root, "scope", "Restricted")
     _add(root, "restriction", "For the officers in charge")
-    if _message_type(alert) != "Alert":
-        begun = alert.fired_ms or alert.start_ms
-        _add(root, "references", f"{sender},{sender}-{alert.id}-{begun},{_time(begun)}")
+    if kind != "Alert":
+        first = _identifier(sender, alert, first_ms)
+        _add(root, "references", f"{sender},{first},{_time(first_ms)}")
     for language, code in _LANGUAGES.items():
         _add_info(root, alert, language, code)
     document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return document
 
 
-def _message_type(alert: Alert) -> str:
+def _identifier(sender: str, alert: Alert, sent_ms: int) -> str:
+    return f"{sender}-{alert.id}-{sent_ms}"
+
+
+def _message_type(alert: Alert, history: Sequence[Entry]) -> str:
     if alert.state == "resolved":
         return "Cancel"
-    return "Update" if alert.state == "acknowledged" or alert.fires > 1 else "Alert"
+    changed = any(entry.kind in _CHANGES for entry in history)
+    return "Update" if changed or alert.state == "acknowledged" or alert.fires > 1 else "Alert"
 
 
 def _add_info(root: ET.Element, alert: Alert, language: str, code: str) -> None:

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.alerts import life, records, tables
+from cloud_ingest.alerts.cap import cap_document
 from cloud_ingest.alerts.life import Outcome
 from cloud_ingest.alerts.model import (
     OPEN,
@@ -93,6 +94,12 @@ class AlertDesk:
         """One alert; raises AlertNotFound."""
         with self._database.engine.connect().execution_options(read_only=True) as connection:
             return _existing(connection, alert_id)
+
+    def cap(self, alert_id: int) -> bytes:
+        """One alert as a CAP 1.2 document; raises AlertNotFound."""
+        with self._database.engine.connect().execution_options(read_only=True) as connection:
+            alert = _existing(connection, alert_id)
+            return cap_document(alert, records.history_of(connection, [alert_id])[alert_id])
 
     def acknowledge(self, alert_id: int, by: str, note: str | None = None) -> dict[str, Any]:
         """Note that somebody has seen it. Raises AlertConflict where it is not firing."""
