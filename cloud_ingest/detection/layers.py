@@ -17,6 +17,7 @@ from telemetry.series import Series
 
 LOOK_MS = 60_000
 SHORT_LOOK_MS = 5_000
+LONG_LOOK_MS = 300_000
 IN_DOUBT = threshold_for_budget(4.0)
 """From this fault score on, a sample speaks of its sensor and not of the world."""
 
@@ -28,10 +29,11 @@ class LayeredDetector:
     faster than every five minutes) the residual from the hour of the day stands in for it. A
     sample whose sensor is in doubt carries the fault; any other one the statistical judgement.
 
-    Series that are sampled faster than once a minute are looked at once a minute: what needs
-    minutes to be seen does not gain from a look each second. Up to every five seconds the first
-    path also looks at the first samples of a series, and both it and the fault layer at values
-    outside the band that they drew. Between two looks a judgement stands.
+    Series that are sampled faster are looked at once a minute, by the ensemble, whose streams
+    step in five minutes, once in five: what needs minutes to be seen does not gain from a look
+    each second. Up to every five seconds the first path also looks at the first samples of a
+    series, and both it and the fault layer at values outside the band that they drew. Between
+    two looks a judgement stands.
     """
 
     def __init__(self, *, utc_offset_h: float = 7.0, warm_up_samples: int = 24) -> None:
@@ -82,7 +84,8 @@ class LayeredDetector:
             return Scores.unjudged(batch)
         minute = stretch.first_in_slot(LOOK_MS, last_ms)
         short = stretch.first_in_slot(SHORT_LOOK_MS, last_ms)
-        scores = self._look_at_world(stretch, minute, short)
+        long = stretch.first_in_slot(LONG_LOOK_MS, last_ms)
+        scores = self._look_at_world(stretch, long, minute, short)
         self._look_at_sensor(stretch, minute, short, scores)
         calm = scores.reason == 0
         scores.since_ms[calm] = stretch.batch.time_ms[calm]
@@ -90,19 +93,18 @@ class LayeredDetector:
         last_ms[stretch.series[last]] = stretch.batch.time_ms[last]
         return stretch.in_place_of(batch, scores)
 
-    def _look_at_world(self, stretch: Stretch, minute: Bool, short: Bool) -> Scores:
+    def _look_at_world(self, stretch: Stretch, long: Bool, minute: Bool, short: Bool) -> Scores:
         """What is unusual for the series: the ensemble's word, else the first path's."""
         known = self._own["known"]
-        judged = self._statistical.update(stretch.batch.select(minute))
+        judged = self._statistical.update(stretch.batch.select(long))
         told = np.isfinite(judged.expected)
-        odd = self._odd(stretch, short)
-        known[stretch.series[minute]] = told
-        look = minute.copy()
-        look[odd] = True
-        first = look.copy()
-        first[minute] = ~told
+        first = minute & ~known[stretch.series]
+        first[self._odd(stretch, short)] = True
+        first[long] = ~told
+        known[stretch.series[long]] = told
+        look = long | first
         scores = Scores.unjudged(stretch.batch.select(look))
-        scores.put(minute[look], judged)
+        scores.put(long[look], judged)
         if first.any():
             scores.put(first[look], self._first.update(stretch.batch.select(first)))
         return self._world.between(stretch, look, scores)
