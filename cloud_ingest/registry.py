@@ -36,7 +36,7 @@ class Registry:
         }  # fmt: skip
         self._seen: set[tuple[str, str | None]] = set()
         self._announce: set[int] = set()
-        self._names: dict[str, set[str]] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._sorted: list[Series] | None = None
 
@@ -196,7 +196,7 @@ class Registry:
 
     def _add_device(self, device: Device) -> Device:
         self._devices[device.gateway, device.name] = device
-        self._names.setdefault(device.gateway, set()).add(device.name)
+        self._names[device.gateway] = (*self._names.get(device.gateway, ()), device.name)
         return device
 
     def seen(self, heard: Mapping[tuple[str, str | None], int]) -> None:

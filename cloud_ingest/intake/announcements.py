@@ -18,6 +18,7 @@ from telemetry.topics import Topic
 
 AWAIT_DEVICES_MS = 5_000
 """How long after an NBIRTH a device that was online may take for its DBIRTH."""
+_NOBODY: frozenset[str] = frozenset()
 
 
 class Announcements:
@@ -45,7 +46,7 @@ class Announcements:
         self._note_gateway(session, station, announced, now_ms)
         self._announce(session, session.node, announced, message)
         known = self._context.registry.devices_of(topic.gateway)
-        session.awaited = frozenset(d.name for d in known if d.online)
+        session.awaited = frozenset([d.name for d in known if d.online]) or _NOBODY
         session.awaited_until_ms = now_ms + AWAIT_DEVICES_MS
         for device in session.devices.values():
             device.born = False

@@ -19,6 +19,7 @@ from telemetry.series import SeriesKey
 from telemetry.units import UnitError
 
 PROPERTIES = "Properties/"
+_NOTHING: dict[str, Any] = {}  # one for all that say nothing; properties are never changed in place
 _QUANTITY_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -121,7 +122,8 @@ def described(announced: Sequence[Announced]) -> dict[str, Any]:
         for a in announced
         if a.slot.kind is Kind.PROPERTY and _describes(a.metric.name)
     }
-    return {name: _plain(value) for name, value in found.items() if value is not None}
+    given = {name: _plain(value) for name, value in found.items() if value is not None}
+    return given or _NOTHING
 
 
 def _describes(name: str) -> bool:

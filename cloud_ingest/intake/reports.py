@@ -97,7 +97,7 @@ class Reports:
         payload = parse(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         device = session.device(topic.device)
-        if not session.born or device is None or not (device.born or device.announced[1]):
+        if not session.born or device is None or not (device.born or device.slots):
             self._presence.ask_rebirth(session, now_ms, "data came before the birth")
             return
         if not counted:

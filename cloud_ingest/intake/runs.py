@@ -50,7 +50,7 @@ class AliasTable:
 
     def place(self, session: NodeSession, device: DeviceSession) -> None:
         """Enter a device's aliases after its birth; devices that need conversion stay out."""
-        known = [(a, s) for a, s in zip(*device.announced, strict=True) if a is not None]
+        known = [(a, s) for a, s in device.slots if a is not None]
         slots = [s for _, s in known if s.kind is Kind.SERIES]
         aliases = [a for a, s in known if s.kind is Kind.SERIES]
         plain = all(s.factor == 1.0 and s.offset == 0.0 for s in slots)

@@ -3,8 +3,11 @@
 No I/O: messages, and the time, come in; what to do comes out.
 """
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 
 class Kind(Enum):
@@ -29,40 +32,93 @@ class Slot:
     reason: str = ""
 
 
+Slots = Sequence[tuple[int | None, Slot]]
+
+
+class _Shape(NamedTuple):
+    """What a device announced, as far as thousands of its kind announce the same.
+
+    In ``others`` are the slots that are no series; series are the rest.
+    """
+
+    aliases: tuple[int | None, ...]
+    names: tuple[str, ...]
+    datatypes: tuple[int, ...]
+    others: tuple[Slot | None, ...]
+
+
+_shapes: dict[object, _Shape] = {}
+_MOST_SHAPES = 10_000
+
+
+def _shape_of(slots: Slots) -> _Shape:
+    """The shape of these metrics; the same object for the same ones."""
+    key = tuple((a, s.kind, s.name, s.datatype, s.reason) for a, s in slots)
+    found = _shapes.get(key)
+    if found is None:
+        if len(_shapes) >= _MOST_SHAPES:
+            _shapes.clear()
+        found = _shapes[key] = _Shape(
+            tuple(a for a, _ in slots),
+            tuple(s.name for _, s in slots),
+            tuple(s.datatype for _, s in slots),
+            tuple(None if s.kind is Kind.SERIES else s for _, s in slots),
+        )
+    return found
+
+
 @dataclass(slots=True)
 class DeviceSession:
     """The metrics that a device (or the node itself) announced in its last birth."""
 
     name: str
     born: bool = False
-    announced: tuple[tuple[int | None, ...], tuple[Slot, ...]] = ((), ())
-    _by_alias: dict[int, Slot] | None = None
-    _by_name: dict[str, Slot] | None = None
     # Its row in the table that runs.py reads with (plain: its aliases are there).
     plain: bool = False
     number: int = -1
+    _announced: Slots | _Shape | None = None
+    _series: "array[int] | range | None" = None
+    _by_alias: dict[int, Slot] | None = None
+    _by_name: dict[str, Slot] | None = None
 
-    def announce(self, slots: list[tuple[int | None, Slot]]) -> None:
+    def announce(self, slots: Slots) -> None:
         """Take the metrics of a birth in place of those before."""
         self.born = True
-        self.announced = tuple(a for a, _ in slots), tuple(s for _, s in slots)
         self._by_alias = self._by_name = None
+        series = [s for _, s in slots if s.kind is Kind.SERIES]
+        if any(s.factor != 1.0 or s.offset != 0.0 for s in series):
+            self._announced = slots
+            return
+        # Reports in their usual form need no slots: an outline is kept, most often a shared one.
+        self._announced = _shape_of(slots)
+        numbers = [s.series for s in series]
+        run = range(numbers[0], numbers[0] + len(numbers)) if numbers else range(0)
+        self._series = run if numbers == list(run) else array("i", numbers)
 
-    # Reports in their usual form need no look-up, so most devices never have these two.
+    @property
+    def slots(self) -> Slots:
+        """The metrics of the last birth: the alias and the slot of each."""
+        shape = self._announced
+        if not isinstance(shape, _Shape):
+            return shape or []
+        series = iter(self._series or ())
+        return [
+            (alias, other or Slot(Kind.SERIES, name, datatype, next(series)))
+            for alias, name, datatype, other in zip(*shape, strict=True)
+        ]
 
     @property
     def by_alias(self) -> dict[int, Slot]:
         """The slot of each alias."""
         if self._by_alias is None:
-            pairs = zip(*self.announced, strict=True)
-            self._by_alias = {alias: slot for alias, slot in pairs if alias is not None}
+            self._by_alias = {alias: slot for alias, slot in self.slots if alias is not None}
         return self._by_alias
 
     @property
     def by_name(self) -> dict[str, Slot]:
         """The slot of each metric."""
         if self._by_name is None:
-            self._by_name = {slot.name: slot for slot in self.announced[1]}
+            self._by_name = {slot.name: slot for _, slot in self.slots}
         return self._by_name
 
 

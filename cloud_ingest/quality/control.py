@@ -67,7 +67,6 @@ class QualityControl:
     def register(self, series: Sequence[Series]) -> None:
         """Make series known; again when what is known of them changed."""
         self._numbers.register(series, self._settings)
-        self._memory.grow(len(self._numbers))
         self._series.extend([None] * (len(self._numbers) - len(self._series)))
         for s in series:
             self._series[s.index] = s
@@ -80,6 +79,11 @@ class QualityControl:
             "gap_ms",
         )
         self._used = {name for name in names if self._numbers.uses(name)}
+        self._memory.grow(
+            len(self._numbers),
+            flat="flat_tolerance" in self._used,
+            periods="period_ms" in self._used,
+        )
         self._known_spans = ()
         self._spans_ms = 0
 

@@ -1,5 +1,6 @@
 """What quality control remembers of each series, and the samples that continue it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,19 @@ class Stretch:
         return cls(order, series, time_ms, value, before, after, pause_ms, first, last)
 
 
+_ALWAYS = {
+    "time_ms": (0, "i8"), "value": (np.nan, "f8"), "before": (np.nan, "f8"),
+    "flag": (Flag.MISSING, "u1"),
+}  # fmt: skip
+_FLAT = {
+    "_flat_since_ms": (0, "i8"), "_flat_low": (np.inf, "f8"), "_flat_high": (-np.inf, "f8"),
+}  # fmt: skip
+_PERIODS = {
+    "_period": (-1, "i8"), "_count": (0.0, "f8"), "_mean": (0.0, "f8"), "_squares": (0.0, "f8"),
+    "_deviation": (np.nan, "f8"),
+}  # fmt: skip
+
+
 class Memory:
     """Two samples of each series, its flat run, and the spread of the period under way."""
 
@@ -75,25 +89,28 @@ class Memory:
         self._mean = np.empty(0)
         self._squares = np.empty(0)
         self._deviation = np.empty(0)
+        self._size = 0
 
     @property
     def nbytes(self) -> int:
         """The bytes of everything remembered."""
         return sum(a.nbytes for a in vars(self).values() if isinstance(a, np.ndarray))
 
-    def grow(self, size: int) -> None:
-        """Make room for ``size`` series."""
-        extra = size - len(self.time_ms)
-        if extra <= 0:
-            return
-        for name, fill in (
-            ("time_ms", 0), ("value", np.nan), ("before", np.nan), ("flag", Flag.MISSING),
-            ("_flat_since_ms", 0), ("_flat_low", np.inf), ("_flat_high", -np.inf),
-            ("_period", -1), ("_count", 0.0), ("_mean", 0.0), ("_squares", 0.0),
-            ("_deviation", np.nan),
-        ):  # fmt: skip
+    def grow(self, size: int, *, flat: bool = True, periods: bool = True) -> None:
+        """Make room for ``size`` series; flat runs and periods only where they are watched."""
+        self._size = max(self._size, size)
+        self._extend(_ALWAYS)
+        if flat:
+            self._extend(_FLAT)
+        if periods:
+            self._extend(_PERIODS)
+
+    def _extend(self, columns: Mapping[str, tuple[float, str]]) -> None:
+        for name, (fill, kind) in columns.items():
             array = getattr(self, name)
-            setattr(self, name, np.append(array, np.full(extra, fill, array.dtype)))
+            extra = self._size - len(array)
+            if extra > 0:
+                setattr(self, name, np.append(array, np.full(extra, fill, kind)))
 
     def follow(self, run: Stretch, flags: UInt8) -> None:
         """These are the newest samples now; ``flags`` are those of the last of each series."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cloud_ingest.quality.settings import QualitySettings, Tests
-from telemetry.batches import Bool, Float64, Int32, Int64
+from telemetry.batches import Bool, Float64, Int64
 from telemetry.series import Series
 
 _COLUMNS = {
@@ -16,6 +16,8 @@ _COLUMNS = {
     "neighbour": np.inf, "gap_ms": np.inf,
 }  # fmt: skip
 
+MOST_QUANTITIES = 1 << 20
+
 
 class Neighbours:
     """Which series measure the same quantity at the same station."""
@@ -24,11 +26,11 @@ class Neighbours:
         self._order = np.empty(0, np.int64)
         self._pairs: list[Bool] = []
 
-    def arrange(self, place: Int32, asked: Bool) -> None:
+    def arrange(self, place: Int64, asked: Bool) -> None:
         """Note who stands beside whom; ``place`` numbers station and quantity."""
         rows = np.flatnonzero(asked)
-        crowd = np.bincount(place[rows], minlength=1)
-        rows = rows[crowd[place[rows]] > 1] if len(rows) else rows
+        _, same_place, crowd = np.unique(place[rows], return_inverse=True, return_counts=True)
+        rows = rows[crowd[same_place] > 1]
         self._order = rows[np.argsort(place[rows], kind="stable")]
         here = place[self._order]
         self._pairs = []
@@ -63,10 +65,11 @@ class Numbers:
         self._known: dict[tuple[int, tuple[float, float] | None], int] = {}
         self._asked = np.empty(0, np.int64)
         self._asked_rows = np.empty(0, np.int32)
-        self._place = np.empty(0, np.int32)
+        self._place = np.empty(0, np.int64)
         self.neighbours = Neighbours()
         self.seasons: dict[int, Tests] = {}
-        self._places: dict[tuple[str, str], int] = {}
+        self._stations: dict[str, int] = {}
+        self._quantities: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._ranged)
@@ -84,7 +87,7 @@ class Numbers:
         if extra > 0:
             self._row = np.append(self._row, np.zeros(extra, np.int32))
             self._ranged = np.append(self._ranged, np.zeros(extra, np.bool_))
-            self._place = np.append(self._place, np.full(extra, -1, np.int32))
+            self._place = np.append(self._place, np.full(extra, -1, np.int64))
         for one in series:
             self._take(one, settings.tests_of(one))
         asked = np.isfinite(self.of("neighbour", np.arange(len(self))))
@@ -102,8 +105,9 @@ class Numbers:
         fail = tests.fail or one.valid
         self._ranged[one.index] = fail is not None or tests.suspect is not None
         if tests.neighbour is not None:
-            place = (one.station, one.quantity)
-            self._place[one.index] = self._places.setdefault(place, len(self._places))
+            station = self._stations.setdefault(one.station, len(self._stations))
+            quantity = self._quantities.setdefault(one.quantity, len(self._quantities))
+            self._place[one.index] = station * MOST_QUANTITIES + quantity
 
     def _row_of(self, values: dict[str, float]) -> int:
         key = tuple(repr(v) for v in values.values())

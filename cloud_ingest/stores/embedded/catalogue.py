@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,9 @@ class Catalogue:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._known = load(folder)
-        self._circular = circular(self._known.values())
+        self._known: list[Series | None] = []  # by number
+        self._add(load(folder).values())
+        self._circular = circular(s for s in self._known if s is not None)
         self._cut_torn_line()
 
     def _cut_torn_line(self) -> None:
@@ -76,6 +77,15 @@ class Catalogue:
             if sound < len(data):
                 os.truncate(self._path, sound)
 
+    def _add(self, series: Collection[Series]) -> None:
+        top = max((s.index for s in series), default=-1) + 1
+        self._known.extend([None] * (top - len(self._known)))
+        for s in series:
+            self._known[s.index] = s
+
+    def _find(self, index: int) -> Series | None:
+        return self._known[index] if index < len(self._known) else None
+
     def register(self, series: Sequence[Series]) -> None:
         """Keep what is new or changed, durably.
 
@@ -83,21 +93,21 @@ class Catalogue:
         taken for those of the other.
         """
         for s in series:
-            known = self._known.get(s.index)
+            known = self._find(s.index)
             if known is not None and known.key != s.key:
                 raise StoreError(
                     f"{self._path}: series {s.index} is {known.key} in this store and {s.key} in the "
                     "database: they do not belong together. Restore both from one backup, or give "
                     "the store an empty folder"
                 )
-        news = [s for s in series if self._known.get(s.index) != s]
+        news = [s for s in series if self._find(s.index) != s]
         if not news:
             return
         with self._path.open("a", encoding="utf-8") as file:
             file.write("".join(to_line(s) for s in news))
             file.flush()
             os.fsync(file.fileno())
-        self._known.update((s.index, s) for s in news)
+        self._add(news)
         self._circular = self._circular.difference(s.index for s in news) | circular(news)
 
     def circular(self) -> frozenset[int]:
@@ -106,5 +116,4 @@ class Catalogue:
 
     def all(self) -> list[Series]:
         """All series, by number."""
-        known = self._known.copy()  # others may be added meanwhile
-        return [known[index] for index in sorted(known)]
+        return [s for s in self._known.copy() if s is not None]
