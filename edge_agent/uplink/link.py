@@ -11,8 +11,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from edge_agent.uplink.actions import Publish
 from edge_agent.uplink.description import BrokerAddress
-from edge_agent.uplink.session import Publish
 
 _TCP_NOTSENT_LOWAT = 25
 _UNSENT_BYTES = 16_384

@@ -4,11 +4,37 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from edge_agent.outbox import StoredReport
 from edge_agent.outbox.rows import unpack
+from edge_agent.uplink.actions import Publish
 from telemetry import names
 from telemetry.sparkplug.reports import SampleEncoder, encode_batch_number, encode_sample
+from telemetry.topics import MessageType, Topic
 
 LIVE_SAMPLES = 1000
 """Live reports of a device that became durable together share a message up to this size."""
+
+
+class Outgoing:
+    """The messages of one session, which share a running number."""
+
+    def __init__(self, group: str, gateway: str) -> None:
+        self.sent = 0
+        self._group = group
+        self._gateway = gateway
+        self._seq = 0
+
+    def restart(self) -> None:
+        """The next number is that of an NBIRTH: 0."""
+        self._seq = 0
+
+    def next_seq(self) -> int:
+        """The number of the next message, 0 to 255."""
+        seq, self._seq = self._seq, (self._seq + 1) % 256
+        return seq
+
+    def message(self, kind: MessageType, device: str | None, payload: bytes) -> Publish:
+        """A message of the gateway, or of one of its devices."""
+        self.sent += 1
+        return Publish(str(Topic(self._group, kind, self._gateway, device)), payload)
 
 
 class ReportEncoder:

@@ -5,22 +5,23 @@ is asked of it. Rules: Sparkplug B 3.0 chapter 5; how reports are confirmed is t
 docs/sparkplug.md.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from edge_agent.outbox import OutboxStatus, StoredReport
-from edge_agent.outbox.rows import unpack
+from edge_agent.uplink.actions import Action, Confirm, Disconnect, Moment, Publish, Subscribe, death
 from edge_agent.uplink.births import Births
 from edge_agent.uplink.delivery import Delivery
 from edge_agent.uplink.description import UplinkSettings
-from edge_agent.uplink.messages import ReportEncoder, by_device, in_parts
+from edge_agent.uplink.fence import Fence
+from edge_agent.uplink.host_state import parse_host_state
+from edge_agent.uplink.messages import Outgoing, ReportEncoder, by_device, in_parts
+from edge_agent.uplink.named import Named
 from telemetry import names
-from telemetry.sparkplug import DataType, Limits, Metric, Payload, PayloadError, decode, encode
+from telemetry.sparkplug import Limits, Payload, PayloadError, decode, encode
 from telemetry.sparkplug.reports import encode_batch_number, encode_data
-from telemetry.topics import NAMESPACE, MessageType, Topic, state_topic
+from telemetry.topics import NAMESPACE, MessageType, state_topic
 
 _log = structlog.get_logger(__name__)
 
@@ -28,61 +29,10 @@ STATUS_S = 10.0
 """How often the outbox's state is told; faster while it drains."""
 _DRAINING_STATUS_S = 2.0
 _DRAINING_SAMPLES = 1000
-_SILENCE_S = 5.0
-"""Without a word from the broker for so long, while one is due, it is asked for one."""
 _HOST_S = 5.0
 """How long to wait for the host at one broker, where there is another."""
 _ABSENT = 10_000
 _COMMAND_LIMITS = Limits(payload_bytes=65_536, inflated_bytes=65_536)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Now, by the monotonic clock and by the calendar."""
-
-    monotonic_s: float
-    wall_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe:
-    """Subscribe to these topics with QoS 1; its receipt comes back as ``subscribed``."""
-
-    topics: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Publish:
-    """Publish, never retained."""
-
-    topic: str
-    payload: bytes
-    qos: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """The outbox may forget everything up to this batch."""
-
-    through: int
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """End the connection; ``walk_on`` to the next broker, if there is one."""
-
-    reason: str
-    walk_on: bool = False
-
-
-Action = Subscribe | Publish | Confirm | Disconnect
-
-
-def death(group: str, gateway: str, bdseq: int, now_ms: int) -> Publish:
-    """The NDEATH of a session: its will, and what it says when it ends on purpose."""
-    metric = Metric(names.BDSEQ, None, now_ms, DataType.INT64, bdseq)
-    topic = str(Topic(group, "NDEATH", gateway))
-    return Publish(topic, encode(Payload(now_ms, (metric,))), 1)
 
 
 class Session:
@@ -99,28 +49,29 @@ class Session:
         self.last_online_ms = last_online_ms
         self.host_online = settings.host is None
         self.delivery: Delivery | None = None
-        self.messages_sent = 0
         self.rebirths = 0
         self._settings = settings
         self._births = births
         self._stored = settings.confirm == "stored"
+        self._outgoing = Outgoing(settings.group, settings.gateway)
         self._encoder = ReportEncoder()
-        self._seq = 0
         self._subscribed = False
         self._online: set[str] = set()
-        self._born: dict[str, set[int]] = {}
-        self._node_aliases: set[int] = set()
+        self._named = Named()
         self._history_only: set[str] = set()
-        self._checked_shapes: set[int] = set()
         self._status: OutboxStatus | None = None
         self._lowest = 1
         self._told: tuple[object, ...] = ()
         self._told_s = 0.0
         self._behind = 0
         self._numbering = 0
-        self._heard_s = self._connected_s = 0.0
-        self._fence_s: float | None = None
-        self._fence_through = 0
+        self._connected_s = 0.0
+        self._fence = Fence()
+
+    @property
+    def messages_sent(self) -> int:
+        """Messages of this session so far."""
+        return self._outgoing.sent
 
     @property
     def delivering(self) -> bool:
@@ -131,7 +82,8 @@ class Session:
 
     def connected(self, now: Moment) -> list[Action]:
         """The broker took the connection."""
-        self._heard_s = self._connected_s = now.monotonic_s
+        self._connected_s = now.monotonic_s
+        self._fence.heard(now.monotonic_s)
         s = self._settings
         topics = [
             f"{NAMESPACE}/{s.group}/NCMD/{s.gateway}",
@@ -145,21 +97,21 @@ class Session:
         self, now: Moment, status: OutboxStatus, lowest: int, online: set[str]
     ) -> list[Action]:
         """The broker confirmed a subscription: the first one, or one that asked for a sign of life."""
-        self._heard_s = now.monotonic_s
+        self._fence.heard(now.monotonic_s)
         if not self._subscribed:
             self._subscribed = True
             self._online = set(online)
             return self._begin(now, status, lowest) if self.host_online else []
-        if self._fence_s is None:
+        through = self._fence.passed()
+        if through is None or self._stored:
             return []
-        self._fence_s = None
-        return self._confirmed(self._fence_through, now) if not self._stored else []
+        return self._confirmed(through, now)
 
     def received(
         self, topic: str, payload: bytes, now: Moment, status: OutboxStatus, lowest: int
     ) -> list[Action]:
         """A message for us."""
-        self._heard_s = now.monotonic_s
+        self._fence.heard(now.monotonic_s)
         s = self._settings
         if s.host is not None and topic == state_topic(s.host):
             return self._host_state(payload, now, status, lowest)
@@ -170,15 +122,14 @@ class Session:
     def _host_state(
         self, payload: bytes, now: Moment, status: OutboxStatus, lowest: int
     ) -> list[Action]:
-        state = _parse_state(payload)
+        state = parse_host_state(payload)
         if state is None:
             _log.warning("host state cannot be read", payload=payload[:80])
             return []
-        online, timestamp = state
-        if timestamp < self.last_online_ms:
+        if state.time_ms < self.last_online_ms:
             return []
-        if online:
-            self.last_online_ms = timestamp
+        if state.online:
+            self.last_online_ms = state.time_ms
             if self.host_online:
                 return []
             self.host_online = True
@@ -225,48 +176,45 @@ class Session:
 
     def _rebirth(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
         payload = self._births.nbirth(now.wall_ms, self.bdseq, status, lowest)
-        self._node_aliases = {m.alias for m in payload.metrics if m.alias is not None}
-        self._checked_shapes.clear()
-        self._seq = 0
+        born = self._named.devices
+        self._named.begin({m.alias for m in payload.metrics if m.alias is not None})
+        self._outgoing.restart()
         self._told, self._told_s = _told(status, lowest), now.monotonic_s
-        actions: list[Action] = [self._publish("NBIRTH", None, encode(payload))]
-        self._seq = 1
-        born = set(self._born)
-        self._born.clear()
+        actions: list[Action] = [self._outgoing.message("NBIRTH", None, encode(payload))]
+        self._outgoing.next_seq()  # that of the NBIRTH
         actions.extend(self._dbirth(device, now) for device in sorted(self._online | born))
         return actions
 
     def _dbirth(self, device: str, now: Moment) -> Publish:
         history_only = device not in self._online
         payload, aliases = self._births.dbirth(
-            device, now.wall_ms, self._next_seq(), history_only=history_only
+            device, now.wall_ms, self._outgoing.next_seq(), history_only=history_only
         )
-        self._born[device] = aliases
+        self._named.born(device, aliases)
         if history_only:
             self._history_only.add(device)
         else:
             self._history_only.discard(device)
-        return self._publish("DBIRTH", device, encode(payload))
+        return self._outgoing.message("DBIRTH", device, encode(payload))
 
     def _ddeath(self, device: str, now: Moment) -> Publish:
-        self._born.pop(device, None)
+        self._named.died(device)
         self._history_only.discard(device)
-        self._checked_shapes.clear()
-        payload = encode(Payload(now.wall_ms, (), self._next_seq()))
-        return self._publish("DDEATH", device, payload)
+        payload = encode(Payload(now.wall_ms, (), self._outgoing.next_seq()))
+        return self._outgoing.message("DDEATH", device, payload)
 
     def device_online(self, device: str, now: Moment) -> list[Action]:
         """A device answers."""
         known = device in self._online
         self._online.add(device)
-        if self.delivery is None or (known and device in self._born):
+        if self.delivery is None or (known and self._named.is_born(device)):
             return []
         return [self._dbirth(device, now)]
 
     def device_offline(self, device: str, now: Moment) -> list[Action]:
         """A device does not answer any more."""
         self._online.discard(device)
-        if self.delivery is None or device not in self._born:
+        if self.delivery is None or not self._named.is_born(device):
             return []
         return [self._ddeath(device, now)]
 
@@ -275,7 +223,7 @@ class Session:
         if self.delivery is None:
             return []
         known = {d.name for d in self._births.node.devices}
-        gone = [d for d in self._born if d not in known]
+        gone = sorted(self._named.devices - known)
         self._online &= known
         actions: list[Action] = [self._ddeath(device, now) for device in gone]
         return actions + self._rebirth(now, status, lowest)
@@ -342,8 +290,8 @@ class Session:
             for i, n in enumerate(absent)
         )
         delivery.sent_backlog(absent, 0, now.monotonic_s)
-        payload = encode_data(now.wall_ms, self._next_seq(), metrics)
-        return [self._publish("NDATA", None, payload)]
+        payload = encode_data(now.wall_ms, self._outgoing.next_seq(), metrics)
+        return [self._outgoing.message("NDATA", None, payload)]
 
     def _data(
         self, device: str | None, reports: Sequence[StoredReport], now: Moment, *, historical: bool
@@ -357,40 +305,27 @@ class Session:
             for r in reports
         )
         kind: MessageType = "NDATA" if device is None else "DDATA"
-        payload = encode_data(now.wall_ms, self._next_seq(), metrics)
-        return [*actions, self._publish(kind, device, payload)]
+        payload = encode_data(now.wall_ms, self._outgoing.next_seq(), metrics)
+        return [*actions, self._outgoing.message(kind, device, payload)]
 
     def _ensure_born(
         self, device: str | None, reports: Sequence[StoredReport], now: Moment
     ) -> list[Action]:
         """A metric must be in a birth before it is sent."""
-        if device is not None and device not in self._born:
-            actions: list[Action] = [self._dbirth(device, now)]
-        else:
-            actions = []
-        for report in reports:
-            shape = report.shape
-            if shape.number in self._checked_shapes:
-                continue
-            named = self._node_aliases if device is None else self._born[device]
-            used = set(shape.aliases) or {alias for alias, *_ in unpack(report)}
-            if used <= named:
-                if shape.aliases:
-                    self._checked_shapes.add(shape.number)
-            elif device is None:
-                if self._status is not None:
-                    return self._rebirth(now, self._status, self._lowest)
-            else:
-                return [self._dbirth(device, now)]
-        return actions
+        actions: list[Action] = []
+        if device is not None and not self._named.is_born(device):
+            actions.append(self._dbirth(device, now))
+        if all(self._named.has_all(report) for report in reports):
+            return actions
+        if device is not None:
+            return [*actions, self._dbirth(device, now)]
+        return self._rebirth(now, self._status, self._lowest) if self._status is not None else []
 
     def _confirmed(self, through: int, now: Moment) -> list[Action]:
         if self.delivery is None or through >= self.delivery.following:
             return []
         news = self.delivery.acknowledged(through, now.monotonic_s)
         return [Confirm(through)] if news or self._stored else []
-
-    # -- time ----------------------------------------------------------------------------------
 
     def tick(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
         """To be called about every second."""
@@ -438,54 +373,28 @@ class Session:
             metrics = self._births.store_metrics(now.wall_ms, status, lowest) + metrics
         if not metrics:
             return []
-        payload = Payload(now.wall_ms, tuple(metrics), self._next_seq())
-        return [self._publish("NDATA", None, encode(payload, datatypes=False))]
+        payload = Payload(now.wall_ms, tuple(metrics), self._outgoing.next_seq())
+        return [self._outgoing.message("NDATA", None, encode(payload, datatypes=False))]
 
     def _watch_broker(self, now: Moment) -> list[Action]:
-        """Ask for a sign of life where one is due; without confirmations, to know what got through.
-
-        A broker handles what a client sends in order: its receipt for a subscription says that
-        everything published before has arrived.
-        """
-        if self._fence_s is not None:
-            if now.monotonic_s - max(self._fence_s, self._heard_s) > _SILENCE_S:
+        """Ask for a sign of life where one is due; without confirmations, to know what got through."""
+        if self._fence.is_up:
+            if self._fence.is_silent(now.monotonic_s):
                 return [Disconnect("the broker does not answer")]
             return []
         delivery = self.delivery
         if delivery is None or not delivery.is_waiting:
             return []
-        if self._stored and now.monotonic_s - self._heard_s < _SILENCE_S:
+        if self._stored and not self._fence.is_silent(now.monotonic_s):
             return []
-        self._fence_s = now.monotonic_s
         lowest = delivery.unsent.lowest
-        self._fence_through = delivery.following - 1 if lowest is None else lowest - 1
+        self._fence.put_up(
+            delivery.following - 1 if lowest is None else lowest - 1, now.monotonic_s
+        )
         s = self._settings
         return [Subscribe((f"{NAMESPACE}/{s.group}/NCMD/{s.gateway}",))]
-
-    def _publish(self, kind: MessageType, device: str | None, payload: bytes) -> Publish:
-        self.messages_sent += 1
-        return Publish(
-            str(Topic(self._settings.group, kind, self._settings.gateway, device)), payload
-        )
-
-    def _next_seq(self) -> int:
-        seq, self._seq = self._seq, (self._seq + 1) % 256
-        return seq
 
 
 def _told(status: OutboxStatus, lowest: int) -> tuple[object, ...]:
     return (status.depth_samples, status.oldest_time_ms, status.measured_total,
             status.given_up_total, lowest if status.depth_samples else 0)  # fmt: skip
-
-
-def _parse_state(payload: bytes) -> tuple[bool, int] | None:
-    try:
-        state = json.loads(payload)
-    except ValueError:
-        return None
-    if not isinstance(state, dict):
-        return None
-    online, timestamp = state.get("online"), state.get("timestamp")
-    if type(online) is not bool or type(timestamp) is not int:
-        return None
-    return online, timestamp

@@ -1,0 +1,56 @@
+"""What a session asks its shell to do."""
+
+from dataclasses import dataclass
+
+from telemetry import names
+from telemetry.sparkplug import DataType, Metric, Payload, encode
+from telemetry.topics import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, by the monotonic clock and by the calendar."""
+
+    monotonic_s: float
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Subscribe to these topics with QoS 1; its receipt comes back as ``subscribed``."""
+
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Publish, never retained."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The outbox may forget everything up to this batch."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """End the connection; ``walk_on`` to the next broker, if there is one."""
+
+    reason: str
+    walk_on: bool = False
+
+
+Action = Subscribe | Publish | Confirm | Disconnect
+
+
+def death(group: str, gateway: str, bdseq: int, now_ms: int) -> Publish:
+    """The NDEATH of a session: its will, and what it says when it ends on purpose."""
+    metric = Metric(names.BDSEQ, None, now_ms, DataType.INT64, bdseq)
+    topic = str(Topic(group, "NDEATH", gateway))
+    return Publish(topic, encode(Payload(now_ms, (metric,))), 1)
