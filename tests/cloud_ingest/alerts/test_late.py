@@ -1,12 +1,16 @@
 """Data that comes late is judged by rules of every kind as it would have been, and wakes nobody."""
 
 import math
+from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cloud_ingest.alerts.desk import AlertFilter
 from cloud_ingest.alerts.rehearsal import Rehearser, history
 from cloud_ingest.detection import LayeredDetector
+from tests.alert_rules.models import HoldModel
 from tests.cloud_ingest.alerts.parts import (
     T0,
     MemoryStore,
@@ -14,6 +18,7 @@ from tests.cloud_ingest.alerts.parts import (
     rule,
     series,
     service_of,
+    wipe,
 )
 
 FIELD = [
@@ -204,3 +209,57 @@ def test_a_backtest_sees_series_side_by_side_however_many_samples_they_have(live
     found = rehearser.finish().exceedances
     told = sorted((e.rule, e.series, e.start_ms - T0) for e in found if e.rule != "test/pm")
     assert [t for t in told if t[0] != "test/wind"] == [a[:3] for a in live]
+
+
+HOLD = rule(above=50, hold="3s", clear_after="2s", refire_within="0s", gap="4s")
+
+
+def complete_runs(on):
+    """The runs (start, end or None) that a plain model fires for, with nothing late."""
+    model, runs = HoldModel(3000, 2000, 4000), []
+    for second, is_on in enumerate(on):
+        for change, at in model.feed(T0 + second * 1000, is_on, 60.0 if is_on else 40.0):
+            if change == "fire":
+                runs.append([model.start_ms, None])
+            elif change == "clear":
+                runs[-1][1] = at
+    return [(a, b if b is not None else T0 + len(on) * 1000) for a, b in runs]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    on=st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=3, max_size=14),
+    window=st.tuples(st.integers(0, 60), st.integers(1, 40)),
+    restart=st.booleans(),
+    repeat=st.booleans(),
+)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_whatever_comes_late_every_run_has_one_alert_and_none_is_made_up(
+    database, on, window, restart, repeat
+):
+    wipe(database)
+    state = [is_on for length, is_on in on for _ in range(length)] + [False] * 5
+    rows = [(0, T0 + s * 1000, 60.0 if o else 40.0) for s, o in enumerate(state)]
+    first, last = window[0] % len(rows), window[0] % len(rows) + window[1]
+    late, live = rows[first:last], rows[:first] + rows[last:]
+    store = MemoryStore()
+    service = service_of(database, [HOLD], store)
+    bring(service, store, live, None)
+    now_ms = T0 + len(rows) * 1000
+    bring(service, store, late, now_ms)
+    if repeat:
+        bring(service, store, late, now_ms)
+    if restart:
+        service.stop(now_ms)
+        service = service_of(database, [HOLD], store, now_ms=now_ms)
+    settle(service, now_ms, turns=5)
+    alerts = service.desk.find(AlertFilter(states=["firing", "resolved"]), 100)[0]
+    spans = sorted((a["start_ms"], a["end_ms"] or now_ms) for a in alerts)
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+    runs = complete_runs(state)
+    for start, end in runs:
+        assert any(a < end and b > start for a, b in spans), "a run without an alert"
+    for start, end in spans:
+        assert any(a < end and b > start for a, b in runs), "an alert of nothing"
