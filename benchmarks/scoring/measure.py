@@ -31,7 +31,7 @@ from cloud_ingest.detection import (
     threshold_for_budget,
 )
 
-NAB_THRESHOLD = 1.75
+NAB_THRESHOLD = 1.25
 """Frozen for all profiles: the middle of the range that suits the development files, not its peak."""
 INJECTED_QUANTITIES = ("air_temperature", "no2", "o3", "pm2_5")
 YEAR = 8760

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_ingest.detection import events, features, tails
+from cloud_ingest.detection import events, excess, features, habits
 from cloud_ingest.detection.features import STREAMS, Stream
-from cloud_ingest.detection.memory import Column, Memory
+from cloud_ingest.detection.memory import Column, Memory, Numbers, saved_numbers, within_reach
 from cloud_ingest.detection.protocol import HIGHEST_SCORE, Reason, Scores, State
 from cloud_ingest.detection.rounds import Round, rounds, usable
 from telemetry.batches import Bool, Float64, SampleBatch
@@ -19,46 +19,63 @@ HOUR_MS = 3_600_000
 _SMOOTHING = 6.0  # working steps over which recent surprise adds to the present one
 _SETTLING = 12.0  # working steps after a gap of a day in which nothing is an onset
 _LONG_GAP_STEPS = 288.0
+_MOST = 10.0  # a series without any noise is not infinitely surprised
+_ENOUGH_STREAMS = 0.4 * STREAMS  # fewer count as if the rest were not surprised
 
 _PLAIN, _CUMULATIVE, _CIRCULAR = range(3)
 
-_HIGHER = np.array(
-    [
-        Reason.HIGH_FOR_TIME,
-        Reason.HIGH_FOR_TIME,
-        Reason.HIGH_FOR_TIME,
-        Reason.SHIFT_UP,
-        Reason.RISE,
-        Reason.UNSTEADY,
-        Reason.HIGH,
-    ],
-    dtype=np.uint8,
-)
-_LOWER = np.array(
-    [
-        Reason.LOW_FOR_TIME,
-        Reason.LOW_FOR_TIME,
-        Reason.LOW_FOR_TIME,
-        Reason.SHIFT_DOWN,
-        Reason.FALL,
-        Reason.QUIET,
-        Reason.LOW,
-    ],
-    dtype=np.uint8,
-)
+_AT_THE_TIME = (Reason.HIGH_FOR_TIME, Reason.LOW_FOR_TIME)
+_AT_ALL = (Reason.HIGH, Reason.LOW)
+_STEP = (Reason.RISE, Reason.FALL)
+_SHIFT = (Reason.SHIFT_UP, Reason.SHIFT_DOWN)
+_NOISE = (Reason.UNSTEADY, Reason.UNSTEADY)
+_REASONS = {
+    Stream.HALF_HOUR: _AT_THE_TIME,
+    Stream.HOUR: _AT_THE_TIME,
+    Stream.WEEK_HOUR: _AT_THE_TIME,
+    Stream.HOUR_MEAN: _AT_THE_TIME,
+    Stream.WEEK_HOUR_MEAN: _AT_THE_TIME,
+    Stream.HALF_HOUR_RATIO: _AT_THE_TIME,
+    Stream.LEVEL: _AT_ALL,
+    Stream.LEVEL_MIDDLE: _AT_ALL,
+    Stream.LEVEL_LONG: _AT_ALL,
+    Stream.SHIFT: _STEP,
+    Stream.SHIFT_MIDDLE: _SHIFT,
+    Stream.SHIFT_LONG: _SHIFT,
+    Stream.RATIO: _STEP,
+    Stream.RATIO_MIDDLE: _SHIFT,
+    Stream.ROUGH: _NOISE,
+    Stream.QUIET: (Reason.QUIET, Reason.QUIET),
+    Stream.RATIO_ROUGH: _NOISE,
+    Stream.UNSTEADY: _NOISE,
+    Stream.RECORD: _AT_ALL,
+    Stream.RECORD_HALF_HOUR: _AT_THE_TIME,
+    Stream.RECORD_HOUR: _AT_THE_TIME,
+    Stream.RECORD_WEEK_HOUR: _AT_THE_TIME,
+    Stream.MIXTURE: _NOISE,
+}
+_HIGHER, _LOWER = np.array([_REASONS[stream] for stream in Stream], dtype=np.uint8).T
+
+
+def _new_tails() -> NDArray[np.float32]:
+    tails = np.zeros((excess.FIELDS, STREAMS), np.float32)
+    tails[excess.OVERS] = excess.NOT_READY
+    return tails.ravel()
 
 
 class EnsembleDetector:
-    """The mean surprise of several streams, as a calibrated return period.
+    """The mean surprise of many streams, as a calibrated return period.
 
-    Seven streams for each series (see features), each judged against its own history (see
-    tails); their mean surprise, smoothed a little, makes events with a return period (see
-    events). A counter is judged by its increase an hour; an angle is not judged. Reason and band
-    come from the stream that is most surprised and from the profile of the half hour.
+    Each stream of a series (see features) is judged against its own history (see excess); the
+    mean surprise, smoothed a little and without what is usual at this hour (see habits), makes
+    events with a return period (see events). A counter is judged by its increase an hour; an
+    angle is not judged. Reason and band come from the stream that is most surprised and from
+    the profile of the half hour.
     """
 
     def __init__(self, *, utc_offset_h: float = 7.0) -> None:
         self._offset_ms = round(utc_offset_h * HOUR_MS)
+        self._tails = Numbers(_new_tails())
         self._memory = Memory(
             {
                 "kind": Column(np.uint8),
@@ -68,8 +85,8 @@ class EnsembleDetector:
                 "settling": Column(np.float64),
                 "reason": Column(np.uint8),
                 "since_ms": Column(np.int64, features.NEVER),
-                "tails": Column(np.float64, 0.0, (tails.FIELDS, STREAMS)),
                 **features.COLUMNS,
+                **habits.COLUMNS,
                 **events.COLUMNS,
             }
         )
@@ -77,13 +94,15 @@ class EnsembleDetector:
     @property
     def bytes_a_series(self) -> int:
         """Memory that one series takes."""
-        return self._memory.bytes_a_row
+        return self._memory.bytes_a_row + self._tails.bytes_a_row
 
     def register(self, series: Sequence[Series]) -> None:
         """Make room for these series."""
         if not series:
             return
-        self._memory.make_room(max(s.index for s in series) + 1)
+        rows = max(s.index for s in series) + 1
+        self._memory.make_room(rows)
+        self._tails.make_room(rows)
         for one in series:
             known = QUANTITIES.get(one.quantity)
             kind = _PLAIN
@@ -92,8 +111,6 @@ class EnsembleDetector:
             elif known is not None and known.circular:
                 kind = _CIRCULAR
             self._memory["kind"][one.index] = kind
-            if self._memory["count"][one.index] == 0:
-                self._memory["tails"][one.index] = tails.start_tails((tails.FIELDS, STREAMS))
 
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample, then learn from it."""
@@ -108,11 +125,12 @@ class EnsembleDetector:
 
     def state(self) -> State:
         """A copy of everything learnt."""
-        return self._memory.save()
+        return self._memory.save() | {"numbers": self._tails.save()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         self._memory.load(state)
+        self._tails.load(saved_numbers(state))
 
     def _signal(self, turn: Round) -> tuple[Round, Float64]:
         """The samples to judge, and their values: for a counter the increase an hour."""
@@ -133,63 +151,75 @@ class EnsembleDetector:
         if not len(turn.place):
             return
         memory, s = self._memory, turn.series
-        seen = features.compute_features(memory, turn, value, self._offset_ms)
-        before = memory["tails"][s]
-        judged, memory["tails"][s] = tails.judge_tails(
-            before, seen.value, seen.given, seen.scale, upper_only=features.UPPER_ONLY
+        seen = features.compute_features(memory, turn, within_reach(value), self._offset_ms)
+        held = self._tails.take(s)
+        tails = held.reshape(excess.FIELDS, STREAMS, len(s))
+        high, low = tails[excess.HIGH].copy(), tails[excess.LOW].copy()
+        able = seen.given & (tails[excess.OVERS] >= 0)
+        # A stream that has seen part of a day only does not know its own band.
+        able[features.OF_THE_DAY] &= (
+            tails[excess.COUNT, features.OF_THE_DAY] * seen.interval_h >= 24.0
         )
-        scale = seen.scale[:, 0]
-        surprise, awake = self._combine(turn, judged, before, seen, scale)
+        judged = excess.judge_tails(
+            tails,
+            seen.value.astype(np.float32),
+            seen.given,
+            seen.scale,
+            upper_only=features.UPPER_ONLY,
+        )
+        self._tails.put(s, held)
+        # Beyond the band by no more than rounding is within it.
+        within = (seen.value <= high + seen.dust) & (seen.value >= low - seen.dust)
+        judged[within | ~able] = 0.0
+        np.clip(judged, -_MOST, _MOST, out=judged)
+        surprise, awake = self._combine(turn, judged, able, seen)
         told = events.find_events(
             memory,
             s,
             surprise,
             awake,
-            scale,
+            seen.scale,
             np.minimum(seen.gap_steps, 2.0) * seen.interval_h,
             HIGHEST_SCORE,
         )
-        self._report(turn, scores, told, judged, before, seen)
+        band = np.where(
+            able[Stream.HALF_HOUR],
+            seen.usual
+            + np.stack([np.zeros(len(s)), low[Stream.HALF_HOUR], high[Stream.HALF_HOUR]]),
+            np.nan,
+        )
+        self._report(turn, scores, told, judged, band)
 
     def _combine(
-        self,
-        turn: Round,
-        judged: Float64,
-        before: Float64,
-        seen: features.Features,
-        scale: Float64,
+        self, turn: Round, judged: NDArray[Any], able: Bool, seen: features.Features
     ) -> tuple[Float64, Bool]:
-        memory, s = self._memory, turn.series
-        able = seen.given & (before[:, tails.OVERS] >= 0)
-        many = able.sum(axis=1)
-        mean = np.abs(judged).sum(axis=1) / np.maximum(many, 0.4 * STREAMS)
+        memory, s, scale = self._memory, turn.series, seen.scale
+        many = able.sum(axis=0)
+        mean = np.abs(judged).sum(axis=0, dtype=np.float64) / np.maximum(many, _ENOUGH_STREAMS)
         recent = memory["recent"][s]
         recent += (mean - recent) / (_SMOOTHING * scale)
         memory["recent"][s] = recent
         settling = np.maximum(memory["settling"][s] - 1.0 / scale, 0.0)
         settling = np.where(seen.gap_steps > _LONG_GAP_STEPS, _SETTLING, settling)
         memory["settling"][s] = settling
-        return mean + 0.5 * recent, (many > 0) & (settling <= 0)
+        surprise = mean + 0.5 * recent
+        surprise -= habits.follow_habits(memory, s, turn.time_ms + self._offset_ms, surprise)
+        return surprise, (many > 0) & (settling <= 0)
 
     def _report(
         self,
         turn: Round,
         scores: Scores,
         told: events.Events,
-        judged: Float64,
-        before: Float64,
-        seen: features.Features,
+        judged: NDArray[Any],
+        band: Float64,
     ) -> None:
         memory, s, place = self._memory, turn.series, turn.place
         scores.score[place] = told.score
         scores.onset[place] = told.onset
-        profile = before[:, :, Stream.HALF_HOUR]
-        able = seen.given[:, Stream.HALF_HOUR] & (profile[:, tails.OVERS] >= 0)
-        scores.expected[place] = np.where(able, seen.usual, np.nan)
-        scores.low[place] = np.where(able, seen.usual + profile[:, tails.LOW], np.nan)
-        scores.high[place] = np.where(able, seen.usual + profile[:, tails.HIGH], np.nan)
-        most = np.abs(judged).argmax(axis=1)
-        strongest = judged[np.arange(len(most)), most]
+        scores.expected[place], scores.low[place], scores.high[place] = band
+        most = np.abs(judged).argmax(axis=0)
+        strongest = judged[most, np.arange(len(most))]
         fresh = np.where(strongest >= 0, _HIGHER[most], _LOWER[most])
         # An event keeps the reason of its highest onset.
         reason = np.where(told.onset > 0, fresh, memory["reason"][s]) * told.ongoing

@@ -2,10 +2,9 @@
 
 A surprise becomes an *onset* when it exceeds what is left of the last one: a level that starts a
 margin above the last onset and fades over ``FADE`` working steps, so that one event is told once
-and again only where it gets much worse. Each onset also makes the series a little less excitable
-for a while. How often a series has onsets, and how far they go, is remembered (peaks over
-threshold of de-clustered peaks, shrunk towards a prior), which turns the height of an onset into
-a return period: the calibrated score.
+and again only where it gets much worse. How often a series has onsets, and how far they go, is
+remembered (peaks over threshold of de-clustered peaks, shrunk towards a prior), which turns the
+height of an onset into a return period: the calibrated score.
 """
 
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ import numpy as np
 from cloud_ingest.detection.memory import Column, Memory
 from telemetry.batches import Bool, Float64, Int64
 
-FADE = 200.0
+FADE = 150.0
 MARGIN = 1.0
-WEARINESS = 0.1
-REST = 500.0
+HOLD = 0.1
 
 BASE = 0.5
 """Onsets below this are not counted: they are the noise of the method."""
@@ -30,7 +28,6 @@ LONGEST_H = 24.0 * 120
 
 COLUMNS = {
     "level": Column(np.float64),
-    "tired": Column(np.float64),
     "active": Column(np.float64),
     "quiet_steps": Column(np.float64),
     "peak": Column(np.float64),
@@ -60,12 +57,13 @@ def find_events(
     highest: float,
 ) -> Events:
     """Judge this round's surprises; ``awake`` marks series that are past their warm-up."""
-    level, tired = memory["level"][s], memory["tired"][s]
-    rested = surprise - tired
-    onset = awake & (rested > level) & (rested > 0)
-    height = np.where(onset, rested, 0.0)
-    memory["level"][s] = np.where(onset, rested + MARGIN, level * (1.0 - 1.0 / (FADE * scale)))
-    memory["tired"][s] = (tired + WEARINESS * height) * (1.0 - 1.0 / (REST * scale))
+    level = memory["level"][s]
+    onset = awake & (surprise > level) & (surprise > 0)
+    height = np.where(onset, surprise, 0.0)
+    faded = level * (1.0 - 1.0 / (FADE * scale))
+    # What goes on as it is does not begin again.
+    faded = np.where(memory["active"][s] > 0, np.maximum(faded, surprise + HOLD), faded)
+    memory["level"][s] = np.where(onset, surprise + MARGIN, faded)
     score = _score(memory, s, height, onset, np.where(awake, step_h, 0.0), highest)
     return _follow(memory, s, surprise, onset, height, score, scale)
 

@@ -123,8 +123,8 @@ def test_series_may_be_registered_later_without_losing_what_was_learnt(make):
 def test_a_state_that_lacks_something_is_refused_with_its_name():
     detector = ready(EnsembleDetector)
     state = detector.state()
-    del state["tails"]
-    with pytest.raises(StateMismatchError, match="tails"):
+    del state["means"]
+    with pytest.raises(StateMismatchError, match="means"):
         ready(EnsembleDetector).restore(state)
 
 
