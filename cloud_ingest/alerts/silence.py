@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alert_rules.evaluation import grown
 from alert_rules.kinds.no_data import NoDataRule, Places, Scope, Silence, judge_silence
 from alert_rules.schema import Rule
 from cloud_ingest.alerts.model import ScopeName
@@ -59,35 +60,39 @@ class SilenceWatch:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = [r for r in rules if isinstance(r, NoDataRule)]
         self._series: list[Series] = []
-        self._place_of: dict[int, int] = {}
         self._heard_ms = np.empty(0, np.int64)
         self._sample_ms = np.empty(0, np.int64)
-        self._index = np.empty(0, np.int64)
+        self._index = np.empty(0, np.int32)  # the place of each series, -1: not listened to
         self._devices: dict[tuple[str, str], int] = {}
         self._buses: dict[tuple[str, str], int] = {}
         self._gateways: dict[str, int] = {}
         self._offline_ms: dict[tuple[str, str | None], int] = {}
         self._broker_offline_ms: int | None = None
         self._since_ms = 0
+        self._arranged = False
         self._patience: dict[str, tuple[Bool, Int64]] = {}
         self._places = Places(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int32))
 
     def register(self, series: Sequence[Series]) -> None:
         """Make series known."""
+        top = max((one.index for one in series), default=-1) + 1
+        self._index = grown(self._index, top, -1)
         for one in series:
             if _is_derived(one):
                 continue  # worked out here: it says nothing of who is there
-            if one.index in self._place_of:
-                self._series[self._place_of[one.index]] = one
+            place = int(self._index[one.index])
+            if place >= 0:
+                self._series[place] = one
             else:
-                self._place_of[one.index] = len(self._series)
+                self._index[one.index] = len(self._series)
                 self._series.append(one)
-        extra = len(self._series) - len(self._heard_ms)
-        self._heard_ms = np.append(self._heard_ms, np.zeros(extra, np.int64))
-        self._sample_ms = np.append(self._sample_ms, np.zeros(extra, np.int64))
-        self._arrange()
+        self._heard_ms = grown(self._heard_ms, len(self._series), 0)
+        self._sample_ms = grown(self._sample_ms, len(self._series), 0)
+        self._arranged = False
 
     def _arrange(self) -> None:
+        """Work out where everything hangs: once for all that became known since the last judgement."""
+        self._arranged = True
         self._devices, self._buses, self._gateways = {}, {}, {}
         device, bus_of, gateway_of = [], [], []
         for one in self._series:
@@ -104,21 +109,17 @@ class SilenceWatch:
         self._places = Places(
             np.array(device, np.int32), np.array(bus_of, np.int32), np.array(gateway_of, np.int32)
         )
-        top = max(self._place_of, default=-1) + 1
         interval = np.array([s.interval_ms for s in self._series], np.int64)
         for rule in self.rules:
             meant = np.array([rule.select.matches(s) for s in self._series], np.bool_)
             self._patience[rule.full_id] = (meant, rule.limit_ms(interval))
-        self._index = np.full(top, -1, np.int64)
-        for index, place in self._place_of.items():
-            self._index[index] = place
 
     def start(self, now_ms: int, last_ms: Int64) -> None:
         """Begin to listen; ``last_ms`` is each series' newest sample as known from before."""
         self._since_ms = now_ms
-        for index, place in self._place_of.items():
-            if index < len(last_ms):
-                self._sample_ms[place] = self._heard_ms[place] = last_ms[index]
+        for place, one in enumerate(self._series):
+            if one.index < len(last_ms):
+                self._sample_ms[place] = self._heard_ms[place] = last_ms[one.index]
 
     def hear(self, batch: SampleBatch, now_ms: int) -> None:
         """Samples came."""
@@ -154,6 +155,8 @@ class SilenceWatch:
         self, rule: NoDataRule, now_ms: int, still: Iterable[SilenceKey]
     ) -> tuple[list[Silent], set[SilenceKey]]:
         """What is silent and explained by nothing wider, and which of ``still`` are silent yet."""
+        if not self._arranged:
+            self._arrange()
         meant, limit = self._patience[rule.full_id]
         heard = np.where(meant, self._heard_ms, 0)
         offline = self._broker_offline_ms
