@@ -55,45 +55,44 @@ def judge_tails(
     ``upper_only`` (streams, 1) have no lower tail. ``share`` and ``longest`` are those of the
     module unless told.
     """
-    ready = tails[OVERS] >= 0
-    young = given & ~ready
-    moves = given & ready
-    tails[COUNT] += given
-    gain = moves / np.maximum(np.minimum(tails[COUNT], longest * scale), 1.0)
-    gain = gain.astype(tails.dtype, copy=False)
-    judged = _follow_band(tails, value, moves, gain, scale, upper_only, share, longest)
-    if young.any():
-        stretch = np.broadcast_to(np.asarray(scale, tails.dtype), young.shape)
-        _begin(tails, value, young, stretch, longest)
-    return judged
+    flat = tails.reshape(FIELDS, -1)  # a copy where the table's lines do not adjoin
+    stretch = np.broadcast_to(np.asarray(scale, tails.dtype), value.shape).ravel()
+    lower = np.broadcast_to(~upper_only, value.shape).ravel()
+    x, there = value.ravel(), given.ravel()
+    flat[COUNT] += there
+    ready = flat[OVERS] >= 0
+    memory = longest * stretch
+    gain = (there & ready) / np.maximum(np.minimum(flat[COUNT], memory), 1.0)
+    judged = _follow_band(flat, x, gain.astype(tails.dtype, copy=False), memory, lower, share)
+    young = np.flatnonzero(there & ~ready)
+    if len(young):
+        _begin(flat, x, young, stretch, memory)
+    if not np.may_share_memory(flat, tails):
+        tails[:] = flat.reshape(tails.shape)
+    return judged.reshape(value.shape)
 
 
 def _follow_band(
-    tails: Reals,
-    value: Reals,
-    moves: Bool,
-    gain: Reals,
-    scale: Reals | float,
-    upper_only: Bool,
-    share: float,
-    longest: float,
+    tails: Reals, value: Reals, gain: Reals, longest: Reals, lower: Bool, share: float
 ) -> Reals:
-    """Judge values by the band, and move it."""
+    """Judge values by the band, and move it; where ``gain`` is 0 nothing is judged."""
     _, mean, spread, high, low, over, under, overs, unders = tails
-    least = np.maximum(_LEAST_EXCESS * spread, 1e-12)
+    moves = gain > 0
     above, below = moves & (value > high), moves & (value < low)
-    step = np.minimum(gain / share, 1.0)
+    least = np.maximum(_LEAST_EXCESS * spread, 1e-12)
     rise, fall = np.maximum(over, least), np.maximum(under, least)
     judged = np.zeros_like(gain)
-    slowest = np.broadcast_to(1.0 / (share * longest * scale), gain.shape)
-    up, down = np.nonzero(above), np.nonzero(below)
-    excess = (value[up] - high[up]) / rise[up]
-    judged[up] = _surprise(excess, share)
-    _learn_excess(over, overs, up, excess, rise, slowest)
-    excess = (low[down] - value[down]) / fall[down]
-    judged[down] = np.where(upper_only[down[0], 0], 0.0, -_surprise(excess, share))
-    _learn_excess(under, unders, down, excess, fall, slowest)
+    up, down = np.flatnonzero(above), np.flatnonzero(below)
+    if len(up):
+        excess = (value[up] - high[up]) / rise[up]
+        judged[up] = _surprise(excess, share)
+        _learn_excess(over, overs, up, excess, rise, share * longest)
+    if len(down):
+        excess = (low[down] - value[down]) / fall[down]
+        judged[down] = -_surprise(excess, share) * lower[down]
+        _learn_excess(under, unders, down, excess, fall, share * longest)
 
+    step = np.minimum(gain / share, 1.0)
     away = np.where(moves, value - mean, 0.0)
     limit = 5.0 * spread
     spread += gain * (np.minimum(np.abs(away), 2.0 * limit) - spread)
@@ -109,34 +108,30 @@ def _surprise(excess: Reals, share: float) -> Reals:
 
 
 def _learn_excess(
-    mean: Reals,
-    number: Reals,
-    at: tuple[Int64, ...],
-    excess: Reals,
-    scale: Reals,
-    slowest: Reals,
+    mean: Reals, number: Reals, at: Int64, excess: Reals, scale: Reals, longest: Reals
 ) -> None:
     number[at] += 1.0
-    rate = np.maximum(1.0 / (number[at] + 4.0), slowest[at])
+    rate = np.maximum(1.0 / (number[at] + 4.0), 1.0 / longest[at])
     mean[at] += (np.minimum(excess, _CLIP) * scale[at] - mean[at]) * rate
 
 
-def _begin(tails: Reals, value: Reals, young: Bool, scale: Reals, longest: float) -> None:
+def _begin(tails: Reals, value: Reals, at: Int64, scale: Reals, longest: Reals) -> None:
     """Before the band exists: mean and mean absolute deviation, highest and lowest."""
-    at = np.nonzero(young)
     x = value[at]
-    count, mean, spread, high, low = (tails[k][at] for k in (COUNT, MEAN, SPREAD, HIGH, LOW))
-    gain = 1.0 / np.maximum(np.minimum(count, longest * scale[at]), 1.0)
+    count, mean, spread, high, low = tails[: LOW + 1, at]
+    gain = 1.0 / np.maximum(np.minimum(count, longest[at]), 1.0)
     mean = mean + gain * (x - mean)
     spread = spread + gain * (np.abs(x - mean) - spread)
     first = count <= 1
     top, bottom = np.where(first, x, np.maximum(high, x)), np.where(first, x, np.minimum(low, x))
-    sigma = 1.2533 * spread + 1e-12
-    starts = count >= WARM_UP * scale[at]
-    high = np.where(starts, np.minimum(mean + 2.0 * sigma, top), top)
-    low = np.where(starts, np.maximum(mean - 2.0 * sigma, bottom), bottom)
-    tails[MEAN][at], tails[SPREAD][at], tails[HIGH][at], tails[LOW][at] = mean, spread, high, low
-    begun = tuple(axis[starts] for axis in at)
-    tails[OVER][begun] = np.maximum(0.5 * sigma, 0.5 * (top - high))[starts]
-    tails[UNDER][begun] = np.maximum(0.5 * sigma, 0.5 * (low - bottom))[starts]
-    tails[OVERS][begun] = tails[UNDERS][begun] = 0.0
+    tails[MEAN : LOW + 1, at] = mean, spread, top, bottom
+    starts = np.flatnonzero(count >= WARM_UP * scale[at])
+    if not len(starts):
+        return
+    at, top, bottom, mean = at[starts], top[starts], bottom[starts], mean[starts]
+    sigma = 1.2533 * spread[starts] + 1e-12
+    high, low = np.minimum(mean + 2.0 * sigma, top), np.maximum(mean - 2.0 * sigma, bottom)
+    tails[HIGH, at], tails[LOW, at] = high, low
+    tails[OVER, at] = np.maximum(0.5 * sigma, 0.5 * (top - high))
+    tails[UNDER, at] = np.maximum(0.5 * sigma, 0.5 * (low - bottom))
+    tails[OVERS, at] = tails[UNDERS, at] = 0.0

@@ -108,16 +108,16 @@ class Numbers:
             self._table = table
 
     def take(self, series: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The numbers of some series, (fields, series): a copy, or the very table if they adjoin."""
-        a, n = int(series[0]), len(series)
-        if n > 1 and int(series[-1]) - a == n - 1 and (np.diff(series) == 1).all():
-            return self._table[:, a : a + n]
+        """The numbers of some series, (fields, series), to work on and to ``put`` back."""
+        adjoining = _adjoining(series)
+        if adjoining is not None:
+            return self._table[:, adjoining].copy()
         return self._table.take(series, axis=1)
 
     def put(self, series: NDArray[np.int64], numbers: NDArray[np.float32]) -> None:
         """Take back what ``take`` gave."""
-        if numbers.base is not self._table:
-            self._table[:, series] = numbers
+        adjoining = _adjoining(series)
+        self._table[:, series if adjoining is None else adjoining] = numbers
 
     def save(self) -> NDArray[np.float32]:
         """A copy, with a row for each series."""
@@ -130,6 +130,14 @@ class Numbers:
         self.make_room(len(saved))
         self._table[:] = self._start[:, None]
         self._table[:, : len(saved)] = saved.T
+
+
+def _adjoining(series: NDArray[np.int64]) -> slice | None:
+    """The slice that these series are, in order, if they are one."""
+    first, n = int(series[0]), len(series)
+    if int(series[-1]) - first != n - 1 or not (series[1:] > series[:-1]).all():
+        return None
+    return slice(first, first + n)
 
 
 def saved_numbers(state: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
