@@ -27,7 +27,7 @@ def run() -> list[Result]:
     crossed = Result(
         "nab",
         "standard, threshold cross-validated over families",
-        figures.crossed["standard"],
+        figures.held_out["standard"].families,
         "points",
         "hour-of-day residual at its best threshold",
         figures.first_path.score,

@@ -119,7 +119,7 @@ class Corpus:
         scorable = np.unique(self._window[inside])
         found = len(np.unique(self._window[hit & inside]))
         return CorpusScore(
-            self._normalised(self.raw(threshold, profile), profile),
+            normalise(self.raw(threshold, profile), self.windows, profile),
             threshold,
             found,
             len(scorable) - found,
@@ -160,6 +160,25 @@ class Corpus:
         place = np.flatnonzero(last)[np.argmax(total[last])]
         return float(level[place])
 
-    def _normalised(self, total: float, profile: Profile) -> float:
-        silent = -profile.false_negative * self.windows
-        return 100.0 * (total - silent) / (self.windows - silent) if self.windows else 0.0
+
+LADDER = np.geomspace(0.4, 5.0, 64)
+"""Thresholds among which one is chosen."""
+_AROUND = 11  # steps of the ladder, a fifth to either side
+
+
+def climb(file: ScoredFile, profile: Profile) -> NDArray[np.float64]:
+    """What one file is worth at each threshold of the ladder, not normalised."""
+    corpus = Corpus([file])
+    return np.array([corpus.raw(float(threshold), profile) for threshold in LADDER])
+
+
+def settle(totals: NDArray[np.float64]) -> int:
+    """The step in the middle of a good stretch of the ladder: the mean around it is highest."""
+    around = np.convolve(totals, np.ones(_AROUND) / _AROUND, "valid")
+    return int(around.argmax()) + _AROUND // 2
+
+
+def normalise(total: float, windows: int, profile: Profile) -> float:
+    """A sum over files as a score: 0 for silence, 100 for perfection."""
+    silent = -profile.false_negative * windows
+    return 100.0 * (total - silent) / (windows - silent) if windows else 0.0
