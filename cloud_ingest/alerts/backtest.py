@@ -16,12 +16,11 @@ from alert_rules.loading import RuleSet
 from alert_rules.schema import Rule
 from alert_rules.steps import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.rehearsal import Rehearsal, Rehearser, history, watches
-from cloud_ingest.alerts.texts import shown_time
+from cloud_ingest.alerts.texts import shown_length, shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.stores.protocol import Readings, SampleStore
 from cloud_ingest.tags import Tags
 from telemetry.documents import DocumentError
-from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series, SeriesKey
 
@@ -191,10 +190,9 @@ def as_text(outcome: Outcome) -> str:
     lines = [f"{size}, {when}, in {outcome.seconds:.2f} s"]
     for rule in outcome.rules:
         found = result.of_rule(rule.full_id)
-        on_ms = sum((e.end_ms or span.end_ms) - e.start_ms for e in found)
         lines.append(
             f"{rule.full_id}: {result.alerts(rule)} alerts, {len(found)} exceedances, "
-            f"{format_duration(on_ms // 1000 * 1000)} in all"
+            f"{shown_length(result.on_ms(found), 'en')} in all"
         )
         for e in found:
             over = shown_time(e.end_ms) if e.end_ms is not None else "still on"

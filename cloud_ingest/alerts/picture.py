@@ -12,7 +12,13 @@ from alert_rules.schema import Limit, Rule
 from alert_rules.steps import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.engine import RuleRun
 from cloud_ingest.alerts.rehearsal import Exceedance, Rehearsal, watches
-from cloud_ingest.alerts.texts import quantity_name, shown_number, shown_time, shown_unit
+from cloud_ingest.alerts.texts import (
+    quantity_name,
+    shown_length,
+    shown_number,
+    shown_time,
+    shown_unit,
+)
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.stores.protocol import Readings, SampleStore
 from telemetry.batches import Int64, SampleBatch
@@ -73,8 +79,8 @@ def choose_panels(subject: Subject) -> tuple[list[Panel], int]:
     ranked: list[tuple[int, int, Panel]] = []
     for rule in subject.rules:
         panels = [p for p in (_panel(subject, rule, s) for s in subject.series) if p.found]
-        panels.sort(key=lambda p: -_on_ms(p, subject.end_ms))
-        ranked += [(place, -_on_ms(p, subject.end_ms), p) for place, p in enumerate(panels)]
+        panels.sort(key=lambda p: -subject.result.on_ms(p.found))
+        ranked += [(place, -subject.result.on_ms(p.found), p) for place, p in enumerate(panels)]
     if not ranked:
         return _without_alerts(subject), 0
     ranked.sort(key=lambda r: r[:2])
@@ -89,10 +95,6 @@ def _without_alerts(subject: Subject) -> list[Panel]:
 def _panel(subject: Subject, rule: Rule, series: Series) -> Panel:
     found = tuple(e for e in subject.result.of_rule(rule.full_id) if e.series == str(series.key))
     return Panel(rule, series, found, Rehearsal(exceedances=list(found)).alerts(rule))
-
-
-def _on_ms(panel: Panel, end_ms: int) -> int:
-    return sum((e.end_ms or end_ms) - e.start_ms for e in panel.found)
 
 
 def draw(subject: Subject, path: Path, language: str = "en") -> None:
@@ -138,11 +140,13 @@ def _draw_panel(axes: Any, panel: Panel, subject: Subject, language: str) -> Non
         _draw_band(axes, series, readings, words["band"])
     for limit in rule.limits:
         _draw_limit(axes, limit, unit, language)
-    _draw_breaches(axes, panel, subject.end_ms, words)
-    axes.set_title(_title(panel, subject.end_ms, language), loc="left", fontsize=11)
+    _draw_breaches(axes, panel, subject.result.last_ms, words)
+    axes.set_title(_title(panel, subject.result, language), loc="left", fontsize=11)
     what = f"{words.get(rule.kind, '')} {quantity_name(series.quantity, language)}".strip()
     axes.set_ylabel(f"{what}\n({unit})" if unit else what)
-    axes.set_xlim(_local(np.array([subject.start_ms, subject.end_ms])))
+    first_ms, last_ms = subject.result.first_ms, subject.result.last_ms
+    room_ms = max((last_ms - first_ms) // 50, 1000)
+    axes.set_xlim(_local(np.array([first_ms - room_ms, last_ms + room_ms])))
     axes.xaxis.set_major_formatter(
         mdates.ConciseDateFormatter(  # type: ignore[no-untyped-call]  # not annotated there
             axes.xaxis.get_major_locator(), formats=["%Y", "%m/%Y", "%d/%m", "%H:%M", "%H:%M", "%S"],
@@ -154,21 +158,12 @@ def _draw_panel(axes: Any, panel: Panel, subject: Subject, language: str) -> Non
     axes.set_axisbelow(True)
 
 
-def _title(panel: Panel, end_ms: int, language: str) -> str:
+def _title(panel: Panel, result: Rehearsal, language: str) -> str:
     words, rule, series = _WORDS[language], panel.rule, panel.series
-    on = _long(_on_ms(panel, end_ms), language)
+    on = shown_length(result.on_ms(panel.found), language)
     told = "never" if not panel.found else "once" if panel.alerts == 1 else "told"
     outcome = words[told].format(alerts=panel.alerts, on=on)
     return f"{getattr(rule.name, language)} – {series.station}, {series.key.device}: {outcome}"
-
-
-def _long(span_ms: int, language: str) -> str:
-    """A length of time in its two largest units."""
-    names = ("ngày", "giờ", "phút") if language == "vi" else ("d", "h", "min")
-    minutes = span_ms // 60_000
-    parts = (minutes // 1440, minutes // 60 % 24, minutes % 60)
-    shown = [f"{n} {name}" for n, name in zip(parts, names, strict=True) if n]
-    return " ".join(shown[:2]) or f"0 {names[2]}"
 
 
 def _draw_readings(axes: Any, readings: Readings, label: str) -> None:

@@ -65,10 +65,16 @@ class Exceedance:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """What came of it. ``fires`` counts alerts, with those opened again within refire_within."""
+    """What came of it, and from when until when there were samples (both 0: never)."""
 
     samples: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
     exceedances: list[Exceedance] = field(default_factory=list)
+
+    def on_ms(self, found: Iterable[Exceedance]) -> int:
+        """How long these lasted together; what was still on, until the last sample."""
+        return sum(max((e.end_ms or self.last_ms) - e.start_ms, 0) for e in found)
 
     def of_rule(self, rule: str) -> list[Exceedance]:
         """The exceedances of one rule, in the order of time."""
@@ -110,6 +116,8 @@ class Rehearser:
             return
         self.result.samples += len(batch)
         now_ms = int(batch.time_ms.max())
+        self.result.last_ms = max(now_ms, self.result.last_ms)
+        self.result.first_ms = self.result.first_ms or int(batch.time_ms.min())
         for part in self._portions(batch):
             found, _ = self._engine.advance(part, now_ms)
             self._note(found)

@@ -98,6 +98,15 @@ def shown_time(time_ms: int) -> str:
     return moment.strftime("%d/%m/%Y %H:%M:%S")
 
 
+def shown_length(span_ms: int, language: str) -> str:
+    """A length of time in its two largest units."""
+    names = ("ngày", "giờ", "phút", "giây") if language == "vi" else ("d", "h", "min", "s")
+    seconds = span_ms // 1000
+    parts = (seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
+    shown = [f"{n} {name}" for n, name in zip(parts, names, strict=True) if n]
+    return " ".join(shown[:2]) or f"0 {names[3]}"
+
+
 def _shown(value: object, name: str, language: str) -> str:
     if value is None:
         return "–"

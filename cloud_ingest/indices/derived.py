@@ -26,6 +26,7 @@ GRACE_MS = 300_000
 """So long after its end an hour or day is worked out: the last samples may be on their way."""
 STATIONS_A_TURN = 5
 DEVICE = "index"
+"""The device of every series that is worked out here; no gateway measured it."""
 _KINDS: tuple[Kind, ...] = ("vn_aqi", "epa_aqi")
 _SPANS: tuple[tuple[Period, int], ...] = (("hour", HOUR_MS), ("day", DAY_MS))
 

@@ -7,9 +7,9 @@ the network. The largest difference of a minute is that of the least delayed mes
 from collections.abc import Mapping
 from typing import Final
 
-from cloud_ingest.indices.derived import DerivedSample
+from cloud_ingest.indices.derived import DEVICE, DerivedSample
 from cloud_ingest.registry import Registry
-from telemetry.series import NODE_DEVICE, SeriesKey
+from telemetry.series import SeriesKey
 
 METRIC: Final = "clock_offset"
 TELL_EVERY_MS: Final = 60_000
@@ -47,7 +47,7 @@ class Clocks:
                 best[gateway] = offset
 
     def tick(self, now_ms: int) -> list[DerivedSample]:
-        """Once a minute: a sample of ``gateway/-/clock_offset`` for each gateway that was heard."""
+        """Once a minute: a sample of ``gateway/index/clock_offset`` for each gateway that was heard."""
         if now_ms < self._told_ms + TELL_EVERY_MS:
             return []
         self._told_ms = now_ms
@@ -63,7 +63,7 @@ class Clocks:
         self, gateway: str, group: str, station: str, offset_ms: int, now_ms: int
     ) -> DerivedSample:
         return DerivedSample(
-            SeriesKey(gateway, NODE_DEVICE, METRIC), group, station, METRIC, TELL_EVERY_MS, now_ms,
+            SeriesKey(gateway, DEVICE, METRIC), group, station, METRIC, TELL_EVERY_MS, now_ms,
             offset_ms / 1000.0, "s",
         )  # fmt: skip
 

@@ -76,7 +76,7 @@ def test_a_clock_that_is_right_is_no_alert_however_slow_the_network(host):
     assert max(map(abs, host.offsets)) < 0.1
     (series,) = host.service.series
     assert (str(series.key), series.station, series.unit) == (
-        "bd-tdm-001/-/clock_offset",
+        "bd-tdm-001/index/clock_offset",
         "tdm",
         "s",
     )

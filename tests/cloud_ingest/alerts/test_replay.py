@@ -63,7 +63,7 @@ def test_the_picture_says_in_both_languages_what_an_officer_asks(tmp_path):
     given = ["backtest", str(case / "rules.yaml"), "--from", "2014-01-10", "--to", "2014-01-25",
              "--csv", str(case / "samples.csv"), "--rule", "pm2_5-day"]  # fmt: skip
     for language, said in (
-        ("en", ["PM2.5 mean of the day – dongsi, air: 2 alerts, on for 4 d", "limit 150 µg/m³",
+        ("en", ["PM2.5 mean of the day – dongsi, air: 2 alerts, on for 3 d 23 h", "limit 150 µg/m³",
                 "alert goes out", "alert is on", "measured", "local time (UTC+7)"]),
         ("vi", ["PM2.5 trung bình ngày – dongsi, air: 2 cảnh báo", "giới hạn 150 µg/m³",
                 "gửi cảnh báo", "giờ địa phương"]),
