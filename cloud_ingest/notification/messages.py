@@ -13,6 +13,7 @@ _WORDS = {
         "info": "thông tin", "warning": "cảnh báo", "critical": "nghiêm trọng",
         "since": "Từ", "until": "đến", "legal": "Căn cứ", "unverified": "giới hạn chưa được kiểm chứng",
         "demonstration": "ngưỡng trình diễn, không phải giới hạn pháp lý", "more": "{n} cảnh báo",
+        "rest": "… và {n} cảnh báo khác, xem trên trang Quantrac.",
     },
     "en": {
         "fired": "Alert", "refired": "Alert again", "rose": "Alert more severe",
@@ -20,22 +21,37 @@ _WORDS = {
         "info": "information", "warning": "warning", "critical": "critical",
         "since": "From", "until": "to", "legal": "Basis", "unverified": "limit not verified",
         "demonstration": "demonstration limit, not a legal one", "more": "{n} alerts",
+        "rest": "… and {n} more, to be seen on the Quantrac page.",
     },
 }  # fmt: skip
 
 
+MOST_TOLD = 20
+"""So many alerts are told in full in one message: chats refuse long ones, and nobody reads them."""
+_STATIONS_NAMED = 5
+
+
 def compose(news: Sequence[tuple[str, Alert]], language: str) -> tuple[str, str, Severity]:
-    """Title, body and severity of one message about (kind, alert) pairs."""
+    """Title, body and severity of one message about (kind, alert) pairs, the worst first."""
     words = _WORDS[language]
-    worst = max((Severity(alert.severity) for _, alert in news), key=lambda s: s.rank)
-    kind, first = news[0]
+    ordered = sorted(news, key=lambda n: -Severity(n[1].severity).rank)
+    worst = Severity(ordered[0][1].severity)
+    kind, first = ordered[0]
     if len(news) == 1:
-        title = f"[{words[first.severity]}] {words[kind]}: {first.name.get(language, first.rule)}"
+        title = f"[{words[worst.value]}] {words[kind]}: {first.name.get(language, first.rule)}"
     else:
         count = words["more"].format(n=len(news))
-        stations = sorted({alert.station for _, alert in news if alert.station})
-        title = f"[{words[worst.value]}] {count}: {', '.join(stations)}"
-    return title, "\n\n".join(_paragraph(k, a, language) for k, a in news), worst
+        title = f"[{words[worst.value]}] {count}: {_stations(news)}"
+    parts = [_paragraph(k, a, language) for k, a in ordered[:MOST_TOLD]]
+    if len(ordered) > MOST_TOLD:
+        parts.append(words["rest"].format(n=len(ordered) - MOST_TOLD))
+    return title, "\n\n".join(parts), worst
+
+
+def _stations(news: Sequence[tuple[str, Alert]]) -> str:
+    names = sorted({alert.station for _, alert in news if alert.station})
+    more = "" if len(names) <= _STATIONS_NAMED else f" +{len(names) - _STATIONS_NAMED}"
+    return ", ".join(names[:_STATIONS_NAMED]) + more
 
 
 def _paragraph(kind: str, alert: Alert, language: str) -> str:

@@ -169,6 +169,26 @@ def test_a_channel_is_not_flooded(database):
     assert len(office.work(after_s=61)) == 1
 
 
+def test_a_flood_of_alerts_is_one_message_of_a_readable_length(database):
+    many = [series(i, f"d{i}", station=f"station-{i:03}") for i in range(300)]
+    office = Office(database, per_minute=1)
+    office.service = service_of(
+        database, [rule(above=50, levels=[{"severity": "critical", "above": 80}])],
+        known=many, channels=office.channels,
+    )  # fmt: skip
+    office.feed(*[60.0] * 250, *[90.0] * 50)
+    (title,) = office.work()
+    assert (
+        title
+        == "[critical] 300 alerts: station-000, station-001, station-002, station-003, station-004 +295"
+    )
+    body = office.pager.sent[0][1]
+    assert len(body) < 4096  # what a chat takes
+    assert "station-250" in body  # the worst come first
+    assert body.endswith("… and 280 more, to be seen on the Quantrac page.")
+    assert {state for _, state in office.states()} == {"sent"}
+
+
 def test_the_end_is_told_when_it_has_lasted(database):
     office = Office(database)
     office.feed(60.0)
