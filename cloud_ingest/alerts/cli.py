@@ -80,6 +80,15 @@ def check(
         raise typer.Exit(FOUND_A_PROBLEM)
 
 
+@app.command(epilog="Example: quantrac rules schema > rules.schema.json")
+def schema(*, log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.TEXT) -> None:
+    """Print the JSON Schema of a rule file, for editors that complete and underline."""
+    from alert_rules.json_schema import json_schema
+
+    start_logging(log_level, log_format)
+    typer.echo(json_schema(), nl=False)
+
+
 @app.command(
     "backtest",
     epilog="Example: quantrac rules backtest my-rules.yaml --from 2026-11-01 --to 2026-11-08 --plot out.png",

@@ -1,0 +1,61 @@
+"""The JSON Schema of a rule file, for editors that complete and underline while somebody writes."""
+
+import json
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from alert_rules.loading import Pack, rule_kinds
+from telemetry.quantities import QUANTITIES
+
+_EXPRESSION = {"$ref": "#/$defs/Expression"}
+_PATTERN = r"[*?\[]"
+
+
+def json_schema() -> str:
+    """One schema for all kinds: a rule's ``kind`` says which fields it has.
+
+    It knows the form of each field; what fields say together is for ``quantrac rules check``.
+    """
+    kinds = rule_kinds()
+    found, shared = models_json_schema(
+        [(model, "validation") for model in kinds.values()], by_alias=True
+    )
+    places = [found[model, "validation"] for model in kinds.values()]
+    definitions = shared["$defs"]
+    for place in places:
+        rule = definitions[place["$ref"].rsplit("/", 1)[-1]]
+        rule["properties"].pop("pack")  # it is the file's
+        rule["required"] = sorted({*rule["required"], "kind", "id", "name"})
+    quantity = definitions["Selector"]["properties"]["quantity"]
+    quantity["anyOf"] = [
+        {"enum": sorted(QUANTITIES)}, {"type": "string", "pattern": _PATTERN},
+        {"type": "array", "items": {"anyOf": [{"enum": sorted(QUANTITIES)}, {"type": "string", "pattern": _PATTERN}]}},
+    ]  # fmt: skip
+    schema = Pack.model_json_schema()
+    schema |= {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Quantrac rule pack",
+        "$defs": schema.get("$defs", {}) | definitions,
+    }
+    schema["properties"]["rules"]["items"] = {
+        "type": "object",
+        "required": ["kind", "id", "name"],
+        "properties": {"kind": {"enum": sorted(kinds)}},
+        "allOf": [
+            {"if": {"properties": {"kind": {"const": name}}}, "then": place}
+            for name, place in zip(kinds, places, strict=True)
+        ],
+    }
+    return json.dumps(_with_names(schema), indent=2, ensure_ascii=False) + "\n"
+
+
+def _with_names(node: Any) -> Any:
+    """Everywhere an expression may stand, the mere name of a rule may stand as well."""
+    if node == _EXPRESSION:
+        return {"anyOf": [{"type": "string"}, _EXPRESSION]}
+    if isinstance(node, dict):
+        return {key: _with_names(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_names(value) for value in node]
+    return node
