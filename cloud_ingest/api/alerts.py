@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from alert_rules.schema import LocalText, Rule
 from cloud_ingest.alerts import AlertConflict, AlertNotFound, AlertService
 from cloud_ingest.alerts.builder import legal_json
-from cloud_ingest.alerts.cap import cap_document
 from cloud_ingest.alerts.desk import AlertFilter
 from cloud_ingest.alerts.texts import shown_number, shown_unit
 from cloud_ingest.api import notifications, silences
@@ -120,7 +119,7 @@ def _add_lists(api: APIRouter, alerts: AlertService) -> None:
     @api.get("/alerts/{alert_id}/cap", response_class=CapResponse, **answers(None, 404))
     def get_cap(alert_id: int) -> CapResponse:
         """The alert as a CAP 1.2 document."""
-        return CapResponse(cap_document(asked(lambda: alerts.desk.alert(alert_id))))
+        return CapResponse(asked(lambda: alerts.desk.cap(alert_id)))
 
 
 def _add_steps(api: APIRouter, alerts: AlertService) -> None:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 CALM_STATION, BUSY_STATION = "Thủ Dầu Một", "Mỹ Phước"
 HOSTILE_NAME = '<img src=x onerror="window.hostile=1">'
 HOSTILE_METRICS = ("<b>bold</b>", "🌫️ mist", "مستوى \u202edne eht", "a" * 120)
+OFFICER = "Trần Thị Bình"
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -114,6 +115,11 @@ def every_page(system: System, calm: Feed, busy: Feed) -> dict[str, str]:
         "chart": chart_address("gw-busy/sensor/pm2_5"),
         "alerts": "#/alerts",
         "alert": f"#/alerts/{alert['id']}",
+        "silences": "#/alerts/silences",
+        "messages": "#/alerts/notifications",
+        "report": "#/alerts/report",
+        "compare": "#/compare?series=gw-busy/sensor/pm2_5&series=gw-calm/sensor/pm2_5&range=10m",
         "system": "#/system",
+        "gateway": "#/system/gw-busy",
         "no such page": "#/nowhere",
     }

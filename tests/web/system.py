@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.cloud_ingest.notification.servers import HttpServer
 from tests.servers import free_port, wait_until
 
 RULES = """\
@@ -35,6 +36,7 @@ class System:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        self.office = HttpServer()
         self.mqtt_port = free_port()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -44,7 +46,8 @@ class System:
             "store: {kind: embedded, path: ./samples}\n"
             "database: sqlite:///./quantrac.db\n"
             f"web: {{host: 127.0.0.1, port: {self.port}}}\n"
-            "rules: [./rules.yaml]\n",
+            "rules: [./rules.yaml]\n"
+            f"notify: [{{name: van-phong, url: '{self.office.url}', severity: [critical]}}]\n",
             encoding="utf-8",
         )
 

@@ -6,13 +6,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.servers import wait_until
+from tests.web.conftest import OFFICER
 from tests.web.feed import Feed
 from tests.web.system import System
 
 pytestmark = pytest.mark.chromium
 
 Open = Callable[..., Page]
-OFFICER = "Trần Thị Bình"
 
 
 @pytest.fixture

@@ -4,8 +4,14 @@ import "@fontsource/be-vietnam-pro/600.css";
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { begin, connection, visibleAlerts } from "./live/state";
-import { AlertPage, Alerts } from "./pages/Alerts";
+import { AlertPage } from "./pages/AlertPage";
+import { Alerts } from "./pages/Alerts";
 import { ChartPage } from "./pages/ChartPage";
+import { ComparePage } from "./pages/ComparePage";
+import { GatewayPage } from "./pages/GatewayPage";
+import { Notifications } from "./pages/Notifications";
+import { Report } from "./pages/Report";
+import { Silences } from "./pages/Silences";
 import { StationPage } from "./pages/StationPage";
 import { Stations } from "./pages/Stations";
 import { System } from "./pages/System";
@@ -15,6 +21,9 @@ import { choose, clock, language, text, type TextKey } from "./texts";
 
 const PLACES: [string, TextKey][] = [["", "nav.stations"], ["alerts", "nav.alerts"], ["chart", "nav.charts"], ["system", "nav.system"]];
 
+/** The place of the bar that a page belongs to. */
+const placeOf = (first: string) => ({ station: "", compare: "chart" })[first] ?? first;
+
 function Live() {
   const now = connection.value;
   const says = now.state === "stale" ? text("live.stale", { time: clock(now.since_ms) }) : text(`live.${now.state}`);
@@ -22,8 +31,7 @@ function Live() {
 }
 
 function Bar() {
-  const here = route.value.path[0] ?? "";
-  const current = here === "station" ? "" : here;
+  const current = placeOf(route.value.path[0] ?? "");
   return (
     <header>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById("main")?.focus(); }}>{text("skip")}</a>
@@ -47,8 +55,8 @@ function Bar() {
 
 /** What the browser's tab says. */
 function title(): string {
-  const first = route.value.path[0] ?? "";
-  const place = PLACES.find(([path]) => path === (first === "station" ? "" : first));
+  const here = placeOf(route.value.path[0] ?? "");
+  const place = PLACES.find(([path]) => path === here);
   const waiting = visibleAlerts.value.length;
   return `${waiting ? `(${waiting}) ` : ""}${text(place ? place[1] : "notfound")} – Quantrac`;
 }
@@ -57,9 +65,13 @@ function Page() {
   const [first, second] = route.value.path;
   if (!first) return <Stations />;
   if (first === "station" && second) return <StationPage id={second} />;
-  if (first === "alerts") return second ? <AlertPage id={Number(second)} /> : <Alerts />;
+  if (first === "alerts" && (!second || /^\d+$/.test(second))) return second ? <AlertPage id={Number(second)} /> : <Alerts />;
+  if (first === "alerts" && second === "silences") return <Silences />;
+  if (first === "alerts" && second === "notifications") return <Notifications />;
+  if (first === "alerts" && second === "report") return <Report />;
   if (first === "chart") return <ChartPage />;
-  if (first === "system") return <System />;
+  if (first === "compare") return <ComparePage />;
+  if (first === "system") return second ? <GatewayPage id={second} /> : <System />;
   return <h1>{text("notfound")}</h1>;
 }
 

@@ -21,6 +21,9 @@ addEventListener("hashchange", () => {
 });
 
 export const toStation = (id: string) => `#/station/${encodeURIComponent(id)}`;
+export const toGateway = (id: string) => `#/system/${encodeURIComponent(id)}`;
 export const toAlert = (id: number) => `#/alerts/${id}`;
 export const toChart = (series: string, extra: Record<string, string> = {}) =>
   `#/chart?${new URLSearchParams({ series, ...extra })}`;
+export const toCompare = (series: string[], range: string) =>
+  `#/compare?${new URLSearchParams([...series.map((s) => ["series", s]), ["range", range]])}`;

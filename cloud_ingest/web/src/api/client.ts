@@ -1,5 +1,5 @@
-// Calls of the HTTP API. Every failure is an ApiError whose message a person can read.
-import type { Page } from "./types";
+// Calls of the HTTP API, typed by its schema. Every failure is an ApiError that a person can read.
+import type { Calls, ProblemDocument } from "./schema";
 
 export class ApiError extends Error {
   constructor(
@@ -10,16 +10,23 @@ export class ApiError extends Error {
   }
 }
 
-type Query = Record<string, string | number | string[] | undefined>;
+type Asked = Record<string, unknown>;
+type Call = keyof Calls;
+type Item<C extends Call> = Calls[C]["answers"] extends { items: (infer T)[] } ? T : never;
+type Reading = Extract<Call, `GET ${string}`>;
+type Acting = Exclude<Call, Reading>;
 
-function address(path: string, query: Query): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
+/** The address of a call: what it asks for goes into its path, the rest behind the question mark. */
+export function addressOf<C extends Call>(call: C, asks: Calls[C]["asks"]): string {
+  const rest = new URLSearchParams();
+  let path = call.replace(/^\w+ /, "");
+  for (const [name, value] of Object.entries(asks as Asked)) {
     if (value === undefined) continue;
-    for (const one of Array.isArray(value) ? value : [value]) parameters.append(name, String(one));
+    if (path.includes(`{${name}}`)) path = path.replace(`{${name}}`, encodeURIComponent(String(value)));
+    else for (const one of Array.isArray(value) ? value : [value]) rest.append(name, String(one));
   }
-  const text = parameters.toString();
-  return `/api/v1${path}${text ? `?${text}` : ""}`;
+  const query = rest.toString();
+  return `/api/v1${path}${query ? `?${query}` : ""}`;
 }
 
 async function answer<T>(request: Promise<Response>): Promise<T> {
@@ -31,40 +38,38 @@ async function answer<T>(request: Promise<Response>): Promise<T> {
   }
   const body: unknown = await response.json().catch(() => null);
   if (!response.ok) {
-    const problem = body as { detail?: string; title?: string } | null;
-    throw new ApiError(
-      response.status,
-      problem?.detail || problem?.title || `HTTP ${response.status}`,
-    );
+    const problem = body as ProblemDocument | null;
+    throw new ApiError(response.status, problem?.detail || problem?.title || `HTTP ${response.status}`);
   }
   return body as T;
 }
 
-export function get<T>(path: string, query: Query = {}): Promise<T> {
-  return answer<T>(fetch(address(path, query)));
+export function get<C extends Reading>(call: C, asks: Calls[C]["asks"]): Promise<Calls[C]["answers"]> {
+  return answer(fetch(addressOf(call, asks)));
 }
 
 /** All pages of a list, at most `most` entries. */
-export async function list<T>(path: string, query: Query = {}, most = 5000): Promise<T[]> {
-  const items: T[] = [];
+export async function list<C extends Reading>(call: C, asks: Calls[C]["asks"] = {} as Calls[C]["asks"], most = 5000): Promise<Item<C>[]> {
+  const items: Item<C>[] = [];
   let cursor: string | undefined;
   do {
-    const page: Page<T> = await get<Page<T>>(path, { limit: 1000, ...query, cursor });
+    const paged = { limit: Math.min(most, 1000), ...asks, cursor } as unknown as Calls[C]["asks"];
+    const page = (await get(call, paged)) as { items: Item<C>[]; next: string | null };
     items.push(...page.items);
     cursor = page.next ?? undefined;
   } while (cursor && items.length < most);
   return items;
 }
 
-/** A list's answer that must be read whatever its status (health answers 503 with its checks). */
-export async function getAny<T>(path: string): Promise<T> {
-  return (await (await fetch(address(path, {}))).json()) as T;
+/** An answer that must be read whatever its status (health answers 503 with its checks). */
+export async function getAny<T>(call: Reading): Promise<T> {
+  return (await (await fetch(addressOf(call, {} as Calls[Reading]["asks"]))).json()) as T;
 }
 
-export function post<T>(path: string, body: unknown, user: string): Promise<T> {
-  const headers: Record<string, string> = { "Content-Type": "application/json" };
+/** Does something in the name of `user`. */
+export function act<C extends Acting>(call: C, asks: Calls[C]["asks"], body: Calls[C]["sends"], user: string): Promise<Calls[C]["answers"]> {
+  const headers: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
   if (user) headers["X-Quantrac-User"] = encodeURIComponent(user);
-  return answer<T>(
-    fetch(address(path, {}), { method: "POST", headers, body: JSON.stringify(body) }),
-  );
+  const method = call.slice(0, call.indexOf(" "));
+  return answer(fetch(addressOf(call, asks), { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }));
 }

@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { getAny, list } from "../api/client";
 import { reasonOf } from "../api/reason";
-import type { Alert, Gateway, Health, Latest, Quantity, Severity, Station } from "../api/types";
+import type { AlertNews, AnyHealth, Gateway, Latest, Quantity, Severity, Station, StreamSamples } from "../api/types";
 
 export type Connection = { state: "connecting" | "live" } | { state: "stale"; since_ms: number };
 
@@ -12,7 +12,7 @@ export const failure = signal<string | null>(null);
 export const stations = signal<Station[] | null>(null);
 export const quantities = signal<Map<string, Quantity>>(new Map());
 export const latest = signal<Map<string, Latest>>(new Map());
-export const openAlerts = signal<Map<number, Alert>>(new Map());
+export const openAlerts = signal<Map<number, AlertNews>>(new Map());
 /** Grows with every sample that arrives of the series in `watched`. */
 export const arrivals = signal<{ series: string; time_ms: number; value: number | null }[]>([]);
 
@@ -35,9 +35,9 @@ export function levelOf(station: Station): Level {
   return alerts.length ? "info" : "ok";
 }
 
-const isOpen = (alert: Alert) => alert.state !== "resolved";
+const isOpen = (alert: AlertNews) => alert.state !== "resolved";
 
-export function noteAlert(alert: Alert): void {
+export function noteAlert(alert: AlertNews): void {
   const next = new Map(openAlerts.value);
   if (isOpen(alert)) next.set(alert.id, alert);
   else next.delete(alert.id);
@@ -47,9 +47,9 @@ export function noteAlert(alert: Alert): void {
 async function load(): Promise<void> {
   try {
     const [allStations, values, alerts] = await Promise.all([
-      list<Station>("/stations"),
-      list<Latest>("/latest", {}, 20000),
-      list<Alert>("/alerts", { state: "open" }),
+      list("GET /stations"),
+      list("GET /latest", {}, 20000),
+      list("GET /alerts", { state: "open" }),
     ]);
     stations.value = allStations;
     latest.value = new Map(values.map((v) => [v.series, v]));
@@ -60,14 +60,7 @@ async function load(): Promise<void> {
   }
 }
 
-interface SampleColumns {
-  series: string[];
-  time_ms: number[];
-  value: (number | null)[];
-  quality: number[];
-}
-
-function takeSamples(columns: SampleColumns): void {
+function takeSamples(columns: StreamSamples): void {
   const next = new Map(latest.value);
   let unknown = false;
   const arrived: { series: string; time_ms: number; value: number | null }[] = [];
@@ -118,20 +111,20 @@ function listen(): void {
       connection.value = { state: "stale", since_ms: Date.now() };
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
   });
-  source.addEventListener("samples", (e) => takeSamples(parsed<SampleColumns>(e)));
-  source.addEventListener("alert", (e) => noteAlert(parsed<Alert>(e)));
+  source.addEventListener("samples", (e) => takeSamples(parsed<StreamSamples>(e)));
+  source.addEventListener("alert", (e) => noteAlert(parsed<AlertNews>(e)));
   source.addEventListener("gateway", (e) => takeGateway(parsed<Gateway>(e)));
   source.addEventListener("skipped", reloadSoon);
 }
 
-export function readHealth(): Promise<Health> {
-  return getAny<Health>("/health");
+export function readHealth(): Promise<AnyHealth> {
+  return getAny<AnyHealth>("GET /health");
 }
 
 /** Read everything once, then follow the stream. Call it once. */
 export function begin(): void {
   setInterval(() => (now.value = Date.now()), 1000);
-  void list<Quantity>("/quantities").then(
+  void list("GET /quantities").then(
     (all) => (quantities.value = new Map(all.map((q) => [q.name, q]))),
     () => undefined, // names fall back to the quantity's own; the next load shows what is wrong
   );

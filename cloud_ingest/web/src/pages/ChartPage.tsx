@@ -1,6 +1,6 @@
 // A chart of any series over any of a few ranges, with its limits and alerts.
 import { useEffect, useState } from "preact/hooks";
-import { get, list } from "../api/client";
+import { addressOf, get, list } from "../api/client";
 import type { Alert, Rule, Samples, Severity } from "../api/types";
 import { arrivals, latest, now, openAlerts, stations } from "../live/state";
 import { Chart } from "../parts/Chart";
@@ -9,15 +9,15 @@ import { Show, useLoaded } from "../parts/Load";
 import { QualityMark } from "../parts/marks";
 import { Scroll } from "../parts/Scroll";
 import { quantityName } from "../parts/names";
-import { route, toChart } from "../route";
+import { route, toChart, toCompare } from "../route";
 import { duration, language, moment, number, text, unitSign, type TextKey } from "../texts";
 
 const MINUTE = 60_000;
-const RANGES = { "10m": 10 * MINUTE, "1h": 60 * MINUTE, "24h": 1440 * MINUTE, "7d": 10080 * MINUTE, "30d": 43200 * MINUTE };
-type Range = keyof typeof RANGES;
+export const RANGES = { "10m": 10 * MINUTE, "1h": 60 * MINUTE, "24h": 1440 * MINUTE, "7d": 10080 * MINUTE, "30d": 43200 * MINUTE };
+export type Range = keyof typeof RANGES;
 const POINTS = 600;
 /** Read again so often while the end of the range is now. */
-const REFRESH_MS: Record<Range, number> = { "10m": 3000, "1h": 5000, "24h": 30_000, "7d": 60_000, "30d": 60_000 };
+export const REFRESH_MS: Record<Range, number> = { "10m": 3000, "1h": 5000, "24h": 30_000, "7d": 60_000, "30d": 60_000 };
 /** Before the first series is known. */
 const NOTHING_YET = new Promise<Picture>(() => undefined);
 
@@ -37,9 +37,9 @@ async function read(series: string, range: Range, around: number | null): Promis
   const start_ms = end_ms - length;
   const window = { start: start_ms, end: end_ms + 1 };
   const [samples, rules, alerts] = await Promise.all([
-    get<Samples>("/samples", { series, ...window, max_points: POINTS, envelope: "true" }),
-    list<Rule>("/rules", { series }),
-    list<Alert>("/alerts", { since: start_ms - 7 * 86400e3, station: series ? (latest.value.get(series)?.station ?? "") : "" }, 1000),
+    get("GET /samples", { series, ...window, max_points: POINTS, envelope: true }) as Promise<Samples>,
+    list("GET /rules", { series }),
+    list("GET /alerts", { since: start_ms - 7 * 86400e3, station: series ? (latest.value.get(series)?.station ?? "") : "" }, 1000),
   ]);
   const own = alerts.filter((a) => a.series === series && a.state !== "pending" && a.start_ms < end_ms && (a.end_ms ?? end_ms) > start_ms);
   return { samples, rules, alerts: own, start_ms, end_ms };
@@ -117,6 +117,16 @@ function Explanation({ picture, rules, far }: { picture: Picture; rules: Rule[];
   );
 }
 
+export function Ranges({ range, go }: { range: Range; go: (range: Range) => void }) {
+  return (
+    <div class="ranges" role="group" aria-label={text("chart.range")}>
+      {(Object.keys(RANGES) as Range[]).map((r) => (
+        <button key={r} aria-pressed={r === range} onClick={() => go(r)}>{text(`chart.range.${r}` as TextKey)}</button>
+      ))}
+    </div>
+  );
+}
+
 function Choice({ series, range }: { series: string; range: Range }) {
   const all = [...latest.value.values()].sort((a, b) => a.series.localeCompare(b.series));
   const here = latest.value.get(series)?.station ?? "";
@@ -137,11 +147,8 @@ function Choice({ series, range }: { series: string; range: Range }) {
           ))}
         </select>
       </label>
-      <div class="ranges" role="group" aria-label={text("chart.range")}>
-        {Object.keys(RANGES).map((r) => (
-          <button key={r} aria-pressed={r === range} onClick={() => go(series, r)}>{text(`chart.range.${r}` as TextKey)}</button>
-        ))}
-      </div>
+      <Ranges range={range} go={(r) => go(series, r)} />
+      <a class="button" href={toCompare([series], range)}>{text("compare.begin")}</a>
     </div>
   );
 }
@@ -175,7 +182,7 @@ export function ChartPage() {
           const { samples, start_ms, end_ms } = picture;
           const rules = inForce(picture.rules, start_ms, end_ms);
           const { near, far } = fitting(lines(rules), samples.max ?? samples.value);
-          const download = `/api/v1/samples?${new URLSearchParams({ series, start: String(start_ms), end: String(Math.max(end_ms, now.peek())), format: "csv" })}`;
+          const download = addressOf("GET /samples", { series, start: start_ms, end: Math.max(end_ms, now.peek()), format: "csv" });
           return (
             <>
               {samples.time_ms.length === 0 && <p>{text("chart.empty")}</p>}
@@ -192,7 +199,7 @@ export function ChartPage() {
 }
 
 /** The median distance between samples; what is much longer is a gap. */
-function typicalInterval(times: number[]): number {
+export function typicalInterval(times: number[]): number {
   const steps = times.slice(1).map((t, i) => t - (times[i] ?? t)).sort((a, b) => a - b);
   return steps[Math.floor(steps.length / 2)] ?? 0;
 }

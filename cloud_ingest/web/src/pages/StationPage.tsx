@@ -2,20 +2,21 @@
 import { get } from "../api/client";
 import type { Index, Latest } from "../api/types";
 import { levelOf, now, stations, visibleAlerts } from "../live/state";
+import { AlertTable } from "../parts/AlertTable";
 import { useLoaded } from "../parts/Load";
 import { LevelMark, QualityMark } from "../parts/marks";
 import { quantityName } from "../parts/names";
+import { Who } from "../parts/officer";
 import { Scroll } from "../parts/Scroll";
 import { toChart } from "../route";
 import { ago, language, moment, number, text, unitSign } from "../texts";
-import { AlertTable, Who } from "./Alerts";
 import { valuesOf } from "./Stations";
 
 const INDEX_EVERY_MS = 60_000;
 const PARTICLES = ["pm2_5", "pm10"];
 
 function IndexTile({ station }: { station: string }) {
-  const read = () => get<Index>("/index", { station, kind: "vn_aqi", period: "hour" });
+  const read = () => get("GET /index", { station, kind: "vn_aqi", period: "hour" }) as Promise<Index>;
   const { data } = useLoaded(read, [station], INDEX_EVERY_MS);
   if (!data) return null;
   const { level } = data;

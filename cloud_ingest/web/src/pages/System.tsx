@@ -1,10 +1,14 @@
 // For the technician: is every part well, what does each gateway hold, what goes wrong on each wire.
 import { list } from "../api/client";
-import type { Device, Gateway, Health, Quarantined } from "../api/types";
+import type { AnyHealth, Device, Gateway } from "../api/types";
 import { now, readHealth } from "../live/state";
+import { EventList } from "../parts/Events";
 import { Show, useLoaded } from "../parts/Load";
+import { Who } from "../parts/officer";
+import { Quarantine } from "../parts/Quarantine";
 import { Scroll } from "../parts/Scroll";
-import { ago, moment, text, textOr, whole } from "../texts";
+import { toGateway } from "../route";
+import { ago, text, textOr, whole } from "../texts";
 
 const EVERY_MS = 5000;
 const ERRORS = ["timeouts", "crc_errors", "exceptions", "short_frames", "foreign_frames", "late_replies", "resyncs", "bus_errors", "counter_resets"];
@@ -13,7 +17,7 @@ function Online({ yes }: { yes: boolean }) {
   return <span class={yes ? "on" : "off"}>{yes ? `● ${text("station.online")}` : `○ ${text("station.offline")}`}</span>;
 }
 
-function HealthList({ health }: { health: Health }) {
+function HealthList({ health }: { health: AnyHealth }) {
   return (
     <ul class="checks">
       {Object.entries(health.checks).map(([name, check]) => (
@@ -40,7 +44,7 @@ function Gateways({ items }: { items: Gateway[] }) {
         <tbody>
           {items.map((g) => (
             <tr key={g.id}>
-              <td class="id">{g.id}</td><td dir="auto">{g.station_name}</td><td><Online yes={g.online} /></td><td>{ago(g.last_seen_ms, now.value)}</td>
+              <td class="id"><a href={toGateway(g.id)} translate={false}>{g.id}</a></td><td dir="auto">{g.station_name}</td><td><Online yes={g.online} /></td><td>{ago(g.last_seen_ms, now.value)}</td>
               <td class="num">{whole(g.samples_measured)}</td><td class="num">{whole(g.samples_stored)}</td><td class="num">{whole(g.backlog)}</td><td class="num">{whole(g.samples_given_up)}</td>
             </tr>
           ))}
@@ -81,27 +85,12 @@ function Devices({ items }: { items: Device[] }) {
   );
 }
 
-function Quarantine({ items }: { items: Quarantined[] }) {
-  if (!items.length) return <p>{text("system.quarantine.none")}</p>;
-  return (
-    <Scroll label={text("system.quarantine")}>
-      <table>
-        <thead><tr><th>{text("value.time")}</th><th>{text("system.topic")}</th><th>{text("system.reason")}</th><th class="num">{text("system.count")}</th></tr></thead>
-        <tbody>
-          {items.map((q) => (
-            <tr key={q.id}><td>{moment(q.time_ms)}</td><td class="long" translate={false}>{q.topic}</td><td class="long" lang="en" translate={false}>{q.reason}</td><td class="num">{whole(q.count)}</td></tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
-  );
-}
-
 export function System() {
   const health = useLoaded(readHealth, [], EVERY_MS);
-  const gateways = useLoaded(() => list<Gateway>("/gateways"), [], EVERY_MS);
-  const devices = useLoaded(() => list<Device>("/devices"), [], EVERY_MS);
-  const quarantine = useLoaded(() => list<Quarantined>("/quarantine", { limit: 100 }, 100), [], EVERY_MS);
+  const gateways = useLoaded(() => list("GET /gateways"), [], EVERY_MS);
+  const devices = useLoaded(() => list("GET /devices"), [], EVERY_MS);
+  const quarantine = useLoaded(() => list("GET /quarantine", {}, 100), [], EVERY_MS);
+  const events = useLoaded(() => list("GET /events", {}, 100), [], EVERY_MS);
   return (
     <section>
       <h1>{text("system.title")}</h1>
@@ -113,7 +102,11 @@ export function System() {
       <h2>{text("system.devices")}</h2>
       <Show of={devices}>{(items) => <Devices items={items} />}</Show>
       <h2>{text("system.quarantine")}</h2>
-      <Show of={quarantine}>{(items) => <Quarantine items={items} />}</Show>
+      <p class="quiet note">{text("system.quarantine.note")}</p>
+      <div class="choice"><Who /></div>
+      <Show of={quarantine}>{(items) => <Quarantine items={items} reload={quarantine.reload} />}</Show>
+      <h2>{text("events.title")}</h2>
+      <Show of={events}>{(items) => <EventList items={items} />}</Show>
       <p><a href="/api/docs">API</a> · <a href="/metrics">Prometheus</a></p>
     </section>
   );

@@ -23,10 +23,10 @@ type Draws = () => Picture;
 
 /** A gap longer than this many steps breaks the line. */
 const GAP_STEPS = 2.5;
-const HOUR_MS = 3600e3;
+export const HOUR_MS = 3600e3;
 const FEW_POINTS = 80;
 /** Distances between the marks of the time axis, in seconds. */
-const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
+export const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
 /** Vietnam is this far ahead of UTC; marks of days stand at its midnight. */
 const ZONE_S = 7 * 3600;
 
@@ -49,19 +49,19 @@ export function columns(samples: Samples, interval_ms: number): [number[], Colum
   return out;
 }
 
-function colour(name: string): string {
+export function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
 /** Marks of the time axis at round times of Vietnam's clock. */
-function timeSplits(low: number, high: number, step: number): number[] {
+export function timeSplits(low: number, high: number, step: number): number[] {
   const first = Math.ceil((low + ZONE_S) / step) * step - ZONE_S;
   const out: number[] = [];
   for (let t = first; t <= high; t += step) out.push(t);
   return out;
 }
 
-function timeText(picture: Picture, step: number): (s: number) => string {
+export function timeText(picture: { start_ms: number; end_ms: number }, step: number): (s: number) => string {
   const length = picture.end_ms - picture.start_ms;
   if (length <= 36 * HOUR_MS) return (s) => clock(s * 1000, step % 60 !== 0);
   return (s) => (step % 86400 === 0 ? moment(s * 1000).slice(0, 5) : `${moment(s * 1000).slice(0, 5)} ${clock(s * 1000, false)}`);
@@ -177,7 +177,7 @@ export function Chart({ picture }: { picture: Picture }) {
   );
 }
 
-function nearest(times: number[], time: number): number | null {
+export function nearest(times: number[], time: number): number | null {
   if (!times.length) return null;
   let low = 0;
   let high = times.length - 1;

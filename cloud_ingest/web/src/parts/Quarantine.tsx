@@ -1,0 +1,59 @@
+// What was not taken in, and why; it can be taken in again after a fix, or forgotten.
+import { act } from "../api/client";
+import type { Quarantined } from "../api/types";
+import { moment, text, whole } from "../texts";
+import { NotDone, useDoing } from "./officer";
+import { Scroll } from "./Scroll";
+
+const SHOWN = 600;
+
+/** The beginning of a payload: as text where it is text, else as hexadecimal numbers. */
+function payloadOf(item: Quarantined): string {
+  const bytes = Uint8Array.from(atob(item.payload_base64), (c) => c.charCodeAt(0)).slice(0, SHOWN);
+  try {
+    const said = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    if (/^[\P{C}\s]*$/u.test(said)) return said;
+  } catch {
+    // Not text: shown as numbers.
+  }
+  return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
+}
+
+function Row({ item, reload }: { item: Quarantined; reload: () => void }) {
+  const { error, busy, run } = useDoing();
+  const replay = async () => (await run((user) => act("POST /quarantine/{item}/replay", { item: item.id }, undefined, user))) !== null && reload();
+  const forget = async () => {
+    if (!confirm(text("system.forget.sure"))) return;
+    await run((user) => act("DELETE /quarantine/{item}", { item: item.id }, undefined, user));
+    reload();
+  };
+  return (
+    <tr>
+      <td data-label={text("value.time")}>{moment(item.time_ms)}</td>
+      <td class="long" translate={false} data-label={text("system.topic")}>{item.topic}
+        <details><summary lang="" translate={false}>{whole(item.size)} B</summary><code class="payload">{payloadOf(item)}</code></details>
+      </td>
+      <td class="long" lang="en" translate={false} data-label={text("system.reason")}>{item.reason}</td>
+      <td class="num" data-label={text("system.count")}>{whole(item.count)}</td>
+      <td>
+        <p class="buttons">
+          <button disabled={busy || !item.replayable} title={item.replayable ? undefined : text("system.no_replay")} onClick={() => void replay()}>{text("system.replay")}</button>
+          <button disabled={busy} onClick={() => void forget()}>{text("system.forget")}</button>
+        </p>
+        <NotDone reason={error} />
+      </td>
+    </tr>
+  );
+}
+
+export function Quarantine({ items, reload }: { items: Quarantined[]; reload: () => void }) {
+  if (!items.length) return <p>{text("system.quarantine.none")}</p>;
+  return (
+    <Scroll tall label={text("system.quarantine")}>
+      <table class="stack">
+        <thead><tr><th>{text("value.time")}</th><th>{text("system.topic")}</th><th>{text("system.reason")}</th><th class="num">{text("system.count")}</th><th>{text("alerts.do")}</th></tr></thead>
+        <tbody>{items.map((q) => <Row key={q.id} item={q} reload={reload} />)}</tbody>
+      </table>
+    </Scroll>
+  );
+}
