@@ -181,7 +181,7 @@ def test_the_undisturbed_run_has_something_to_lose(undisturbed):
     assert waiting == 0
 
 
-EVERY = 17
+EVERY = 29
 """Every step was tried (EVERY = 1: minutes); this many between two is what a test run is worth."""
 
 

@@ -220,7 +220,7 @@ def test_every_pack_survives_a_restart(database):
         service = service_of(
             database, rules, store, known=known, now_ms=now_ms, detector=SeasonalResidualDetector()
         )
-        for s in range(0, 4000, 40):
+        for s in range(0, 4000, 80):
             part = batch_of([(i, now_ms + s * 1000, 50.0 + s % 7) for i in range(len(quantities))])
             store.write(part)
             service.process(part, now_ms + s * 1000)

@@ -169,6 +169,7 @@ def test_a_channel_is_not_flooded(database):
     assert len(office.work(after_s=61)) == 1
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_flood_of_alerts_is_one_message_of_a_readable_length(database):
     many = [series(i, f"d{i}", station=f"station-{i:03}") for i in range(300)]
     office = Office(database, per_minute=1)
