@@ -134,9 +134,9 @@ COLUMNS = {
     "count": Column(np.float64),
     "interval_h": Column(np.float64),
     "scale": Column(np.float64),
-    "means": Column(np.float64, 0.0, (len(Mean),)),
-    "records": Column(np.float64, 0.0, (8,)),
-    "centre": Column(np.float64, 0.0, (2,)),
+    "means": Column(np.float32, 0.0, (len(Mean),)),
+    "records": Column(np.float32, 0.0, (8,)),
+    "centre": Column(np.float32, 0.0, (2,)),
     "mixture": Column(np.float32, 1.0 / CLASSES, (2 * CLASSES,)),
     **profiles.COLUMNS,
 }
@@ -214,7 +214,7 @@ def _follow_means(
     scale: Float64,
     gap_steps: Float64,
 ) -> Float64:
-    means = np.ascontiguousarray(memory["means"][s].T)
+    means = memory["means"][s].T.astype(np.float64)
     rate = 1.0 / (_LENGTHS * scale)
     # After k missed steps an exponential mean has forgotten as if it had seen k samples.
     many = gap_steps > 1.0
@@ -298,7 +298,7 @@ def _compare_records(
 
     Both slowly come back.
     """
-    kept = memory["records"][s].T
+    kept = memory["records"][s].T.astype(np.float64)
     first = count < 1
     high, low = np.where(first, source, kept[:4]), np.where(first, source, kept[4:])
     out[:] = np.maximum(source - high, 0.0) - np.maximum(low - source, 0.0)
@@ -317,7 +317,7 @@ def _compare_mixture(
     memory: Memory, s: Int64, value: Float64, count: Float64, scale: Float64
 ) -> Float64:
     """Relative entropy of the recent mixture of values against the usual one."""
-    mean, spread = memory["centre"][s].T
+    mean, spread = memory["centre"][s].T.astype(np.float64)
     start = 1.0 / (count + 1.0)
     slow = np.maximum(start, 1.0 / (_MIXTURE_USUAL * scale))
     mean = mean + slow * (value - mean)

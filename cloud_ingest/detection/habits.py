@@ -6,17 +6,19 @@ common, in this hour or one beside it, is taken from the surprise of today.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cloud_ingest.detection.memory import Column, Memory
 from telemetry.batches import Float64, Int64
 
 DAYS, HOURS = 3, 24
+_FINENESS = 20.0  # a byte holds surprises up to 12.75
 _HOUR_MS = 3_600_000
 _NO_HOUR = -1
 
 COLUMNS = {
-    "habit": Column(np.float16, 0.0, (DAYS, HOURS)),
-    "habit_now": Column(np.float16),
+    "habit": Column(np.uint8, 0.0, (DAYS, HOURS)),
+    "habit_now": Column(np.uint8),
     "habit_hour": Column(np.int8, _NO_HOUR),
 }
 
@@ -30,17 +32,18 @@ def follow_habits(memory: Memory, s: Int64, local_ms: Int64, surprise: Float64) 
     if len(over):
         done = over[before[over] != _NO_HOUR]
         _turn_over(memory, s[done], before[done], now[done])
-        now[over] = 0.0
+        now[over] = 0
         memory["habit_hour"][s[over]] = hour[over]
-    memory["habit_now"][s] = np.maximum(now, surprise.astype(np.float16))
+    fresh = np.minimum(surprise * _FINENESS, 255.0).astype(np.uint8)
+    memory["habit_now"][s] = np.maximum(now, fresh)
     around = np.stack([(hour + step) % HOURS for step in (-1, 0, 1)])
     habit = memory["habit"]
     days = [habit[s, day, around].max(axis=0) for day in range(DAYS)]
-    usual: Float64 = np.minimum.reduce(days).astype(np.float64)
+    usual: Float64 = np.minimum.reduce(days) / _FINENESS
     return usual
 
 
-def _turn_over(memory: Memory, s: Int64, hour: Int64, highest: Float64) -> None:
+def _turn_over(memory: Memory, s: Int64, hour: Int64, highest: NDArray[np.uint8]) -> None:
     habit = memory["habit"]
     for day in range(DAYS - 1, 0, -1):
         habit[s, day, hour] = habit[s, day - 1, hour]

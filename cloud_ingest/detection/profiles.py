@@ -15,8 +15,7 @@ MONDAY_MS = 4 * DAY_MS  # 1970-01-05
 HALF_HOURS, HOURS, WEEK_HOURS = 48, 24, 168
 _NEVER = -(2**62)
 _PROFILE_DAYS = 17
-_MOST_VISITS = 60_000
-_MOST_WEEK_VISITS = 250
+_MOST_VISITS = 250
 
 # (least visits, most visits that count, hours of a slot)
 _HALF_HOUR_VISITS = (1, 100.0, 0.5)
@@ -28,8 +27,8 @@ COLUMNS = {
     "by_half_hour": Column(np.float32, 0.0, (HALF_HOURS,)),
     "by_hour": Column(np.float32, 0.0, (HOURS,)),
     "by_week_hour": Column(np.float32, 0.0, (WEEK_HOURS,)),
-    "by_half_hour_far": Column(np.float32, 0.0, (HALF_HOURS,)),
-    "visits": Column(np.uint16, 0.0, (HALF_HOURS,)),
+    "by_hour_far": Column(np.float32, 0.0, (HOURS,)),
+    "visits": Column(np.uint8, 0.0, (HALF_HOURS,)),
     "week_visits": Column(np.uint8, 0.0, (WEEK_HOURS,)),
 }
 
@@ -75,23 +74,21 @@ def follow_profiles(
         exists[k] = (seen >= least) & (age_ms > days * DAY_MS)
         longest = np.maximum(most, _PROFILE_DAYS * hours / np.maximum(interval_h, 1e-9))
         memory[name][s, slot] = mean + residual[k] / np.minimum(seen + 1.0, longest)
-    distance = _follow_distance(memory, s, half, np.abs(residual[0]), visits, interval_h)
+    distance = _follow_distance(memory, s, hour, np.abs(residual[0]), hour_visits, interval_h)
     memory["visits"][s, half] = np.minimum(visits + 1, _MOST_VISITS)
-    memory["week_visits"][s, week_hour] = np.minimum(week_visits + 1, _MOST_WEEK_VISITS)
+    memory["week_visits"][s, week_hour] = np.minimum(week_visits + 1, _MOST_VISITS)
     return Place(residual, exists, distance)
 
 
 def _follow_distance(
-    memory: Memory, s: Int64, half: Int64, far: Float64, visits: Int64, interval_h: Float64
+    memory: Memory, s: Int64, hour: Int64, far: Float64, visits: Int64, interval_h: Float64
 ) -> Float64:
-    distances = memory["by_half_hour_far"]
-    own = distances[s, half].astype(np.float64)
-    beside = np.maximum(
-        distances[s, (half + 1) % HALF_HOURS], distances[s, (half - 1) % HALF_HOURS]
-    )
-    _, most, hours = _HALF_HOUR_VISITS
+    distances = memory["by_hour_far"]
+    own = distances[s, hour].astype(np.float64)
+    beside = np.maximum(distances[s, (hour + 1) % HOURS], distances[s, (hour - 1) % HOURS])
+    _, most, hours = _HOUR_VISITS
     longest = np.maximum(most, _PROFILE_DAYS * hours / np.maximum(interval_h, 1e-9))
     learnt = own + (far - own) / np.minimum(np.maximum(visits, 1), longest)
-    distances[s, half] = np.where(visits > 0, learnt, own)
+    distances[s, hour] = np.where(visits > 0, learnt, own)
     widest: Float64 = np.maximum(own, beside)
     return widest
