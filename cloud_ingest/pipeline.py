@@ -7,6 +7,7 @@ ledger is in the database. A crash anywhere leads to the same reports again, whi
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.ledger import Gap
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.work import Event, Work
-from cloud_ingest.parts import AlertEvent, Counters, Parts
+from cloud_ingest.parts import AlertEvent, Alerts, Counters, Parts
 from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
 from telemetry.batches import Bool, SampleBatch
 
@@ -30,7 +31,8 @@ _log = structlog.get_logger()
 ResultT = TypeVar("ResultT")
 
 TICK_MS = 1_000
-SEEN_EVERY_MS = 5_000
+SEEN_EVERY_MS = 30_000
+"""How often it is saved when each gateway was last heard of."""
 MOST_BATCHES = 5
 """While more messages wait, a batch may grow to so many times its usual size."""
 SHORTEST_RETRY_S = 0.1
@@ -71,6 +73,10 @@ class Pipeline:
         """Finish what waits, as far as it goes within the time."""
         self._stopping.set()
         self._thread.join(timeout_s)
+
+    def replace_alerts(self, alerts: Alerts) -> None:
+        """Have samples judged by others, before the start."""
+        self._parts = replace(self._parts, alerts=alerts)
 
     @property
     def running(self) -> bool:
@@ -248,7 +254,6 @@ class Pipeline:
         seen = now_ms - self._seen_ms >= SEEN_EVERY_MS
         if seen:
             self._seen_ms = now_ms
-            parts.inbox.will_send_again(parts.receiver.acknowledging())
         if (
             events
             or seen
@@ -293,6 +298,7 @@ class Pipeline:
             if online:
                 parts.receiver.suspect_all(now_ms)
         parts.receiver.tick(now_ms)
+        parts.inbox.will_send_again(parts.receiver.acknowledging())
         parts.quarantine.forget_bursts(now_ms)
         self._tell(self._judge(lambda: parts.alerts.tick(now_ms)))
         self._add_derived(now_ms)

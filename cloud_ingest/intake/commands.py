@@ -3,14 +3,14 @@
 from cloud_ingest.intake.decode import BOOLEAN
 from cloud_ingest.intake.messages import Payload
 from telemetry import names
-from telemetry.topics import Topic
+from telemetry.topics import NAMESPACE
 
 _UINT64 = 8
 
 
 def command_topic(group: str, gateway: str) -> str:
     """Where commands to a gateway go."""
-    return str(Topic(group, "NCMD", gateway))
+    return f"{NAMESPACE}/{group}/NCMD/{gateway}"
 
 
 def rebirth(now_ms: int) -> bytes:

@@ -109,7 +109,7 @@ class Presence:
     def tick(self, now_ms: int) -> None:
         """Do what is due: reorder time-outs, devices that were not born again, silent gateways."""
         for session in self._context.sessions.values():
-            if session.sequence.lapsed(now_ms):
+            if session.sequence.deadline_ms is not None and session.sequence.lapsed(now_ms):
                 self.ask_rebirth(session, now_ms, "messages were lost on the way")
             if session.awaited and now_ms >= (session.awaited_until_ms or 0):
                 for name in session.awaited:
