@@ -125,6 +125,11 @@ def _water_part(water: WaterFigures) -> str:
             f"| {name} | {s.labelled} | {s.found} | {s.alerted} | {s.true} | {s.f1:.3f} "
             f"| {s.false_per_week:.3f} |"
         )
+    held = water.held_out
+    lines.append(
+        f"\nEach site at the threshold that the other sites chose: F1 {held.f1:.3f} at "
+        f"{held.false_per_week:.3f}."
+    )
     lines.append(
         f"\nA plain rule (20 mean deviations from a running median): F1 {water.simple.f1:.3f} at "
         f"{water.simple.false_per_week:.3f}. Named: "
