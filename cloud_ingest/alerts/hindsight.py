@@ -179,6 +179,8 @@ def judge(
     begin_ms, end_ms = case.from_ms - around_ms, min(case.to_ms + around_ms, now_ms) + 1
     watched = _Watched(case)
     portion_ms = longest_portion_ms(case.rules)
+    if detector is not None:  # it takes its time over each look
+        portion_ms = min(portion_ms or AROUND_MS, AROUND_MS)
     for batch in _samples(case, store, begin_ms, end_ms, learn=detector is not None):
         for part in in_order_of_time(batch, portion_ms):
             found, _ = engine.advance(part, now_ms)

@@ -197,6 +197,7 @@ class LateData:
 
     def _judge(self, series: Series, from_ms: int, to_ms: int, now_ms: int) -> list[Happening]:
         found: list[Happening] = []
+        read: dict[int, Runs] = {}
         for rule in self._rules:
             run = RuleRun(rule)
             own = replace(series, index=0)
@@ -204,7 +205,10 @@ class LateData:
             if not len(run.evaluator.members):
                 continue
             around_ms = (rule.averaging_ms or 0) * 2 + rule.hold + rule.clear_after + _AROUND_MS
-            runs = self._read(series, from_ms - around_ms, min(to_ms + around_ms, now_ms) + 1)
+            if around_ms not in read:  # most rules look equally far around
+                end_ms = min(to_ms + around_ms, now_ms) + 1
+                read[around_ms] = self._read(series, from_ms - around_ms, end_ms)
+            runs = read[around_ms]
             changes = run.advance(runs) if len(runs) else []
             end_ms = int(runs.time_ms[-1]) if len(runs) else to_ms
             runs_told = [
