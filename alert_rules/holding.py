@@ -64,7 +64,9 @@ class _Clocks:
 
     def keep(self, slot: Int32, line: Float64, busy: Bool) -> None:
         """Remember the lines of busy slots, forget those of the others given."""
-        others = ~np.isin(self._slot, slot)
+        known = np.sort(slot)
+        at = np.minimum(np.searchsorted(known, self._slot), len(known) - 1)
+        others = known[at] != self._slot
         slots = np.concatenate([self._slot[others], slot[busy]])
         order = np.argsort(slots)
         self._slot = slots[order]

@@ -68,27 +68,6 @@ def batches(n_series: int, count: int) -> Iterator[SampleBatch]:
         yield SampleBatch.of(np.arange(n_series), time_ms, value, np.full(n_series, 2))
 
 
-class GaussianScorer:
-    """What river's per-sample scorers do: learn and score one value of one stream at a time."""
-
-    def __init__(self) -> None:
-        self.n, self.mean, self.squares = 0, 0.0, 0.0
-
-    def score_one(self, x: float) -> float:
-        """How unlikely ``x`` is: 2 |Phi(z) - 1/2|."""
-        if self.n < 2 or self.squares == 0.0:
-            return 0.0
-        z = (x - self.mean) / math.sqrt(self.squares / (self.n - 1))
-        return abs(math.erf(z / math.sqrt(2)))
-
-    def learn_one(self, x: float) -> None:
-        """Take ``x`` in."""
-        self.n += 1
-        step = x - self.mean
-        self.mean += step / self.n
-        self.squares += step * (x - self.mean)
-
-
 class PlainLoop:
     """Range, spike, twenty thresholds with hold times: one sample after the other."""
 

@@ -1,6 +1,5 @@
-"""Samples a second through the detectors, beside plain Python and, where installed, river."""
+"""Samples a second through the detectors, beside plain Python and river."""
 
-import importlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -8,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks.result import Result
+from benchmarks.river_scorers import river_rates
 from cloud_ingest.detection import (
     Detector,
     EnsembleDetector,
@@ -51,7 +51,7 @@ class PlainScorer:
 def run() -> list[Result]:
     batches = _batches()
     plain = _per_sample(PlainScorer().score)
-    references = [("plain Python per sample", plain), *_river()]
+    references = [("plain Python per sample", plain), *river_rates(SERIES, PER_SAMPLE).items()]
     first = _rate(SeasonalResidualDetector(), batches)
     layers = 1.0 / (
         1.0 / _rate(EnsembleDetector(), batches) + 1.0 / _rate(FaultDetector(), batches)
@@ -75,7 +75,12 @@ def run() -> list[Result]:
             1.0,
             higher_is_better=False,
         )
-        for detector in (SeasonalResidualDetector(), EnsembleDetector(), FaultDetector())
+        for detector in (
+            SeasonalResidualDetector(),
+            EnsembleDetector(),
+            FaultDetector(),
+            LayeredDetector(),
+        )
     ]
     return results
 
@@ -122,35 +127,6 @@ def _per_sample(score: Callable[[int, int, float], object]) -> float:
     for number, value in enumerate(values):
         score(number % SERIES, number // SERIES * MINUTE_MS, value)
     return PER_SAMPLE / (time.process_time() - start)
-
-
-def _river() -> list[tuple[str, float]]:
-    try:
-        anomaly = importlib.import_module("river.anomaly")
-    except ModuleNotFoundError:
-        print("bench_detection_speed: river is not installed, its detectors are left out")
-        return []
-    scorers: dict[int, object] = {}
-
-    def gaussian(series: int, _time_ms: int, value: float) -> float:
-        scorer = scorers.get(series)
-        if scorer is None:
-            scorer = scorers[series] = anomaly.GaussianScorer()
-        result = float(scorer.score_one(None, value))  # type: ignore[attr-defined]
-        scorer.learn_one(None, value)  # type: ignore[attr-defined]
-        return result
-
-    trees = anomaly.HalfSpaceTrees(seed=1)
-
-    def half_space(_series: int, _time_ms: int, value: float) -> float:
-        result = float(trees.score_one({"x": value / 100.0}))
-        trees.learn_one({"x": value / 100.0})
-        return result
-
-    return [
-        ("river GaussianScorer", _per_sample(gaussian)),
-        ("river HalfSpaceTrees (one series)", _per_sample(half_space)),
-    ]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cloud_ingest.detection.ensemble import EnsembleDetector
 from cloud_ingest.detection.faults import FaultDetector
-from cloud_ingest.detection.memory import Column, Memory
+from cloud_ingest.detection.memory import Column, Memory, saved_numbers
 from cloud_ingest.detection.protocol import NEVER, Scores, State, threshold_for_budget
 from cloud_ingest.detection.seasonal import SeasonalResidualDetector
 from cloud_ingest.detection.thinning import Held, Stretch
@@ -65,9 +65,9 @@ class LayeredDetector:
     @property
     def bytes_a_series(self) -> int:
         """Memory that one series takes."""
-        return sum(m.bytes_a_row for m in self._memories.values()) + sum(
-            p.bytes_a_series for p in self._parts.values()
-        )
+        held = self._world.numbers.bytes_a_row + self._sensor.numbers.bytes_a_row
+        own = sum(m.bytes_a_row for m in self._memories.values())
+        return held + own + sum(p.bytes_a_series for p in self._parts.values())
 
     def register(self, series: Sequence[Series]) -> None:
         """Make room for these series."""
@@ -75,6 +75,8 @@ class LayeredDetector:
             part.register(series)
         for memory in self._memories.values():
             memory.make_room(max((s.index for s in series), default=-1) + 1)
+        for held in (self._world, self._sensor):
+            held.numbers.make_room(self._own.rows)
 
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample by every layer, then learn from it."""
@@ -140,6 +142,8 @@ class LayeredDetector:
         """A copy of everything learnt."""
         saved = {n: p.state() for n, p in self._parts.items()}
         saved |= {n: m.save() for n, m in self._memories.items()}
+        saved["world"]["numbers"] = self._world.numbers.save()
+        saved["sensor"]["numbers"] = self._sensor.numbers.save()
         return {f"{name}.{key}": v for name, part in saved.items() for key, v in part.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -148,6 +152,8 @@ class LayeredDetector:
             part.restore(_part_of(state, name))
         for name, memory in self._memories.items():
             memory.load(_part_of(state, name))
+        self._world.numbers.load(saved_numbers(_part_of(state, "world")))
+        self._sensor.numbers.load(saved_numbers(_part_of(state, "sensor")))
 
 
 def _part_of(state: Mapping[str, NDArray[Any]], name: str) -> State:

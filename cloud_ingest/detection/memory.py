@@ -107,14 +107,14 @@ class Numbers:
             table[:, :old] = self._table
             self._table = table
 
-    def take(self, series: NDArray[np.int64]) -> NDArray[np.float32]:
+    def take(self, series: NDArray[np.signedinteger[Any]]) -> NDArray[np.float32]:
         """The numbers of some series, (fields, series), to work on and to ``put`` back."""
         adjoining = _adjoining(series)
         if adjoining is not None:
             return self._table[:, adjoining].copy()
         return self._table.take(series, axis=1)
 
-    def put(self, series: NDArray[np.int64], numbers: NDArray[np.float32]) -> None:
+    def put(self, series: NDArray[np.signedinteger[Any]], numbers: NDArray[np.float32]) -> None:
         """Take back what ``take`` gave."""
         adjoining = _adjoining(series)
         self._table[:, series if adjoining is None else adjoining] = numbers
@@ -132,8 +132,10 @@ class Numbers:
         self._table[:, : len(saved)] = saved.T
 
 
-def _adjoining(series: NDArray[np.int64]) -> slice | None:
+def _adjoining(series: NDArray[np.signedinteger[Any]]) -> slice | None:
     """The slice that these series are, in order, if they are one."""
+    if not len(series):
+        return slice(0, 0)
     first, n = int(series[0]), len(series)
     if int(series[-1]) - first != n - 1 or not (series[1:] > series[:-1]).all():
         return None

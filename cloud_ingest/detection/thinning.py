@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloud_ingest.detection.memory import Column, Memory
+from cloud_ingest.detection.memory import Column, Memory, Numbers
 from cloud_ingest.detection.protocol import NEVER, Scores
 from cloud_ingest.detection.rounds import usable
 from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch
 
-_HELD = ("score", "expected", "low", "high", "reason", "since_ms")
+_NUMBERS = ("score", "expected", "low", "high")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +50,10 @@ class Stretch:
 
     def first_in_slot(self, slot_ms: int, last_ms: Int64) -> Bool:
         """Which samples are the first of their series in a slot of time."""
-        slot = self.batch.time_ms // slot_ms
+        slot = np.floor(self.batch.time_ms / slot_ms)
         first = np.empty(len(slot), np.bool_)
         np.not_equal(slot[1:], slot[:-1], out=first[1:])
-        first[self.head] = slot[self.head] > last_ms[self.series[self.head]] // slot_ms
+        first[self.head] = slot[self.head] > np.floor(last_ms[self.series[self.head]] / slot_ms)
         return first
 
     def rank(self, mark: Bool) -> Int64:
@@ -76,39 +76,39 @@ class Held:
     """The newest judgement of each series."""
 
     def __init__(self) -> None:
-        self.memory = Memory(
-            {
-                "score": Column(np.float32),
-                "expected": Column(np.float32, np.nan),
-                "low": Column(np.float32, np.nan),
-                "high": Column(np.float32, np.nan),
-                "reason": Column(np.uint8),
-                "since_ms": Column(np.int64, NEVER),
-            }
-        )
+        self.numbers = Numbers(np.array([0.0, np.nan, np.nan, np.nan], np.float32))
+        self.memory = Memory({"reason": Column(np.uint8), "since_ms": Column(np.int64, NEVER)})
 
     def outside(self, series: Int32, value: Float64) -> Bool:
         """Which values lie outside the band of the newest judgement."""
-        low, high = self.memory["low"][series], self.memory["high"][series]
-        out: Bool = (value < low) | (value > high)
+        low, high = self.numbers[_NUMBERS.index("low")], self.numbers[_NUMBERS.index("high")]
+        out: Bool = (value < low[series]) | (value > high[series])
         return out
 
     def between(self, stretch: Stretch, look: Bool, judged: Scores) -> Scores:
         """For each sample the newest judgement at or before it, in this stretch or before it."""
-        at = np.flatnonzero(look | stretch.starts)
+        begins = look | stretch.starts
+        at = np.flatnonzero(begins)
         series, fresh = stretch.series[at], look[at]
-        run = np.diff(np.append(at, len(look)))
-        last = np.append(stretch.starts[at[1:]], True)
-        found = {}
-        for name in _HELD:
-            held = self.memory[name]
-            value = held[series]
-            value[fresh] = getattr(judged, name)
-            held[series[last]] = value[last]
-            found[name] = np.repeat(value.astype(getattr(judged, name).dtype), run)
+        numbers = self.numbers.take(series)
+        reason, since_ms = self.memory["reason"][series], self.memory["since_ms"][series]
+        if len(judged):
+            numbers[:, fresh] = [getattr(judged, name) for name in _NUMBERS]
+            reason[fresh], since_ms[fresh] = judged.reason, judged.since_ms
+            last = np.append(stretch.starts[at[1:]], True)
+            newest = series[last]
+            self.numbers.put(newest, numbers[:, last])
+            self.memory["reason"][newest] = reason[last]
+            self.memory["since_ms"][newest] = since_ms[last]
+        wide = numbers.astype(np.float64)
         onset = np.zeros(len(look))
         onset[look] = judged.onset
-        return Scores(onset=onset, **found)
+        if len(at) < len(look):
+            run = np.diff(np.append(at, len(look)))
+            wide = np.repeat(wide, run, axis=1)
+            reason, since_ms = np.repeat(reason, run), np.repeat(since_ms, run)
+        score, expected, low, high = wide
+        return Scores(score, expected, low, high, reason, since_ms, onset)
 
 
 def _in_order(batch: SampleBatch) -> bool:
