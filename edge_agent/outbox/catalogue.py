@@ -48,6 +48,22 @@ class Catalogue:
                 shape = Shape(number, device or None, aliases)
                 self._shapes[device, aliases] = self._by_number[number] = shape
 
+    def join(self, connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
+        """Begin anew with what a file knows that could not be read until now.
+
+        Returns the device ('' is the gateway) and metric of each alias that was given meanwhile:
+        the file may know others by these numbers.
+        """
+        with self._lock:
+            names = dict(self._names)
+            for known in (self._aliases, self._names, self._retired, self._shapes):
+                known.clear()
+            self._by_number = {NO_SHAPE.number: NO_SHAPE}
+            self._unsaved_aliases.clear()
+            self._unsaved_shapes.clear()
+        self.load(connection)
+        return names
+
     def start_new_file(self) -> None:
         """Everything known has to be written again, into an empty file."""
         with self._lock:

@@ -16,7 +16,7 @@ from edge_agent.outbox.checksums import ReportRow
 from edge_agent.outbox.confirmations import Confirmations
 from edge_agent.outbox.database import State, save_state, transaction
 from edge_agent.outbox.kept import Kept
-from edge_agent.outbox.packing import Packed, packed
+from edge_agent.outbox.packing import Packed, packed, renumbered
 from edge_agent.outbox.room import Room
 from edge_agent.outbox.rows import Report, StoredReport
 from edge_agent.outbox.status import lowest_batch, oldest_time_ms
@@ -242,12 +242,12 @@ class Journal:
         ):
             found = database.load_state(connection)
             if found is not None and not self._is_known:
-                self.catalogue.load(connection)
-                self._adopt(found)
+                self._adopt(found, connection)
 
-    def _adopt(self, found: State) -> None:
+    def _adopt(self, found: State, connection: sqlite3.Connection) -> None:
         """Go on with the numbers of the file; what came in before they were known gets new ones."""
-        waiting = self._waiting.take_all()
+        names = self.catalogue.join(connection)
+        waiting = [renumbered(r, names, self.catalogue) for r in self._waiting.take_all()]
         found.given_up_total += self.state.given_up_total
         found.measured_total += self.state.given_up_total
         self.state, self._is_known = found, True
@@ -275,7 +275,7 @@ class Journal:
             self.catalogue.start_new_file()
             self.kept.start_new_file()
         elif not self._is_known:
-            self._adopt(found)
+            self._adopt(found, connection)
         self.catalogue.load(connection)
         self.kept.load(connection)
         same_boot = found is None or found.boot == database.boot_id()

@@ -1,11 +1,21 @@
 """From what was measured to the contents of rows."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from edge_agent.outbox.catalogue import Catalogue
-from edge_agent.outbox.rows import Report, Shape, pack, pack_free, split
+from edge_agent.outbox.rows import (
+    NO_SHAPE,
+    Report,
+    Shape,
+    StoredReport,
+    pack,
+    pack_free,
+    split,
+    unpack,
+)
 from edge_agent.reading import Reading
+from telemetry.samples import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +42,14 @@ def packed(report: Report, catalogue: Catalogue) -> Iterator[Packed]:
         shape = catalogue.shape(device, [aliases[n] for n in names])
         data = pack(part) if shape.aliases else pack_free(part, aliases)
         yield Packed(shape, part[0].time_ms, len(part), data)
+
+
+def renumbered(
+    report: StoredReport, names: Mapping[int, tuple[str, str]], catalogue: Catalogue
+) -> StoredReport:
+    """``report``, made with aliases that stood for ``names``, with those of ``catalogue``."""
+    samples = [Sample(names[a][1], time_ms, v, flag) for a, time_ms, v, flag in unpack(report)]
+    if not samples:
+        return replace(report, shape=NO_SHAPE)
+    row = next(packed(Report(report.shape.device, samples), catalogue))
+    return replace(report, shape=row.shape, data=row.data)

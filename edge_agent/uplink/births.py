@@ -62,6 +62,7 @@ class Births:
         # The newest report of each shape, not looked into before a birth asks for its values.
         self._newest: dict[int, StoredReport] = {}
         self._closing: dict[str, int] = {}
+        self._numbering = 0
         self.describe(node)
 
     def describe(self, node: NodeDescription) -> None:
@@ -71,6 +72,14 @@ class Births:
         present = {d.name: [m.name for m in d.metrics] + [names.STORE_BATCH] for d in node.devices}
         present[""] = [m.name for m in node.metrics]
         self._aliases.retire_all_but(present)
+
+    def begin(self, numbering: int) -> None:
+        """A session begins; where the outbox numbers anew, aliases stand for other metrics now."""
+        if numbering != self._numbering:
+            self._numbering = numbering
+            self._last.clear()
+            self._newest.clear()
+            self._closing.clear()
 
     def note(self, report: StoredReport) -> None:
         """Remember the values of a report as the last ones."""

@@ -169,9 +169,9 @@ class Session:
         if not status.ready:
             return []  # the first tick at which the numbers are known begins
         self._numbering = status.numbering
+        self._births.begin(status.numbering)
         self.delivery = Delivery(lowest, status.next_batch, now.monotonic_s)
-        self._lowest = lowest
-        self._behind = 0
+        self._lowest, self._behind = lowest, 0
         return self._rebirth(now, status, lowest)
 
     def _rebirth(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:

@@ -52,7 +52,7 @@ def test_slow_corrections_are_followed_without_an_event() -> None:
     assert abs(watch.stamp(99_000) - (NOW + 99 * 1050)) <= 20
 
 
-@given(st.lists(st.integers(-5000, 5000), max_size=30))
+@given(st.lists(st.integers(-4980, 4980), max_size=30))  # 20 ms of noise are not followed
 def test_small_differences_never_take_the_trust_away(shifts: list[int]) -> None:
     watch, offset = ClockWatch(NOW, 0), 0
     for i, shift in enumerate(shifts, 1):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.outbox import Outbox, Report
+from edge_agent.outbox.rows import unpack
 from telemetry.samples import Sample
 from tests.servers import wait_until
 
@@ -120,6 +121,7 @@ WRITER = """
 import os, sys
 from pathlib import Path
 from edge_agent.outbox import Outbox, Report
+from edge_agent.outbox.rows import unpack
 from telemetry.samples import Sample
 outbox = Outbox(Path(sys.argv[1]))
 for i in range(100):
@@ -191,3 +193,31 @@ def test_an_agent_starts_without_any_disk(tmp_path: Path) -> None:
     wait_until(lambda: outbox.status().problem is None, 5, "the disk is used at last")
     assert held(outbox) == [1]
     outbox.close()
+
+
+def test_a_file_that_appears_late_gives_its_own_names_and_not_those_made_meanwhile(
+    tmp_path: Path,
+) -> None:
+    before = Outbox(tmp_path / "before" / "outbox.db")
+    before.put([Report("old", tuple(Sample(f"o{i}", T0, float(i)) for i in range(2)))])
+    before.close()
+    folder = tmp_path / "late"
+    folder.write_text("a file where the folder should be")
+    outbox = Outbox(folder / "outbox.db")
+    outbox.put([Report("new", tuple(Sample(f"n{i}", T0 + 1, 10.0 + i) for i in range(2)))])
+    made = outbox.status().numbering
+    folder.unlink()
+    (tmp_path / "before").rename(folder)
+    wait_until(lambda: outbox.status().problem is None, 5, "the disk is used at last")
+    assert outbox.status().numbering > made, "a session has to begin anew"
+    names = {
+        alias: (device, name)
+        for device in ("old", "new")
+        for name, alias in outbox.needed_metrics(device).items()
+    }
+    told = [(names[a], t, v) for r in outbox.read(0, 100) for a, t, v, _ in unpack(r)]
+    outbox.close()
+    assert told == [
+        (("old", "o0"), T0, 0.0), (("old", "o1"), T0, 1.0),
+        (("new", "n0"), T0 + 1, 10.0), (("new", "n1"), T0 + 1, 11.0),
+    ]  # fmt: skip
