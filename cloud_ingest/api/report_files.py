@@ -44,6 +44,18 @@ _WORDS = {
         "sheet": "Alerts", "title": "Alerts from {since} to {until} (Vietnam time)",
     },
 }  # fmt: skip
+_LEGAL_VI = {
+    "not stated; 1 hour is ours": "văn bản không nêu; tính theo 1 giờ",
+    "not verified": "chưa đối chiếu", "table 1": "bảng 1", "table 2": "bảng 2",
+    "column A": "cột A", "column B": "cột B", "column C": "cột C", "category 2.4": "mục 2.4",
+    "1 hour": "1 giờ", "8 hours": "8 giờ", "24 hours": "24 giờ", "year": "năm",
+    "equivalent level": "mức tương đương", "river, class A": "sông, mức A",
+    "river, class B": "sông, mức B", "river, class C": "sông, mức C",
+    "by receiving water, flow band and permit": "theo nguồn tiếp nhận, lưu lượng và giấy phép",
+    "special area": "khu vực đặc biệt", "common area": "khu vực thông thường",
+    "by class of the affected area": "theo loại khu vực bị ảnh hưởng",
+    "all surface water": "mọi nước mặt",
+}  # fmt: skip
 _WIDTHS = (7, 14, 22, 36, 30, 17, 17, 12, 12, 10, 9, 34, 16, 22, 17, 18, 34)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -95,17 +107,19 @@ def _cells(item: dict[str, Any], language: str) -> list[Any]:
     return [
         item["id"], words[item["severity"]], item["station_name"], item["name"].get(language),
         item["subject"], _local(item["start_ms"]), _local(end_ms), lasting, item["peak"],
-        item["limit"], shown_unit(item["unit"] or ""), _basis(item, words), words[item["state"]],
+        item["limit"], shown_unit(item["unit"] or ""), _basis(item, language), words[item["state"]],
         item["acknowledged_by"], _local(item["acknowledged_ms"]), item["assignee"],
         _remarks(item, words),
     ]  # fmt: skip
 
 
-def _basis(item: dict[str, Any], words: dict[str, str]) -> str:
-    legal = item["legal"]
+def _basis(item: dict[str, Any], language: str) -> str:
+    legal, words = item["legal"], _WORDS[language]
     if legal is None:
         return words["demonstration"] if item["demonstration"] else ""
     parts = [legal["document"], legal["clause"], legal["area"], legal["averaging"]]
+    if language == "vi":
+        parts = [_LEGAL_VI.get(p, p) for p in parts]
     return " · ".join(p for p in parts if p) + (
         "" if legal["verified"] else f" ({words['unverified']})"
     )

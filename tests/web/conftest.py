@@ -118,6 +118,7 @@ def every_page(system: System, calm: Feed, busy: Feed) -> dict[str, str]:
         "silences": "#/alerts/silences",
         "messages": "#/alerts/notifications",
         "report": "#/alerts/report",
+        "rules": "#/alerts/rules",
         "compare": "#/compare?series=gw-busy/sensor/pm2_5&series=gw-calm/sensor/pm2_5&range=10m",
         "system": "#/system",
         "gateway": "#/system/gw-busy",

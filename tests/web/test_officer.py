@@ -182,6 +182,12 @@ def test_a_report_is_shown_printed_and_saved(open_page: Open, busy: Feed) -> Non
     expect(page.get_by_role("navigation").first).to_be_hidden()
 
 
+def test_the_rules_that_watch_are_listed_with_their_limits(open_page: Open, busy: Feed) -> None:
+    page = open_page("#/alerts")
+    page.get_by_role("link", name="Quy tắc và ngưỡng").click()
+    expect(row(page, "Bụi cao")).to_contain_text("trên 100 µg/m³")
+
+
 def test_what_was_quarantined_is_taken_in_again_or_deleted(
     open_page: Open, calm: Feed, system: System
 ) -> None:

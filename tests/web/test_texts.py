@@ -59,3 +59,12 @@ def test_vietnamese_is_vietnamese() -> None:
     vi, en = catalogue("vi"), catalogue("en")
     same = {key for key in vi if vi[key] == en[key] and re.search(r"[a-z]{4}", vi[key])}
     assert {key: vi[key] for key in same if not re.fullmatch(r"(\{\w+\}|\W)+", vi[key])} == {}
+
+
+def test_the_page_and_the_files_of_reports_say_the_same_of_a_legal_basis() -> None:
+    from cloud_ingest.api.report_files import _LEGAL_VI
+
+    prefix = "basis."
+    said = {k.removeprefix(prefix): v for k, v in catalogue("vi").items() if k.startswith(prefix)}
+    assert said == _LEGAL_VI
+    assert all(catalogue("en")[prefix + key] == key for key in said)

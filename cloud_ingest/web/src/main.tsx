@@ -11,6 +11,7 @@ import { ComparePage } from "./pages/ComparePage";
 import { GatewayPage } from "./pages/GatewayPage";
 import { Notifications } from "./pages/Notifications";
 import { Report } from "./pages/Report";
+import { Rules } from "./pages/Rules";
 import { Silences } from "./pages/Silences";
 import { StationPage } from "./pages/StationPage";
 import { Stations } from "./pages/Stations";
@@ -69,6 +70,7 @@ function Page() {
   if (first === "alerts" && second === "silences") return <Silences />;
   if (first === "alerts" && second === "notifications") return <Notifications />;
   if (first === "alerts" && second === "report") return <Report />;
+  if (first === "alerts" && second === "rules") return <Rules />;
   if (first === "chart") return <ChartPage />;
   if (first === "compare") return <ComparePage />;
   if (first === "system") return second ? <GatewayPage id={second} /> : <System />;

@@ -1,9 +1,10 @@
 // One alert: what is known of it, what people did, what was sent; and what can be done now.
 import { useState } from "preact/hooks";
 import { act, addressOf, get } from "../api/client";
-import type { Alert, AlertDetail, Delivery, HistoryEntry, Legal } from "../api/types";
+import type { Alert, AlertDetail, Delivery, HistoryEntry } from "../api/types";
 import { noteAlert, now, openAlerts } from "../live/state";
 import { useAcknowledge, valueAndLimit } from "../parts/AlertTable";
+import { basisOf } from "../parts/legal";
 import { Show, useLoaded } from "../parts/Load";
 import { SeverityBadge } from "../parts/marks";
 import { NotDone, useDoing, Who } from "../parts/officer";
@@ -121,9 +122,6 @@ function Actions({ alert, reload }: { alert: Alert; reload: () => void }) {
   );
 }
 
-/** A legal basis in one line. */
-export const basisOf = (legal: Legal): string => [legal.document, legal.clause, legal.area, legal.averaging].filter(Boolean).join(" · ");
-
 function Facts({ alert }: { alert: AlertDetail }) {
   const facts: [string, string][] = [
     [text("alerts.where"), stationName(alert.station)],
@@ -132,11 +130,12 @@ function Facts({ alert }: { alert: AlertDetail }) {
     [text("alerts.value"), valueAndLimit(alert)],
     [text("alerts.state"), text(`state.${alert.state}`)],
   ];
+  if (alert.device) facts.splice(1, 0, [text("value.device"), [alert.device, alert.metric].filter(Boolean).join(" · ")]);
   if (alert.assignee) facts.push([text("alerts.assignee"), alert.assignee]);
   const legal = alert.legal;
   return (
     <>
-      <dl class="facts">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
+      <dl class="facts">{facts.map(([name, value]) => <div key={name}><dt>{name}</dt><dd dir="auto">{value}</dd></div>)}</dl>
       {alert.acknowledged_by && <p>{text("alerts.acknowledged_by", { who: alert.acknowledged_by, time: moment(alert.acknowledged_ms) })}</p>}
       {alert.silenced && alert.state !== "resolved" && <p><a href="#/alerts/silences">{text("alerts.silenced")}</a></p>}
       {legal && <p><b>{text("alerts.legal")}:</b> {basisOf(legal)}{!legal.verified && <em> {text("alerts.unverified")}</em>}</p>}

@@ -4,6 +4,7 @@ import { addressOf, get, list } from "../api/client";
 import type { Alert, Rule, Samples, Severity } from "../api/types";
 import { arrivals, latest, now, openAlerts, stations } from "../live/state";
 import { Chart } from "../parts/Chart";
+import { basisOf } from "../parts/legal";
 import { fitting, inForce, limitText, lines } from "../parts/limits";
 import { Show, useLoaded } from "../parts/Load";
 import { QualityMark } from "../parts/marks";
@@ -99,7 +100,7 @@ function Table({ samples }: { samples: Samples }) {
 /** What a rule's limit is based on, in words. */
 function RuleNote({ rule }: { rule: Rule }) {
   const notes = [rule.limits.map(limitText).join(" / "), rule.name[language.value]];
-  if (rule.legal) notes.push([rule.legal.document, rule.legal.area].filter(Boolean).join(", "));
+  if (rule.legal) notes.push(basisOf(rule.legal));
   if (rule.demonstration) notes.push(text("alerts.demonstration"));
   if (rule.legal && !rule.verified) notes.push(text("alerts.unverified"));
   return <li>{notes.join(" · ")}</li>;

@@ -2,6 +2,7 @@
 import { addressOf, get } from "../api/client";
 import type { AlertReport, ReportedAlert, Severity } from "../api/types";
 import { now, stations } from "../live/state";
+import { basisOf } from "../parts/legal";
 import { Show, useLoaded } from "../parts/Load";
 import { stationName } from "../parts/places";
 import { Scroll } from "../parts/Scroll";
@@ -9,7 +10,6 @@ import { AlertTabs } from "../parts/Tabs";
 import { DAY_MS, dayOf, dayStart } from "../parts/times";
 import { route, toAlert } from "../route";
 import { language, moment, number, span, text, unitSign, type TextKey } from "../texts";
-import { basisOf } from "./AlertPage";
 
 const SEVERITIES: Severity[] = ["critical", "warning", "info"];
 

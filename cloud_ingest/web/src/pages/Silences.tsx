@@ -16,6 +16,8 @@ import { language, moment, text, type TextKey } from "../texts";
 type Kind = Silence["kind"];
 const KINDS: Kind[] = ["maintenance", "calibration", "silence"];
 const EVERY_MS = 10_000;
+/** What a gateway says of itself, and what is worked out from other series: no devices to maintain. */
+const WORKED_OUT = ["-", "index"];
 
 function scopeOf(silence: Silence, rules: Rule[]): string {
   const rule = rules.find((r) => r.rule === silence.rule)?.name[language.value] ?? silence.rule;
@@ -60,7 +62,7 @@ function Table({ items, rules, label, reload }: { items: Silence[]; rules: Rule[
 }
 
 function devicesAt(station: string): string[] {
-  const found = [...latest.value.values()].filter((v) => v.station === station && v.device !== "-");
+  const found = [...latest.value.values()].filter((v) => v.station === station && !WORKED_OUT.includes(v.device));
   return [...new Set(found.map((v) => `${v.gateway}/${v.device}`))].sort();
 }
 

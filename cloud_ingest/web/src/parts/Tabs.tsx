@@ -2,7 +2,7 @@
 import { text, type TextKey } from "../texts";
 
 const TABS: [string, TextKey][] = [
-  ["alerts", "tabs.alerts"], ["alerts/silences", "tabs.silences"], ["alerts/notifications", "tabs.notifications"], ["alerts/report", "tabs.report"],
+  ["alerts", "tabs.alerts"], ["alerts/silences", "tabs.silences"], ["alerts/notifications", "tabs.notifications"], ["alerts/report", "tabs.report"], ["alerts/rules", "tabs.rules"],
 ];
 
 export function AlertTabs({ here }: { here: string }) {

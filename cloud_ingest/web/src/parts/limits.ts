@@ -2,6 +2,7 @@
 import type { Limit, Rule, Severity } from "../api/types";
 import { language, number, unitSign } from "../texts";
 import type { Line } from "./decorate";
+import { holds } from "./legal";
 
 const RANK: Record<Severity, number> = { info: 0, warning: 1, critical: 2 };
 /** A limit so many times higher than the highest value would press the line flat. */
@@ -9,10 +10,7 @@ const FAR = 10;
 
 /** Rules that are on and were in force at some time of the picture. */
 export function inForce(rules: Rule[], start_ms: number, end_ms: number): Rule[] {
-  const day = (date: string | null | undefined, otherwise: number) => (date ? Date.parse(`${date}T00:00:00+07:00`) : otherwise);
-  return rules.filter(
-    (r) => r.enabled && r.limits.length > 0 && day(r.legal?.effective_from, -Infinity) <= end_ms && day(r.legal?.effective_to, Infinity) > start_ms,
-  );
+  return rules.filter((r) => r.enabled && r.limits.length > 0 && holds(r, start_ms, end_ms));
 }
 
 export function limitText(limit: Limit): string {
