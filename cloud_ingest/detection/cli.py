@@ -72,6 +72,9 @@ def score(
 ) -> None:
     """Print timestamp,value,score,onset,low,expected,high,reason for each row of a file.
 
+    The score stays up while an event lasts. The onset is above 0 only in the row with which it
+    begins or gets much worse: that is the column for a benchmark that counts detections.
+
     Example: quantrac detect score station.csv --layer fault --quantity ph
     """
     start_logging(log_level, log_format)
