@@ -207,54 +207,45 @@ class Holding:
         firing = firing[last_true(decided)]
         was_firing = _shifted(firing, first, state.firing[head])
 
-        peak = line[_Clocks.PEAK]
-        if number == 1:
-            self._follow_peaks(peak, verdicts, on, first, ~same & on & ~was_firing)
-        else:
-            peak = self.levels[0].clocks.of(head)[_Clocks.PEAK]
         last = np.append(first[1:], True)
-        changes = self._name_changes(
-            number, verdicts, on, same, start_ms, firing, was_firing, peak[np.cumsum(first) - 1]
-        )
+        fresh = ~same & on & ~was_firing
+        named = _named(number, on, same, firing, was_firing)
+        told = last.copy()
+        for _, where in named:
+            told |= where
+        at = np.flatnonzero(told)
+        peak = np.full(len(slot), -np.inf)
+        peak[at] = self._peaks(line[_Clocks.PEAK], verdicts, on, first, fresh, at)
+        changes = self._transitions(number, verdicts, named, start_ms, peak)
+        line[_Clocks.PEAK] = peak[last]
         state.on[head], state.firing[head] = on[last], firing[last]
         line[: _Clocks.PEAK] = time_ms[last], np.minimum(held[last], LONGEST_MS), start_ms[last]
         state.clocks.keep(head, line, on[last] | firing[last])
         state.count()
         return changes
 
-    def _follow_peaks(
-        self, peak: Float64, verdicts: Verdicts, on: Bool, first: Bool, fresh: Bool
-    ) -> None:
-        """Keep the worst value since each run began; ``peak`` has an entry for each slot."""
-        own = np.cumsum(first) - 1
-        peak[own[fresh]] = -np.inf
-        group = last_true(first | fresh)
-        after_fresh = fresh[group] | ~_any_later(fresh, first)
-        chosen = on & after_fresh & np.isfinite(verdicts.value)
-        np.maximum.at(peak, own[chosen], verdicts.value[chosen] * self._extremes)
+    def _peaks(
+        self, before: Float64, verdicts: Verdicts, on: Bool, first: Bool, fresh: Bool, at: Int64
+    ) -> Float64:
+        """The worst value, since its run began, at each of some places.
 
-    def _name_changes(
+        ``before`` is the worst value of each slot's run before these verdicts.
+        """
+        begin = last_true(first | fresh)[at]
+        value = np.where(on & np.isfinite(verdicts.value), verdicts.value * self._extremes, -np.inf)
+        edges = np.stack([begin, at + 1], axis=1).ravel()
+        worst: Float64 = np.maximum.reduceat(np.append(value, -np.inf), edges)[::2]
+        own = (np.cumsum(first) - 1)[at]
+        return np.where(fresh[begin], worst, np.maximum(worst, before[own]))
+
+    def _transitions(
         self,
         number: int,
         verdicts: Verdicts,
-        on: Bool,
-        same: Bool,
+        named: Sequence[tuple[Change, Bool]],
         start_ms: Int64,
-        firing: Bool,
-        was_firing: Bool,
         peak: Float64,
     ) -> list[Transition]:
-        fire, clear = firing & ~was_firing, was_firing & ~firing
-        named: Sequence[tuple[Change, Bool]]
-        if number == 1:
-            named = (
-                ("pending", ~same & on & ~was_firing & ~firing),
-                ("cancel", ~same & ~on & ~was_firing),
-                ("fire", fire),
-                ("clear", clear),
-            )
-        else:
-            named = (("rise", fire),)
         return [
             Transition(
                 change, int(verdicts.slot[i]), number, int(start_ms[i]),
@@ -280,19 +271,24 @@ class Holding:
             level.restore(names)
 
 
+def _named(
+    number: int, on: Bool, same: Bool, firing: Bool, was_firing: Bool
+) -> Sequence[tuple[Change, Bool]]:
+    """Where each kind of change happens."""
+    fire, clear = firing & ~was_firing, was_firing & ~firing
+    if number > 1:
+        return (("rise", fire),)
+    return (
+        ("pending", ~same & on & ~was_firing & ~firing),
+        ("cancel", ~same & ~on & ~was_firing),
+        ("fire", fire),
+        ("clear", clear),
+    )
+
+
 def _shifted(array: NDArray[Any], first: Bool, heads: NDArray[Any]) -> NDArray[Any]:
     """``array`` one place later within each slot, with ``heads`` at the slots' first places."""
     moved = np.empty_like(array)
     moved[1:] = array[:-1]
     moved[first] = heads
     return moved
-
-
-def _any_later(mark: Bool, first: Bool) -> Bool:
-    """Whether a marked place follows within the same slot."""
-    group = np.cumsum(first) - 1
-    last_mark = np.full(int(group[-1]) + 1 if len(group) else 0, -1, np.int64)
-    where = np.flatnonzero(mark)
-    last_mark[group[where]] = where
-    later: Bool = last_mark[group] > np.arange(len(mark))
-    return later

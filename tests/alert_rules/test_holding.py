@@ -86,6 +86,24 @@ def test_the_peak_is_the_worst_value_of_the_run(steps, hold):
             assert holding.peak_of(0) == model.peak
 
 
+@settings(max_examples=200, deadline=None)
+@given(moments, st.integers(0, 20), st.integers(0, 20), st.integers(1, 40))
+def test_each_change_tells_the_worst_value_of_its_own_run(steps, hold, clear_after, portion):
+    model, rows, expected, time = HoldModel(hold, clear_after, 8), [], [], 100
+    for step, on, value in steps:
+        time += step
+        rows.append((0, time, on, value))
+        peak = model.peak
+        for change, at in model.feed(time, on, value):
+            expected.append((change, at, model.peak if on else peak))
+    holding = Holding(1, hold, clear_after)
+    holding.grow(np.full(1, 8, np.int64))
+    found = []
+    for i in range(0, len(rows), portion):
+        found += holding.advance(verdicts(rows[i : i + portion]))
+    assert [(t.change, t.time_ms, t.peak) for t in found] == expected
+
+
 def test_a_hold_time_stands_still_while_data_is_missing():
     holding = Holding(1, 60_000, 0)
     holding.grow(np.array([10_000], np.int64))
@@ -105,11 +123,11 @@ def test_severity_rises_after_its_own_hold_time():
     assert changes == [("pending", 0, 1), ("fire", 10, 1), ("rise", 60, 2)]
 
 
-def test_a_rise_tells_the_worst_value_of_its_run():
+def test_a_rise_tells_the_worst_value_until_then():
     holding = Holding(2, 10, 0)
     holding.grow(np.array([100], np.int64))
     rows = [(0, t, 1 if t < 50 else 2, float(t)) for t in range(0, 100, 5)]
-    assert [t.peak for t in holding.advance(verdicts(rows)) if t.change == "rise"] == [95.0]
+    assert [t.peak for t in holding.advance(verdicts(rows)) if t.change == "rise"] == [60.0]
 
 
 def test_slots_without_a_run_take_no_room_for_clocks():

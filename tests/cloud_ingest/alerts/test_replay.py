@@ -43,6 +43,16 @@ def test_real_days_give_the_alerts_written_down(case):
     assert found
 
 
+def test_the_worst_value_told_is_the_worst_that_was_measured():
+    outcome = rehearse("beijing-january-2014")
+    by_key = {str(s.key): s for s in outcome.source.series}
+    told = outcome.result.of_rule("days/pm2_5-high")
+    assert len(told) > 5
+    for e in told:
+        end_ms = e.end_ms or outcome.span.end_ms
+        assert e.peak == max(outcome.source.store.read(by_key[e.series], e.start_ms, end_ms).value)
+
+
 def test_backtest_tells_and_draws(tmp_path):
     case = DAYS / "beijing-january-2014"
     arguments = ["backtest", str(case / "rules.yaml"), "--from", "2014-01-10", "--to", "2014-01-25",
