@@ -5,17 +5,23 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.scoring.measure import leave_sites_out
 from benchmarks.scoring.nab import (
+    LADDER,
     PROFILES,
     REWARD_LOW_FN,
     REWARD_LOW_FP,
     STANDARD,
     Corpus,
     ScoredFile,
+    climb,
+    normalise,
     probation_rows,
     row_weights,
+    settle,
     sigmoid,
 )
+from benchmarks.scoring.spans import EventScore
 
 
 def file_of(rows, windows, hits):
@@ -123,3 +129,33 @@ def test_the_best_threshold_is_the_one_that_trying_them_all_finds():
 def test_where_every_detection_costs_more_than_it_brings_the_best_is_silence():
     best = Corpus([file_of(1000, [], range(200, 400))]).best(STANDARD)
     assert best.threshold == math.inf
+
+
+def test_the_ladder_agrees_with_the_judgement_at_each_of_its_steps():
+    rng = np.random.default_rng(2)
+    score = np.where(rng.random(600) < 0.05, rng.uniform(0.3, 6.0, 600), 0.0)
+    file = ScoredFile("a/f", score, ((200, 260), (400, 430)))
+    for profile in PROFILES:
+        totals = climb(file, profile)
+        for step in (0, 20, 63):
+            judged = Corpus([file]).judge(float(LADDER[step]), profile).score
+            assert normalise(float(totals[step]), 2, profile) == pytest.approx(judged)
+
+
+def test_a_threshold_settles_in_the_middle_of_a_good_stretch_not_on_a_peak():
+    totals = np.zeros(64)
+    totals[5] = 3.0
+    totals[30:50] = 2.0
+    assert 35 <= settle(totals) <= 44
+
+
+def test_a_site_is_judged_at_the_threshold_of_the_other_sites():
+    def score(found, alerted):
+        return EventScore(10, found, alerted, found, 100.0)
+
+    strict = {"a2019": score(2, 2), "a2020": score(2, 2), "b2019": score(9, 9)}
+    loose = {"a2019": score(8, 8), "a2020": score(8, 8), "b2019": score(4, 12)}
+    total = leave_sites_out([strict, loose])
+    # a gets the strict threshold that suits b, b the loose one that suits a.
+    assert total.found == 2 + 2 + 4
+    assert total.labelled == 30
