@@ -95,8 +95,8 @@ def test_an_alert_is_silenced_until_it_is_resolved(
 def test_a_maintenance_is_planned_for_one_device_in_the_time_of_vietnam(
     open_page: Open, calm: Feed, system: System
 ) -> None:
-    page = as_officer(open_page("#/alerts/silences", timezone_id="America/New_York"))
-    chooser(page, "Trạm").select_option(label=CALM_STATION)
+    page = as_officer(open_page("#/alerts/silences?station=tdm", timezone_id="America/New_York"))
+    expect(chooser(page, "Trạm")).to_have_value("tdm")
     chooser(page, "Thiết bị").select_option(label="gw-calm/sensor")
     page.get_by_label("Bắt đầu").fill("2030-01-01T08:00")
     chooser(page, "Kéo dài đến").select_option(label="Đến thời điểm…")
@@ -199,6 +199,7 @@ def test_what_was_quarantined_is_taken_in_again_or_deleted(
 
     wait_until(mine, 10, "the message in quarantine")
     page = as_officer(open_page("#/system"))
+    expect(page.get_by_role("region", name="Bản tin bị cách ly")).to_be_visible()
     listed = row(page, "spBv1.0/lost/DDATA/gw-calm/sensor")
     with page.expect_response(lambda answer: answer.url.endswith("/replay")) as answer:
         listed.get_by_role("button", name="Nhận lại").click()

@@ -21,6 +21,8 @@ addEventListener("hashchange", () => {
 });
 
 export const toStation = (id: string) => `#/station/${encodeURIComponent(id)}`;
+export const toSilences = (station: string) => `#/alerts/silences?${new URLSearchParams({ station })}`;
+export const toReport = (station: string) => `#/alerts/report?${new URLSearchParams({ station })}`;
 export const toGateway = (id: string) => `#/system/${encodeURIComponent(id)}`;
 export const toAlert = (id: number) => `#/alerts/${id}`;
 export const toChart = (series: string, extra: Record<string, string> = {}) =>

@@ -10,7 +10,7 @@ import { Scroll } from "../parts/Scroll";
 import { AlertTabs } from "../parts/Tabs";
 import { momentOf } from "../parts/times";
 import { UntilField, untilMs, type Until } from "../parts/Until";
-import { toAlert } from "../route";
+import { route, toAlert } from "../route";
 import { language, moment, text, type TextKey } from "../texts";
 
 type Kind = Silence["kind"];
@@ -69,7 +69,7 @@ function devicesAt(station: string): string[] {
 function Form({ rules, reload }: { rules: Rule[]; reload: () => void }) {
   const { error, busy, run } = useDoing();
   const [kind, setKind] = useState<Kind>("maintenance");
-  const [station, setStation] = useState("");
+  const [station, setStation] = useState(route.value.query.get("station") ?? "");
   const [device, setDevice] = useState("");
   const [rule, setRule] = useState("");
   const [start, setStart] = useState("");

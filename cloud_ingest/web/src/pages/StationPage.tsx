@@ -8,7 +8,7 @@ import { LevelMark, QualityMark } from "../parts/marks";
 import { quantityName } from "../parts/names";
 import { Who } from "../parts/officer";
 import { Scroll } from "../parts/Scroll";
-import { toChart } from "../route";
+import { toChart, toReport, toSilences } from "../route";
 import { ago, language, moment, number, text, unitSign } from "../texts";
 import { valuesOf } from "./Stations";
 
@@ -80,6 +80,10 @@ export function StationPage({ id }: { id: string }) {
         {text("station.last_seen", { time: ago(station.last_seen_ms, now.value) })}
       </p>
       {values.some((v) => PARTICLES.includes(v.quantity)) && <IndexTile station={id} />}
+      <p class="links">
+        <a href={toSilences(id)}>{text("station.silence")}</a>
+        <a href={toReport(id)}>{text("station.report")}</a>
+      </p>
       {alerts.length > 0 && (
         <>
           <div class="choice">

@@ -46,14 +46,36 @@ function Row({ item, reload }: { item: Quarantined; reload: () => void }) {
   );
 }
 
+/** Takes in again all that can be, one after the other. */
+function All({ items, reload }: { items: Quarantined[]; reload: () => void }) {
+  const { error, busy, run } = useDoing();
+  const again = items.filter((q) => q.replayable);
+  if (again.length < 2) return null;
+  const replay = async () => {
+    await run(async (user) => {
+      for (const item of again) await act("POST /quarantine/{item}/replay", { item: item.id }, undefined, user);
+    });
+    reload();
+  };
+  return (
+    <div class="several">
+      <button disabled={busy} onClick={() => void replay()}>{text("system.replay_all", { n: again.length })}</button>
+      <NotDone reason={error} />
+    </div>
+  );
+}
+
 export function Quarantine({ items, reload }: { items: Quarantined[]; reload: () => void }) {
   if (!items.length) return <p>{text("system.quarantine.none")}</p>;
   return (
-    <Scroll tall label={text("system.quarantine")}>
-      <table class="stack">
-        <thead><tr><th>{text("value.time")}</th><th>{text("system.topic")}</th><th>{text("system.reason")}</th><th class="num">{text("system.count")}</th><th>{text("alerts.do")}</th></tr></thead>
-        <tbody>{items.map((q) => <Row key={q.id} item={q} reload={reload} />)}</tbody>
-      </table>
-    </Scroll>
+    <>
+      <All items={items} reload={reload} />
+      <Scroll tall label={text("system.quarantine")}>
+        <table class="stack">
+          <thead><tr><th>{text("value.time")}</th><th>{text("system.topic")}</th><th>{text("system.reason")}</th><th class="num">{text("system.count")}</th><th>{text("alerts.do")}</th></tr></thead>
+          <tbody>{items.map((q) => <Row key={q.id} item={q} reload={reload} />)}</tbody>
+        </table>
+      </Scroll>
+    </>
   );
 }
