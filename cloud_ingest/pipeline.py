@@ -22,6 +22,7 @@ from cloud_ingest.intake import commands
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.ledger import Gap
 from cloud_ingest.intake.quarantine import Quarantined
+from cloud_ingest.intake.stored import StoredEntries
 from cloud_ingest.intake.work import Event, Work
 from cloud_ingest.parts import AlertEvent, Alerts, Counters, Parts
 from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
@@ -61,6 +62,7 @@ class Pipeline:
         self._ticked_ms = 0
         self._seen_ms = 0
         self._broker_news: list[tuple[bool, int]] = []
+        self._stored = StoredEntries()
         self.counters = Counters()
         self.problem = ""
         self.failed: BaseException | None = None
@@ -93,8 +95,8 @@ class Pipeline:
         try:
             while not self._stopping.is_set():
                 self.step()
-            if len(self._parts.inbox):
-                self.step()
+            self._stored.hasten()
+            self.step()
         except Stopped as stopped:
             _log.warning("stopped while waiting; it will be sent again", what=str(stopped))
         except BaseException as error:
@@ -158,7 +160,8 @@ class Pipeline:
         for item in work.quarantined:
             parts.quarantine.put(item)
         told = self._judge(lambda: parts.alerts.process(batch, now_ms)) if len(batch) else ()
-        gaps = parts.ledger.apply(work.entries, now_ms)
+        self._stored.extend(work.entries)
+        gaps = parts.ledger.apply(self._stored.take(now_ms), now_ms)
         self._save([*work.events, *(self._gap_event(g) for g in gaps)], now_ms)
         self._acknowledge(now_ms)
         self.counters.batches += bool(len(batch))

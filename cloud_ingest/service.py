@@ -1,5 +1,6 @@
 """The cloud service: every part made, started in order, and stopped in order."""
 
+import gc
 import threading
 import time
 from collections.abc import Sequence
@@ -133,6 +134,7 @@ class Service:
         self.alerts.register(self.registry.series())
         self.alerts.start(_now_ms())
         self.notification.start()
+        collect_rarely()
         self.pipeline.start()
         self._start_web()
         self.link.start()
@@ -238,6 +240,12 @@ class Service:
     def _describe_device(self, gateway: str, name: str) -> dict[str, Any] | None:
         device = self.registry.device(gateway, name)
         return show_device(device, self.registry) if device else None
+
+
+def collect_rarely() -> None:
+    """Look for cycles of garbage rarely: a fleet's state is many objects, and none of them go."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _store_of(configuration: CloudConfiguration, shard: Shard) -> StoreConfiguration:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloud_ingest.database import Database
+from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.ledger import Account, Ranges
+from cloud_ingest.intake.stored import LARGE_FLEET, LONGEST_MS, REPORTS_A_ROW, StoredEntries
+from cloud_ingest.intake.work import Entry, Introduction, Receipts, Unnumbered
 
 
 @given(st.lists(st.integers(1, 60), max_size=80), st.integers(0, 5))
@@ -66,3 +72,73 @@ def test_numbers_that_go_back_mean_a_new_outbox() -> None:
     assert "new outbox" in gaps[0].reason
     assert account.ranges == Ranges(0)
     assert account.receive(1, 1)
+
+
+DAY_MS = 86_400_000
+NOW_MS = 1_795_000_000_000
+
+
+def receipts(fleet: list[str], rows: list[tuple[int, int, int, int]]) -> Receipts:
+    """Rows of gateway, number, samples, and how long before now the first was measured."""
+    columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+    gateway, batch, samples, age_ms = columns
+    time_ms = np.where(samples > 0, NOW_MS - age_ms, -1)
+    return Receipts(fleet, gateway, batch, samples, time_ms, np.full(len(gateway), NOW_MS))
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    made = Database(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/state.db")
+    made.migrate()
+    return made
+
+
+row = st.tuples(
+    st.integers(0, 2), st.integers(1, 12), st.integers(0, 50), st.integers(0, 3 * DAY_MS)
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.lists(row, max_size=12), max_size=4))
+def test_receipts_in_columns_are_entered_as_one_by_one(
+    database: Database, batches: list[list[tuple[int, int, int, int]]]
+) -> None:
+    fleet = ["a", "b", "c"]
+    together, single = Ledger(database), Ledger(database)
+    for ledger in (together, single):
+        ledger.apply([Introduction(name, 1, 1) for name in fleet], NOW_MS)
+    waiting = StoredEntries()
+    waiting.extend(receipts(fleet, rows) for rows in batches if rows)
+    waiting.hasten()
+    together.apply(waiting.take(NOW_MS), NOW_MS)
+    for rows in batches:
+        single.apply(receipts(fleet, rows).one_by_one(), NOW_MS)
+    for name in fleet:
+        assert together.account(name) == single.account(name)
+    assert together._days._days == single._days._days
+    assert sorted(map(repr, together.due(NOW_MS))) == sorted(map(repr, single.due(NOW_MS)))
+
+
+def test_receipts_of_few_gateways_do_not_wait() -> None:
+    waiting = StoredEntries()
+    waiting.extend([receipts(["a"], [(0, 1, 5, 0)])])
+    assert len(waiting.take(NOW_MS)) == 1
+    assert waiting.take(NOW_MS) == []
+
+
+def test_receipts_of_a_large_fleet_wait_for_others_or_for_a_second() -> None:
+    fleet = [f"g{i}" for i in range(LARGE_FLEET + 1)]
+    waiting = StoredEntries()
+    one: list[Entry] = [receipts(fleet, [(0, 1, 5, 0)])]
+    waiting.extend(one)
+    waiting.extend([Unnumbered("x", 1, NOW_MS, NOW_MS)])
+    assert waiting.take(NOW_MS) == []
+    assert len(waiting.take(NOW_MS + LONGEST_MS)) == 2
+    waiting.extend(one)
+    assert waiting.take(NOW_MS) == []
+    waiting.extend([receipts(fleet, [(n, 1, 5, 0) for n in range(len(fleet))] * REPORTS_A_ROW)])
+    [joined] = waiting.take(NOW_MS)
+    assert isinstance(joined, Receipts)
+    assert len(joined.batch) == 1 + REPORTS_A_ROW * len(fleet)
+    waiting.extend([*one, Introduction("g1", 1, 1)])
+    assert len(waiting.take(NOW_MS)) == 2
