@@ -42,7 +42,7 @@ class NotificationQueue:
 def _rows(channel: Channel, alert: Alert, event: str, now_ms: int) -> list[dict[str, Any]]:
     chosen = channel.configuration
     if chosen.escalate_after is not None:
-        if event not in ("fired", "rose"):
+        if event not in ("fired", "refired", "rose"):
             return []
         return [_row(channel, alert, "escalated", now_ms, now_ms + chosen.escalate_after)]
     if event in _NEWS:

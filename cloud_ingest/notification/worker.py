@@ -6,6 +6,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -105,6 +106,8 @@ class NotificationWorker:
                     row["id"], row["kind"], row["created_ms"], row["attempts"], fires, alert
                 )
                 reason = needless(item, told)
+                if reason is None and self._was_escalated(connection, row):
+                    reason = "told before that nobody acknowledged it"
                 found[row["channel"] if reason is None else f"\0{reason}"].append(item)
         for key in [k for k in found if k.startswith("\0")]:
             self._finish(found.pop(key), "dropped", key[1:])
@@ -119,6 +122,17 @@ class NotificationWorker:
             .limit(1)
         )
         return connection.execute(query).scalar()
+
+    def _was_escalated(self, connection: Connection, row: Any) -> bool:
+        """Whether the channel has heard already that nobody acknowledged it, at this severity."""
+        if row["kind"] != "escalated":
+            return False
+        n = tables.notifications
+        query = sa.select(n.c.id).where(
+            (n.c.channel == row["channel"]) & (n.c.alert_id == row["alert_id"])
+            & (n.c.kind == "escalated") & (n.c.severity == row["severity"]) & (n.c.state == "sent")
+        )  # fmt: skip
+        return connection.execute(query.limit(1)).first() is not None
 
     def _send_channel(self, channel: Channel, items: list[Item]) -> int:
         groups: dict[str | None, list[Item]] = defaultdict(list)

@@ -237,6 +237,20 @@ def test_an_escalation_goes_out_only_if_nobody_acknowledged(database):
     assert sorted(state for _, state in office.states()) == ["dropped", "sent"]
 
 
+def test_an_alert_that_comes_and_goes_is_escalated_once(database):
+    office = Office(database, escalate_after="15m")
+    office.feed(60.0)
+    office.feed(40.0, after_s=14 * 60)
+    assert office.work(after_s=120) == []  # it was over when somebody would have been told
+    office.feed(60.0)  # within ten minutes: the same alert
+    assert office.work(after_s=16 * 60) == ["[warning] Not acknowledged: Test"]
+    office.feed(40.0)
+    office.feed(60.0)
+    assert office.work(after_s=16 * 60) == []
+    office.feed(90.0)
+    assert office.work(after_s=16 * 60) == ["[critical] Not acknowledged: Test"]
+
+
 def test_filters_choose_severity_station_and_rule(database):
     office = Office(database, severity=["critical"], station=["t"], rule=["test/*"])
     office.feed(90.0, 60.0, 60.0)
