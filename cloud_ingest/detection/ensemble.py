@@ -57,12 +57,6 @@ _REASONS = {
 _HIGHER, _LOWER = np.array([_REASONS[stream] for stream in Stream], dtype=np.uint8).T
 
 
-def _new_tails() -> NDArray[np.float32]:
-    tails = np.zeros((excess.FIELDS, STREAMS), np.float32)
-    tails[excess.OVERS] = excess.NOT_READY
-    return tails.ravel()
-
-
 class EnsembleDetector:
     """The mean surprise of many streams, as a calibrated return period.
 
@@ -75,7 +69,7 @@ class EnsembleDetector:
 
     def __init__(self, *, utc_offset_h: float = 7.0) -> None:
         self._offset_ms = round(utc_offset_h * HOUR_MS)
-        self._tails = Numbers(_new_tails())
+        self._tails = Numbers(excess.start_tails(STREAMS).ravel())
         self._memory = Memory(
             {
                 "kind": Column(np.uint8),
@@ -155,10 +149,10 @@ class EnsembleDetector:
         held = self._tails.take(s)
         tails = held.reshape(excess.FIELDS, STREAMS, len(s))
         high, low = tails[excess.HIGH].copy(), tails[excess.LOW].copy()
-        able = seen.given & (tails[excess.OVERS] >= 0)
+        able = seen.given & excess.has_band(tails)
         # A stream that has seen part of a day only does not know its own band.
         able[features.OF_THE_DAY] &= (
-            tails[excess.COUNT, features.OF_THE_DAY] * seen.interval_h >= 24.0
+            excess.values_seen(tails)[features.OF_THE_DAY] * seen.interval_h >= 24.0
         )
         judged = excess.judge_tails(
             tails,

@@ -29,16 +29,40 @@ LONGEST = 12_000
 _CLIP = 10.0
 _LEAST_EXCESS = 0.05  # of the stream's spread, so that a tail never becomes a cliff
 
-COUNT, MEAN, SPREAD, HIGH, LOW, OVER, UNDER, OVERS, UNDERS = range(9)
-FIELDS = 9
-NOT_READY = -1.0
-"""Stands in OVERS until the band exists."""
+COUNTS, MEAN, SPREAD, HIGH, LOW, OVER, UNDER = range(7)
+"""COUNTS is a word of bits: how many values (16), how many above and below the band (8 each)."""
+FIELDS = 7
+_MOST_VALUES, _MOST_BEYOND, _NO_BAND = 0xFFFF, 0xFE, 0xFF
+_ONE_BY_ONE, _STRIDE = 192, 16
 
+Bits = NDArray[np.uint32]
 Reals = NDArray[np.floating[Any]]
 
 
+def start_tails(streams: int) -> NDArray[np.float32]:
+    """The memory of streams that have seen nothing: (FIELDS, streams)."""
+    tails = np.zeros((FIELDS, streams), np.float32)
+    tails[COUNTS] = np.full(streams, _NO_BAND << 16, np.uint32).view(np.float32)
+    return tails
+
+
+def has_band(tails: NDArray[np.float32]) -> Bool:
+    """Which streams know their band."""
+    band: Bool = np.not_equal((_bits(tails) >> 16) & 0xFF, _NO_BAND)
+    return band
+
+
+def values_seen(tails: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """How many values each stream has seen, up to 65,535."""
+    return np.bitwise_and(_bits(tails), np.uint32(_MOST_VALUES))
+
+
+def _bits(tails: NDArray[np.float32]) -> Bits:
+    return np.ascontiguousarray(tails[COUNTS]).view(np.uint32)
+
+
 def judge_tails(
-    tails: Reals,
+    tails: NDArray[np.float32],
     value: Reals,
     given: Bool,
     scale: Reals | float,
@@ -59,24 +83,37 @@ def judge_tails(
     stretch = np.broadcast_to(np.asarray(scale, tails.dtype), value.shape).ravel()
     lower = np.broadcast_to(~upper_only, value.shape).ravel()
     x, there = value.ravel(), given.ravel()
-    flat[COUNT] += there
-    ready = flat[OVERS] >= 0
+    bits = flat[COUNTS].view(np.uint32)
+    count = np.minimum((bits & _MOST_VALUES) + there, _MOST_VALUES).astype(np.uint32)
+    overs, unders = (bits >> 16) & 0xFF, bits >> 24
+    ready = overs != _NO_BAND
     memory = longest * stretch
-    gain = (there & ready) / np.maximum(np.minimum(flat[COUNT], memory), 1.0)
-    judged = _follow_band(flat, x, gain.astype(tails.dtype, copy=False), memory, lower, share)
+    gain = (there & ready) / np.maximum(np.minimum(count, memory), 1.0)
+    gain = gain.astype(tails.dtype, copy=False)
+    judged = _follow_band(flat, count, overs, unders, x, gain, memory, lower, share)
     young = np.flatnonzero(there & ~ready)
     if len(young):
-        _begin(flat, x, young, stretch, memory)
+        begun = _begin(flat, x, young, count[young], stretch, memory)
+        overs[begun] = unders[begun] = 0
+    bits[:] = count | (overs << 16) | (unders << 24)
     if not np.may_share_memory(flat, tails):
         tails[:] = flat.reshape(tails.shape)
     return judged.reshape(value.shape)
 
 
 def _follow_band(
-    tails: Reals, value: Reals, gain: Reals, longest: Reals, lower: Bool, share: float
+    tails: Reals,
+    count: Bits,
+    overs: Bits,
+    unders: Bits,
+    value: Reals,
+    gain: Reals,
+    longest: Reals,
+    lower: Bool,
+    share: float,
 ) -> Reals:
     """Judge values by the band, and move it; where ``gain`` is 0 nothing is judged."""
-    _, mean, spread, high, low, over, under, overs, unders = tails
+    _, mean, spread, high, low, over, under = tails
     moves = gain > 0
     above, below = moves & (value > high), moves & (value < low)
     least = np.maximum(_LEAST_EXCESS * spread, 1e-12)
@@ -86,11 +123,11 @@ def _follow_band(
     if len(up):
         excess = (value[up] - high[up]) / rise[up]
         judged[up] = _surprise(excess, share)
-        _learn_excess(over, overs, up, excess, rise, share * longest)
+        _learn_excess(over, overs, up, excess, rise, count, share * longest)
     if len(down):
         excess = (low[down] - value[down]) / fall[down]
         judged[down] = -_surprise(excess, share) * lower[down]
-        _learn_excess(under, unders, down, excess, fall, share * longest)
+        _learn_excess(under, unders, down, excess, fall, count, share * longest)
 
     step = np.minimum(gain / share, 1.0)
     away = np.where(moves, value - mean, 0.0)
@@ -108,17 +145,24 @@ def _surprise(excess: Reals, share: float) -> Reals:
 
 
 def _learn_excess(
-    mean: Reals, number: Reals, at: Int64, excess: Reals, scale: Reals, longest: Reals
+    mean: Reals, number: Bits, at: Int64, excess: Reals, scale: Reals, count: Bits, longest: Reals
 ) -> None:
-    number[at] += 1.0
-    rate = np.maximum(1.0 / (number[at] + 4.0), 1.0 / longest[at])
+    """Bring the mean excess up to date; ``number`` is counted one by one, later by sixteens."""
+    stands = number[at]
+    stands += (stands < _ONE_BY_ONE) | (count[at] % _STRIDE == 0)
+    stands = np.minimum(stands, _MOST_BEYOND)
+    number[at] = stands
+    counted = np.where(stands < _ONE_BY_ONE, stands, _STRIDE * stands - (_STRIDE - 1) * _ONE_BY_ONE)
+    rate = np.maximum(1.0 / (counted + 4.0), 1.0 / longest[at])
     mean[at] += (np.minimum(excess, _CLIP) * scale[at] - mean[at]) * rate
 
 
-def _begin(tails: Reals, value: Reals, at: Int64, scale: Reals, longest: Reals) -> None:
-    """Before the band exists: mean and mean absolute deviation, highest and lowest."""
+def _begin(
+    tails: Reals, value: Reals, at: Int64, count: Bits, scale: Reals, longest: Reals
+) -> Int64:
+    """Before the band exists: mean and mean deviation, highest and lowest; gives where it begins."""
     x = value[at]
-    count, mean, spread, high, low = tails[: LOW + 1, at]
+    _, mean, spread, high, low = tails[: LOW + 1, at]
     gain = 1.0 / np.maximum(np.minimum(count, longest[at]), 1.0)
     mean = mean + gain * (x - mean)
     spread = spread + gain * (np.abs(x - mean) - spread)
@@ -126,12 +170,10 @@ def _begin(tails: Reals, value: Reals, at: Int64, scale: Reals, longest: Reals) 
     top, bottom = np.where(first, x, np.maximum(high, x)), np.where(first, x, np.minimum(low, x))
     tails[MEAN : LOW + 1, at] = mean, spread, top, bottom
     starts = np.flatnonzero(count >= WARM_UP * scale[at])
-    if not len(starts):
-        return
     at, top, bottom, mean = at[starts], top[starts], bottom[starts], mean[starts]
     sigma = 1.2533 * spread[starts] + 1e-12
     high, low = np.minimum(mean + 2.0 * sigma, top), np.maximum(mean - 2.0 * sigma, bottom)
     tails[HIGH, at], tails[LOW, at] = high, low
     tails[OVER, at] = np.maximum(0.5 * sigma, 0.5 * (top - high))
     tails[UNDER, at] = np.maximum(0.5 * sigma, 0.5 * (low - bottom))
-    tails[OVERS, at] = tails[UNDERS, at] = 0.0
+    return at

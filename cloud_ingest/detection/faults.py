@@ -156,7 +156,8 @@ class FaultDetector:
         )
         given = np.array([jumps.known, old_enough, peers.known, peers.known, peers.known])
         tails = sensor[TAILS].reshape(excess.FIELDS, len(Look), len(s))
-        margin = _margin(tails[:, Look.JUMP], jumps.known)
+        able = jumps.known & excess.has_band(tails)[Look.JUMP]
+        margin = _margin(tails[:, Look.JUMP], able)
         judged = excess.judge_tails(
             tails, value, given, 1.0, upper_only=_UPPER_ONLY, share=_SHARE, longest=_LONGEST
         )
@@ -286,14 +287,13 @@ def _follow_steps(sensor: Numbers, x: Numbers, step_ms: Numbers) -> Numbers:
     return logged
 
 
-def _margin(jump_tail: Numbers, known: Bool) -> Numbers:
+def _margin(jump_tail: Numbers, able: Bool) -> Numbers:
     """How far from the median a value is enough evidence by itself; NaN while that is not known.
 
     Where the surprise reaches ENOUGH: log10(1 + SHAPE e) / SHAPE = ENOUGH.
     """
     reach = (10.0 ** (excess.SHAPE * ENOUGH) - 1.0) / excess.SHAPE
     margin = jump_tail[excess.HIGH] + reach * np.maximum(jump_tail[excess.OVER], 0.0)
-    able = known & (jump_tail[excess.OVERS] >= 0)
     found: Numbers = np.where(able, margin, np.float32(np.nan))
     return found
 

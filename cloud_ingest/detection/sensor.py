@@ -64,6 +64,5 @@ def new_sensor() -> Numbers:
     start[Of.USUAL_RUN] = 1.0
     start[Of.HIGHEST], start[Of.LOWEST] = -np.inf, np.inf
     start[RING] = np.nan
-    tails = start[TAILS].reshape(excess.FIELDS, LOOKS)
-    tails[excess.OVERS] = excess.NOT_READY
+    start[TAILS] = excess.start_tails(LOOKS).ravel()
     return start
