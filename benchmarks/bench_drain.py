@@ -1,9 +1,13 @@
 """How fast a backlog goes from an outbox into the store, and how late a live sample is meanwhile.
 
 One gateway (outbox and uplink as in the agent), mosquitto, and the cloud service as a process of
-its own with the embedded store. Reference: the same store filled with the same samples directly.
+its own with the embedded store. Reference: a loop that writes the same samples into the same store.
+Both go on until the store owes nothing (benchmarks/ingest_references.py).
+
+``python -m benchmarks.bench_drain --samples 5000000`` does it with a backlog of that size.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -14,10 +18,9 @@ import time
 import urllib.request
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.ingest_references import Load, bare_store, settle
 from benchmarks.result import Result
-from cloud_ingest.stores import StoreConfiguration, open_store
+from cloud_ingest.stores.embedded.store import EmbeddedStore
 from edge_agent.outbox import Outbox, Report
 from edge_agent.uplink import (
     BrokerAddress,
@@ -27,54 +30,40 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
-from telemetry.batches import SampleBatch
 from telemetry.samples import Sample
-from telemetry.series import Series, SeriesKey
 from tests.servers import Mosquitto, free_port, wait_until
 
-DEVICES, METRICS, REPORTS = 5, 20, 50_000
-SAMPLES = METRICS * REPORTS
-STORE_BATCH = 50_000
+DEVICES, METRICS = 5, 20
+SAMPLES = 1_000_000
 
 
-def run() -> list[Result]:
-    """Drain a million samples; report the rate beside the store's own and the age of live samples."""
+def run(samples: int = SAMPLES) -> list[Result]:
+    """Drain a backlog; report the rate beside the store's own and the age of live samples."""
     folder = Path(tempfile.mkdtemp(prefix="quantrac-drain-"))
     try:
-        drained, live = _drain(folder)
-        direct = _direct(folder / "direct")
+        seconds, live = _drain(folder, samples // METRICS)
+        left = EmbeddedStore(folder / "data" / "samples")
+        owed_s = settle(left)
+        left.close()
+        rounds = samples // (DEVICES * METRICS)
+        load: Load = ("drain", DEVICES, METRICS, rounds, METRICS, 1000)
+        journal, bare = bare_store(folder / "bare", load)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    bare = Result("drain", "backlog from outbox to store", drained, "samples/s",
-                  "the store's bulk insert", direct, 0.5)  # fmt: skip
-    late = Result("drain-live", "age of a live sample in the API while draining, worst", live, "s",
-                  "allowed", 2.0, 1.0, higher_is_better=False)  # fmt: skip
-    return [bare, late]
+    size = f"{samples / 1e6:g} million samples"
+    return [
+        Result("drain", f"backlog of {size}, from outbox until the store owes nothing",
+               samples / (seconds + owed_s), "samples/s",
+               "bare loop until the store owes nothing", bare, 0.5),
+        Result("drain", f"backlog of {size}, from outbox to acknowledgement", samples / seconds,
+               "samples/s", "bare loop that leaves all rows in the journal", journal),
+        Result("drain-live", f"age of a live sample in the API behind {size}, worst", live, "s",
+               "allowed", 2.0, 1.0, higher_is_better=False),
+    ]  # fmt: skip
 
 
-def _direct(folder: Path) -> float:
-    store = open_store(StoreConfiguration(kind="embedded", path=folder))
-    series = [
-        Series(i, SeriesKey("gw", f"d{i // METRICS}", f"m{i % METRICS}"), "g", "s", "laeq", "dB[A]")
-        for i in range(DEVICES * METRICS)
-    ]
-    store.register(series)
-    start = time.perf_counter()
-    n = STORE_BATCH // len(series)
-    for k in range(SAMPLES // STORE_BATCH):
-        times = 1_780_000_000_000 + 1000 * np.repeat(np.arange(k * n, (k + 1) * n), len(series))
-        store.write(
-            SampleBatch.of(
-                np.tile(np.arange(len(series)), n), times, np.random.default_rng(k).normal(size=len(times)),
-                np.full(len(times), 2),
-            )
-        )  # fmt: skip
-    rate = SAMPLES / (time.perf_counter() - start)
-    store.close()
-    return rate
-
-
-def _drain(folder: Path) -> tuple[float, float]:
+def _drain(folder: Path, reports: int) -> tuple[float, float]:
+    """Seconds until the backlog is acknowledged, and the age of the latest live sample."""
     program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         raise RuntimeError("mosquitto is not installed")
@@ -96,7 +85,7 @@ def _drain(folder: Path) -> tuple[float, float]:
         UplinkSettings("g", "gw", (BrokerAddress(broker.url),), "quantrac"), outbox, _node()
     )
     try:
-        _fill(outbox)
+        _fill(outbox, reports)
         uplink.start()
         for device in range(DEVICES):
             uplink.device_online(f"d{device}")
@@ -114,16 +103,16 @@ def _watch(outbox: Outbox, port: int) -> tuple[float, float]:
     start = time.perf_counter()
     first = outbox.status()
     worst = 0.0
-    rate = 0.0
+    seconds = 0.0
     while True:
         now_ms = time.time_ns() // 1_000_000
         outbox.put([Report("d0", (Sample("m0", now_ms, 1.0),))])
         worst = max(worst, _age_in_api(port, now_ms))
         status = outbox.status()
-        if status.ack_through >= first.next_batch - 1 and not rate:
-            rate = first.depth_samples / (time.perf_counter() - start)
+        if status.ack_through >= first.next_batch - 1 and not seconds:
+            seconds = time.perf_counter() - start
         if status.depth_samples == 0:
-            return rate, worst
+            return seconds, worst
 
 
 def _age_in_api(port: int, time_ms: int) -> float:
@@ -143,9 +132,9 @@ def _node() -> NodeDescription:
     return NodeDescription(tuple(DeviceDescription(f"d{i}", metrics) for i in range(DEVICES)))
 
 
-def _fill(outbox: Outbox) -> None:
+def _fill(outbox: Outbox, reports: int) -> None:
     start_ms = time.time_ns() // 1_000_000 - 7 * 86_400_000
-    for k in range(0, REPORTS, 1000):
+    for k in range(0, reports, 1000):
         outbox.put(
             [
                 Report(
@@ -158,3 +147,11 @@ def _fill(outbox: Outbox) -> None:
                 for i in range(k, k + 1000)
             ]
         )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=SAMPLES)
+    for result in run(parser.parse_args().samples):
+        print(f"{result.what}: {result.value:,.2f} {result.unit}; {result.reference}: "
+              f"{result.reference_value:,.2f}; ratio {result.ratio:.3f} target {result.target}")  # fmt: skip

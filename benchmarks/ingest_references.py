@@ -14,7 +14,6 @@ from influxdb_client import Point
 
 from benchmarks.gateway_flood import FloodGateway, Line, publish
 from cloud_ingest.intake.messages import Payload
-from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient
 from cloud_ingest.stores.influxdb.lines import lines, prefix
@@ -78,13 +77,9 @@ def rows(load: Load) -> tuple[list[Series], list[SampleBatch]]:
 
 
 def bare_store(folder: Path, load: Load) -> tuple[float, float]:
-    """Rows a second of a loop that does nothing but write: as acknowledged, and until all is done.
-
-    The store's maintenance runs beside it, as in the service.
-    """
+    """Rows a second of a loop that does nothing but write: to the journal, and until all is done."""
     series, batches = rows(load)
-    store = open_store(StoreConfiguration.model_validate({"kind": "embedded", "path": folder}))
-    assert isinstance(store, EmbeddedStore)
+    store = EmbeddedStore(folder)
     store.register(series)
     began = time.perf_counter()
     for batch in batches:
