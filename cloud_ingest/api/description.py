@@ -43,15 +43,29 @@ def _operation(
 ) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(p['name'])}</code></td><td>{_kind(p)}</td>"
-        f"<td>{escape(p.get('description', ''))}</td></tr>"
+        f"<td>{escape(p.get('description', '').replace('`', ''))}</td></tr>"
         for p in operation.get("parameters", ())
     )
+    rows += _body(operation, document)
+    said = (operation.get("description") or operation.get("summary", "")).replace("``", "")
     table = f"<table><tr><th>parameter</th><th></th><th></th></tr>{rows}</table>" if rows else ""
     return (
         f'<article><h3><span class="method">{escape(method.upper())}</span>'
-        f"<code>{escape(path)}</code></h3>{escape(operation.get('summary', ''))}{table}"
+        f"<code>{escape(path)}</code></h3>{escape(said)}{table}"
         f"{_answer(operation, document)}</article>"
     )
+
+
+def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """The fields of what is sent."""
+    sent = json.dumps(operation.get("requestBody", {}))
+    rows = ""
+    for name in re.findall(r"#/components/schemas/(\w+)", sent):
+        shape = document["components"]["schemas"][name]
+        for field, schema in shape.get("properties", {}).items():
+            parameter = {"schema": schema, "required": field in shape.get("required", ())}
+            rows += f"<tr><td><code>{escape(field)}</code></td><td>{_kind(parameter)}</td><td>body</td></tr>"
+    return rows
 
 
 def _answer(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:

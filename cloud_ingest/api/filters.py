@@ -8,7 +8,7 @@ from fastapi import Query
 
 from telemetry.series import Series
 
-Several = Annotated[list[str] | None, Query()]
+Several = Annotated[list[str] | None, Query(description="Repeated or comma separated: any of.")]
 
 
 def names_in(values: Sequence[str] | None) -> frozenset[str]:

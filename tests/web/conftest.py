@@ -67,7 +67,7 @@ def hostile(system: System) -> Iterator[Feed]:
     """A foreign gateway whose names try to be more than names."""
     quantities = dict.fromkeys(HOSTILE_METRICS, ("", ""))
     feed = Feed(system.mqtt_port, "<i>gw 🐉", "<u>st", HOSTILE_NAME, (11.0, 106.7), quantities)
-    wait_until(lambda: len(system.get("/latest?limit=1000&station=%3Cu%3Est")["items"]) == 4, 15)
+    wait_until(lambda: len(system.get("/latest?limit=1000&station=%3Cu%3Est")["items"]) >= 4, 15)
     yield feed
     feed.stop()
 

@@ -21,6 +21,14 @@ _ALERT = {
 }  # fmt: skip
 
 
+_SPANS: list[list[int | None]] = [[1795470452861, None]]
+_FIRED = {"time_ms": 1795470452861, "kind": "fired", "by": None, "text": None, "value": 52.0}
+_SENT = {
+    "channel": "telegram", "kind": "fired", "state": "sent", "created_ms": 1795470453132,
+    "sent_ms": 1795470453420, "attempts": 1, "error": None,
+}  # fmt: skip
+
+
 class Legal(TypedDict):
     """Where a limit comes from, when it holds (dates), and whether the number was checked."""
 
@@ -87,6 +95,7 @@ class HistoryEntry(TypedDict):
     value: float | None
 
 
+@example(**_ALERT, spans=_SPANS, history=[_FIRED])
 class Alert(AlertNews):
     """An alert with the spans [start, end or null] in which it was on, and its history."""
 
@@ -106,6 +115,7 @@ class Delivery(TypedDict):
     error: str | None
 
 
+@example(**_ALERT, spans=_SPANS, history=[_FIRED], deliveries=[_SENT])
 class AlertDetail(Alert):
     """An alert with its history and what was sent about it."""
 
