@@ -72,6 +72,10 @@ class Gathering:
             self._runs, self._looked = runs, {}
         return self._steps
 
+    def forget(self) -> None:
+        """Let go of the samples just judged."""
+        self._runs, self._steps, self._looked = None, None, {}
+
     def look_back(self, completeness: float, length: int) -> Float64:
         """For each step just completed the means of as many steps, newest first; NaN: none."""
         steps = self._steps
@@ -126,6 +130,11 @@ class Shelf:
         """The steps of a length."""
         name = f"{step_ms} energy" if energy else str(step_ms)
         return self.gatherings.setdefault(name, Gathering(step_ms, energy=energy))
+
+    def forget(self) -> None:
+        """Let go of the samples just judged."""
+        for gathering in self.gatherings.values():
+            gathering.forget()
 
 
 class StepEvaluator(Evaluator):

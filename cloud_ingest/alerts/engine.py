@@ -264,6 +264,7 @@ class RuleEngine:
         found.sort(key=lambda f: f.transition.time_ms)
         for run in self._composites:
             found += self._combine(run, found, runs)
+        self._shelf.forget()
         return found
 
     def _combine(self, run: RuleRun, found: list[Finding], runs: Runs) -> list[Finding]:
