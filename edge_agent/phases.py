@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import gcd
 
-_SLOWER = (2.0, 1.6, 1.3)
-"""Devices take time to think: so many times what the wire needs is planned, as far as there is room."""
-_GAPS = (1.0, 0.5, 0.25)
+_PLANS = (
+    *((1.0, slower) for slower in (4.0, 3.0, 2.0, 1.6, 1.3)),
+    *((share, slower) for share in (0.5, 0.25) for slower in (2.0, 1.6)),
+)
+"""Gaps as shares of the longest time-out, and how many times what the wire needs each reading is
+given, because devices think and computers are busy: a reading that takes longer delays the next."""
 _MOST_WITH_GAP = 64
 _STEPS = 64
 _EXACT = 1e-6
@@ -40,12 +43,11 @@ def spread_phases(tasks: Sequence[Task]) -> dict[str, float]:
 def phases_of(tasks: Sequence[Task]) -> dict[str, float]:
     """The same with a gap for the time-out of a dead device, or a part of it, where that fits."""
     longest_ms = max((t.timeout_ms + t.cost_ms for t in tasks), default=0.0)
-    for share in _GAPS if 1 < len(tasks) <= _MOST_WITH_GAP else ():
-        for slower in _SLOWER:
-            slow = [replace(t, cost_ms=slower * t.cost_ms) for t in tasks]
-            phases = phases_around(share * longest_ms, slow)
-            if phases is not None:
-                return phases
+    for share, slower in _PLANS if 1 < len(tasks) <= _MOST_WITH_GAP else ():
+        slow = [replace(t, cost_ms=slower * t.cost_ms) for t in tasks]
+        phases = phases_around(share * longest_ms, slow)
+        if phases is not None:
+            return phases
     return spread_phases(tasks)
 
 

@@ -67,7 +67,7 @@ class Schedule:
         waiting: _Entry | None = None
         silent: list[_Entry] = []
         for entry in self._entries.values():
-            if entry.failures >= 2:
+            if entry.failures:
                 silent.append(entry)
                 continue
             if first is None or entry.due_s < first.due_s:
@@ -137,7 +137,7 @@ class Schedule:
         tolerance = TOLERANCE if waited > 0.5 else 0.0
         free_s = at_s + dead.probe_s + dead.task.cost_ms / 1000
         for entry in sorted(self._entries.values(), key=_due):
-            if entry.failures >= 2:
+            if entry.failures:
                 continue
             if entry.due_s >= free_s:
                 break

@@ -80,8 +80,8 @@ def test_of_32_units_one_silent_the_others_keep_their_period() -> None:
     assert max(b - a for a, b in itertools.pairwise(probes)) <= BACK_OFF_CAP_S + 11
 
 
-@pytest.mark.parametrize("interval_ms", [2000, 3000, 5000])
-def test_on_a_full_line_with_room_for_it_a_time_out_delays_nobody(interval_ms: int) -> None:
+@pytest.mark.parametrize("interval_ms", [2000, 2600, 5000])
+def test_on_a_line_with_room_for_it_a_time_out_delays_nobody(interval_ms: int) -> None:
     tasks = [Task(f"d{i}", interval_ms, 31, 500) for i in range(32)]
     times = run(tasks, 600, dead={"d7"})
     live = [t.name for t in tasks if t.name != "d7"]
