@@ -45,6 +45,7 @@ NAB_THRESHOLD = 1.4
 """Frozen for all profiles: the middle of the range that suits the development files (0.85 to 1.6)."""
 INJECTED_QUANTITIES = ("air_temperature", "no2", "o3", "pm2_5")
 YEAR = 8760
+NAMED_AFTER = 12
 WEEK_MS = 7 * 86_400_000
 FALSE_ALLOWED = 0.09
 
@@ -308,8 +309,9 @@ def _find(
     rows = np.flatnonzero(started[fault.first : fault.last + 25])
     if not len(rows):
         return None
-    code = int(scores.reason[place][fault.first + rows[0]])
-    return int(rows[0]), Reason(code).name
+    # What it is called half a day later or at its end: at first a step looks like a spike.
+    names = scores.reason[place][fault.first + rows[0] :][: NAMED_AFTER + 1]
+    return int(rows[0]), Reason(int(names[names > 0][-1])).name
 
 
 def _side_by_side(recorded: list[Recorded]) -> list[Recorded]:

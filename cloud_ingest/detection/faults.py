@@ -219,11 +219,32 @@ class FaultDetector:
             slow = strongest == _BOTH
             found[slow & recent[at]] = Reason.OFFSET
             found[slow & (ratio > difference)[at]] = Reason.GAIN
+            still = (jumps.run[at] >= jumping.CONFIRM) & (x[at] != 0)
+            found[slow & still & jumps.at_limit[at]] = Reason.SATURATED
             return found
 
         self._report(turn, sensor, scores, kinds.max(axis=0), name)
+        self._rename(turn, sensor, jumps, scores)
         if fresh.any():
             jumping.note_jump(sensor, fresh, x, jumps, joint)
+
+    def _rename(self, turn: Round, sensor: Numbers, jumps: jumping.Jumps, scores: Scores) -> None:
+        """A spike comes back at once: what has stayed away is something else."""
+        at = np.flatnonzero(
+            (sensor[Of.SINCE_JUMP] == jumping.CONFIRM + 1) & (sensor[Of.ACTIVE] > 0)
+        )
+        if not len(at):
+            return
+        s = turn.series[at]
+        before = self._memory["reason"][s]
+        stayed = (before == Reason.SPIKE) & (sensor[Of.JUMP_EVIDENCE, at] > 0)
+        still = jumps.run[at] >= jumping.CONFIRM
+        slow = np.isin(before, (Reason.OFFSET, Reason.GAIN, Reason.DRIFT))
+        reason = np.where(stayed, Reason.OFFSET, before)
+        reason[stayed & still] = Reason.STUCK
+        reason[(stayed | slow) & still & jumps.at_limit[at]] = Reason.SATURATED
+        self._memory["reason"][s] = reason
+        scores.reason[turn.place[at]] = reason
 
     def _together(self, turn: Round, jump: Numbers) -> tuple[Numbers, Bool]:
         """Jumps with what the other metrics of the station add, and whether it is a visit."""

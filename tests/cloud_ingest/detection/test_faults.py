@@ -191,3 +191,29 @@ def test_ten_thousand_series_find_their_peers_at_once():
         peers.register(series[k : k + 100])
     assert time.process_time() - began < 1.0
     assert (peers.of(np.arange(10_000))[1].sum(axis=1) >= 8).all()
+
+
+def names_after_a_jump(change):
+    values = region()
+    x = values["b"]
+    at = ROWS - 24 * 10
+    change(x, at)
+    score, reason = watch(values, 1)["b"]
+    on = at + np.flatnonzero(score[at : at + 48] >= ALERT)
+    return [Reason(int(r)) for r in reason[on]]
+
+
+def test_a_jump_that_stays_is_no_longer_called_a_spike():
+    def step(x, at):
+        x[at : at + 168] += 150
+
+    names = names_after_a_jump(step)
+    assert names[0] is Reason.SPIKE
+    assert names[6] in {Reason.OFFSET, Reason.GAIN}
+
+
+def test_a_jump_to_the_highest_value_ever_that_stays_there_is_saturation():
+    def full(x, at):
+        x[at : at + 48] = x[:at].max()
+
+    assert names_after_a_jump(full)[8] is Reason.SATURATED
