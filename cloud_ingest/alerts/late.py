@@ -230,12 +230,14 @@ class LateData:
 
 
 def whole_runs(changes: Sequence[Transition], end_ms: int) -> list[tuple[Transition, int]]:
-    """The runs of one slot that fired, each with its worst value and its end (or ``end_ms``)."""
+    """The runs of one slot that fired, each with its worst level and value and its end (or ``end_ms``)."""
     found: list[tuple[Transition, int]] = []
     begin: Transition | None = None
     for change in changes:
         if change.change == "fire":
             begin = change
+        elif change.change == "rise" and begin is not None:
+            begin = replace(begin, level=change.level)
         elif change.change == "clear" and begin is not None:
             found.append((replace(begin, peak=change.peak), change.time_ms))
             begin = None

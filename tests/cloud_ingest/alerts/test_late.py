@@ -211,6 +211,19 @@ def test_a_backtest_sees_series_side_by_side_however_many_samples_they_have(live
     assert [t for t in told if t[0] != "test/wind"] == [a[:3] for a in live]
 
 
+def test_a_run_of_the_past_has_the_severity_that_it_rose_to(database):
+    store = MemoryStore()
+    levels = [{"severity": "critical", "above": 80}]
+    service = service_of(database, [rule(above=50, levels=levels)], store)
+    value = [40.0] * 20 + [60.0] * 20 + [90.0] * 20 + [60.0] * 20 + [40.0] * 20
+    rows = [(0, T0 + s * 1000, v) for s, v in enumerate(value)]
+    bring(service, store, rows[:10] + rows[-10:], None)
+    bring(service, store, rows[10:-10], T0 + 100_000)
+    (event,) = settle(service, T0 + 100_000, turns=3)
+    assert (event.alert["severity"], event.alert["peak"]) == ("critical", 90.0)
+    assert (event.alert["start_ms"] - T0, event.alert["end_ms"] - T0) == (20_000, 80_000)
+
+
 HOLD = rule(above=50, hold="3s", clear_after="2s", refire_within="0s", gap="4s")
 
 
