@@ -46,6 +46,15 @@ def test_a_marker_on_the_map_leads_to_its_station(open_page: Open, calm: Feed) -
     expect(page.get_by_role("row").filter(has_text="Nhiệt độ không khí")).to_be_visible()
 
 
+def test_a_station_with_particles_has_its_index_of_the_hour_and_the_day(
+    open_page: Open, calm: Feed
+) -> None:
+    page = open_page("#/station/tdm")
+    expect(page.get_by_text("VN_AQI giờ")).to_be_visible()
+    expect(page.get_by_text("VN_AQI ngày")).to_be_visible()
+    expect(page.get_by_text("chưa đủ dữ liệu để tính")).to_have_count(2)
+
+
 def test_a_chart_opens_from_a_value_and_grows(open_page: Open, calm: Feed) -> None:
     page = open_page("#/station/tdm")
     page.get_by_role("row").filter(has_text="Nhiệt độ").get_by_role("link").click()

@@ -9,20 +9,20 @@ import { quantityName } from "../parts/names";
 import { Who } from "../parts/officer";
 import { Scroll } from "../parts/Scroll";
 import { toChart, toReport, toSilences } from "../route";
-import { ago, language, moment, number, text, unitSign } from "../texts";
+import { ago, clock, language, moment, number, text, unitSign } from "../texts";
 import { valuesOf } from "./Stations";
 
 const INDEX_EVERY_MS = 60_000;
 const PARTICLES = ["pm2_5", "pm10"];
 
-function IndexTile({ station }: { station: string }) {
-  const read = () => get("GET /index", { station, kind: "vn_aqi", period: "hour" }) as Promise<Index>;
-  const { data } = useLoaded(read, [station], INDEX_EVERY_MS);
+function IndexTile({ station, period }: { station: string; period: Index["period"] }) {
+  const read = () => get("GET /index", { station, kind: "vn_aqi", period }) as Promise<Index>;
+  const { data } = useLoaded(read, [station, period], INDEX_EVERY_MS);
   if (!data) return null;
   const { level } = data;
   return (
     <p class="index">
-      <span class="quiet">{text("station.index")}</span>
+      <span class="quiet">{text(`station.index.${period}`, { time: period === "hour" ? clock(data.time_ms, false) : moment(data.time_ms - 1).slice(0, 5) })}</span>
       {data.value === null || !level ? (
         <span>{text("station.index.none")}</span>
       ) : (
@@ -34,6 +34,7 @@ function IndexTile({ station }: { station: string }) {
             {data.value}
           </b>
           <span>{level[language.value]}</span>
+          {data.dominant && <span class="quiet">{text("station.index.dominant", { name: quantityName(data.dominant) })}</span>}
         </>
       )}
     </p>
@@ -79,7 +80,7 @@ export function StationPage({ id }: { id: string }) {
         {station.online ? text("station.online") : text("station.offline")} ·{" "}
         {text("station.last_seen", { time: ago(station.last_seen_ms, now.value) })}
       </p>
-      {values.some((v) => PARTICLES.includes(v.quantity)) && <IndexTile station={id} />}
+      {values.some((v) => PARTICLES.includes(v.quantity)) && <div class="links"><IndexTile station={id} period="hour" /><IndexTile station={id} period="day" /></div>}
       <p class="links">
         <a href={toSilences(id)}>{text("station.silence")}</a>
         <a href={toReport(id)}>{text("station.report")}</a>
