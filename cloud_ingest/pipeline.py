@@ -36,6 +36,9 @@ SEEN_EVERY_MS = 30_000
 """How often it is saved when each gateway was last heard of."""
 MOST_BATCHES = 5
 """While more messages wait, a batch may grow to so many times its usual size."""
+MANY_SAMPLES = 1_000
+PAUSE_S = 0.03
+"""So many samples and then a pause: a gateway waits for its acknowledgement, so the batch is closed."""
 SHORTEST_RETRY_S = 0.1
 LONGEST_RETRY_S = 5.0
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: no gateway of ours measured before
@@ -136,7 +139,7 @@ class Pipeline:
             left = end - time.monotonic()
             if left <= 0 or self._stopping.is_set():
                 break
-            messages = inbox.take_many(left)
+            messages = inbox.take_many(min(left, PAUSE_S) if pending >= MANY_SAMPLES else left)
         shed = inbox.take_shed()
         if shed:
             receiver.forgive(shed)

@@ -21,7 +21,7 @@ from cloud_ingest.intake.work import (
     Unnumbered,
 )
 
-SHORTEST_MS = 100
+SHORTEST_MS = 25
 """Acknowledgements to one gateway come no more often than this."""
 REPEAT_MS = 1_000
 """The same acknowledgement is repeated no more often than this."""

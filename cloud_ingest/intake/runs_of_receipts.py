@@ -36,8 +36,12 @@ class Run(NamedTuple):
 
 
 def split_runs(receipts: Receipts) -> Iterator[Run]:
-    """The runs in ``receipts``; those of one gateway in the order in which they came."""
-    order = np.argsort(receipts.gateway, kind="stable")
+    """The runs in ``receipts``, by gateway and number.
+
+    The devices of a gateway send one after the other what they measured in turn, so its numbers
+    come in no order.
+    """
+    order = np.lexsort((receipts.batch, receipts.gateway))
     gateway, batch = receipts.gateway[order], receipts.batch[order]
     samples, arrived_ms = receipts.samples[order], receipts.arrived_ms[order]
     time_ms = receipts.time_ms[order]
