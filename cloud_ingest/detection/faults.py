@@ -146,9 +146,9 @@ class FaultDetector:
         rough = _follow_steps(sensor, x, step_ms)
         old_enough = sensor[Of.COUNT] > 2 * _ROUGHNESS_STEPS
         sensor[Of.COUNT] += 1.0
-        sensor[Of.LAST_VALUE] = x
+        # The peers may be in the same round.
+        sensor[Of.LAST_VALUE] = self._numbers[Of.LAST_VALUE][s] = x
         self._memory["last_ms"][s] = turn.time_ms
-        self._numbers.put(s, sensor)  # the peers may be in the same round
         jumps = jumping.follow_jumps(sensor, x)
         peers = beside.compare(sensor, x, self._fresh_peers(turn, sensor))
         value = np.array(
