@@ -1,0 +1,111 @@
+"""Tails of many streams at once agree with a plain loop over one."""
+
+import math
+
+import numpy as np
+import pytest
+
+from cloud_ingest.detection import excess
+
+SHARE, LONGEST = 0.05, 400.0
+
+
+class PlainTail:
+    """One stream, value by value, with numbers that a reader can follow."""
+
+    def __init__(self):
+        self.count = self.mean = self.spread = self.high = self.low = self.over = self.under = 0.0
+        self.overs = self.unders = None
+
+    def judge(self, x):
+        self.count += 1
+        gain = 1 / min(self.count, LONGEST)
+        if self.overs is None:
+            return self.begin(x, gain)
+        least = max(0.05 * self.spread, 1e-12)
+        rise, fall = max(self.over, least), max(self.under, least)
+        above, below, judged = x > self.high, x < self.low, 0.0
+        if above:
+            e = (x - self.high) / rise
+            judged = -math.log10(SHARE) + math.log10(1 + 0.1 * e) / 0.1
+            self.overs += 1
+            rate = max(1 / (self.overs + 4), 1 / (SHARE * LONGEST))
+            self.over += (min(e, 10) * rise - self.over) * rate
+        if below:
+            e = (self.low - x) / fall
+            judged = math.log10(SHARE) - math.log10(1 + 0.1 * e) / 0.1
+            self.unders += 1
+            rate = max(1 / (self.unders + 4), 1 / (SHARE * LONGEST))
+            self.under += (min(e, 10) * fall - self.under) * rate
+        away, limit = x - self.mean, 5 * self.spread
+        self.spread += gain * (min(abs(away), 2 * limit) - self.spread)
+        self.mean += gain * min(max(away, -limit), limit)
+        step = min(gain / SHARE, 1)
+        self.high += rise * step * (above - SHARE)
+        self.low -= fall * step * (below - SHARE)
+        return judged
+
+    def begin(self, x, gain):
+        self.mean += gain * (x - self.mean)
+        self.spread += gain * (abs(x - self.mean) - self.spread)
+        self.high, self.low = (x, x) if self.count == 1 else (max(x, self.high), min(x, self.low))
+        if self.count >= excess.WARM_UP:
+            top, bottom, sigma = self.high, self.low, 1.2533 * self.spread
+            self.high, self.low = (
+                min(self.mean + 2 * sigma, top),
+                max(self.mean - 2 * sigma, bottom),
+            )
+            self.over = max(sigma / 2, (top - self.high) / 2)
+            self.under = max(sigma / 2, (self.low - bottom) / 2)
+            self.overs = self.unders = 0
+        return 0.0
+
+
+def judge(tails, value, given, upper_only=None):
+    upper_only = np.zeros((len(value), 1), np.bool_) if upper_only is None else upper_only
+    return excess.judge_tails(
+        tails, value, given, 1.0, upper_only=upper_only, share=SHARE, longest=LONGEST
+    )
+
+
+def fresh(streams, series):
+    return np.repeat(excess.start_tails(streams)[:, :, None], series, axis=2)
+
+
+@pytest.mark.parametrize("strided", [False, True])
+def test_streams_agree_with_a_plain_loop_whatever_is_missing(strided):
+    rng = np.random.default_rng(1)
+    streams, series = 3, 4
+    tails = fresh(streams, series)
+    if strided:  # a part of a larger table, whose lines do not adjoin
+        tails = np.concatenate([tails, tails], axis=2)[:, :, :series]
+    plain = [[PlainTail() for _ in range(series)] for _ in range(streams)]
+    for _ in range(600):
+        value = rng.standard_t(3, (streams, series)).astype(np.float32)
+        given = rng.random((streams, series)) < 0.8
+        found = judge(tails, value, given)
+        for k, i in np.ndindex(streams, series):
+            expected = plain[k][i].judge(float(value[k, i])) if given[k, i] else 0.0
+            assert found[k, i] == pytest.approx(expected, abs=0.02)
+    assert excess.has_band(tails).all()
+    assert excess.values_seen(tails)[0, 0] == plain[0][0].count
+
+
+def test_a_stream_with_an_upper_tail_alone_tells_nothing_below():
+    rng = np.random.default_rng(2)
+    tails, both = fresh(2, 1), np.array([[True], [False]])
+    for _ in range(200):
+        judge(tails, rng.normal(0, 1, (2, 1)).astype(np.float32), np.ones((2, 1), np.bool_), both)
+    found = judge(tails, np.full((2, 1), -50, np.float32), np.ones((2, 1), np.bool_), both)
+    assert found[0, 0] == 0
+    assert found[1, 0] < -2
+
+
+def test_counts_stay_within_their_word_for_ever():
+    tails, one = fresh(1, 1), np.ones((1, 1), np.bool_)
+    for k in range(8000):
+        judge(tails, np.array([[k % 7 * (1 + k % 3)]], np.float32), one)
+    tails[excess.COUNTS].view(np.uint32)[:] |= 0xFFFF
+    judge(tails, np.array([[1.0]], np.float32), one)
+    assert excess.values_seen(tails)[0, 0] == 0xFFFF
+    assert excess.has_band(tails).all()
