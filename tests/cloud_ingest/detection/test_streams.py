@@ -115,3 +115,28 @@ def test_the_unit_of_a_series_does_not_matter(name):
     plain = judged()["spiky"]
     assert 8 * DAY in plain
     assert judged()[name].tolist() == plain.tolist()
+
+
+def test_extreme_values_leave_every_number_of_the_memory_finite():
+    rng = np.random.default_rng(8)
+    rows = 600
+    noise = rng.normal(0, 1, rows)
+    rare = rng.random(rows) < 0.02
+    cases = [
+        np.where(rare, 1e30, noise),
+        np.where(rare, -1e300, noise),
+        noise * 1e-28,
+        np.exp(rng.normal(0, 30, rows)),
+        np.where(np.arange(rows) < 300, 1e-20, 1e20),
+    ]
+    detector = EnsembleDetector()
+    detector.register([one_series(i) for i in range(len(cases))])
+    series = np.tile(np.arange(len(cases)), rows)
+    time_ms = np.repeat(np.arange(rows) * (HOUR_MS // 12), len(cases))
+    flags = np.full(rows * len(cases), Flag.PASS)
+    values = np.stack(cases, axis=1).ravel()
+    scores = detector.update(SampleBatch.of(series, time_ms, values, flags))
+    assert np.isfinite(scores.score).all()
+    assert np.isfinite(scores.onset).all()
+    numbers = [a for k, a in detector.state().items() if a.dtype.kind == "f"]
+    assert all(np.isfinite(a).all() for a in numbers)
