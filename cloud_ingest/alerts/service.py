@@ -1,7 +1,7 @@
 """The alert service: what the pipeline calls. Judges batches, keeps alerts, queues notifications.
 
-A batch is judged in memory; what it changes is committed in one transaction. If that fails, the
-changes wait and the next call commits them. After a crash the checkpoint and the samples stored
+A batch is judged in memory; what it changes is committed in order, a few hundred changes in a
+transaction. If one fails, the changes wait and the next call commits them. After a crash the checkpoint and the samples stored
 since give the same changes again, and those known already change nothing.
 """
 
@@ -38,6 +38,7 @@ DETECTOR_EVERY_MS = 1_800_000
 PEAKS_EVERY_MS = 10_000
 _REPLAY_SAMPLES = 200_000
 _NEW_SERIES_MS = 3_600_000
+_AT_ONCE = 200
 _REFUSED = (sa.exc.DataError, sa.exc.IntegrityError, ValueError, LookupError, ArithmeticError)
 """What a finding that cannot be written down raises; a database that is away raises others."""
 
@@ -80,6 +81,7 @@ class AlertService:
         self.desk = AlertDesk(database, self._queue, self._silences, self._tell)
         self._waiting: list[Finding] = []
         self._waiting_late: list[LateSpan] = []
+        self._untold: list[AlertEvent] = []
         self._open_silences: dict[SilenceKey, int] = {}
         self._checkpoint_ms = 0
         self._detector_ms = 0
@@ -186,31 +188,34 @@ class AlertService:
         if len(batch):
             found, late = self._engine.advance(batch, now_ms)
             self._watch.hear(batch, now_ms)
-            self._waiting += found
+            self._waiting += [f for f in found if f.rule.alert]
             self._waiting_late += late
         return self._commit(now_ms)
 
     def _commit(self, now_ms: int) -> list[AlertEvent]:
-        if not self._waiting and not self._waiting_late:
-            return []
-        told = [f for f in self._waiting if f.rule.alert]
-        try:
-            events = self._commit_all(told, now_ms)
-        except _REFUSED:
-            events = self._commit_one_by_one(told, now_ms)
-        self._late.saved()
-        self._waiting.clear()
-        self._waiting_late.clear()
+        """Write down what waits, some at a time: officers and notifiers want the database too."""
+        while self._waiting:
+            part = self._waiting[:_AT_ONCE]
+            try:
+                self._untold += self._commit_together(part, now_ms)
+            except _REFUSED:
+                self._untold += self._commit_one_by_one(part, now_ms)
+            del self._waiting[: len(part)]
+        if self._waiting_late:
+            with self._database.engine.begin() as connection:
+                self._late.note(connection, self._waiting_late, now_ms)
+            self._late.saved()
+            self._waiting_late.clear()
+        events, self._untold = self._untold, []
         return events
 
-    def _commit_all(self, found: Sequence[Finding], now_ms: int) -> list[AlertEvent]:
+    def _commit_together(self, found: Sequence[Finding], now_ms: int) -> list[AlertEvent]:
         events: list[AlertEvent] = []
         with self._database.engine.begin() as connection:
             self._silences.refresh(connection, now_ms)
             for one in found:
                 what = happening(one, now_ms, self._station_name)
                 events += self._write(connection, one.rule, what, now_ms)
-            self._late.note(connection, self._waiting_late, now_ms)
         return events
 
     def _commit_one_by_one(self, found: Sequence[Finding], now_ms: int) -> list[AlertEvent]:
@@ -218,7 +223,7 @@ class AlertService:
         events: list[AlertEvent] = []
         for one in found:
             try:
-                events += self._commit_all([one], now_ms)
+                events += self._commit_together([one], now_ms)
             except _REFUSED as error:
                 self.refused += 1
                 rule, series, reason = one.rule.full_id, str(one.series.key), str(error)[:500]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.alerts import tables
@@ -32,11 +32,11 @@ class NotificationQueue:
             if channel.takes(alert.rule, alert.station or "", alert.severity)
             for row in _rows(channel, alert, event, now_ms)
         ]
-        for row in rows:
-            t = tables.notifications
-            there = connection.execute(sa.select(t.c.id).where(t.c.key == row["key"])).first()
-            if there is None:
-                connection.execute(sa.insert(t).values(**row))
+        if rows:
+            is_postgresql = connection.dialect.name == "postgresql"
+            insert = postgresql.insert if is_postgresql else sqlite.insert
+            once = insert(tables.notifications).on_conflict_do_nothing(index_elements=["key"])
+            connection.execute(once, rows)
 
 
 def _rows(channel: Channel, alert: Alert, event: str, now_ms: int) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """People and rules change alerts at the same time, on both kinds of database; none undoes another."""
 
 import threading
+from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
@@ -91,3 +92,43 @@ def test_a_finding_that_the_database_refuses_keeps_no_other_from_being_told(data
     found = {a["series"]: a["state"] for a in service.desk.find(AlertFilter())[0]}
     assert found["g/e/pm2_5"] == "resolved"
     assert service.refused == (1 if "postgresql" in str(database.url) else 0)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_thousand_alerts_at_once_leave_the_database_to_others_in_between(database):
+    many = [series(i, f"d{i}") for i in range(1000)]
+    service = service_of(database, [rule(above=50)], known=many)
+    begun = []
+
+    @sa.event.listens_for(database.engine, "commit")
+    def count(_connection):
+        with database.engine.connect().execution_options(read_only=True) as connection:
+            begun.append(connection.execute(sa.select(sa.func.count(tables.alerts.c.id))).scalar())
+
+    try:
+        events = service.process(batch_of([(i, T0, 60.0) for i in range(1000)]), T0)
+    finally:
+        sa.event.remove(database.engine, "commit", count)
+    assert len(events) == 1000
+    assert len(service.desk.find(AlertFilter(), 2000)[0]) == 1000
+    assert len(begun) >= 5
+    assert max(b - a for a, b in pairwise(begun)) <= 200
+
+
+def test_a_database_that_goes_away_half_way_is_told_the_rest_later(database, monkeypatch):
+    many = [series(i, f"d{i}") for i in range(500)]
+    service = service_of(database, [rule(above=50)], known=many)
+    together, calls = service._commit_together, []
+
+    def shaky(found, now_ms):
+        calls.append(len(found))
+        if len(calls) == 2:
+            raise sa.exc.OperationalError("away", None, ConnectionError("away"))
+        return together(found, now_ms)
+
+    monkeypatch.setattr(service, "_commit_together", shaky)
+    with pytest.raises(sa.exc.OperationalError):
+        service.process(batch_of([(i, T0, 60.0) for i in range(500)]), T0)
+    assert len(service.tick(T0 + 1000)) == 500
+    assert calls == [200, 200, 200, 100]
+    assert len(service.desk.find(AlertFilter(), 1000)[0]) == 500
