@@ -129,6 +129,15 @@ class Running:
             await asyncio.sleep(0.005)
 
 
+def times_open(path: str) -> int:
+    """How often this process has a file open."""
+    found = 0
+    for fd in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += str(fd.readlink()) == path
+    return found
+
+
 def go(coroutine: object) -> None:
     with asyncio.Runner(loop_factory=precise_loop) as runner:
         runner.run(coroutine)  # type: ignore[arg-type]
@@ -411,7 +420,8 @@ def test_a_stream_is_taken_as_it_comes_and_survives_garbage(tmp_path: Path) -> N
 
     async def story() -> None:
         async with Running(bus)() as r:
-            await asyncio.sleep(0.1)
+            await r.until(lambda: times_open(line.port) == 2, 10)
+            await asyncio.sleep(0.1)  # opening ends with throwing away what came before
             frames = [encode({"pm1": 1, "pm2_5": float(i), "pm10": 9}) for i in range(4)]
             line.send(frames[0][7:] + frames[1][:20])
             await asyncio.sleep(0.02)
