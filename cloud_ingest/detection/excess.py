@@ -80,8 +80,7 @@ def judge_tails(
     module unless told.
     """
     flat = tails.reshape(FIELDS, -1)  # a copy where the table's lines do not adjoin
-    stretch = np.broadcast_to(np.asarray(scale, tails.dtype), value.shape).ravel()
-    lower = np.broadcast_to(~upper_only, value.shape).ravel()
+    stretch = scale if isinstance(scale, float) else np.tile(scale.ravel(), len(value))
     x, there = value.ravel(), given.ravel()
     bits = flat[COUNTS].view(np.uint32)
     count = np.minimum((bits & _MOST_VALUES) + there, _MOST_VALUES).astype(np.uint32)
@@ -90,7 +89,7 @@ def judge_tails(
     memory = longest * stretch
     gain = (there & ready) / np.maximum(np.minimum(count, memory), 1.0)
     gain = gain.astype(tails.dtype, copy=False)
-    judged = _follow_band(flat, count, overs, unders, x, gain, memory, lower, share)
+    judged = _follow_band(flat, count, overs, unders, x, gain, memory, upper_only, share)
     young = np.flatnonzero(there & ~ready)
     if len(young):
         begun = _begin(flat, x, young, count[young], stretch, memory)
@@ -108,8 +107,8 @@ def _follow_band(
     unders: Bits,
     value: Reals,
     gain: Reals,
-    longest: Reals,
-    lower: Bool,
+    longest: Reals | float,
+    upper_only: Bool,
     share: float,
 ) -> Reals:
     """Judge values by the band, and move it; where ``gain`` is 0 nothing is judged."""
@@ -123,11 +122,12 @@ def _follow_band(
     if len(up):
         excess = (value[up] - high[up]) / rise[up]
         judged[up] = _surprise(excess, share)
-        _learn_excess(over, overs, up, excess, rise, count, share * longest)
+        _learn_excess(over, overs, up, excess, rise, count, share * _of(longest, up))
     if len(down):
         excess = (low[down] - value[down]) / fall[down]
-        judged[down] = -_surprise(excess, share) * lower[down]
-        _learn_excess(under, unders, down, excess, fall, count, share * longest)
+        two_sided = ~upper_only[down // (len(value) // len(upper_only)), 0]
+        judged[down] = -_surprise(excess, share) * two_sided
+        _learn_excess(under, unders, down, excess, fall, count, share * _of(longest, down))
 
     step = np.minimum(gain / share, 1.0)
     away = np.where(moves, value - mean, 0.0)
@@ -139,13 +139,24 @@ def _follow_band(
     return judged
 
 
+def _of(number: Reals | float, at: Int64) -> Reals | float:
+    """The numbers at some places, or the one that holds everywhere."""
+    return number if isinstance(number, float) else number[at]
+
+
 def _surprise(excess: Reals, share: float) -> Reals:
     surprise: Reals = -math.log10(share) + np.log10(1.0 + SHAPE * excess) / SHAPE
     return surprise
 
 
 def _learn_excess(
-    mean: Reals, number: Bits, at: Int64, excess: Reals, scale: Reals, count: Bits, longest: Reals
+    mean: Reals,
+    number: Bits,
+    at: Int64,
+    excess: Reals,
+    scale: Reals,
+    count: Bits,
+    longest: Reals | float,
 ) -> None:
     """Bring the mean excess up to date; ``number`` is counted one by one, later by sixteens."""
     stands = number[at]
@@ -153,23 +164,23 @@ def _learn_excess(
     stands = np.minimum(stands, _MOST_BEYOND)
     number[at] = stands
     counted = np.where(stands < _ONE_BY_ONE, stands, _STRIDE * stands - (_STRIDE - 1) * _ONE_BY_ONE)
-    rate = np.maximum(1.0 / (counted + 4.0), 1.0 / longest[at])
+    rate = np.maximum(1.0 / (counted + 4.0), 1.0 / longest)
     mean[at] += (np.minimum(excess, _CLIP) * scale[at] - mean[at]) * rate
 
 
 def _begin(
-    tails: Reals, value: Reals, at: Int64, count: Bits, scale: Reals, longest: Reals
+    tails: Reals, value: Reals, at: Int64, count: Bits, scale: Reals | float, longest: Reals | float
 ) -> Int64:
     """Before the band exists: mean and mean deviation, highest and lowest; gives where it begins."""
     x = value[at]
     _, mean, spread, high, low = tails[: LOW + 1, at]
-    gain = 1.0 / np.maximum(np.minimum(count, longest[at]), 1.0)
+    gain = 1.0 / np.maximum(np.minimum(count, _of(longest, at)), 1.0)
     mean = mean + gain * (x - mean)
     spread = spread + gain * (np.abs(x - mean) - spread)
     first = count <= 1
     top, bottom = np.where(first, x, np.maximum(high, x)), np.where(first, x, np.minimum(low, x))
     tails[MEAN : LOW + 1, at] = mean, spread, top, bottom
-    starts = np.flatnonzero(count >= WARM_UP * scale[at])
+    starts = np.flatnonzero(count >= WARM_UP * _of(scale, at))
     at, top, bottom, mean = at[starts], top[starts], bottom[starts], mean[starts]
     sigma = 1.2533 * spread[starts] + 1e-12
     high, low = np.minimum(mean + 2.0 * sigma, top), np.maximum(mean - 2.0 * sigma, bottom)
