@@ -23,6 +23,8 @@ MAX_CHUNK = 5_000
 FAST_S = 0.4
 SLOW_S = 0.8
 """The window grows while confirmations come faster, shrinks when they are slower."""
+LEAST_GROWTH, MOST_GROWTH = 1.5, 4.0
+"""It grows as much as confirmations were faster, within these."""
 FIRST_RETRY_S = 10.0
 MAX_RETRY_S = 300.0
 _CERTAIN_S = 2.0
@@ -160,7 +162,8 @@ class Delivery:
         if sent_s < self._adapted_s:
             return  # it was sent under an earlier window and says nothing of this one
         if latency_s < FAST_S:
-            self.window = min(MAX_WINDOW, self.window * 1.5)
+            growth = min(MOST_GROWTH, max(LEAST_GROWTH, FAST_S / max(latency_s, 0.01)))
+            self.window = min(MAX_WINDOW, self.window * growth)
         elif latency_s > SLOW_S:
             self.window = max(MIN_WINDOW, self.window * 0.7)
         else:

@@ -134,6 +134,14 @@ def test_the_window_opens_for_a_fast_host() -> None:
     assert world.delivery.window > MAX_WINDOW / 16
 
 
+def test_the_faster_the_host_the_sooner_the_window_is_open() -> None:
+    world = World(4, 100_000, rate=400_000, loss=0.0)
+    start = world.now
+    while world.delivery.window < MAX_WINDOW:
+        world.step(0.02)
+    assert world.now - start < 1.5
+
+
 def test_a_silent_host_is_asked_again_ever_more_rarely() -> None:
     delivery = Delivery(1, 2, 0.0)
     sent = []
