@@ -151,7 +151,7 @@ class Outbox:
         if damaged:
             with self._database:
                 self._journal.set_aside_rows(damaged)
-        reports = as_reports(rows, catalogue)
+        reports = as_reports(rows, catalogue, {row[0] for row in damaged})
         for i, report in enumerate(reports):
             if not report.stamped:
                 return reports[:i]

@@ -1,7 +1,7 @@
 """The table of reports: written, read, and rid of rows that a disk has damaged."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from edge_agent.clock import FIRST_TRUSTED_MS
 from edge_agent.outbox.catalogue import Catalogue
@@ -46,17 +46,20 @@ def is_usable(row: ReportRow, catalogue: Catalogue) -> bool:
     return is_sound(row) and catalogue.knows(row[1])
 
 
-def as_reports(rows: Sequence[ReportRow], catalogue: Catalogue) -> list[StoredReport]:
-    """Rows as reports; a damaged one as a report without samples, for its number is waited for."""
-    reports = []
-    for row in rows:
-        batch, shape, time_ms, count, _, data, _ = row
-        if is_usable(row, catalogue):
-            found = StoredReport(batch, catalogue.shape_of(shape), time_ms, count, data or b"")
-        else:
-            found = StoredReport(batch, NO_SHAPE, FIRST_TRUSTED_MS, 0, b"")
-        reports.append(found)
-    return reports
+def as_reports(
+    rows: Iterable[ReportRow], catalogue: Catalogue, damaged: Container[int] = ()
+) -> list[StoredReport]:
+    """Rows as reports.
+
+    Those with ``damaged`` numbers become reports without samples: their numbers are waited for.
+    """
+    shape_of = catalogue.shape_of
+    return [
+        StoredReport(batch, NO_SHAPE, FIRST_TRUSTED_MS, 0, b"")
+        if batch in damaged
+        else StoredReport(batch, shape_of(shape), time_ms, count, data or b"")
+        for batch, shape, time_ms, count, _, data, _ in rows
+    ]
 
 
 def put_aside(connection: sqlite3.Connection, rows: Sequence[ReportRow], newest: int) -> int:
