@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from alert_rules.schema import PLACEHOLDERS, LocalText, Rule
 from alert_rules.steps import LOCAL_OFFSET_MS
-from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
 
 LANGUAGES = ("vi", "en")
+_MOST_DIGITS = 6
 _UNITS = {
     "ug/m3": "µg/m³", "mg/m3": "mg/m³", "ug/L": "µg/L", "Cel": "°C", "dB[A]": "dBA", "1": "",
     "[pH]": "", "[NTU]": "NTU", "[ppm]": "ppm", "[Pt-Co]": "Pt-Co", "m3/h": "m³/h", "m3": "m³",
@@ -62,10 +62,13 @@ def fill(rule: Rule, scope: str, values: Mapping[str, object]) -> dict[str, str]
     filled = {}
     for language in LANGUAGES:
         words = {name: _shown(values.get(name), name, language) for name in PLACEHOLDERS}
+        value, limit = values.get("value"), values.get("limit")
+        if isinstance(value, float) and isinstance(limit, float):
+            words["value"] = shown_number(value, language, limit)
         words["name"] = getattr(rule.name, language)
         words["quantity"] = quantity_name(str(values.get("quantity") or ""), language)
-        words["hold"] = format_duration(rule.hold)
-        words["window"] = format_duration(rule.averaging_ms or 0)
+        words["hold"] = shown_window(rule.hold, language)
+        words["window"] = shown_window(rule.averaging_ms or 0, language)
         filled[language] = _tidy(getattr(text, language).format_map(words))
     return filled
 
@@ -81,12 +84,18 @@ def shown_unit(unit: str) -> str:
     return _UNITS.get(unit, unit)
 
 
-def shown_number(value: float, language: str) -> str:
-    """At most four significant digits and no exponent, with the language's decimal mark."""
+def shown_number(value: float, language: str, apart_from: float | None = None) -> str:
+    """At most four significant digits and no exponent, with the language's decimal mark.
+
+    More digits where it would otherwise look like ``apart_from``, a limit that it is just past.
+    """
     if math.isnan(value):
         return "–"
     size = abs(value)
     digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3
+    if apart_from is not None and value != apart_from:
+        while digits < _MOST_DIGITS and f"{value:.{digits}f}" == f"{apart_from:.{digits}f}":
+            digits += 1
     text = f"{value:.{digits}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return text.replace(".", ",") if language == "vi" else text
@@ -96,6 +105,20 @@ def shown_time(time_ms: int) -> str:
     """Day and time in Viet Nam."""
     moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=time_ms + LOCAL_OFFSET_MS)
     return moment.strftime("%d/%m/%Y %H:%M:%S")
+
+
+def shown_window(span_ms: int, language: str) -> str:
+    """A window as the regulations name it: 24 hours, not a day."""
+    one_unit = (
+        (3_600_000, 72, ("giờ", "hour")),
+        (60_000, 90, ("phút", "minute")),
+        (1000, 90, ("giây", "second")),
+    )
+    for unit_ms, most, (vi, en) in one_unit:
+        count, rest = divmod(span_ms, unit_ms)
+        if count and not rest and count <= most:
+            return f"{count} {vi}" if language == "vi" else f"{count}-{en}"
+    return shown_length(span_ms, language)
 
 
 def shown_length(span_ms: int, language: str) -> str:
