@@ -63,7 +63,7 @@ class Listener:
             answer = {**limits, "gatewayRateLimits": {}}
             client.publish(message.topic.replace("request", "response"), json.dumps(answer))
             return
-        self.samples += self._count(message.topic, message.payload)
+        self.samples += self._count(message.topic, bytes(message.payload))
 
 
 def measure(
