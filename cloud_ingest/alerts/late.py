@@ -36,6 +36,8 @@ _HOUR_MS = 3_600_000
 _LOOK_EVERY_MS = 1_000
 _ALONE = frozenset({"threshold", "mean", "rate", "flat_line", "count", "index_level"})
 _TOGETHER = frozenset({"difference", "composite", "anomaly"})
+LONGEST_WINDOW_MS = 8 * 86_400_000
+"""Means over more (a year) are not judged again: that would read years of samples for each gap."""
 TURN_S = 0.2
 """How long a turn may last: live samples wait meanwhile."""
 
@@ -65,7 +67,7 @@ class LateData:
         new_detector: Callable[[], Detector] | None = None,
         station_name: StationName = str,
     ) -> None:
-        chosen = [r for r in rules if r.alert]
+        chosen = [r for r in rules if r.alert and (r.averaging_ms or 0) <= LONGEST_WINDOW_MS]
         self._rules = [r for r in chosen if r.kind in _ALONE]
         self._together = [r for r in chosen if r.kind in _TOGETHER]
         self._store = store
