@@ -5,7 +5,13 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.outbox.database import OutboxError, connect_to_read, load_state, used_bytes
+from edge_agent.outbox.database import (
+    SCHEMA_VERSION,
+    OutboxError,
+    connect_to_read,
+    load_state,
+    used_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ def read_status(path: Path) -> OutboxStatus:
     try:
         connection = connect_to_read(path)
         try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+                raise OutboxError(f"{path} is of an earlier version; the agent renews it")
             state = load_state(connection)
             if state is None:
                 raise OutboxError(f"{path} is empty")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.outbox import Outbox, Report, read_status
+from edge_agent.outbox import Outbox, OutboxError, Report, read_status
 from edge_agent.outbox.checksums import is_sound, report_row
 from edge_agent.outbox.rows import unpack
 from telemetry.samples import Sample
@@ -153,6 +153,8 @@ def test_a_file_of_the_first_version_is_taken_as_it_is(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.executescript((Path(__file__).parent / "outbox_version_1.sql").read_text())
     connection.close()
+    with pytest.raises(OutboxError, match="earlier version; the agent renews it"):
+        read_status(path)
     outbox = Outbox(path)
     assert delivered(outbox) == [true_values(i) for i in range(3)]
     status = outbox.status()
