@@ -79,7 +79,7 @@ def read_status(path: Path) -> OutboxStatus:
     try:
         connection = connect_to_read(path)
         try:
-            if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+            if 0 < connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
                 raise OutboxError(f"{path} is of an earlier version; the agent renews it")
             state = load_state(connection)
             if state is None:
