@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from alert_rules.evaluation import Members, Runs, State, Verdicts
+from alert_rules.evaluation import Members, Runs, State, Verdicts, run_starts
 from alert_rules.holding import Holding, Transition
 from alert_rules.kinds.anomaly import AnomalyEvaluator
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
@@ -234,14 +234,17 @@ class RuleEngine:
         if ahead.any():
             self.future_samples += int(ahead.sum())
             batch = batch.select(~ahead)
-        old = batch.time_ms <= self.last_ms[batch.series]
+        head = np.flatnonzero(run_starts(batch.series))
         late: list[LateSpan] = []
-        if old.any():
+        if (batch.time_ms[head] <= self.last_ms[batch.series[head]]).any():
+            old = batch.time_ms <= self.last_ms[batch.series]
             late = self._late_spans(batch.select(old))
             batch = batch.select(~old)
+            head = np.flatnonzero(run_starts(batch.series))
         if not len(batch):
             return [], late
-        self.last_ms[batch.series] = batch.time_ms  # in order: the newest of a series stays
+        newest = np.append(head[1:], len(batch)) - 1
+        self.last_ms[batch.series[newest]] = batch.time_ms[newest]
         runs = self.usable(batch)
         return (self.judge(runs) if len(runs) else []), late
 
@@ -366,8 +369,10 @@ class RuleEngine:
 
 def _in_order(batch: SampleBatch) -> SampleBatch:
     s, t = batch.series, batch.time_ms
-    later = (s[1:] > s[:-1]) | ((s[1:] == s[:-1]) & (t[1:] > t[:-1]))
-    return batch if later.all() else batch.newest_only()
+    first = run_starts(s)
+    head = s[first]
+    ordered = (first[1:] | (t[1:] > t[:-1])).all() and (head[1:] > head[:-1]).all()
+    return batch if ordered else batch.newest_only()
 
 
 def _select_scores(scores: Scores, good: Bool) -> Scores:

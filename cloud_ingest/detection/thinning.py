@@ -33,20 +33,25 @@ class Stretch:
     @classmethod
     def of(cls, batch: SampleBatch, last_ms: Int64) -> "Stretch":
         """What is newer than ``last_ms`` of its series and carries a number."""
-        place = None
         good = usable(batch)
-        if not good.all() or not _in_order(batch):
-            place = np.flatnonzero(good)
-            place = place[np.lexsort((batch.time_ms[place], batch.series[place]))]
-            batch = batch.select(place)
+        if good.all():
+            stretch = cls(batch, None, *_starts(batch.series))
+            if stretch.continues(last_ms):
+                return stretch
+        place = np.flatnonzero(good)
+        place = place[np.lexsort((batch.time_ms[place], batch.series[place]))]
+        batch = batch.select(place)
         fresh = batch.time_ms > last_ms[batch.series]
-        fresh[1:] &= (batch.time_ms[1:] != batch.time_ms[:-1]) | _changes(batch.series)
-        if not fresh.all():
-            place = place[fresh] if place is not None else np.flatnonzero(fresh)
-            batch = batch.select(fresh)
-        starts = np.ones(len(batch), np.bool_)
-        starts[1:] = _changes(batch.series)
-        return cls(batch, place, starts, np.flatnonzero(starts))
+        starts, _ = _starts(batch.series)
+        fresh[1:] &= starts[1:] | (batch.time_ms[1:] != batch.time_ms[:-1])
+        batch = batch.select(fresh)
+        return cls(batch, place[fresh], *_starts(batch.series))
+
+    def continues(self, last_ms: Int64) -> bool:
+        """Whether it is in order, without repetitions and all of it newer."""
+        t, series, head = self.batch.time_ms, self.series[self.head], self.head
+        ordered = (self.starts[1:] | (t[1:] > t[:-1])).all() and (series[1:] > series[:-1]).all()
+        return bool(ordered and (t[head] > last_ms[series]).all())
 
     def first_in_slot(self, slot_ms: int, last_ms: Int64) -> Bool:
         """Which samples are the first of their series in a slot of time."""
@@ -111,11 +116,8 @@ class Held:
         return Scores(score, expected, low, high, reason, since_ms, onset)
 
 
-def _in_order(batch: SampleBatch) -> bool:
-    s, t = batch.series, batch.time_ms
-    return bool(((s[1:] > s[:-1]) | ((s[1:] == s[:-1]) & (t[1:] > t[:-1]))).all())
-
-
-def _changes(series: Int32) -> Bool:
-    changes: Bool = series[1:] != series[:-1]
-    return changes
+def _starts(series: Int32) -> tuple[Bool, Int64]:
+    """Where a series begins, as a mask and as places."""
+    starts = np.ones(len(series), np.bool_)
+    np.not_equal(series[1:], series[:-1], out=starts[1:])
+    return starts, np.flatnonzero(starts)
