@@ -121,13 +121,13 @@ def to_envelope(good: Answer, everything: Answer) -> Envelope:
     count = integers(whole.get("count", []))[seen]
     quality = integers(whole.get("min", []))[seen].astype(np.uint8)
     times = np.asarray(part.get("time", []), np.int64)
-    known = np.isin(times, time_ms)
+    values = {name: floats(part.get(name, [])) for name in ("mean", "min", "max", "last")}
+    # nor is what only some of the aggregates have seen: each looks at its own moment
+    complete = ~np.isnan(list(values.values())).any(axis=0)
+    known = np.isin(times, time_ms) & complete
     place = np.searchsorted(time_ms, times[known])
     taken = integers(part.get("count", []))[known]
-    result = {
-        name: spread(floats(part.get(name, []))[known], place, n)
-        for name in ("mean", "min", "max", "last")
-    }
+    result = {name: spread(v[known], place, n) for name, v in values.items()}
     number = np.zeros(n, np.int64)
     number[place] = taken
     worst = _worst(integers(part.get("min_1", [])), integers(part.get("max_1", [])))[known]

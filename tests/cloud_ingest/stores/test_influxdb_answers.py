@@ -28,6 +28,15 @@ def test_a_step_that_only_one_of_two_questions_saw_does_no_harm() -> None:
     assert found.quality.tolist() == [1, 4]
 
 
+def test_a_step_that_only_some_aggregates_have_seen_shows_no_value() -> None:
+    good = [{"columns": GOOD, "values": [[0, 1.0, 1.0, None, None, 10, 1, 1],
+                                         [60_000, 2.0, 1.0, 3.0, 3.0, 2, 1, 1]]}]  # fmt: skip
+    everything = [{"columns": ALL, "values": [[0, 10, 1], [60_000, 2, 1]]}]
+    found = to_envelope(good, everything)
+    assert found.good.tolist() == [0, 2]
+    assert np.isnan([found.mean[0], found.min[0], found.max[0], found.last[0]]).all()
+
+
 def test_a_half_written_sample_is_not_shown() -> None:
     answer = [{"columns": ["time", "value", "quality"], "values": [[0, 1.5, 1], [1, 2.5, None]]}]
     assert to_readings(answer).time_ms.tolist() == [0]
