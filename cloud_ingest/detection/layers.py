@@ -101,7 +101,7 @@ class LayeredDetector:
         judged = self._statistical.update(stretch.batch.select(long))
         told = np.isfinite(judged.expected)
         first = minute & ~known[stretch.series]
-        first[self._odd(stretch, short)] = True
+        first[self._odd(stretch, minute, short)] = True
         first[long] = ~told
         known[stretch.series[long]] = told
         look = long | first
@@ -111,7 +111,7 @@ class LayeredDetector:
             scores.put(first[look], self._first.update(stretch.batch.select(first)))
         return self._world.between(stretch, look, scores)
 
-    def _odd(self, stretch: Stretch, short: Bool) -> Int64:
+    def _odd(self, stretch: Stretch, minute: Bool, short: Bool) -> Int64:
         """Where series that the ensemble does not know are new, or outside the last band."""
         looks = self._own["looks"]
         at: Int64 = np.flatnonzero(short)
@@ -122,13 +122,15 @@ class LayeredDetector:
         rank = looks[s] + stretch.rank(short)[at]
         looks[s] = np.minimum(rank + 1, self._young_looks)
         odd = rank < self._young_looks
-        odd |= self._world.outside(s, stretch.batch.value[at])
+        # In a backlog the band that was held is soon out of date.
+        odd |= self._world.outside(s, stretch.batch.value[at]) & (stretch.rank(minute)[at] <= 1)
         found: Int64 = at[odd]
         return found
 
     def _look_at_sensor(self, stretch: Stretch, minute: Bool, short: Bool, scores: Scores) -> None:
         """Write the faults of sensors that are in doubt over the judgement of the world."""
         at = np.flatnonzero(short)
+        at = at[stretch.rank(minute)[at] <= 1]
         odd = self._sensor.outside(stretch.series[at], stretch.batch.value[at])
         look = minute.copy()
         look[at[odd]] = True

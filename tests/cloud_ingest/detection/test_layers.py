@@ -88,3 +88,15 @@ def test_how_samples_are_cut_into_batches_makes_no_difference_to_what_is_ordinar
     once = judge(1)
     assert np.isfinite(once).any()
     assert np.array_equal(once, judge(61), equal_nan=True)
+
+
+def test_a_backlog_that_drifts_is_looked_at_once_a_minute():
+    rng = np.random.default_rng(7)
+    detector = LayeredDetector()
+    detector.register([one_series(0)])
+    seconds = np.arange(7200)
+    x = 50 + np.cumsum(rng.normal(0, 1, 7200))
+    detector.update(batch_of(0, seconds[:6000] * SECOND_H, x[:6000]))
+    before = detector.state()["fault.numbers"][0, Of.COUNT]
+    detector.update(batch_of(0, seconds[6000:] * SECOND_H, x[6000:] + 100))
+    assert detector.state()["fault.numbers"][0, Of.COUNT] - before <= 20 + 24
