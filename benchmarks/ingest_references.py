@@ -14,7 +14,7 @@ from influxdb_client import Point
 
 from benchmarks.gateway_flood import FloodGateway, Line, publish
 from cloud_ingest.intake.messages import Payload
-from cloud_ingest.stores.embedded.store import EmbeddedStore
+from cloud_ingest.stores.embedded.store import FLUSH_ROWS, EmbeddedStore
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient
 from cloud_ingest.stores.influxdb.lines import lines, prefix
 from telemetry.batches import SampleBatch
@@ -77,18 +77,28 @@ def rows(load: Load) -> tuple[list[Series], list[SampleBatch]]:
 
 
 def bare_store(folder: Path, load: Load) -> tuple[float, float]:
-    """Rows a second of a loop that does nothing but write: to the journal, and until all is done."""
+    """Rows a second of a loop that does nothing but write: to the journal, and until all is done.
+
+    The second has the store write parts of as many rows as it does in the service.
+    """
     series, batches = rows(load)
-    store = EmbeddedStore(folder)
-    store.register(series)
-    began = time.perf_counter()
-    for batch in batches:
-        store.write(batch)
-    seconds = time.perf_counter() - began
-    owed_s = settle(store)
-    store.close()
     count = sum(map(len, batches))
-    return count / seconds, count / (seconds + owed_s)
+    rates = []
+    for every in (count + 1, FLUSH_ROWS):
+        store = EmbeddedStore(folder / str(every), flush_rows=every)
+        store.register(series)
+        began, waiting = time.perf_counter(), 0
+        for batch in batches:
+            store.write(batch)
+            waiting += len(batch)
+            if waiting >= every:
+                store.maintain(time.time_ns() // 1_000_000)
+                waiting = 0
+        if every == FLUSH_ROWS:
+            settle(store)
+        rates.append(count / (time.perf_counter() - began))
+        store.close()
+    return rates[0], rates[1]
 
 
 def bare_influx(url: str, load: Load) -> float:
