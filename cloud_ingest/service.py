@@ -181,7 +181,7 @@ class Service:
         backend = Backend(
             self.configuration, self.database, self.store, self.registry, self.ledger,
             self.quarantine, self.receiver, self.inbox, self.pipeline, self.link, self.live,
-            self.started_ms, _now_ms,
+            self.started_ms, _now_ms, lambda: self.alerts.refused,
         )  # fmt: skip
         return application.create(backend, self._routers())
 

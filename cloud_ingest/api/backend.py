@@ -27,7 +27,7 @@ class HasState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The parts of the service; ``now_ms`` is its clock."""
+    """The parts of the service; ``now_ms`` is its clock, ``findings_lost`` what no alert could tell."""
 
     configuration: CloudConfiguration
     database: Database
@@ -42,3 +42,4 @@ class Backend:
     live: Live
     started_ms: int
     now_ms: Callable[[], int]
+    findings_lost: Callable[[], int]

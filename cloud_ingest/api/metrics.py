@@ -23,6 +23,7 @@ class _Figures(Collector):
         yield _counter("quantrac_acknowledgements", "Ack Through sent", counters.acknowledgements)
         yield _counter("quantrac_commit_retries", "Commits tried again", counters.store_failures)
         yield _counter("quantrac_rule_failures", "Failures of the rules", counters.rule_failures)
+        yield _counter("quantrac_findings_lost", "Findings not written down", b.findings_lost())
         yield _counter("quantrac_messages_shed", "Left out, to be sent again", b.inbox.shed_total)
         yield _counter("quantrac_messages_lost", "Left out for good", b.inbox.lost_total)
         yield _gauge("quantrac_inbox_bytes", "Bytes that wait", b.inbox.pending_bytes)

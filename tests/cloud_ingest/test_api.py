@@ -43,7 +43,8 @@ def api(cloud: Cloud, tmp_path: Path) -> TestClient:
     )
     backend = Backend(
         configuration, cloud.database, cloud.store, cloud.registry, cloud.ledger, cloud.quarantine,
-        cloud.receiver, cloud.inbox, cloud.pipeline, Connected(), cloud.live, NOW_MS, lambda: NOW_MS,
+        cloud.receiver, cloud.inbox, cloud.pipeline, Connected(), cloud.live, NOW_MS,
+        lambda: NOW_MS, lambda: 3,
     )  # fmt: skip
     page = tmp_path / "page"
     page.mkdir()
@@ -225,6 +226,7 @@ def test_messages_are_replayed_without_upsetting_the_session(api: TestClient, cl
 def test_metrics_are_prometheus_text(api: TestClient) -> None:
     text = api.get("/metrics").text
     assert "quantrac_samples_total 30.0" in text
+    assert "quantrac_findings_lost_total 3.0" in text
     assert "quantrac_gateways_online 3.0" in text
 
 
