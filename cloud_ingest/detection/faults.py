@@ -46,6 +46,22 @@ _SLOW_WEIGHT = 2.5
 _APART_WEIGHT = 1.5
 _ROUGH_WEIGHT = 1.0
 _UPPER_ONLY: Bool = np.array([[True], [True], [False], [False], [True]])
+_LOOK_STEPS = 10.0
+"""Samples of an event after which its name is looked over, again and again."""
+_LARGER = np.log(2.0)
+"""Between the usual height of steps and that of a gain that is worth an alert."""
+_ONE_SIDED = 0.85
+"""Of the mean distance from the usual difference: what stays on one side has it all."""
+_GROWING = 0.875
+"""Plain mean over late mean: 1 for what stays, 0.75 for what grows evenly."""
+_MOST = 0.5
+"""How much of the difference an own jump must make up to be its beginning."""
+_SLOW_FAULT: Bool = np.zeros(256, np.bool_)
+_SLOW_FAULT[[Reason.OFFSET, Reason.GAIN, Reason.DRIFT, Reason.OUT_OF_STEP]] = True
+_UNMOVED: Bool = np.zeros(256, np.bool_)
+_UNMOVED[[Reason.STUCK, Reason.SATURATED, Reason.DROPOUT]] = True
+_JUMP_OR_SLOW = _SLOW_FAULT.copy()
+_JUMP_OR_SLOW[Reason.SPIKE] = True
 _JOINT, _SPIKE, _STUCK, _SILENT, _ROUGH, _BOTH, _UNLIKE = range(7)
 _NAMES = np.array(
     [
@@ -170,11 +186,16 @@ class FaultDetector:
 
     def _fresh_peers(self, turn: Round, sensor: Numbers) -> Numbers:
         """The newest values of each sample's peers, NaN where there is none of about now."""
-        others, there = self._peers.of(turn.series)
-        age = np.abs(self._memory["last_ms"][others] - turn.time_ms[:, None])
-        there &= age <= beside.FRESH_STEPS * sensor[Of.INTERVAL_MS][:, None]
+        others, there = self._fresh(turn.series, turn.time_ms, sensor)
         values: Numbers = np.where(there, self._numbers[Of.LAST_VALUE][others], np.float32(np.nan))
         return values
+
+    def _fresh(self, series: Int64, time_ms: Int64, sensor: Numbers) -> tuple[Int64, Bool]:
+        """The peers of each series, and which of these have a value of about now."""
+        others, there = self._peers.of(series)
+        age = np.abs(self._memory["last_ms"][others] - time_ms[:, None])
+        there &= age <= beside.FRESH_STEPS * sensor[Of.INTERVAL_MS][:, None]
+        return others, there
 
     def _weigh(
         self,
@@ -221,6 +242,12 @@ class FaultDetector:
             found[slow & (ratio > difference)[at]] = Reason.GAIN
             still = (jumps.run[at] >= jumping.CONFIRM) & (x[at] != 0)
             found[slow & still & jumps.at_limit[at]] = Reason.SATURATED
+            # What is known of an event by now is more than one sample says.
+            before, age = self._memory["reason"][turn.series[at]], sensor[Of.AGE, at]
+            known = (age >= _LOOK_STEPS) & _SLOW_FAULT[before]
+            known |= (age > 0) & _UNMOVED[before]
+            known &= _JUMP_OR_SLOW[found]
+            found[known] = before[known]
             return found
 
         self._report(turn, sensor, scores, kinds.max(axis=0), name)
@@ -229,22 +256,63 @@ class FaultDetector:
             jumping.note_jump(sensor, fresh, x, jumps, joint)
 
     def _rename(self, turn: Round, sensor: Numbers, jumps: jumping.Jumps, scores: Scores) -> None:
-        """A spike comes back at once: what has stayed away is something else."""
-        at = np.flatnonzero(
-            (sensor[Of.SINCE_JUMP] == jumping.CONFIRM + 1) & (sensor[Of.ACTIVE] > 0)
-        )
+        """Name what goes on by all that was seen of it; scores and events stay as they are."""
+        ongoing = sensor[Of.ACTIVE] > 0
+        settled = ongoing & (sensor[Of.SINCE_JUMP] == jumping.CONFIRM + 1)
+        age = sensor[Of.AGE]
+        looked = ongoing & (age > 0) & (age % _LOOK_STEPS == 0)
+        at = np.flatnonzero(settled | looked)
         if not len(at):
             return
-        s = turn.series[at]
+        s, some = turn.series[at], sensor[:, at]
         before = self._memory["reason"][s]
-        stayed = (before == Reason.SPIKE) & (sensor[Of.JUMP_EVIDENCE, at] > 0)
-        still = jumps.run[at] >= jumping.CONFIRM
-        slow = np.isin(before, (Reason.OFFSET, Reason.GAIN, Reason.DRIFT))
+        # A spike comes back at once: what has stayed away is something else.
+        stayed = (before == Reason.SPIKE) & settled[at] & (some[Of.JUMP_EVIDENCE] > 0)
         reason = np.where(stayed, Reason.OFFSET, before)
-        reason[stayed & still] = Reason.STUCK
-        reason[(stayed | slow) & still & jumps.at_limit[at]] = Reason.SATURATED
+        slow = _SLOW_FAULT[reason]
+        named = np.flatnonzero(slow & looked[at])
+        if len(named):
+            reason[named] = self._name_slow(turn, at[named], some[:, named], reason[named])
+        still = slow & (some[Of.RUN] >= np.where(settled[at], 1.0, some[Of.USUAL_RUN]))
+        still &= some[Of.RUN] >= jumping.CONFIRM
+        zero = some[Of.LAST_VALUE] == 0
+        reason[still] = Reason.STUCK
+        reason[slow & (some[Of.RUN] >= jumping.CONFIRM) & jumps.at_limit[at]] = Reason.SATURATED
+        reason[still & zero & ~self._kinds["at_rest"][s]] = Reason.DROPOUT
         self._memory["reason"][s] = reason
         scores.reason[turn.place[at]] = reason
+
+    def _name_slow(self, turn: Round, at: Int64, sensor: Numbers, before: UInt8) -> UInt8:
+        """Tell gain, out of step, offset and drift from each other, by the peers.
+
+        A gain makes the changes of a series larger, those of the peers being as usual. Out of
+        step, it is now above and now below. An offset is there at once, a drift grows.
+        """
+        known = sensor[Of.COMPARED] >= beside.DAY_STEPS
+        away = sensor[Of.DIFFERENCE] - sensor[Of.USUAL_DIFFERENCE]
+        plain, late = sensor[Of.AWAY_MEAN], sensor[Of.AWAY_LATE]
+        told = known & (sensor[Of.AWAY] >= jumping.CONFIRM) & ((plain > 0) == (away > 0))
+        jumped = sensor[Of.JUMP_HEIGHT] * np.sign(away) >= _MOST * np.abs(away)
+        jumped &= sensor[Of.JUMP_EVIDENCE] > 0
+        jumped &= sensor[Of.SINCE_JUMP] <= 3.0 * beside.DAY_STEPS
+        grows = np.abs(plain) < _GROWING * np.abs(late)
+        reason = before.copy()
+        reason[told] = np.where(grows & ~jumped, Reason.DRIFT, Reason.OFFSET)[told]
+        reason[known & (np.abs(away) < _ONE_SIDED * sensor[Of.APART])] = Reason.OUT_OF_STEP
+        reason[known & (self._rougher(turn, at, sensor) > _LARGER)] = Reason.GAIN
+        return reason
+
+    def _rougher(self, turn: Round, at: Int64, sensor: Numbers) -> Numbers:
+        """By how much the logarithm of the step height is above its usual, more than at peers."""
+        others, there = self._fresh(turn.series[at], turn.time_ms[at], sensor)
+        usual = sensor[TAILS].reshape(excess.FIELDS, len(Look), -1)[excess.MEAN, Look.ROUGH]
+        line = TAILS.start + excess.MEAN * len(Look) + Look.ROUGH
+        theirs = np.log(self._numbers[Of.ROUGHNESS][others] + 1e-9) - self._numbers[line][others]
+        theirs = np.where(there, theirs, np.float32(np.nan))
+        many = np.count_nonzero(there, axis=1)
+        middle = np.where(many > 0, beside.median(theirs, many), np.float32(0.0))
+        rougher: Numbers = np.log(sensor[Of.ROUGHNESS] + 1e-9) - usual - middle
+        return rougher
 
     def _together(self, turn: Round, jump: Numbers) -> tuple[Numbers, Bool]:
         """Jumps with what the other metrics of the station add, and whether it is a visit."""
@@ -281,8 +349,11 @@ class FaultDetector:
         active[over & ~begins] = 0.0
         new = np.flatnonzero(begins)
         active[new] = evidence[new]
-        self._memory["reason"][s[new]] = name(new)
         first = np.flatnonzero(begins & ~ongoing)
+        sensor[Of.AGE] += 1.0
+        sensor[Of.AGE, first] = 0.0
+        if len(new):
+            self._memory["reason"][s[new]] = name(new)
         self._memory["since_ms"][s[first]] = turn.time_ms[first]
         on = np.flatnonzero(active > 0)
         score = np.log10(HOURS_A_MONTH) + EACH_UNIT * (active[on] - ENOUGH)

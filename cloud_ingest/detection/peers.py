@@ -16,6 +16,7 @@ FRESH_STEPS = 2.5
 DAY_STEPS = 24.0
 """Samples of the mean in which a slow fault shows."""
 SLOW = 720.0
+_SIDE_RATE = np.float32(0.4)  # a mean of about three samples
 
 _CHOSEN = MOST_PEERS + 1
 
@@ -99,7 +100,7 @@ def compare(sensor: Numbers, x: Numbers, values: Numbers) -> Beside:
     many = np.count_nonzero(~np.isnan(values), axis=1)
     known = many >= LEAST_PEERS
     zero = np.float32(0.0)
-    middle = np.where(known, _median(values, many), zero)
+    middle = np.where(known, median(values, many), zero)
     n = sensor[Of.COMPARED]
     rate = known / np.minimum(n + 1.0, DAY_STEPS)
     slow = known / np.minimum(n + 1.0, SLOW)
@@ -116,10 +117,29 @@ def compare(sensor: Numbers, x: Numbers, values: Numbers) -> Beside:
         mean = sensor[line]
         mean += rate * (value - mean)
     usual += slow * (difference - usual)
+    _follow_side(sensor, difference - usual, known)
     return Beside(sensor[Of.DIFFERENCE], sensor[Of.RATIO], np.log(sensor[Of.APART] + 1e-9), ready)
 
 
-def _median(values: Numbers, many: Int64) -> Numbers:
+def _follow_side(sensor: Numbers, away: Numbers, known: Bool) -> None:
+    """Follow how far from its usual difference a series has been since it was last on this side.
+
+    There are two means since then: a plain one, and one in which each sample weighs as much as
+    its number. They are the same where the difference stays, and apart where it goes on growing.
+    """
+    side = sensor[Of.SIDE]
+    before = side > 0
+    side += known * _SIDE_RATE * (away - side)
+    n = sensor[Of.AWAY]
+    n *= (side > 0) == before
+    n += known
+    least = np.maximum(n, 1.0)
+    plain, late = sensor[Of.AWAY_MEAN], sensor[Of.AWAY_LATE]
+    plain += known / least * (away - plain)
+    late += 2.0 * known / (least + 1.0) * (away - late)
+
+
+def median(values: Numbers, many: Int64) -> Numbers:
     """The median of each row's numbers, NaN where there are none."""
     ordered = np.sort(values, axis=1)  # NaN last
     row = np.arange(len(values))

@@ -49,6 +49,11 @@ class Of(IntEnum):
     USUAL_DIFFERENCE = 20
     COMPARED = 21
     SIZE = 22
+    AGE = 23
+    SIDE = 24
+    AWAY = 25
+    AWAY_MEAN = 26
+    AWAY_LATE = 27
 
 
 RING = slice(len(Of), len(Of) + LAST)

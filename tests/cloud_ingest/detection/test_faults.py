@@ -217,3 +217,61 @@ def test_a_jump_to_the_highest_value_ever_that_stays_there_is_saturation():
         x[at : at + 48] = x[:at].max()
 
     assert names_after_a_jump(full)[8] is Reason.SATURATED
+
+
+WEEK = 168
+
+
+def out_of_step(x, at):
+    x[at : at + WEEK] = x[at - 1000 : at - 1000 + WEEK][::-1]
+
+
+def gain(x, at):
+    x[at : at + WEEK] *= 3
+
+
+def offset(x, at):
+    x[at : at + WEEK] += 80
+
+
+def drift(x, at):
+    x[at : at + WEEK] += np.linspace(0, 100, WEEK)
+
+
+def dropout(x, at):
+    x[at : at + 12] = 0
+
+
+def stuck(x, at):
+    x[at : at + 72] = x[at]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("fault", "name", "hours"),
+    [
+        (out_of_step, Reason.OUT_OF_STEP, 12),
+        (gain, Reason.GAIN, 12),
+        (offset, Reason.OFFSET, 12),
+        (drift, Reason.DRIFT, 36),
+        (dropout, Reason.DROPOUT, 12),
+        (stuck, Reason.STUCK, 12),
+    ],
+)
+def test_once_enough_was_seen_of_a_fault_it_has_its_name(fault, name, hours, seed):
+    values = region(seed)
+    at = ROWS - 24 * 10
+    fault(values["b"], at)
+    score, reason = watch(values, seed)["b"]
+    first = at + int(np.flatnonzero(score[at:] >= ALERT)[0])
+    assert Reason(int(reason[first + hours])) is name
+
+
+def test_a_name_that_was_found_out_does_not_go_back_to_that_of_a_sample():
+    values = region()
+    at = ROWS - 24 * 10
+    gain(values["b"], at)
+    score, reason = watch(values, 1)["b"]
+    on = at + np.flatnonzero(score[at : at + WEEK] >= ALERT)
+    names = [Reason(int(r)) for r in reason[on[on > on[0] + 12]]]
+    assert names.count(Reason.GAIN) > 0.8 * len(names)
