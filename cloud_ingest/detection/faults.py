@@ -12,6 +12,7 @@ from cloud_ingest.detection import peers as beside
 from cloud_ingest.detection import sensor as sensors
 from cloud_ingest.detection.memory import Column, Memory, saved_numbers, within_reach
 from cloud_ingest.detection.memory import Numbers as Table
+from cloud_ingest.detection.naming import name_slow
 from cloud_ingest.detection.protocol import (
     HIGHEST_SCORE,
     HOURS_A_MONTH,
@@ -48,14 +49,6 @@ _ROUGH_WEIGHT = 1.0
 _UPPER_ONLY: Bool = np.array([[True], [True], [False], [False], [True]])
 _LOOK_STEPS = 10.0
 """Samples of an event after which its name is looked over, again and again."""
-_LARGER = np.log(2.0)
-"""Between the usual height of steps and that of a gain that is worth an alert."""
-_ONE_SIDED = 0.85
-"""Of the mean distance from the usual difference: what stays on one side has it all."""
-_GROWING = 0.875
-"""Plain mean over late mean: 1 for what stays, 0.75 for what grows evenly."""
-_MOST = 0.5
-"""How much of the difference an own jump must make up to be its beginning."""
 _SLOW_FAULT: Bool = np.zeros(256, np.bool_)
 _SLOW_FAULT[[Reason.OFFSET, Reason.GAIN, Reason.DRIFT, Reason.OUT_OF_STEP]] = True
 _UNMOVED: Bool = np.zeros(256, np.bool_)
@@ -272,7 +265,9 @@ class FaultDetector:
         slow = _SLOW_FAULT[reason]
         named = np.flatnonzero(slow & looked[at])
         if len(named):
-            reason[named] = self._name_slow(turn, at[named], some[:, named], reason[named])
+            slowly = some[:, named]
+            rougher = self._rougher(turn, at[named], slowly)
+            reason[named] = name_slow(slowly, rougher, reason[named])
         still = slow & (some[Of.RUN] >= np.where(settled[at], 1.0, some[Of.USUAL_RUN]))
         still &= some[Of.RUN] >= jumping.CONFIRM
         zero = some[Of.LAST_VALUE] == 0
@@ -281,26 +276,6 @@ class FaultDetector:
         reason[still & zero & ~self._kinds["at_rest"][s]] = Reason.DROPOUT
         self._memory["reason"][s] = reason
         scores.reason[turn.place[at]] = reason
-
-    def _name_slow(self, turn: Round, at: Int64, sensor: Numbers, before: UInt8) -> UInt8:
-        """Tell gain, out of step, offset and drift from each other, by the peers.
-
-        A gain makes the changes of a series larger, those of the peers being as usual. Out of
-        step, it is now above and now below. An offset is there at once, a drift grows.
-        """
-        known = sensor[Of.COMPARED] >= beside.DAY_STEPS
-        away = sensor[Of.DIFFERENCE] - sensor[Of.USUAL_DIFFERENCE]
-        plain, late = sensor[Of.AWAY_MEAN], sensor[Of.AWAY_LATE]
-        told = known & (sensor[Of.AWAY] >= jumping.CONFIRM) & ((plain > 0) == (away > 0))
-        jumped = sensor[Of.JUMP_HEIGHT] * np.sign(away) >= _MOST * np.abs(away)
-        jumped &= sensor[Of.JUMP_EVIDENCE] > 0
-        jumped &= sensor[Of.SINCE_JUMP] <= 3.0 * beside.DAY_STEPS
-        grows = np.abs(plain) < _GROWING * np.abs(late)
-        reason = before.copy()
-        reason[told] = np.where(grows & ~jumped, Reason.DRIFT, Reason.OFFSET)[told]
-        reason[known & (np.abs(away) < _ONE_SIDED * sensor[Of.APART])] = Reason.OUT_OF_STEP
-        reason[known & (self._rougher(turn, at, sensor) > _LARGER)] = Reason.GAIN
-        return reason
 
     def _rougher(self, turn: Round, at: Int64, sensor: Numbers) -> Numbers:
         """By how much the logarithm of the step height is above its usual, more than at peers."""
