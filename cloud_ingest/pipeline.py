@@ -34,7 +34,7 @@ ResultT = TypeVar("ResultT")
 TICK_MS = 1_000
 SEEN_EVERY_MS = 30_000
 """How often it is saved when each gateway was last heard of."""
-MOST_BATCHES = 5
+MOST_BATCHES = 20
 """While more messages wait, a batch may grow to so many times its usual size."""
 MANY_SAMPLES = 1_000
 PAUSE_S = 0.03
