@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloud_ingest.indices.derived import DEVICE as WORKED_OUT
 from cloud_ingest.stores import StoreConfiguration, open_store
 from simulators.truth import read_truth
 
@@ -34,6 +35,8 @@ class Verdict:
     longest_gap_s: float = 0.0
     drained: bool = True
     faults: Counter[str] = field(default_factory=Counter)
+    strange: list[str] = field(default_factory=list)
+    """Samples that were stored but never served: series, time, value."""
 
     @property
     def ok(self) -> bool:
@@ -57,16 +60,19 @@ class Verdict:
             f"stored but never served             {self.invented}\n"
             f"given up                            {self.given_up}\n"
             f"longest gap to live                 {self.longest_gap_s:.1f} s\n"
-            f"{'the promise held' if self.ok else 'THE PROMISE WAS BROKEN'}"
+            + "".join(f"  {what}\n" for what in self.strange[:20])
+            + f"{'the promise held' if self.ok else 'THE PROMISE WAS BROKEN'}"
         )
 
 
 def read_store(configuration: Mapping[str, str]) -> dict[str, Rows]:
-    """Every sample in the store by series."""
+    """Every measured sample in the store by series; not those that the cloud worked out itself."""
     store = open_store(StoreConfiguration.model_validate(dict(configuration)))
     try:
         found: dict[str, Rows] = {}
         for series in store.series():
+            if series.key.device == WORKED_OUT:
+                continue
             readings = store.read(series, 0, END_OF_TIME_MS)
             found[str(series.key)] = list(
                 zip(readings.time_ms.tolist(), readings.value.tolist(), strict=True)
@@ -108,6 +114,7 @@ def compare(
         for time_ms, value in sorted(rows):
             if not _take(by_value[_key(value)], time_ms, shifts_ms):
                 verdict.invented += 1
+                verdict.strange.append(f"{series} {time_ms} {value}")
         deaths = kills.get(series.split("/")[0], ())
         for times in by_value.values():
             for time_ms in times:
