@@ -107,6 +107,7 @@ class Agent:
             self._write_status()
             self._memory.save()
             self._outbox.close()
+            self._signals.ignore()
 
     # What the buses tell (acquisition.Station)
 

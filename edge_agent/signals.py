@@ -31,6 +31,15 @@ class Signals:
         for number, event in self._events.items():
             loop.add_signal_handler(number, event.set)
 
+    def ignore(self) -> None:
+        """The agent has ended: no signal may turn that into a death in the last moments."""
+        loop = asyncio.get_running_loop()
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._events)
+        for number in self._events:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._events)
+
     def _note(self, number: int, _frame: FrameType | None) -> None:
         # No loop runs yet: nobody waits for the event, so there is nobody to wake.
         self._events[signal.Signals(number)].set()

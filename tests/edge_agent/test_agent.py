@@ -293,6 +293,22 @@ def test_a_signal_before_the_agent_runs_is_obeyed_once_it_does(
     assert gateway.logged("agent runs")
 
 
+def test_a_signal_in_the_last_moments_does_not_change_how_the_agent_ends() -> None:
+    code = (
+        "import asyncio, os, signal\n"
+        "from edge_agent.signals import Signals\n"
+        "signals = Signals()\n"
+        "async def run():\n"
+        "    signals.listen()\n"
+        "    signals.ignore()\n"
+        "with asyncio.Runner() as runner:\n"
+        "    runner.run(run())\n"
+        "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):\n"
+        "    os.kill(os.getpid(), number)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=20).returncode == 0
+
+
 def _catches(status: Path, number: signal.Signals) -> bool:
     for line in status.read_text().splitlines():
         if line.startswith("SigCgt:"):
