@@ -5,13 +5,14 @@
 #   make setup                 .venv with all that Quantrac needs; then .venv/bin/quantrac works
 #   make setup-edge            the same for a gateway: the edge part alone
 #   make bench [ONLY=name]     the benchmarks; figures in build/bench.json
-#   make chaos [FAULTS=200]    destroy things at random and count what was lost (nothing)
+#   make chaos [FAULTS=200] [STORE=influxdb|embedded]   destroy things at random and count what was lost (nothing)
 #   make lint | format         ruff and mypy | ruff's formatter
 #   make lock                  pin the newest versions that fit pyproject.toml
 
 PYTHON ?= python3
 PORT ?= 8080
 FAULTS ?= 200
+STORE ?= influxdb
 VENV := .venv
 BIN := $(VENV)/bin
 PAGE := cloud_ingest/web/static/index.html
@@ -42,7 +43,7 @@ bench: setup-dev setup-servers
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 chaos: setup-dev setup-servers
-	$(BIN)/python -m tests.chaos --faults $(FAULTS)
+	$(BIN)/python -m tests.chaos --faults $(FAULTS) --store $(STORE)
 
 lint: setup-dev
 	$(BIN)/ruff format --check .
