@@ -174,7 +174,7 @@ def collectd(
     )
     command = [program, "-f", "-C", str(folder / "collectd.conf")]
 
-    def count(topic: str, payload: bytes) -> int:  # noqa: ARG001  # one sample a message
+    def count(topic: str, payload: bytes) -> int:  # noqa: ARG001  # as for the others; here a message is a sample
         return 1 if topic.startswith("collectd/") else 0
 
     return measure(command, folder, broker, count, warm_s=2, seconds=seconds)

@@ -26,6 +26,7 @@ def river_rates(series: int, samples: int) -> dict[str, float]:
 
 
 def _measure(series: int, samples: int) -> None:
+    # Runs in an environment of its own: river is no dependency of Quantrac.
     from river import anomaly  # type: ignore[import-not-found]  # noqa: PLC0415
 
     draw = random.Random(1)

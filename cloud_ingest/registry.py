@@ -203,11 +203,11 @@ class Registry:
         """Note when something was last heard of gateways and of their devices."""
         gateways, devices = self._gateways, self._devices
         with self._lock:
-            for key, now_ms in heard.items():
-                gateway = gateways.get(key[0])
+            for (gateway_id, name), now_ms in heard.items():
+                gateway = gateways.get(gateway_id)
                 if gateway is not None:
                     gateway.last_seen_ms = now_ms
-                device = devices.get(key)  # type: ignore[arg-type]  # without a device: not found
+                device = None if name is None else devices.get((gateway_id, name))
                 if device is not None:
                     device.last_seen_ms = now_ms
             self._seen.update(heard)

@@ -197,8 +197,8 @@ class Link:
             elif type(packet) is Arrived:
                 self._sort(Message(packet.topic, packet.payload, now_ms), messages)
                 self._send(packets.puback(packet.packet_id))
-            else:
-                self._answer(packet)  # type: ignore[arg-type]  # the last one of three
+            elif isinstance(packet, Answer):
+                self._answer(packet)
         if messages:
             self._inbox.put_all(messages)
 

@@ -159,7 +159,7 @@ def restamp(
     this run begins, and marked suspect. To be called in a transaction.
     """
     found = connection.execute(
-        f"SELECT {COLUMNS} FROM report WHERE time_ms < ? AND count > 0 ORDER BY batch",  # noqa: S608
+        f"SELECT {COLUMNS} FROM report WHERE time_ms < ? AND count > 0 ORDER BY batch",  # noqa: S608  # constant
         (FIRST_TRUSTED_MS,),
     ).fetchall()
     rows = [row for row in found if is_usable(row, catalogue)]

@@ -99,7 +99,7 @@ def _empty_three_of_four(
     connection: sqlite3.Connection, state: State, first: int, last: int
 ) -> int:
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM report WHERE batch BETWEEN ? AND ? ORDER BY batch",  # noqa: S608
+        f"SELECT {COLUMNS} FROM report WHERE batch BETWEEN ? AND ? ORDER BY batch",  # noqa: S608  # constant
         (first, last),
     ).fetchall()
     seen: Counter[int] = Counter()

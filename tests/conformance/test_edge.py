@@ -300,7 +300,7 @@ def test_a_defect_in_a_session_does_not_end_delivery(
         if not struck:
             struck.append(True)
             raise RuntimeError("made up by the test")
-        return work(self, link, session)  # type: ignore[arg-type]
+        return work(self, link, session)  # type: ignore[arg-type]  # handed on as they came
 
     monkeypatch.setattr(Uplink, "_work", once_spoilt)
     bench.host.say(True)

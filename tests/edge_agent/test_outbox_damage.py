@@ -185,7 +185,7 @@ def test_any_changed_bit_of_a_row_is_noticed(
     batch: int, shape: int, time_ms: int, count: int, measured: int, data: bytes | None, more: st.DataObject
 ) -> None:  # fmt: skip
     row = list(report_row(batch, shape, time_ms, count, measured, data))
-    assert is_sound(tuple(row))  # type: ignore[arg-type]
+    assert is_sound(tuple(row))  # type: ignore[arg-type]  # cells by place
     place = more.draw(st.integers(0, 5 if data else 4))
     if place == 5:
         changed = bytearray(data or b"")
@@ -193,7 +193,7 @@ def test_any_changed_bit_of_a_row_is_noticed(
         row[5] = bytes(changed)
     else:
         row[place] = (row[place] or 0) ^ (1 << more.draw(st.integers(0, 39)))  # type: ignore[operator]
-    assert not is_sound(tuple(row))  # type: ignore[arg-type]
+    assert not is_sound(tuple(row))  # type: ignore[arg-type]  # cells by place
 
 
 def test_texts_are_durable_together_with_the_reports_before_them(tmp_path: Path) -> None:
