@@ -35,19 +35,21 @@ from tests.servers import Mosquitto, free_port, wait_until
 
 DEVICES, METRICS = 5, 20
 SAMPLES = 1_000_000
+WEEK_MS = 7 * 86_400_000
 
 
 def run(samples: int = SAMPLES) -> list[Result]:
     """Drain a backlog; report the rate beside the store's own and the age of live samples."""
+    start_ms = time.time_ns() // 1_000_000 - WEEK_MS
     folder = Path(tempfile.mkdtemp(prefix="quantrac-drain-"))
     try:
-        seconds, live = _drain(folder, samples // METRICS)
+        seconds, live = _drain(folder, samples // METRICS, start_ms)
         left = EmbeddedStore(folder / "data" / "samples")
         owed_s = settle(left)
         left.close()
         rounds = samples // (DEVICES * METRICS)
         load: Load = ("drain", DEVICES, METRICS, rounds, METRICS, 1000)
-        journal, bare = bare_store(folder / "bare", load)
+        journal, bare = bare_store(folder / "bare", load, start_ms)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     size = f"{samples / 1e6:g} million samples"
@@ -62,7 +64,7 @@ def run(samples: int = SAMPLES) -> list[Result]:
     ]  # fmt: skip
 
 
-def _drain(folder: Path, reports: int) -> tuple[float, float]:
+def _drain(folder: Path, reports: int, start_ms: int) -> tuple[float, float]:
     """Seconds until the backlog is acknowledged, and the age of the latest live sample."""
     program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
@@ -85,7 +87,7 @@ def _drain(folder: Path, reports: int) -> tuple[float, float]:
         UplinkSettings("g", "gw", (BrokerAddress(broker.url),), "quantrac"), outbox, _node()
     )
     try:
-        _fill(outbox, reports)
+        _fill(outbox, reports, start_ms)
         uplink.start()
         for device in range(DEVICES):
             uplink.device_online(f"d{device}")
@@ -132,8 +134,7 @@ def _node() -> NodeDescription:
     return NodeDescription(tuple(DeviceDescription(f"d{i}", metrics) for i in range(DEVICES)))
 
 
-def _fill(outbox: Outbox, reports: int) -> None:
-    start_ms = time.time_ns() // 1_000_000 - 7 * 86_400_000
+def _fill(outbox: Outbox, reports: int, start_ms: int) -> None:
     for k in range(0, reports, 1000):
         outbox.put(
             [

@@ -57,8 +57,8 @@ def settle(store: EmbeddedStore) -> float:
     return time.perf_counter() - began
 
 
-def rows(load: Load) -> tuple[list[Series], list[SampleBatch]]:
-    """The series and samples of a load, in commits."""
+def rows(load: Load, start_ms: int | None = None) -> tuple[list[Series], list[SampleBatch]]:
+    """The series and samples of a load, in commits; they end now, or begin at ``start_ms``."""
     _, gateways, metrics, reports, samples, step_ms = load
     count, rounds = gateways * metrics, reports * samples // metrics
     series = [
@@ -66,7 +66,8 @@ def rows(load: Load) -> tuple[list[Series], list[SampleBatch]]:
                "s", "pm2_5", "ug/m3")
         for i in range(count)
     ]  # fmt: skip
-    start_ms = time.time_ns() // 1_000_000 - rounds * step_ms
+    if start_ms is None:
+        start_ms = time.time_ns() // 1_000_000 - rounds * step_ms
     index = np.tile(np.arange(count, dtype=np.int32), rounds)
     time_ms = np.repeat(start_ms + step_ms * np.arange(rounds), count)
     value = 20.0 + np.arange(len(index)) % 11 / 10
@@ -76,12 +77,12 @@ def rows(load: Load) -> tuple[list[Series], list[SampleBatch]]:
     return series, [whole.select(places[i : i + COMMIT]) for i in range(0, len(index), COMMIT)]
 
 
-def bare_store(folder: Path, load: Load) -> tuple[float, float]:
+def bare_store(folder: Path, load: Load, start_ms: int | None = None) -> tuple[float, float]:
     """Rows a second of a loop that does nothing but write: to the journal, and until all is done.
 
     The second has the store write parts of as many rows as it does in the service.
     """
-    series, batches = rows(load)
+    series, batches = rows(load, start_ms)
     count = sum(map(len, batches))
     rates = []
     for every in (count + 1, FLUSH_ROWS):

@@ -75,6 +75,27 @@ class SampleBatch:
             self.series[which], self.time_ms[which], self.value[which], self.quality[which]
         )
 
+    def pieces(self, most: int) -> "list[SampleBatch]":
+        """Views of the batch in order, of about ``most`` samples each, no series in two of them.
+
+        One series may have more samples than that. A batch that is not in the order of its series
+        is one piece.
+        """
+        series = self.series
+        if len(series) <= most or not (series[1:] >= series[:-1]).all():
+            return [self]
+        # The end of the series that the last sample of each piece belongs to.
+        inner = series[np.arange(most - 1, len(series) - 1, most)]
+        ends = np.unique(np.append(np.searchsorted(series, inner, side="right"), len(series)))
+        starts = np.append(0, ends[:-1])
+        return [self._between(a, b) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+    def _between(self, start: int, end: int) -> "SampleBatch":
+        some = slice(start, end)
+        return SampleBatch(
+            self.series[some], self.time_ms[some], self.value[some], self.quality[some]
+        )
+
     def with_quality(self, quality: UInt8) -> "SampleBatch":
         """The same samples with other flags."""
         return SampleBatch(self.series, self.time_ms, self.value, quality)

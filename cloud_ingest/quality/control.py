@@ -19,6 +19,8 @@ FUTURE_MS = 600_000
 """A sample dated further ahead than this is suspect: its clock is wrong."""
 _NEIGHBOUR_AGE_MS = 600_000
 _WINDOWS_EVERY_MS = 1_000
+_PIECE = 16_384
+"""Samples judged at a time: the arrays on the way stay in a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,21 @@ class QualityControl:
 
         A flag that came with a sample stays where it is worse than what the tests find.
         """
+        newest: list[Int64] = []
+        flags: list[UInt8] = []
+        done = 0
+        for piece in batch.pieces(_PIECE):
+            found, last = self._flag(piece, now_ms)
+            flags.append(found)
+            newest.append(last + done)
+            done += len(piece)
+        batch = batch.with_quality(np.concatenate(flags))
+        if "neighbour" in self._used:
+            self._judge_neighbours(batch, np.concatenate(newest))
+        return batch
+
+    def _flag(self, batch: SampleBatch, now_ms: int) -> tuple[UInt8, Int64]:
+        """The flags, and the places of what is the newest of its series now."""
         n = self._numbers
         index = batch.series.astype(np.int64)
         flags = qartod.gross_range(
@@ -102,14 +119,15 @@ class QualityControl:
         if n.seasons:
             self._judge_seasons(batch, flags)
         missing = np.isnan(batch.value) | (batch.quality == Flag.MISSING)
+        newest = np.empty(0, np.int64)
         if self._used:
-            self._judge_sequences(batch, index, flags, missing)
+            newest = self._judge_sequences(batch, index, flags, missing)
         flags[(batch.time_ms > now_ms + FUTURE_MS) & (flags <= Flag.NOT_EVALUATED)] = Flag.SUSPECT
         given = np.where(batch.quality == Flag.MISSING, Flag.NOT_EVALUATED, batch.quality)
         flags = qartod.worse(flags, given.astype(np.uint8))
         self._mark(batch, flags, now_ms)
         flags[missing] = Flag.MISSING
-        return batch.with_quality(flags)
+        return flags, newest
 
     @property
     def nbytes(self) -> int:
@@ -124,16 +142,18 @@ class QualityControl:
 
     def _judge_sequences(
         self, batch: SampleBatch, index: Int64, flags: UInt8, missing: Bool
-    ) -> None:
-        """The tests that look along each series: all samples of the batch at once."""
+    ) -> Int64:
+        """The tests that look along each series; the places of what is newest now."""
         run = Stretch.of(batch, index, missing, self._memory)
-        if not len(run.rows):
-            return
+        newest = run.rows[run.last]
+        if not len(newest):
+            return newest
         found = self._judge_neighbourhood(run)
         flags[run.rows] = qartod.worse(flags[run.rows], found)
         if "spike_suspect" in self._used:
             self._judge_spikes(run, flags)
-        self._memory.follow(run, flags[run.rows[run.last]])
+        self._memory.follow(run, flags[newest])
+        return newest
 
     def _judge_neighbourhood(self, run: Stretch) -> UInt8:
         n, at = self._numbers, run.series
@@ -163,9 +183,6 @@ class QualityControl:
             gap_ms = n.of("gap_ms", at)
             judged = qartod.time_gap(pause_ms, gap_ms)
             found = qartod.worse(found, _only(judged, np.isfinite(gap_ms)))
-        if "neighbour" in self._used:
-            last = run.last
-            found[last] = qartod.worse(found[last], self._judge_neighbours(run))
         return found
 
     def _judge_spikes(self, run: Stretch, flags: UInt8) -> None:
@@ -195,22 +212,25 @@ class QualityControl:
                 )
             )
 
-    def _judge_neighbours(self, run: Stretch) -> UInt8:
-        """Compare each series' newest value with the nearest fresh one of the same quantity here."""
-        at = run.series[run.last]
-        limit = self._numbers.of("neighbour", at)
-        asked = np.flatnonzero(np.isfinite(limit))
-        found = np.full(len(at), Flag.NOT_EVALUATED, np.uint8)
+    def _judge_neighbours(self, batch: SampleBatch, newest: Int64) -> None:
+        """Compare each series' newest value with the nearest fresh one of the same quantity here.
+
+        All series of a batch are up to date by now, in whatever order they came. ``newest`` are the
+        places in the batch of what is newest; a missing value is compared with nothing.
+        """
+        memory = self._memory
+        newest = newest[batch.quality[newest] != Flag.MISSING]
+        limit = self._numbers.of("neighbour", batch.series[newest].astype(np.int64))
+        asked = newest[np.isfinite(limit)]
         if not len(asked):
-            return found
-        now = self._memory.value.copy()
-        now[at] = run.value[run.last]
-        fresh_ms = self._memory.time_ms.copy()
-        fresh_ms[at] = run.time_ms[run.last]
-        now[fresh_ms <= int(run.time_ms.max()) - _NEIGHBOUR_AGE_MS] = np.nan
+            return
+        at = batch.series[asked]
+        now = memory.value.copy()
+        now[memory.time_ms <= int(batch.time_ms[newest].max()) - _NEIGHBOUR_AGE_MS] = np.nan
         distance = self._numbers.neighbours.nearest(now)
-        found[asked] = qartod.neighbour(distance[at[asked]], limit[asked])
-        return found
+        found = qartod.neighbour(distance[at], limit[np.isfinite(limit)])
+        batch.quality[asked] = qartod.worse(batch.quality[asked], found)
+        memory.flag[at] = qartod.worse(memory.flag[at], found)
 
     def _judge_seasons(self, batch: SampleBatch, flags: UInt8) -> None:
         """Climatology: what is usual in this month."""

@@ -21,7 +21,9 @@ from telemetry.batches import Int64, SampleBatch
 SETTLE_MS = 3_600_000
 """A day is closed so long after its end; most of what comes late has come by then."""
 AGAIN_MS = 3_600_000
-"""A closed day that got late samples is closed again at most so often, unless they are many."""
+"""A closed day that got late samples is closed again at most so often."""
+SOON_MS = 60_000
+"""The same where they are many: while a backlog comes in, its days grow with every part."""
 MANY = 0.1
 MERGE_GROUPS = 8
 CHUNK_ROWS = 1_000_000
@@ -45,8 +47,8 @@ def day_to_close(layout: Layout, now_ms: int, closed_at_ms: dict[int, int]) -> i
         if not new:
             continue
         rows, new_rows = sum(p.rows for p in parts), sum(p.rows for p in new)
-        rested = now_ms - closed_at_ms.get(day, -_EVER) >= AGAIN_MS
-        if rested or new_rows >= MANY * rows:
+        pause_ms = SOON_MS if new_rows >= MANY * rows else AGAIN_MS
+        if now_ms - closed_at_ms.get(day, -_EVER) >= pause_ms:
             return day
     return None
 

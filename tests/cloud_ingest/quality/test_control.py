@@ -248,3 +248,38 @@ def test_slow_drift_and_rest_are_told_alike_in_any_portions(steps, portion):
             low, high, since = value, value, i
         assert (whole[i] == Flag.FAIL) >= (i - since >= 6)
         assert (whole[i] >= Flag.SUSPECT) >= (i - since >= 3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.floats(0, 100) | st.just(N)), min_size=1, max_size=60),
+    st.integers(1, 20),
+)
+def test_a_large_batch_judged_in_pieces_gets_the_same_flags(samples, most):
+    tests = {
+        "suspect": [5, 90], "spike": {"suspect": 20}, "rate": {"suspect": 0.2}, "neighbour": 20,
+        "flat": {"tolerance": 1, "suspect": "3m"}, "gap": "5m",
+    }  # fmt: skip
+    whole, cut = control_of(tests, series=5), control_of(tests, series=5)
+    for turn in range(2):
+        rows = [(s, START + (100 * turn + i) * MINUTE, v) for i, (s, v) in enumerate(samples)]
+        batch = SampleBatch.of(*zip(*rows, strict=True), [Flag.NOT_EVALUATED] * len(rows)).sorted()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cloud_ingest.quality.control._PIECE", most)
+            found = cut.flag(batch, START + 10**9)
+        assert found.quality.tolist() == whole.flag(batch, START + 10**9).quality.tolist()
+        theirs, ours = whole.take_corrections().sorted(), cut.take_corrections().sorted()
+        assert ours.quality.tolist() == theirs.quality.tolist()
+
+
+@given(st.lists(st.integers(0, 6), max_size=80), st.integers(1, 30))
+def test_pieces_of_a_batch_keep_series_whole_and_lose_nothing(series, most):
+    series = sorted(series)
+    n = len(series)
+    batch = SampleBatch.of(series, range(n), [0.0] * n, [1] * n)
+    pieces = batch.pieces(most)
+    assert SampleBatch.concat(pieces).time_ms.tolist() == list(range(n))
+    of_pieces = [set(p.series.tolist()) for p in pieces]
+    assert sum(map(len, of_pieces)) == len(set(series))
+    longest = max((series.count(s) for s in series), default=0)
+    assert all(len(p) < most + longest for p in pieces) or n == 0
