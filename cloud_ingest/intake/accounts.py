@@ -128,7 +128,9 @@ class Ledger:
         self._want(entry.gateway, again=account.ranges.through == before)
 
     def _want(self, gateway: str, *, again: bool = False) -> None:
-        acknowledgement = self._acknowledgements.setdefault(gateway, _Acknowledgement())
+        acknowledgement = self._acknowledgements.get(gateway)
+        if acknowledgement is None:
+            acknowledgement = self._acknowledgements[gateway] = _Acknowledgement()
         acknowledgement.again |= again
         self._open.add(gateway)
 
