@@ -306,6 +306,8 @@ class Registry:
 
     def save(self, connection: Connection) -> None:
         """Write what changed since the last save; ``saved`` must follow once it is committed."""
+        if not self.has_changes():
+            return
         with self._lock:
             self._enter_heard()
             rows: dict[sa.Table, list[dict[str, Any]]] = {

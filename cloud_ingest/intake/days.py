@@ -46,8 +46,12 @@ class Days:
 
     def add(self, gateway: str, day_number: int, stored: int, late: int) -> None:
         """Add what was stored of one day, and how much of it came late."""
-        if stored:
-            day = self._day(gateway, day_number)
+        if not stored:
+            return
+        day = self._days.get((gateway, day_number))
+        if day is None:
+            self._days[gateway, day_number] = _Day(stored, late)
+        else:
             day.stored += stored
             day.late += late
 
