@@ -110,7 +110,8 @@ class Pipeline:
 
     def step(self) -> None:
         """Gather messages for at most one batch, commit them, and do what is due."""
-        self._gather()
+        if not self._gather() and self._stored:
+            self._stored.hasten()
         self.commit_gathered()
 
     def commit_gathered(self) -> None:
@@ -123,11 +124,12 @@ class Pipeline:
             self._ticked_ms = now_ms
             self._tick(now_ms)
 
-    def _gather(self) -> None:
+    def _gather(self) -> bool:
+        """Take messages in for one batch; whether there were any."""
         inbox, receiver, limits = self._parts.inbox, self._parts.receiver, self._limits
         messages = inbox.take_many(0.1)
         if not messages:
-            return
+            return False
         end = time.monotonic() + limits.batch_ms / 1000
         while messages:
             receiver.take_all(messages)
@@ -143,6 +145,7 @@ class Pipeline:
         shed = inbox.take_shed()
         if shed:
             receiver.forgive(shed)
+        return True
 
     def _send_rebirths(self, work: Work, now_ms: int) -> None:
         for wish in work.rebirths:
@@ -175,8 +178,8 @@ class Pipeline:
         self._tell_transitions(work)
 
     def _leave_out_far_times(self, work: Work, now_ms: int) -> SampleBatch:
-        """The samples whose time can be; those far off go to the quarantine."""
-        batch = work.columns.take()
+        """The samples whose time can be, in order; those far off go to the quarantine."""
+        batch = work.columns.take().sorted()  # once, for quality control, the rules and the store
         if not len(batch):
             return batch
         latest_ms = now_ms + int(self._limits.max_future_s * 1000)

@@ -34,6 +34,7 @@ class Registry:
         self._dirty: dict[str, set[Any]] = {
             "stations": set(), "gateways": set(), "devices": set(), "series": set(),
         }  # fmt: skip
+        self._heard: dict[tuple[str, str | None], int] = {}
         self._seen: set[tuple[str, str | None]] = set()
         self._announce: set[int] = set()
         self._names: dict[str, tuple[str, ...]] = {}
@@ -55,11 +56,13 @@ class Registry:
     def gateways(self) -> list[Gateway]:
         """All gateways by id."""
         with self._lock:
+            self._enter_heard()
             return [replace(g) for _, g in sorted(self._gateways.items())]
 
     def gateway(self, name: str) -> Gateway | None:
         """The gateway with this id."""
         with self._lock:
+            self._enter_heard()
             found = self._gateways.get(name)
             return replace(found) if found else None
 
@@ -71,6 +74,7 @@ class Registry:
     def devices(self) -> list[Device]:
         """All devices by gateway and name."""
         with self._lock:
+            self._enter_heard()
             return [
                 replace(d, diagnostics=dict(d.diagnostics))
                 for _, d in sorted(self._devices.items())
@@ -79,12 +83,14 @@ class Registry:
     def device(self, gateway: str, name: str) -> Device | None:
         """One device of a gateway."""
         with self._lock:
+            self._enter_heard()
             found = self._devices.get((gateway, name))
             return replace(found, diagnostics=dict(found.diagnostics)) if found else None
 
     def devices_of(self, gateway: str) -> list[Device]:
         """The devices of a gateway by name."""
         with self._lock:
+            self._enter_heard()
             names = sorted(self._names.get(gateway, ()))
             return [replace(self._devices[gateway, name]) for name in names]
 
@@ -200,17 +206,27 @@ class Registry:
         return device
 
     def seen(self, heard: Mapping[tuple[str, str | None], int]) -> None:
-        """Note when something was last heard of gateways and of their devices."""
-        gateways, devices = self._gateways, self._devices
+        """Note when something was last heard of gateways and of their devices.
+
+        It is entered when somebody asks: batches of a large fleet follow each other much faster.
+        """
         with self._lock:
-            for (gateway_id, name), now_ms in heard.items():
-                gateway = gateways.get(gateway_id)
-                if gateway is not None:
-                    gateway.last_seen_ms = now_ms
-                device = None if name is None else devices.get((gateway_id, name))
-                if device is not None:
-                    device.last_seen_ms = now_ms
-            self._seen.update(heard)
+            self._heard.update(heard)
+
+    def _enter_heard(self) -> None:
+        """Bring gateways and devices up to date with what was heard; the lock is held."""
+        if not self._heard:
+            return
+        gateways, devices = self._gateways, self._devices
+        for key, now_ms in self._heard.items():
+            gateway = gateways.get(key[0])
+            if gateway is not None:
+                gateway.last_seen_ms = now_ms
+            device = None if key[1] is None else devices.get((key[0], key[1]))
+            if device is not None:
+                device.last_seen_ms = now_ms
+        self._seen.update(self._heard)
+        self._heard = {}
 
     def admit(self, description: SeriesDescription) -> Series:
         """The series so described: a new one with the next index, or the known one brought up to date."""
@@ -290,7 +306,10 @@ class Registry:
 
     def save(self, connection: Connection) -> None:
         """Write what changed since the last save; ``saved`` must follow once it is committed."""
+        if not self.has_changes():
+            return
         with self._lock:
+            self._enter_heard()
             rows: dict[sa.Table, list[dict[str, Any]]] = {
                 schema.stations: [_station_row(self._stations[i]) for i in self._dirty["stations"]],
                 schema.gateways: [_gateway_row(self._gateways[i]) for i in self._dirty["gateways"]],
@@ -304,6 +323,7 @@ class Registry:
     def save_seen(self, connection: Connection) -> None:
         """Write when each gateway and device was last heard of, if it was since the last time."""
         with self._lock:
+            self._enter_heard()
             seen = [key for key in self._seen if key in self._devices]
             devices = [(self._devices[key].last_seen_ms, *key) for key in seen]
             names = {name for name, _ in self._seen} & self._gateways.keys()

@@ -106,7 +106,7 @@ class SampleBatch:
 
     def newest_only(self) -> "SampleBatch":
         """One sample for each (series, time): where several claim it, the last one given."""
-        order = np.lexsort((np.arange(len(self)), self.time_ms, self.series))
+        order = np.lexsort((self.time_ms, self.series))  # equal ones keep their order
         s, t = self.series[order], self.time_ms[order]
         last = np.ones(len(self), dtype=np.bool_)
         last[:-1] = (s[1:] != s[:-1]) | (t[1:] != t[:-1])

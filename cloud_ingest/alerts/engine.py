@@ -223,6 +223,11 @@ class RuleEngine:
         return found
 
     @property
+    def series_count(self) -> int:
+        """How many series are known."""
+        return len(self._series)
+
+    @property
     def known_series(self) -> list[Series]:
         """Every series that was registered."""
         return [s for s in self._series if s is not None]

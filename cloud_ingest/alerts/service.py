@@ -34,6 +34,9 @@ from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
 CHECKPOINT_EVERY_MS = 60_000
+SERIES_A_MINUTE = 5_000
+MOST_MINUTES = 10
+"""After a crash, samples since the last checkpoint are judged again: no more than ten minutes."""
 DETECTOR_EVERY_MS = 1_800_000
 PEAKS_EVERY_MS = 10_000
 _REPLAY_SAMPLES = 200_000
@@ -265,8 +268,7 @@ class AlertService:
         if now_ms - self._peaks_ms >= PEAKS_EVERY_MS:
             events += self._follow_open_alerts(now_ms)
         if now_ms - self._checkpoint_ms >= self._checkpoint_every_ms:
-            self._detector_ms = now_ms  # what it knows now is what was kept
-        self._checkpoint(now_ms)
+            self._checkpoint(now_ms)
         return events
 
     def _keep_late(self, connection: Connection, what: Happening, now_ms: int) -> list[AlertEvent]:
@@ -399,8 +401,9 @@ class AlertService:
 
     @property
     def _checkpoint_every_ms(self) -> int:
-        """A minute; with many series rarer, for then it is much to write."""
-        return CHECKPOINT_EVERY_MS * (1 + len(self._engine.known_series) // 1000)
+        """A minute; with many series rarer, up to ten, for then it is much to write."""
+        minutes = 1 + self._engine.series_count // SERIES_A_MINUTE
+        return CHECKPOINT_EVERY_MS * min(minutes, MOST_MINUTES)
 
     def stop(self, now_ms: int) -> None:
         """Commit what waits and keep the memory for the next run."""

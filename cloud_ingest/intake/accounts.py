@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -34,8 +35,7 @@ class _Acknowledgement:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AckThrough:
+class AckThrough(NamedTuple):
     """Every batch of ``gateway`` up to ``batch`` is stored."""
 
     gateway: str
@@ -50,7 +50,7 @@ class Ledger:
         self._accounts: dict[str, Account] = {}
         self._acknowledgements: dict[str, _Acknowledgement] = {}
         self._open: set[str] = set()
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}  # in the order in which they came: rows side by side
         self._gaps: list[Gap] = []
         self._days = Days()
 
@@ -98,7 +98,7 @@ class Ledger:
                 case Counted():
                     self._days.count(entry)
             if account.changed:
-                self._changed.add(entry.gateway)
+                self._changed[entry.gateway] = None
         self._gaps.extend(gaps)
         return gaps
 
@@ -110,16 +110,18 @@ class Ledger:
 
     def _receive_many(self, entry: Receipts) -> None:
         """Enter runs of reports that follow each other as one each, all others one by one."""
-        for run in split_runs(entry):
-            account = self._account(run.gateway)
-            if account.receive_run(run.first, run.last, run.samples):
-                self._days.add(run.gateway, run.day, run.samples, run.late)
-                self._want(run.gateway)
+        receipts, runs = split_runs(entry)
+        add_to_day, want, changed = self._days.add, self._want, self._changed
+        for gateway, first, last, samples, late, day, begin, end in runs:
+            account = self._account(gateway)
+            if account.receive_run(first, last, samples):
+                add_to_day(gateway, day, samples, late)
+                want(gateway)
             else:
-                for receipt in run.receipts():
+                for receipt in receipts.select(slice(begin, end)).one_by_one():
                     self._receive(account, receipt)
             if account.changed:
-                self._changed.add(run.gateway)
+                changed[gateway] = None
 
     def _receive(self, account: Account, entry: Receipt) -> None:
         before = account.ranges.through
@@ -128,26 +130,27 @@ class Ledger:
         self._want(entry.gateway, again=account.ranges.through == before)
 
     def _want(self, gateway: str, *, again: bool = False) -> None:
-        acknowledgement = self._acknowledgements.setdefault(gateway, _Acknowledgement())
+        acknowledgement = self._acknowledgements.get(gateway)
+        if acknowledgement is None:
+            acknowledgement = self._acknowledgements[gateway] = _Acknowledgement()
         acknowledgement.again |= again
         self._open.add(gateway)
 
     def due(self, now_ms: int) -> list[AckThrough]:
         """What to acknowledge now; call it only when the ledger is committed."""
-        due = []
-        for gateway in list(self._open):
+        due, waiting = [], set()
+        for gateway in self._open:
             account, ack = self._accounts[gateway], self._acknowledgements[gateway]
-            if not account.known:
-                self._open.discard(gateway)
+            through = account.ranges.through
+            moved = through != ack.sent
+            if not account.known or not (moved or ack.again):
                 continue
-            moved = account.ranges.through != ack.sent
-            wait_ms = SHORTEST_MS if moved else REPEAT_MS
-            if not moved and not ack.again:
-                self._open.discard(gateway)
-            elif now_ms - ack.sent_ms >= wait_ms or now_ms < ack.sent_ms:
-                ack.sent, ack.sent_ms, ack.again = account.ranges.through, now_ms, False
-                self._open.discard(gateway)
-                due.append(AckThrough(gateway, account.ranges.through))
+            if 0 <= now_ms - ack.sent_ms < (SHORTEST_MS if moved else REPEAT_MS):
+                waiting.add(gateway)
+                continue
+            ack.sent, ack.sent_ms, ack.again = through, now_ms, False
+            due.append(AckThrough(gateway, through))
+        self._open = waiting
         return due
 
     def has_changes(self) -> bool:

@@ -4,11 +4,13 @@ A message is never early: its time stamp less its arrival is the clock's offset 
 the network. The largest difference of a minute is that of the least delayed message.
 """
 
-from collections.abc import Mapping
 from typing import Final
+
+import numpy as np
 
 from cloud_ingest.indices.derived import DEVICE, DerivedSample
 from cloud_ingest.registry import Registry
+from telemetry.batches import Int64
 from telemetry.series import SeriesKey
 
 METRIC: Final = "clock_offset"
@@ -26,6 +28,8 @@ class Clocks:
         self._registry = registry
         self._next_ms: dict[str, int] = {}
         self._best_ms: dict[str, int] = {}
+        self._names: list[str] = []
+        self._most_ms: Int64 = np.empty(0, np.int64)  # by place in the names, of usual messages
         self._told_ms = 0
 
     def hear(self, gateway: str, payload: bytes, arrived_ms: int) -> None:
@@ -39,19 +43,32 @@ class Clocks:
         offset_ms = sent_ms - arrived_ms
         self._best_ms[gateway] = max(offset_ms, self._best_ms.get(gateway, offset_ms))
 
-    def hear_offsets(self, offset_ms: Mapping[str, int]) -> None:
-        """Take in by how much messages of each gateway seem to come before they were sent."""
-        best = self._best_ms
-        for gateway, offset in offset_ms.items():
-            if offset > best.get(gateway, _NEVER):
-                best[gateway] = offset
+    def hear_offsets(self, names: list[str], gateway: Int64, offset_ms: Int64) -> None:
+        """Take in by how much messages seem to come before they were sent.
+
+        ``gateway`` has places in ``names``, which stay the same.
+        """
+        self._names = names
+        if len(names) > len(self._most_ms):
+            more = np.full(2 * len(names) - len(self._most_ms), _NEVER, np.int64)
+            self._most_ms = np.concatenate([self._most_ms, more])
+        np.maximum.at(self._most_ms, gateway, offset_ms)
+
+    def _take_heard(self) -> dict[str, int]:
+        """The largest offset of every gateway that was heard since the last time."""
+        heard, self._best_ms = self._best_ms, {}
+        for place in np.flatnonzero(self._most_ms != _NEVER).tolist():
+            name, offset_ms = self._names[place], int(self._most_ms[place])
+            heard[name] = max(offset_ms, heard.get(name, _NEVER))
+        self._most_ms[:] = _NEVER
+        return heard
 
     def tick(self, now_ms: int) -> list[DerivedSample]:
         """Once a minute: a sample of ``gateway/index/clock_offset`` for each gateway that was heard."""
         if now_ms < self._told_ms + TELL_EVERY_MS:
             return []
         self._told_ms = now_ms
-        heard, self._best_ms = self._best_ms, {}
+        heard = self._take_heard()
         self._next_ms.clear()
         return [
             self._sample(gateway, known.group, known.station, offset_ms, now_ms)

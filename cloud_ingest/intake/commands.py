@@ -6,6 +6,8 @@ from telemetry import names
 from telemetry.topics import NAMESPACE
 
 _UINT64 = 8
+_LONGEST_VARINT = 10
+_ONE_BYTE = [bytes([number]) for number in range(0x80)]
 
 
 def command_topic(group: str, gateway: str) -> str:
@@ -26,21 +28,25 @@ class Acknowledgements:
     def __init__(self, now_ms: int) -> None:
         now = varint(now_ms)
         name = names.ACK_THROUGH.encode()
-        self._head = b"\x08" + now + b"\x12"
         # Metric fields: 1 name, 3 timestamp, 4 datatype, 11 long_value (the number follows).
-        self._metric = b"".join(
+        metric = b"".join(
             (b"\x0a", varint(len(name)), name, b"\x18", now, b"\x20", varint(_UINT64), b"\x58")
         )
+        self._before = [  # what stands before a number of so many bytes
+            b"\x08" + now + b"\x12" + varint(len(metric) + size) + metric
+            for size in range(_LONGEST_VARINT + 1)
+        ]
 
     def encode(self, batch: int) -> bytes:
         """Tells a gateway that every report up to ``batch`` is stored."""
         number = varint(batch)
-        length = varint(len(self._metric) + len(number))
-        return b"".join((self._head, length, self._metric, number))
+        return self._before[len(number)] + number
 
 
 def varint(number: int) -> bytes:
     """A number as protobuf writes it."""
+    if number <= 0x7F:
+        return _ONE_BYTE[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

@@ -31,7 +31,7 @@ class Days:
     """What is to be added to the days of the ledger."""
 
     def __init__(self) -> None:
-        self._days: dict[tuple[str, str], _Day] = {}
+        self._days: dict[tuple[str, int], _Day] = {}  # by gateway and number of the day
 
     def __bool__(self) -> bool:
         return bool(self._days)
@@ -46,8 +46,12 @@ class Days:
 
     def add(self, gateway: str, day_number: int, stored: int, late: int) -> None:
         """Add what was stored of one day, and how much of it came late."""
-        if stored:
-            day = self._day(gateway, day_number)
+        if not stored:
+            return
+        day = self._days.get((gateway, day_number))
+        if day is None:
+            self._days[gateway, day_number] = _Day(stored, late)
+        else:
             day.stored += stored
             day.late += late
 
@@ -60,7 +64,7 @@ class Days:
             day.given_up += entry.samples
 
     def _day(self, gateway: str, number: int) -> _Day:
-        key = (gateway, _name_of(number))
+        key = (gateway, number)
         day = self._days.get(key)
         if day is None:
             day = self._days[key] = _Day()
@@ -71,7 +75,7 @@ class Days:
         if not self._days:
             return
         rows = [
-            (gateway, day, d.stored, d.late, d.measured, d.given_up)
+            (gateway, _name_of(day), d.stored, d.late, d.measured, d.given_up)
             for (gateway, day), d in self._days.items()
         ]
         put_rows(connection, ledger_days, rows, added=("stored", "late", "measured", "given_up"))

@@ -80,7 +80,7 @@ class Reports:
         context.work.columns.extend(read.batch)
         context.samples_total += len(read.batch)
         context.heard.update(read.heard)
-        self._clocks.hear_offsets(read.offset_ms)
+        self._clocks.hear_offsets(context.aliases.gateways, read.gateway, read.offset_ms)
         if read.receipts is not None:
             context.work.entries.append(read.receipts)
         context.work.entries.extend(read.unnumbered)

@@ -126,15 +126,17 @@ class AliasTable:
 class Read(NamedTuple):
     """What was read of the messages that waited.
 
-    ``heard`` has the time of the last message by device, ``offset_ms`` by gateway how far the time
-    in a message is before its arrival at most. ``strange`` messages are left to be read.
+    ``heard`` has the time of the last message by device, ``offset_ms`` for each message how far the
+    time in it is behind its arrival (below nought: before it), ``gateway`` the number of who sent
+    it. ``strange`` messages are left to be read.
     """
 
     batch: SampleBatch
     receipts: Receipts | None
     unnumbered: list[Unnumbered]
     heard: dict[tuple[str, str | None], int]
-    offset_ms: dict[str, int]
+    gateway: Int64
+    offset_ms: Int64
     strange: list[tuple[Message, Route]]
 
 
@@ -183,7 +185,8 @@ class Gathered:
             _receipts(columns, gateway, arrived_ms, table),
             _unnumbered(columns, gateway, arrived_ms, table),
             _last_of(device[good], arrived_ms[good], table.devices),
-            _most_of(gateway[good], (columns.sent_ms - arrived_ms)[good], table.gateways),
+            gateway[good],
+            (columns.sent_ms - arrived_ms)[good],
             strange,
         )
 
@@ -193,17 +196,8 @@ def _last_of(
 ) -> dict[tuple[str, str | None], int]:
     last = np.zeros(len(names), np.int64)
     last[device] = arrived_ms
-    return {names[n]: t for n in np.flatnonzero(last).tolist() if (t := int(last[n]))}
-
-
-def _most_of(gateway: Int64, number: Int64, names: list[str]) -> dict[str, int]:
-    order = np.argsort(gateway, kind="stable")
-    gateway, number = gateway[order], number[order]
-    begins = np.flatnonzero(np.diff(gateway, prepend=-1))
-    if not len(begins):
-        return {}
-    most = np.maximum.reduceat(number, begins)
-    return {names[g]: n for g, n in zip(gateway[begins].tolist(), most.tolist(), strict=True)}
+    heard = np.flatnonzero(last)
+    return dict(zip([names[n] for n in heard.tolist()], last[heard].tolist(), strict=True))
 
 
 def _only(columns: Columns, good: Bool) -> Columns:

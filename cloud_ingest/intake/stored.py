@@ -16,8 +16,8 @@ class StoredEntries:
     """Entries in the order in which they came.
 
     Those of a few hundred gateways are given out at once. Of a large fleet they wait until there
-    are several reports for each gateway, or for a second: its rows in the database cost more than
-    anything else then. What waits is stored but not acknowledged; should the process die, it is
+    are several reports for each gateway, or for a second, or until nothing else is to be done: its
+    rows in the database cost more than anything else then. What waits is stored but not acknowledged; should the process die, it is
     sent again, which changes nothing.
     """
 
@@ -27,6 +27,9 @@ class StoredEntries:
         self._gateways = 0
         self._since_ms: int | None = None
         self._at_once = False
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Let entries wait; a gateway that introduces itself ends the waiting."""

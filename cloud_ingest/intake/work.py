@@ -37,6 +37,13 @@ class Receipts:
     time_ms: Int64
     arrived_ms: Int64
 
+    def select(self, which: Int64 | slice) -> "Receipts":
+        """The receipts at the given places."""
+        return Receipts(
+            self.gateways, self.gateway[which], self.batch[which], self.samples[which],
+            self.time_ms[which], self.arrived_ms[which],
+        )  # fmt: skip
+
     def one_by_one(self) -> Iterator[Receipt]:
         """Each of them by itself."""
         for g, batch, samples, time_ms, arrived_ms in zip(

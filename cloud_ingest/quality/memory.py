@@ -29,10 +29,10 @@ class Stretch:
     @classmethod
     def of(cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "Memory") -> "Stretch":
         """The samples that continue ``memory``."""
-        order = np.arange(len(index))
-        if len(index) > 1 and not (index[1:] > index[:-1]).all():
-            order = np.lexsort((batch.time_ms, index))
-        series, time_ms = index[order], batch.time_ms[order]
+        order, series, time_ms = np.arange(len(index)), index, batch.time_ms
+        if not _in_order(series, time_ms):
+            order = np.lexsort((time_ms, series))
+            series, time_ms = series[order], time_ms[order]
         fresh = time_ms > memory.time_ms[series]
         again = np.zeros(len(order), np.bool_)
         again[1:] = (series[1:] == series[:-1]) & (time_ms[1:] == time_ms[:-1])
@@ -58,6 +58,11 @@ class Stretch:
         )
         pause_ms = (time_ms - before_ms).astype(np.float64)
         return cls(order, series, time_ms, value, before, after, pause_ms, first, last)
+
+
+def _in_order(series: Int64, time_ms: Int64) -> bool:
+    later = (series[1:] == series[:-1]) & (time_ms[1:] >= time_ms[:-1])
+    return bool((later | (series[1:] > series[:-1])).all())
 
 
 _ALWAYS = {

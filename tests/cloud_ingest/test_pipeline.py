@@ -95,6 +95,54 @@ def test_a_report_is_stored_and_acknowledged(cloud: Cloud, gateway: Gateway) -> 
     assert cloud.ledger.samples_stored("bd-tdm-001") == 2
 
 
+def test_a_large_fleet_is_acknowledged_as_soon_as_nothing_else_is_to_be_done(
+    cloud: Cloud, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.feed(*gateway.births())
+    cloud.settle()
+    monkeypatch.setattr("cloud_ingest.intake.stored.LARGE_FLEET", 0)
+    began = time.monotonic()
+    cloud.feed(gateway.data(("pm2_5", gateway.time_ms, 12.5)))
+    assert cloud.ledger.samples_stored("bd-tdm-001") == 0
+    cloud.pipeline.step()
+    assert cloud.ledger.samples_stored("bd-tdm-001") == 1
+    assert cloud.link.acknowledged()[-1] == 1
+    assert time.monotonic() - began < 0.9
+
+
+def test_samples_reach_the_store_in_the_order_of_their_series_and_times(
+    cloud: Cloud, gateway: Gateway
+) -> None:
+    t = gateway.time_ms
+    cloud.feed(
+        *gateway.births(),
+        gateway.data(("temperature", t, 1.0), ("pm2_5", t, 2.0), ("pm2_5", t - 1000, 3.0)),
+    )
+    batch = cloud.alerts.batches[-1]
+    places = list(zip(batch.series.tolist(), batch.time_ms.tolist(), strict=True))
+    assert places == sorted(places)
+    assert len(places) == 3
+
+
+def test_when_a_gateway_was_last_heard_of_is_there_when_asked_and_after_a_restart(
+    cloud: Cloud, gateway: Gateway
+) -> None:
+    message = gateway.data(("pm2_5", gateway.time_ms, 12.5))
+    cloud.feed(*gateway.births(), message)
+    known = cloud.registry.gateway("bd-tdm-001")
+    assert known is not None
+    assert known.last_seen_ms == message.time_ms
+    [air] = [d for d in cloud.registry.devices_of("bd-tdm-001") if d.name == "air"]
+    assert air.last_seen_ms == message.time_ms
+    with cloud.database.engine.begin() as connection:
+        cloud.registry.save_seen(connection)
+    again = Registry(cloud.database)
+    again.load()
+    assert [d.last_seen_ms for d in again.devices_of("bd-tdm-001")] == [
+        d.last_seen_ms for d in cloud.registry.devices_of("bd-tdm-001")
+    ]
+
+
 def test_nothing_is_acknowledged_beyond_a_hole(cloud: Cloud, gateway: Gateway) -> None:
     t = gateway.time_ms
     cloud.feed(*gateway.births(), gateway.data(("pm2_5", t, 1.0), batch=1))

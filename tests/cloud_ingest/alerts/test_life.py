@@ -237,3 +237,14 @@ def test_alerts_of_a_rule_that_is_switched_off_end_at_the_next_start(database):
     service = service_of(database, [], now_ms=T0 + 1000)
     (alert,) = service.desk.find(AlertFilter())[0]
     assert (alert["state"], alert["history"][-1]["kind"]) == ("resolved", "withdrawn")
+
+
+def test_the_rules_memory_is_kept_once_a_minute_and_not_at_every_tick(database, monkeypatch):
+    kept_ms = []
+    service = service_of(database, [RULE])
+    monkeypatch.setattr(
+        "cloud_ingest.alerts.checkpoints.save", lambda _connection, _parts, now: kept_ms.append(now)
+    )
+    for second in range(1, 125):
+        service.tick(T0 + second * 1000)
+    assert kept_ms == [T0 + 60_000, T0 + 120_000]
