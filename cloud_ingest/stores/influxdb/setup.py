@@ -1,6 +1,8 @@
 """Setting InfluxDB up: databases or buckets with their retention, and a token that can do no more."""
 
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
 from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.influxdb.client import InfluxClient, NotThere
@@ -72,24 +74,42 @@ def _set_up_1(client: InfluxClient, buckets: list[Bucket], change: bool) -> list
 
 
 def _set_up_2(client: InfluxClient, org: str | None, bucket: Bucket, change: bool) -> str:
-    found = client.call("GET", f"/api/v2/orgs?org={org or ''}")["orgs"]
-    if not found:
-        raise StoreError(f"the server has no organisation {org!r}; see store.org in cloud.yaml")
+    org_id = _org_id(client, org)
+    # 0 keeps for ever; without a rule, what is there would keep the retention that it has
     seconds = 0 if bucket.keep_days is None else bucket.keep_days * DAY_S
-    rules = [{"type": "expire", "everySeconds": seconds}] if seconds else []
-    try:
-        there = client.call("GET", f"/api/v2/buckets?orgID={found[0]['id']}&name={bucket.name}")
-    except NotThere:
-        there = {"buckets": []}
-    if there["buckets"] and not change:
+    rules = [{"type": "expire", "everySeconds": seconds}]
+    there = _find_bucket(client, org_id, bucket.name)
+    if there is not None and not change:
         return f"bucket {bucket.name}: is there"
-    if there["buckets"]:
-        place = f"/api/v2/buckets/{there['buckets'][0]['id']}"
-        client.call("PATCH", place, {"retentionRules": rules})
+    if there is not None:
+        client.call("PATCH", f"/api/v2/buckets/{there['id']}", {"retentionRules": rules})
     else:
-        body = {"orgID": found[0]["id"], "name": bucket.name, "retentionRules": rules}
+        body = {"orgID": org_id, "name": bucket.name, "retentionRules": rules}
         client.call("POST", "/api/v2/buckets", body)
     return f"bucket {bucket.name}: kept {_kept(bucket)}"
+
+
+def _org_id(client: InfluxClient, org: str | None) -> str:
+    try:
+        found = client.call("GET", "/api/v2/orgs?" + urlencode({"org": org or ""}))["orgs"]
+    except NotThere:
+        found = []
+    if not found:
+        raise StoreError(
+            f"the server has no organisation {org!r} that this token may see; "
+            "see store.org in cloud.yaml"
+        )
+    return str(found[0]["id"])
+
+
+def _find_bucket(client: InfluxClient, org_id: str, name: str) -> dict[str, Any] | None:
+    """The bucket of this name; asked for by its name, since a list is cut after some."""
+    try:
+        place = "/api/v2/buckets?" + urlencode({"orgID": org_id, "name": name})
+        found: list[dict[str, Any]] = client.call("GET", place)["buckets"]
+    except NotThere:
+        return None
+    return found[0] if found else None
 
 
 def _set_up_3(client: InfluxClient, buckets: list[Bucket]) -> list[str]:
@@ -112,13 +132,12 @@ def make_token(client: InfluxClient, org: str | None, buckets: list[Bucket]) -> 
     """A token that reads and writes these buckets and nothing else (2.x only)."""
     if client.major != 2:
         raise StoreError("tokens for single databases are made by InfluxDB 2 only")
-    org_id = client.call("GET", f"/api/v2/orgs?org={org or ''}")["orgs"][0]["id"]
-    names = {b.name for b in buckets}
-    found = client.call("GET", f"/api/v2/buckets?orgID={org_id}&limit=100")["buckets"]
+    org_id = _org_id(client, org)
+    found = [_find_bucket(client, org_id, b.name) for b in buckets]
     permissions = [
         {"action": action, "resource": {"type": "buckets", "id": b["id"], "orgID": org_id}}
         for b in found
-        if b["name"] in names
+        if b is not None
         for action in ("read", "write")
     ]
     body = {"orgID": org_id, "description": "Quantrac", "permissions": permissions}
