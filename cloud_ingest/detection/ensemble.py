@@ -75,8 +75,8 @@ class EnsembleDetector:
                 "kind": Column(np.uint8),
                 "raw_value": Column(np.float64),
                 "raw_ms": Column(np.int64, features.NEVER),
-                "recent": Column(np.float64),
-                "settling": Column(np.float64),
+                "recent": Column(np.float32),
+                "settling": Column(np.float32),
                 "reason": Column(np.uint8),
                 "since_ms": Column(np.int64, features.NEVER),
                 **features.COLUMNS,
@@ -190,7 +190,7 @@ class EnsembleDetector:
         memory, s, scale = self._memory, turn.series, seen.scale
         many = able.sum(axis=0)
         mean = np.abs(judged).sum(axis=0, dtype=np.float64) / np.maximum(many, _ENOUGH_STREAMS)
-        recent = memory["recent"][s]
+        recent = memory["recent"][s].astype(np.float64)
         recent += (mean - recent) / (_SMOOTHING * scale)
         memory["recent"][s] = recent
         settling = np.maximum(memory["settling"][s] - 1.0 / scale, 0.0)

@@ -27,13 +27,13 @@ TAIL = 8.0
 LONGEST_H = 24.0 * 120
 
 COLUMNS = {
-    "level": Column(np.float64),
-    "active": Column(np.float64),
-    "quiet_steps": Column(np.float64),
-    "peak": Column(np.float64),
-    "onsets": Column(np.float64),
-    "hours": Column(np.float64),
-    "excess": Column(np.float64, PRIOR_EXCESS),
+    "level": Column(np.float32),
+    "active": Column(np.float32),
+    "quiet_steps": Column(np.float32),
+    "peak": Column(np.float32),
+    "onsets": Column(np.float32),
+    "hours": Column(np.float32),
+    "excess": Column(np.float32, PRIOR_EXCESS),
 }
 
 
@@ -57,7 +57,7 @@ def find_events(
     highest: float,
 ) -> Events:
     """Judge this round's surprises; ``awake`` marks series that are past their warm-up."""
-    level = memory["level"][s]
+    level = memory["level"][s].astype(np.float64)
     onset = awake & (surprise > level) & (surprise > 0)
     height = np.where(onset, surprise, 0.0)
     faded = level * (1.0 - 1.0 / (FADE * scale))
@@ -71,7 +71,9 @@ def find_events(
 def _score(
     memory: Memory, s: Int64, height: Float64, onset: Bool, step_h: Float64, highest: float
 ) -> Float64:
-    onsets, hours, excess = memory["onsets"][s], memory["hours"][s], memory["excess"][s]
+    onsets, hours, excess = (
+        memory[name][s].astype(np.float64) for name in ("onsets", "hours", "excess")
+    )
     beyond = np.maximum(height - BASE, 0.0)
     a_hour = (onsets + PRIOR_ONSETS) / (hours + PRIOR_HOURS)
     log_rarer = TAIL * np.log10(1.0 + beyond / (TAIL * excess))
@@ -96,7 +98,8 @@ def _follow(
     scale: Float64,
 ) -> Events:
     # An event lasts until the surprise has been below a third of its height for an hour or so.
-    active, quiet = memory["active"][s], memory["quiet_steps"][s]
+    active = memory["active"][s].astype(np.float64)
+    quiet = memory["quiet_steps"][s].astype(np.float64)
     peak = np.maximum(memory["peak"][s] * (active > 0), height)
     low = surprise < peak / 3.0
     quiet = np.where(low, quiet + 1.0 / scale, 0.0)

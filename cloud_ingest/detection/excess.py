@@ -27,11 +27,15 @@ LONGEST = 12_000
 """Samples after which the past fades."""
 
 _CLIP = 10.0
-_LEAST_EXCESS = 0.05  # of the stream's spread, so that a tail never becomes a cliff
+_LEAST_EXCESS = 0.01  # of the band's width, so that a tail never becomes a cliff
 
-COUNTS, MEAN, SPREAD, HIGH, LOW, OVER, UNDER = range(7)
-"""COUNTS is a word of bits: how many values (16), how many above and below the band (8 each)."""
-FIELDS = 7
+COUNTS, HIGH, LOW, OVER, UNDER = range(5)
+"""COUNTS is a word of bits: how many values (16), how many above and below the band (8 each).
+
+Before there is a band, OVER and UNDER hold the mean and the mean deviation.
+"""
+FIELDS = 5
+_MEAN, _SPREAD = OVER, UNDER
 _MOST_VALUES, _MOST_BEYOND, _NO_BAND = 0xFFFF, 0xFE, 0xFF
 _ONE_BY_ONE, _STRIDE = 192, 16
 
@@ -112,10 +116,10 @@ def _follow_band(
     share: float,
 ) -> Reals:
     """Judge values by the band, and move it; where ``gain`` is 0 nothing is judged."""
-    _, mean, spread, high, low, over, under = tails
+    _, high, low, over, under = tails
     moves = gain > 0
     above, below = moves & (value > high), moves & (value < low)
-    least = np.maximum(_LEAST_EXCESS * spread, 1e-12)
+    least = np.maximum(_LEAST_EXCESS * (high - low), 1e-12)
     rise, fall = np.maximum(over, least), np.maximum(under, least)
     judged = np.zeros_like(gain)
     up, down = np.flatnonzero(above), np.flatnonzero(below)
@@ -130,10 +134,6 @@ def _follow_band(
         _learn_excess(under, unders, down, excess, fall, count, share * _of(longest, down))
 
     step = np.minimum(gain / share, 1.0)
-    away = np.where(moves, value - mean, 0.0)
-    limit = 5.0 * spread
-    spread += gain * (np.minimum(np.abs(away), 2.0 * limit) - spread)
-    mean += gain * np.minimum(np.maximum(away, -limit), limit)
     high += rise * step * (above - share)
     low -= fall * step * (below - share)
     return judged
@@ -173,13 +173,15 @@ def _begin(
 ) -> Int64:
     """Before the band exists: mean and mean deviation, highest and lowest; gives where it begins."""
     x = value[at]
-    _, mean, spread, high, low = tails[: LOW + 1, at]
+    _, high, low, mean, spread = tails[:, at]
     gain = 1.0 / np.maximum(np.minimum(count, _of(longest, at)), 1.0)
     mean = mean + gain * (x - mean)
     spread = spread + gain * (np.abs(x - mean) - spread)
     first = count <= 1
     top, bottom = np.where(first, x, np.maximum(high, x)), np.where(first, x, np.minimum(low, x))
-    tails[MEAN : LOW + 1, at] = mean, spread, top, bottom
+    tails[HIGH, at], tails[LOW, at], tails[_MEAN, at], tails[_SPREAD, at] = (
+        top, bottom, mean, spread,
+    )  # fmt: skip
     starts = np.flatnonzero(count >= WARM_UP * _of(scale, at))
     at, top, bottom, mean = at[starts], top[starts], bottom[starts], mean[starts]
     sigma = 1.2533 * spread[starts] + 1e-12

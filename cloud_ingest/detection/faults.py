@@ -40,6 +40,7 @@ _LONGEST = 10_000.0
 _TOGETHER = 0.1  # how much the jumps of a station's other metrics count
 _VISITED = 3
 _ROUGHNESS_STEPS = 12.0
+_FAR = 2.0
 _CALM = 4
 _WORTH_WATCHING = 2.0
 _CONFIRMED = 1.25
@@ -154,6 +155,7 @@ class FaultDetector:
         step_ms = (turn.time_ms - self._memory["last_ms"][s]).astype(np.float32)
         rough = _follow_steps(sensor, x, step_ms)
         old_enough = sensor[Of.COUNT] > 2 * _ROUGHNESS_STEPS
+        _follow_usual_roughness(sensor, rough, old_enough)
         sensor[Of.COUNT] += 1.0
         # The peers may be in the same round.
         sensor[Of.LAST_VALUE] = self._numbers[Of.LAST_VALUE][s] = x
@@ -280,13 +282,13 @@ class FaultDetector:
     def _rougher(self, turn: Round, at: Int64, sensor: Numbers) -> Numbers:
         """By how much the logarithm of the step height is above its usual, more than at peers."""
         others, there = self._fresh(turn.series[at], turn.time_ms[at], sensor)
-        usual = sensor[TAILS].reshape(excess.FIELDS, len(Look), -1)[excess.MEAN, Look.ROUGH]
-        line = TAILS.start + excess.MEAN * len(Look) + Look.ROUGH
-        theirs = np.log(self._numbers[Of.ROUGHNESS][others] + 1e-9) - self._numbers[line][others]
+        usual = self._numbers[Of.USUAL_ROUGHNESS][others]
+        theirs = np.log(self._numbers[Of.ROUGHNESS][others] + 1e-9) - usual
         theirs = np.where(there, theirs, np.float32(np.nan))
         many = np.count_nonzero(there, axis=1)
         middle = np.where(many > 0, beside.median(theirs, many), np.float32(0.0))
-        rougher: Numbers = np.log(sensor[Of.ROUGHNESS] + 1e-9) - usual - middle
+        rougher: Numbers = np.log(sensor[Of.ROUGHNESS] + 1e-9)
+        rougher -= sensor[Of.USUAL_ROUGHNESS] + middle
         return rougher
 
     def _together(self, turn: Round, jump: Numbers) -> tuple[Numbers, Bool]:
@@ -352,6 +354,16 @@ def _follow_steps(sensor: Numbers, x: Numbers, step_ms: Numbers) -> Numbers:
     rough += goes_on / np.minimum(count + 1.0, _ROUGHNESS_STEPS) * (change - rough)
     logged: Numbers = np.log(rough + 1e-9)
     return logged
+
+
+def _follow_usual_roughness(sensor: Numbers, rough: Numbers, old_enough: Bool) -> None:
+    """Follow what the logarithm of the mean step height usually is."""
+    usual = sensor[Of.USUAL_ROUGHNESS]
+    seen = sensor[Of.COUNT] - 2.0 * _ROUGHNESS_STEPS
+    rate = old_enough / np.minimum(np.maximum(seen, 1.0), _LONGEST)
+    away = rough - usual
+    # What is far away once the usual is known counts for as much as a factor of _FAR.
+    usual += rate * np.where(seen > excess.WARM_UP, np.clip(away, -_FAR, _FAR), away)
 
 
 def _margin(jump_tail: Numbers, able: Bool) -> Numbers:

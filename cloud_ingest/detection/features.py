@@ -130,10 +130,9 @@ _REACH = 3.0  # usual spreads to either side that the classes cover
 
 COLUMNS = {
     "last_ms": Column(np.int64, NEVER),
-    "last_value": Column(np.float64),
-    "count": Column(np.float64),
-    "interval_h": Column(np.float64),
-    "scale": Column(np.float64),
+    "last_value": Column(np.float32),
+    "count": Column(np.float32),
+    "interval_h": Column(np.float32),
     "means": Column(np.float32, 0.0, (len(Mean),)),
     "records": Column(np.float32, 0.0, (8,)),
     "centre": Column(np.float32, 0.0, (2,)),
@@ -158,7 +157,7 @@ class Features:
 def compute_features(memory: Memory, turn: Round, value: Float64, offset_ms: int) -> Features:
     """The streams of this round's values; brings the memory up to date with them."""
     s = turn.series
-    count = memory["count"][s]
+    count = memory["count"][s].astype(np.float64)
     interval_h, step_h = _follow_interval(memory, turn, count)
     scale = np.maximum(WORKING_STEP_H / np.maximum(interval_h, 1e-9), 1.0)
     gap_steps = np.where(step_h > 1.9 * interval_h, step_h / np.maximum(interval_h, 1e-9), 1.0)
@@ -188,7 +187,6 @@ def compute_features(memory: Memory, turn: Round, value: Float64, offset_ms: int
     dust[_RECORDS] += _LEAST_RECORD * span
     memory["count"][s] = count + 1.0
     memory["last_ms"][s], memory["last_value"][s] = turn.time_ms, value
-    memory["scale"][s] = scale
     usual = np.where(place.exists[0], value - residual[0], means[Mean.BEHIND_SHORT])
     return Features(out, given, dust, scale, interval_h, gap_steps / scale, usual)
 
@@ -196,7 +194,7 @@ def compute_features(memory: Memory, turn: Round, value: Float64, offset_ms: int
 def _follow_interval(memory: Memory, turn: Round, count: Float64) -> tuple[Float64, Float64]:
     s = turn.series
     step_h = (turn.time_ms - memory["last_ms"][s]) / HOUR_MS
-    known = memory["interval_h"][s]
+    known = memory["interval_h"][s].astype(np.float64)
     step_h = np.where(count < 1, 0.0, step_h)
     # Follows the rate of sampling over some twenty samples; a gap counts as two steps at most.
     followed = known + 0.05 * (np.minimum(step_h, 2.0 * known) - known)
@@ -225,7 +223,7 @@ def _follow_means(
     rate[_STEPPED, gap_steps > SHORT * scale] = 0.0
     means[Mean.SIZE] += rate[Mean.SIZE] * (np.abs(value) - means[Mean.SIZE])
     size = means[Mean.SIZE] + _TINY
-    before = np.where(count < 1, value, memory["last_value"][s])
+    before = np.where(count < 1, value, memory["last_value"][s].astype(np.float64))
     ratio = np.arcsinh(value / size)
     change, ratio_change = np.abs(value - before), np.abs(ratio - np.arcsinh(before / size))
     residual = np.where(place.exists, place.residual, 0.0)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cloud_ingest.detection import halves
 from cloud_ingest.detection.memory import Column, Memory
 from cloud_ingest.detection.rounds import Round
 from telemetry.batches import Bool, Float64, Int64
@@ -24,13 +26,16 @@ _WEEK_HOUR_VISITS = (1, 100.0, 1.0)
 
 COLUMNS = {
     "first_ms": Column(np.int64, _NEVER),
-    "by_half_hour": Column(np.float32, 0.0, (HALF_HOURS,)),
-    "by_hour": Column(np.float32, 0.0, (HOURS,)),
-    "by_week_hour": Column(np.float32, 0.0, (WEEK_HOURS,)),
-    "by_hour_far": Column(np.float32, 0.0, (HOURS,)),
+    "zero": Column(np.float32),
+    "unit": Column(np.float32),
+    "half_hour_mean": Column(np.float16, 0.0, (HALF_HOURS,)),
+    "hour_mean": Column(np.float16, 0.0, (HOURS,)),
+    "week_hour_mean": Column(np.float16, 0.0, (WEEK_HOURS,)),
+    "hour_distance": Column(np.float16, 0.0, (HOURS,)),
     "visits": Column(np.uint8, 0.0, (HALF_HOURS,)),
     "week_visits": Column(np.uint8, 0.0, (WEEK_HOURS,)),
 }
+_PACKED = ("half_hour_mean", "hour_mean", "week_hour_mean", "hour_distance")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +57,13 @@ def follow_profiles(
     """Where this round's values lie in their day and week; the profiles learn them."""
     s = turn.series
     first = memory["first_ms"][s]
-    first = np.where(first == _NEVER, turn.time_ms, first)
-    memory["first_ms"][s] = first
+    new = first == _NEVER
+    if new.any():
+        first[new] = turn.time_ms[new]
+        memory["first_ms"][s] = first
+        memory["zero"][s[new]] = value[new]
+    away, unit = _in_reach(memory, s, value)
+    chance = halves.chance_of(turn.time_ms)
     age_ms = turn.time_ms - first
     local = turn.time_ms + offset_ms
     half = local % DAY_MS // HALF_HOUR_MS
@@ -64,31 +74,58 @@ def follow_profiles(
     week_visits = memory["week_visits"][s, week_hour].astype(np.int64)
     residual, exists = np.empty((3, len(s))), np.empty((3, len(s)), dtype=np.bool_)
     for k, name, slot, seen, limits, days in (
-        (0, "by_half_hour", half, visits, _HALF_HOUR_VISITS, 1),
-        (1, "by_hour", hour, hour_visits, _HOUR_VISITS, 1),
-        (2, "by_week_hour", week_hour, week_visits, _WEEK_HOUR_VISITS, 7),
+        (0, "half_hour_mean", half, visits, _HALF_HOUR_VISITS, 1),
+        (1, "hour_mean", hour, hour_visits, _HOUR_VISITS, 1),
+        (2, "week_hour_mean", week_hour, week_visits, _WEEK_HOUR_VISITS, 7),
     ):
         least, most, hours = limits
-        mean = memory[name][s, slot].astype(np.float64)
-        residual[k] = value - mean
+        mean = halves.unpacked(memory[name][s, slot], unit)
+        residual[k] = away - mean
         exists[k] = (seen >= least) & (age_ms > days * DAY_MS)
         longest = np.maximum(most, _PROFILE_DAYS * hours / np.maximum(interval_h, 1e-9))
-        memory[name][s, slot] = mean + residual[k] / np.minimum(seen + 1.0, longest)
-    distance = _follow_distance(memory, s, hour, np.abs(residual[0]), hour_visits, interval_h)
+        mean += residual[k] / np.minimum(seen + 1.0, longest)
+        memory[name][s, slot] = halves.packed(mean, unit, chance)
+    distances = _Distances(memory["hour_distance"], s, hour, unit, chance)
+    distance = distances.follow(np.abs(residual[0]), hour_visits, interval_h)
     memory["visits"][s, half] = np.minimum(visits + 1, _MOST_VISITS)
     memory["week_visits"][s, week_hour] = np.minimum(week_visits + 1, _MOST_VISITS)
     return Place(residual, exists, distance)
 
 
-def _follow_distance(
-    memory: Memory, s: Int64, hour: Int64, far: Float64, visits: Int64, interval_h: Float64
-) -> Float64:
-    distances = memory["by_hour_far"]
-    own = distances[s, hour].astype(np.float64)
-    beside = np.maximum(distances[s, (hour + 1) % HOURS], distances[s, (hour - 1) % HOURS])
-    _, most, hours = _HOUR_VISITS
-    longest = np.maximum(most, _PROFILE_DAYS * hours / np.maximum(interval_h, 1e-9))
-    learnt = own + (far - own) / np.minimum(np.maximum(visits, 1), longest)
-    distances[s, hour] = np.where(visits > 0, learnt, own)
-    widest: Float64 = np.maximum(own, beside)
-    return widest
+def _in_reach(memory: Memory, s: Int64, value: Float64) -> tuple[Float64, Float64]:
+    """How far values are from their series' zero, and units in which that can be packed."""
+    away = value - memory["zero"][s]
+    unit = memory["unit"][s].astype(np.float64)
+    far = np.flatnonzero(halves.too_far(away, unit))
+    if len(far):
+        rows, before = s[far], unit[far]
+        unit[far] = memory["unit"][rows] = halves.unit_for(away[far], before)
+        for name in _PACKED:
+            halves.rescale(memory[name], rows, before / unit[far])
+    return away, np.where(unit > 0, unit, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Distances:
+    """The mean distances from the half hour's mean, by hour of the day."""
+
+    kept: NDArray[np.float16]
+    series: Int64
+    hour: Int64
+    unit: Float64
+    chance: NDArray[np.uint32]
+
+    def follow(self, far: Float64, visits: Int64, interval_h: Float64) -> Float64:
+        """The widest of this hour and those beside it; the distances ``far`` are learnt."""
+        own = self._of(self.hour)
+        beside = np.maximum(self._of((self.hour + 1) % HOURS), self._of((self.hour - 1) % HOURS))
+        _, most, hours = _HOUR_VISITS
+        longest = np.maximum(most, _PROFILE_DAYS * hours / np.maximum(interval_h, 1e-9))
+        learnt = own + (far - own) / np.minimum(np.maximum(visits, 1), longest)
+        learnt = np.where(visits > 0, learnt, own)
+        self.kept[self.series, self.hour] = halves.packed(learnt, self.unit, self.chance)
+        widest: Float64 = np.maximum(own, beside)
+        return widest
+
+    def _of(self, hour: Int64) -> Float64:
+        return halves.unpacked(self.kept[self.series, hour], self.unit)

@@ -18,7 +18,7 @@ _ABSOLUTE_TO_SIGMA = 1.2533  # mean absolute deviation of a Gaussian times this 
 _EVENT_H = 1 / 6  # samples closer than this belong to one event, not to several chances
 _SCALE_MEMORY_H = 96.0
 _CLIP = 3.0  # a residual counts for at most this many sigma when learning
-_MOST = 65_535.0
+_MOST = 255.0
 _COUNT, _INTERVAL_H, _MEAN, _SCALE, _HOUR_MEAN = range(5)
 
 Reals = NDArray[np.floating[Any]]
@@ -53,7 +53,7 @@ class SeasonalResidualDetector:
                 "last_ms": Column(np.int64, NEVER),
                 "since_ms": Column(np.int64, NEVER),
                 "reason": Column(np.uint8),
-                "hour_count": Column(np.uint16, 0, (HOURS,)),
+                "visits": Column(np.uint8, 0, (HOURS,)),
             }
         )
         self._numbers = Numbers(np.zeros(_HOUR_MEAN + HOURS, np.float32))
@@ -97,7 +97,7 @@ class SeasonalResidualDetector:
         interval_h = _follow_interval(numbers, step_ms)
         own_at = (_HOUR_MEAN + hour, np.arange(len(s)))
         own = numbers[own_at]
-        seen = self._memory["hour_count"][s, hour].astype(np.float64)
+        seen = self._memory["visits"][s, hour].astype(np.float64)
         # An hour's own mean counts as much as it has been met, against two samples' worth.
         trust = seen / (seen + 2.0)
         expected = trust * own + (1.0 - trust) * numbers[_MEAN]
@@ -110,7 +110,7 @@ class SeasonalResidualDetector:
         hour_rate = 1.0 / np.minimum(seen + 1.0, longest / HOURS + 1.0)
         step = np.where(seen < 1, x - own, _clipped(x - own, 3.0 * _CLIP * sigma))
         numbers[own_at] = own + hour_rate * step
-        self._memory["hour_count"][s, hour] = np.minimum(seen + 1.0, _MOST)
+        self._memory["visits"][s, hour] = np.minimum(seen + 1.0, _MOST)
         _learn(numbers, x, _CLIP * sigma, away, longest, interval_h)
         self._numbers.put(s, numbers)
         self._memory["last_ms"][s] = turn.time_ms

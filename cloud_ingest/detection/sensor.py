@@ -54,6 +54,7 @@ class Of(IntEnum):
     AWAY = 25
     AWAY_MEAN = 26
     AWAY_LATE = 27
+    USUAL_ROUGHNESS = 28
 
 
 RING = slice(len(Of), len(Of) + LAST)

@@ -22,7 +22,7 @@ class PlainTail:
         gain = 1 / min(self.count, LONGEST)
         if self.overs is None:
             return self.begin(x, gain)
-        least = max(0.05 * self.spread, 1e-12)
+        least = max(0.01 * (self.high - self.low), 1e-12)
         rise, fall = max(self.over, least), max(self.under, least)
         above, below, judged = x > self.high, x < self.low, 0.0
         if above:
@@ -37,9 +37,6 @@ class PlainTail:
             self.unders += 1
             rate = max(1 / (self.unders + 4), 1 / (SHARE * LONGEST))
             self.under += (min(e, 10) * fall - self.under) * rate
-        away, limit = x - self.mean, 5 * self.spread
-        self.spread += gain * (min(abs(away), 2 * limit) - self.spread)
-        self.mean += gain * min(max(away, -limit), limit)
         step = min(gain / SHARE, 1)
         self.high += rise * step * (above - SHARE)
         self.low -= fall * step * (below - SHARE)
