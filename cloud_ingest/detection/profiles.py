@@ -100,8 +100,10 @@ def _in_reach(memory: Memory, s: Int64, value: Float64) -> tuple[Float64, Float6
     if len(far):
         rows, before = s[far], unit[far]
         unit[far] = memory["unit"][rows] = halves.unit_for(away[far], before)
-        for name in _PACKED:
-            halves.rescale(memory[name], rows, before / unit[far])
+        held = before > 0  # without a unit there are only zeros
+        if held.any():
+            for name in _PACKED:
+                halves.rescale(memory[name], rows[held], (before / unit[far])[held])
     return away, np.where(unit > 0, unit, 1.0)
 
 
