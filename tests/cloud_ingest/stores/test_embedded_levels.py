@@ -224,6 +224,7 @@ def test_a_closed_day_is_not_closed_again_for_a_few_late_samples_within_the_hour
     assert compaction.day_to_close(store._layout, now + HOUR, store._closed_at_ms) == D0
     store.write(minutely(1))
     store.flush()
+    assert compaction.day_to_close(store._layout, now + MINUTE - 1, store._closed_at_ms) is None
     assert compaction.day_to_close(store._layout, now + MINUTE, store._closed_at_ms) == D0
     store.close()
 
