@@ -57,11 +57,13 @@ def _values(n: int, rng: random.Random) -> list[float]:
 
 def _message(n: int, rows: list[list[float]], *, historical: bool) -> bytes:
     encoder = SampleEncoder(range(1, n + 1), n + 1)
-    body = b"".join(
-        encoder.encode_batch(
-            TIME_MS + k, TIME_MS + 1000 * k, struct.pack(f"<{n}d", *values), historical=historical
-        )
-        for k, values in enumerate(rows)
+    steps = range(len(rows))
+    data = b"".join(struct.pack(f"<{n}d", *values) for values in rows)
+    body = encoder.encode_batches(
+        [TIME_MS + k for k in steps],
+        [TIME_MS + 1000 * k for k in steps],
+        data,
+        historical=historical,
     )
     return encode_data(TIME_MS, 7, body)
 

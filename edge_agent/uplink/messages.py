@@ -1,6 +1,7 @@
 """Reports as the metrics of DATA messages."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from edge_agent.outbox import StoredReport
 from edge_agent.outbox.rows import unpack
@@ -44,22 +45,50 @@ class ReportEncoder:
         self._by_shape: dict[tuple[int, int | None], SampleEncoder] = {}
 
     def encode(
-        self, report: StoredReport, *, historical: bool, closing: int | None, numbered: bool
+        self,
+        reports: Sequence[StoredReport],
+        *,
+        historical: bool,
+        closing: int | None,
+        numbered: bool,
     ) -> bytes:
-        """The metrics of ``report`` and, if ``numbered``, its batch number behind them.
+        """The metrics of ``reports`` and, if ``numbered``, the batch number behind each.
 
         ``closing`` is the alias of the batch number; None: it goes by its name (the gateway's own).
         """
-        if not report.is_plain:
-            body, last_ms = _one_by_one(report, historical=historical)
-        else:
-            encoder = self._encoder(report, closing)
-            if numbered and closing is not None:
-                return encoder.encode_batch(
-                    report.batch, report.time_ms, report.data, historical=historical
+        if not numbered or closing is None:
+            return b"".join(
+                self._alone(r, historical=historical, closing=closing, numbered=numbered)
+                for r in reports
+            )
+        parts: list[bytes] = []
+        for plain, some in groupby(reports, _plain_shape):
+            run = list(some)
+            if plain is None:
+                parts += (
+                    self._alone(r, historical=historical, closing=closing, numbered=True)
+                    for r in run
                 )
+                continue
+            parts.append(
+                self._encoder(run[0], closing).encode_batches(
+                    [r.batch for r in run],
+                    [r.time_ms for r in run],
+                    b"".join([r.data for r in run]),
+                    historical=historical,
+                )
+            )
+        return b"".join(parts)
+
+    def _alone(
+        self, report: StoredReport, *, historical: bool, closing: int | None, numbered: bool
+    ) -> bytes:
+        if report.is_plain:
+            encoder = self._encoder(report, closing)
             body = encoder.encode(report.time_ms, report.data, historical=historical)
             last_ms = report.time_ms
+        else:
+            body, last_ms = _one_by_one(report, historical=historical)
         if not numbered:
             return body
         return body + encode_batch_number(
@@ -72,6 +101,11 @@ class ReportEncoder:
         if encoder is None:
             encoder = self._by_shape[which] = SampleEncoder(report.shape.aliases, closing)
         return encoder
+
+
+def _plain_shape(report: StoredReport) -> int | None:
+    """Which reports can be encoded together."""
+    return report.shape.number if report.is_plain else None
 
 
 def _one_by_one(report: StoredReport, *, historical: bool) -> tuple[bytes, int]:

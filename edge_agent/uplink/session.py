@@ -300,9 +300,8 @@ class Session:
         closing = None
         if device is not None and self._stored:
             closing = self._births.closing_alias(device)
-        metrics = b"".join(
-            self._encoder.encode(r, historical=historical, closing=closing, numbered=self._stored)
-            for r in reports
+        metrics = self._encoder.encode(
+            reports, historical=historical, closing=closing, numbered=self._stored
         )
         kind: MessageType = "NDATA" if device is None else "DDATA"
         payload = encode_data(now.wall_ms, self._outgoing.next_seq(), metrics)

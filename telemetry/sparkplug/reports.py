@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 
 from telemetry.quality import Flag, to_sparkplug
-from telemetry.sparkplug.wire import FIXED64, block, key, number, varint
+from telemetry.sparkplug.wire import FIXED64, block, key, number, varint, varints
 
 _DOUBLE = key(13, FIXED64)
 _HISTORICAL = number(5, 1)
@@ -55,7 +55,7 @@ def _quality(flag: Flag) -> bytes:
 
 
 class SampleEncoder:
-    """Encodes samples of the same metrics, all of one moment, over and over.
+    """Encodes samples of the same metrics, those of a batch all of one moment, over and over.
 
     ``aliases`` are the metrics' aliases in the order in which their values will come; ``closing``
     is that of the batch number which stands behind them.
@@ -69,27 +69,43 @@ class SampleEncoder:
     def encode(self, time_ms: int, values: bytes, *, historical: bool) -> bytes:
         """``values`` are the little-endian doubles of all metrics, none of them null or flagged."""
         moment = varint(time_ms)
-        return bytes(self._frame(moment, historical).fill(moment, values))
+        return bytes(self._frame(len(moment), historical).fill([moment], values))
 
-    def encode_batch(self, batch: int, time_ms: int, values: bytes, *, historical: bool) -> bytes:
-        """The same with the batch number behind it."""
-        moment = varint(time_ms)
-        flags = _HISTORICAL + _TRANSIENT if historical else _TRANSIENT
-        rest = b"".join((self._closing, moment, flags, b"\x58", varint(batch)))
-        samples = self._frame(moment, historical).fill(moment, values)
-        return b"".join((samples, _METRIC, varint(len(rest)), rest))
+    def encode_batches(
+        self, batches: Sequence[int], times_ms: Sequence[int], values: bytes, *, historical: bool
+    ) -> bytes:
+        """The same for several moments, one after the other, with a batch number behind each."""
+        moments = varints(times_ms)
+        lengths = {len(m) for m in moments}
+        if len(lengths) > 1:
+            size = 8 * len(self._aliases)
+            return b"".join(
+                self.encode_batches(
+                    [batch], [time_ms], values[i * size : (i + 1) * size], historical=historical
+                )
+                for i, (batch, time_ms) in enumerate(zip(batches, times_ms, strict=True))
+            )
+        samples = self._frame(lengths.pop(), historical).fill(moments, values)
+        size = len(samples) // len(moments)
+        flags = (_HISTORICAL + _TRANSIENT if historical else _TRANSIENT) + b"\x58"
+        parts: list[bytes | memoryview] = []
+        at = 0
+        for moment, number_ in zip(moments, varints(batches), strict=True):
+            rest = self._closing + moment + flags + number_
+            parts += (samples[at : at + size], _METRIC, varint(len(rest)), rest)
+            at += size
+        return b"".join(parts)
 
-    def _frame(self, moment: bytes, historical: bool) -> "_Frame":
-        frame = self._frames.get((len(moment), historical))
+    def _frame(self, moment: int, historical: bool) -> "_Frame":
+        frame = self._frames.get((moment, historical))
         if frame is None:
             tail = _HISTORICAL + _DOUBLE if historical else _DOUBLE
-            frame = _Frame(self._aliases, len(moment), tail)
-            self._frames[len(moment), historical] = frame
+            frame = self._frames[moment, historical] = _Frame(self._aliases, moment, tail)
         return frame
 
 
 class _Frame:
-    """The bytes of samples, but for their moment and values, which are filled in."""
+    """The bytes of samples, but for their moments and values, which are filled in."""
 
     def __init__(self, aliases: Sequence[bytes], moment: int, tail: bytes) -> None:
         heads = [_METRIC + varint(len(alias) + moment + len(tail) + 8) + alias for alias in aliases]
@@ -100,23 +116,37 @@ class _Frame:
         self._at = head
         self._values_at = head + moment + len(tail)
         self._step = self._values_at + 8 if all(len(h) == head for h in heads) else 0
-        self._bytes = bytearray(b"".join(h + bytes(moment) + tail + bytes(8) for h in heads))
-        self._moment = bytes(moment)
+        self._empty = b"".join(h + bytes(moment) + tail + bytes(8) for h in heads)
+        self._bytes = bytearray()
 
-    def fill(self, moment: bytes, values: bytes) -> bytes | bytearray:
-        """The bytes with these; they are good until the next call."""
-        frame, step = self._bytes, self._step
-        if not step:
-            middle = moment + self._tail
-            parts: list[bytes] = []
-            for i, head in enumerate(self._heads):
-                parts += (head, middle, values[8 * i : 8 * i + 8])
-            return b"".join(parts)
-        if moment != self._moment:
-            for i, byte in enumerate(moment, self._at):
-                frame[i::step] = bytes((byte,)) * self._n
-            self._moment = moment
+    def fill(self, moments: Sequence[bytes], values: bytes) -> memoryview:
+        """The bytes of the samples of these moments; they are good until the next call."""
+        if not self._step:
+            return self._one_by_one(moments, values)
+        step, end = self._step, len(moments) * len(self._empty)
+        if len(self._bytes) < end:
+            self._bytes = bytearray(self._empty * len(moments))
+        frame = self._bytes
+        for at, column in enumerate(zip(*moments, strict=True), self._at):
+            frame[at:end:step] = self._for_each_sample(column)
         at = self._values_at
         for i in range(8):
-            frame[at + i :: step] = values[i::8]
-        return frame
+            frame[at + i : end : step] = values[i::8]
+        return memoryview(frame)[:end]
+
+    def _for_each_sample(self, column: tuple[int, ...]) -> bytes:
+        """One byte of each moment, as often as it has samples."""
+        first = column[0]
+        if column.count(first) == len(column):  # the higher bytes hardly ever change
+            return bytes((first,)) * (self._n * len(column))
+        return b"".join([bytes((byte,)) * self._n for byte in column])
+
+    def _one_by_one(self, moments: Sequence[bytes], values: bytes) -> memoryview:
+        parts: list[bytes] = []
+        at = 0
+        for moment in moments:
+            middle = moment + self._tail
+            for head in self._heads:
+                parts += (head, middle, values[at : at + 8])
+                at += 8
+        return memoryview(b"".join(parts))

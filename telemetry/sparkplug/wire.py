@@ -1,6 +1,6 @@
 """Protocol-buffer wire format, as far as Sparkplug needs it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = 0, 1, 2, 3, 4, 5
 _MASK64 = (1 << 64) - 1
@@ -21,6 +21,21 @@ def varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def varints(values: Iterable[int]) -> list[bytes]:
+    """Each of ``values`` (0 or more) as a varint; quick where neighbours are close to each other."""
+    out: list[bytes] = []
+    high, tail = 0, b""
+    for value in values:
+        if value >> 14 != high:
+            high = value >> 14
+            tail = varint(high)
+        if high:
+            out.append(bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80)) + tail)
+        else:
+            out.append(varint(value))
+    return out
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:

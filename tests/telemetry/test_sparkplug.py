@@ -32,7 +32,7 @@ from telemetry.sparkplug.reports import (
     encode_data,
     encode_sample,
 )
-from telemetry.sparkplug.wire import WireError, block, number, read_varint, varint
+from telemetry.sparkplug.wire import WireError, block, number, read_varint, varint, varints
 
 # The field table of the specification: message -> "name number type" (* repeated).
 TABLE = {
@@ -316,6 +316,41 @@ def test_types_can_be_left_out_of_data() -> None:
     assert (read.datatype, read.value) == (None, 0xFFFF)
 
 
+@given(
+    st.lists(st.integers(1, 2**20), min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(0, 2**45), st.integers(0, 2**45)), min_size=1, max_size=8),
+    st.integers(0, 3),
+    st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_batches_together_become_the_same_bytes_as_each_alone(
+    aliases: list[int], batches: list[tuple[int, int]], near: int, historical: bool
+) -> None:
+    """Also where one moment needs more bytes than the next, or all are close to each other."""
+    if near:
+        batches = [(batches[0][0] + near * i, batches[0][1] + 1000 * near * i) for i in range(9)]
+    numbers, times_ms = [n for n, _ in batches], [t for _, t in batches]
+    rows = [[i + a / 8 for a in aliases] for i in range(len(batches))]
+    data = [struct.pack(f"<{len(row)}d", *row) for row in rows]
+    encoder = SampleEncoder(aliases, closing=9)
+    together = encoder.encode_batches(numbers, times_ms, b"".join(data), historical=historical)
+    alone = [
+        b"".join(
+            encode_sample(a, t, v, Flag.NOT_EVALUATED, historical=historical)
+            for a, v in zip(aliases, row, strict=True)
+        )
+        + encode_batch_number(n, t, alias=9, historical=historical)
+        for n, t, row in zip(numbers, times_ms, rows, strict=True)
+    ]
+    assert together == b"".join(alone)
+
+
+@given(st.lists(st.integers(0, 2**62)), st.integers(0, 2**62))
+def test_numbers_in_a_row_are_the_same_as_each_alone(values: list[int], start: int) -> None:
+    values += range(start, start + 5)
+    assert varints(values) == [varint(v) for v in values]
+
+
 def test_numbers_longer_than_64_bits_are_refused() -> None:
     with pytest.raises(WireError):
         read_varint(b"\xff" * 11, 0)
@@ -340,7 +375,7 @@ def test_columns_become_the_same_bytes_as_metrics(
     )
     assert body == one_by_one
     closing = encode_batch_number(2**40, time_ms, alias=9, historical=historical)
-    assert fast.encode_batch(2**40, time_ms, data, historical=historical) == body + closing
+    assert fast.encode_batches([2**40], [time_ms], data, historical=historical) == body + closing
     payload = encode_data(7, 255, body + closing)
     slow = Payload(
         7,
