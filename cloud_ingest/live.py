@@ -152,9 +152,10 @@ class Live:
             more = np.full(max(highest + 1, 2 * len(self._newest)), -(1 << 62), dtype=np.int64)
             more[: len(self._newest)] = self._newest
             self._newest = more
-        fresh = batch.select(batch.time_ms > self._newest[batch.series])
-        np.maximum.at(self._newest, fresh.series, fresh.time_ms)
-        return fresh.select(fresh.time_ms == self._newest[fresh.series])
+        last = batch.newest_of_each()
+        fresh = last.select(last.time_ms > self._newest[last.series])
+        self._newest[fresh.series] = fresh.time_ms
+        return fresh
 
     def tell(
         self, event: str, data: Mapping[str, Any], station: str | None, gateway: str | None

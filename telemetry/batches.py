@@ -102,7 +102,26 @@ class SampleBatch:
 
     def sorted(self) -> "SampleBatch":
         """The same samples by series, then time; equal ones keep their order."""
-        return self.select(np.lexsort((self.time_ms, self.series)))
+        if self.is_sorted:
+            return self
+        # Samples mostly come in the order of their time: then sorting by series is enough.
+        batch = self.select(_by_series(self.series))
+        return batch if batch.is_sorted else self.select(np.lexsort((self.time_ms, self.series)))
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the samples lie by series, then time."""
+        s, t = self.series, self.time_ms
+        in_order = (s[1:] > s[:-1]) | ((s[1:] == s[:-1]) & (t[1:] >= t[:-1]))
+        return bool(in_order.all())
+
+    def newest_of_each(self) -> "SampleBatch":
+        """The newest sample of each series, in the order of the series; of equal ones the last."""
+        batch = self.sorted()
+        last = np.append(
+            batch.series[1:] != batch.series[:-1], np.ones(min(1, len(self)), np.bool_)
+        )
+        return batch.select(last)
 
     def newest_only(self) -> "SampleBatch":
         """One sample for each (series, time): where several claim it, the last one given."""
@@ -111,3 +130,9 @@ class SampleBatch:
         last = np.ones(len(self), dtype=np.bool_)
         last[:-1] = (s[1:] != s[:-1]) | (t[1:] != t[:-1])
         return self.select(order[last])
+
+
+def _by_series(series: Int32) -> Int64:
+    """The order that sorts ``series``; equal ones keep theirs."""
+    few = len(series) and 0 <= series.min() and series.max() <= np.iinfo(np.uint16).max
+    return np.argsort(series.astype(np.uint16) if few else series, kind="stable")  # few: by digits

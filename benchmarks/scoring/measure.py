@@ -84,7 +84,8 @@ class NabFigures:
 def judge(detector: Detector, recorded: Sequence[Recorded]) -> tuple[Scores, list[slice]]:
     """A detector's scores of whole series, and where each series lies in them."""
     detector.register([one.series for one in recorded])
-    return detector.update(as_batch(list(recorded))), split(list(recorded))
+    found = detector.update(as_batch(list(recorded)))
+    return found.select(np.arange(len(found))), split(list(recorded))
 
 
 def measure_nab(folder: Path) -> NabFigures:

@@ -6,7 +6,7 @@ Knows no database and no clock. What it remembers is in arrays that ``state`` gi
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -18,7 +18,7 @@ from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.schema import Rule, parse_hours
 from alert_rules.sharing import Shelf
 from alert_rules.steps import LOCAL_OFFSET_MS
-from cloud_ingest.detection import Detector, Reason, Scores, StateMismatchError, for_quantity
+from cloud_ingest.detection import Detector, Judgement, Reason, StateMismatchError, for_quantity
 from cloud_ingest.detection.explain import Finding as Unusual
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.quality import Flag
@@ -261,7 +261,7 @@ class RuleEngine:
         if good.all():
             return Runs(batch.series, batch.time_ms, batch.value, scores)
         if scores is not None:
-            scores = _select_scores(scores, good)
+            scores = scores.select(good)
         return Runs(batch.series[good], batch.time_ms[good], batch.value[good], scores)
 
     def judge(self, runs: Runs) -> list[Finding]:
@@ -306,7 +306,7 @@ class RuleEngine:
         at = left + int(np.searchsorted(runs.time_ms[left:right], change.time_ms))
         at = min(at, int(right) - 1)
         scores = runs.scores
-        assert isinstance(scores, Scores)
+        assert isinstance(scores, Judgement)
         unusual = Unusual(
             Reason(int(scores.reason[at])), change.time_ms, int(scores.since_ms[at]),
             float(runs.value[at]), float(scores.expected[at]), float(scores.low[at]),
@@ -378,7 +378,3 @@ def _in_order(batch: SampleBatch) -> SampleBatch:
     head = s[first]
     ordered = (first[1:] | (t[1:] > t[:-1])).all() and (head[1:] > head[:-1]).all()
     return batch if ordered else batch.newest_only()
-
-
-def _select_scores(scores: Scores, good: Bool) -> Scores:
-    return replace(scores, **{f.name: getattr(scores, f.name)[good] for f in fields(scores)})

@@ -8,6 +8,7 @@ from cloud_ingest.detection.layers import LayeredDetector
 from cloud_ingest.detection.memory import StateMismatchError
 from cloud_ingest.detection.protocol import (
     Detector,
+    Judgement,
     Reason,
     Scores,
     threshold_for_budget,
@@ -21,6 +22,7 @@ __all__ = [
     "Explanation",
     "FaultDetector",
     "Finding",
+    "Judgement",
     "Layer",
     "LayeredDetector",
     "Reason",

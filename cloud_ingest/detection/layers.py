@@ -9,9 +9,16 @@ from numpy.typing import NDArray
 from cloud_ingest.detection.ensemble import EnsembleDetector
 from cloud_ingest.detection.faults import FaultDetector
 from cloud_ingest.detection.memory import Column, Memory, saved_numbers
-from cloud_ingest.detection.protocol import NEVER, Scores, State, threshold_for_budget
+from cloud_ingest.detection.protocol import (
+    NEVER,
+    Judgement,
+    Scores,
+    Standing,
+    State,
+    threshold_for_budget,
+)
 from cloud_ingest.detection.seasonal import SeasonalResidualDetector
-from cloud_ingest.detection.thinning import Held, Stretch
+from cloud_ingest.detection.thinning import Held, Stretch, doubted
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.series import Series
 
@@ -78,7 +85,7 @@ class LayeredDetector:
         for held in (self._world, self._sensor):
             held.numbers.make_room(self._own.rows)
 
-    def update(self, batch: SampleBatch) -> Scores:
+    def update(self, batch: SampleBatch) -> Judgement:
         """Judge each sample by every layer, then learn from it."""
         last_ms = self._own["last_ms"]
         stretch = Stretch.of(batch, last_ms)
@@ -87,21 +94,24 @@ class LayeredDetector:
         minute = stretch.first_in_slot(LOOK_MS, last_ms)
         short = stretch.first_in_slot(SHORT_LOOK_MS, last_ms)
         long = stretch.first_in_slot(LONG_LOOK_MS, last_ms)
-        scores = self._look_at_world(stretch, long, minute, short)
-        self._look_at_sensor(stretch, minute, short, scores)
-        calm = scores.reason == 0
-        scores.since_ms[calm] = stretch.batch.time_ms[calm]
+        # In a backlog the band that was held is soon out of date.
+        outside = short & stretch.early(minute)
+        world = self._look_at_world(stretch, long, minute, short, outside)
+        sensor = self._look_at_sensor(stretch, minute, outside)
+        scores = doubted(world, sensor, IN_DOUBT, stretch.batch.time_ms)
         last = np.append(stretch.head[1:], len(minute)) - 1
         last_ms[stretch.series[last]] = stretch.batch.time_ms[last]
         return stretch.in_place_of(batch, scores)
 
-    def _look_at_world(self, stretch: Stretch, long: Bool, minute: Bool, short: Bool) -> Scores:
+    def _look_at_world(
+        self, stretch: Stretch, long: Bool, minute: Bool, short: Bool, outside: Bool
+    ) -> Standing:
         """What is unusual for the series: the ensemble's word, else the first path's."""
         known = self._own["known"]
         judged = self._statistical.update(stretch.batch.select(long))
         told = np.isfinite(judged.expected)
         first = minute & ~known[stretch.series]
-        first[self._odd(stretch, minute, short)] = True
+        first[self._odd(stretch, short, outside)] = True
         first[long] = ~told
         known[stretch.series[long]] = told
         look = long | first
@@ -111,7 +121,7 @@ class LayeredDetector:
             scores.put(first[look], self._first.update(stretch.batch.select(first)))
         return self._world.between(stretch, look, scores)
 
-    def _odd(self, stretch: Stretch, minute: Bool, short: Bool) -> Int64:
+    def _odd(self, stretch: Stretch, short: Bool, outside: Bool) -> Int64:
         """Where series that the ensemble does not know are new, or outside the last band."""
         looks = self._own["looks"]
         at: Int64 = np.flatnonzero(short)
@@ -122,23 +132,18 @@ class LayeredDetector:
         rank = looks[s] + stretch.rank(short)[at]
         looks[s] = np.minimum(rank + 1, self._young_looks)
         odd = rank < self._young_looks
-        # In a backlog the band that was held is soon out of date.
-        odd |= self._world.outside(s, stretch.batch.value[at]) & (stretch.rank(minute)[at] <= 1)
+        odd |= self._world.outside(s, stretch.batch.value[at]) & outside[at]
         found: Int64 = at[odd]
         return found
 
-    def _look_at_sensor(self, stretch: Stretch, minute: Bool, short: Bool, scores: Scores) -> None:
-        """Write the faults of sensors that are in doubt over the judgement of the world."""
-        at = np.flatnonzero(short)
-        at = at[stretch.rank(minute)[at] <= 1]
+    def _look_at_sensor(self, stretch: Stretch, minute: Bool, outside: Bool) -> Standing:
+        """What is wrong with the sensor."""
+        at = np.flatnonzero(outside)
         odd = self._sensor.outside(stretch.series[at], stretch.batch.value[at])
         look = minute.copy()
         look[at[odd]] = True
         judged = self._fault.update(stretch.batch.select(look))
-        found = self._sensor.between(stretch, look, judged)
-        doubted = found.score >= IN_DOUBT
-        if doubted.any():
-            scores.put(doubted, found.select(doubted))
+        return self._sensor.between(stretch, look, judged)
 
     def state(self) -> State:
         """A copy of everything learnt."""

@@ -99,6 +99,9 @@ def compare(sensor: Numbers, x: Numbers, values: Numbers) -> Beside:
     """Compare each sample with the median of its peers' values (NaN where there is no fresh one)."""
     many = np.count_nonzero(~np.isnan(values), axis=1)
     known = many >= LEAST_PEERS
+    if not known.any():  # a station by itself, or one whose backlog comes in: nothing is learnt
+        apart = np.log(sensor[Of.APART] + 1e-9)
+        return Beside(sensor[Of.DIFFERENCE], sensor[Of.RATIO], apart, known)
     zero = np.float32(0.0)
     middle = np.where(known, median(values, many), zero)
     n = sensor[Of.COMPARED]

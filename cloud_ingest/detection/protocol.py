@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from telemetry.batches import Bool, Float64, Int64, SampleBatch, UInt8
 from telemetry.series import Series
 
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 State = dict[str, NDArray[Any]]
 """A detector's whole memory as named arrays, ready for ``numpy.savez``."""
 
@@ -93,7 +94,7 @@ class Scores:
             np.zeros(n),
         )
 
-    def put(self, where: Bool | Int64, scores: "Scores") -> None:
+    def put(self, where: Bool | Int64, scores: "Judgement") -> None:
         """Write other scores, one for each place."""
         for field in fields(self):
             getattr(self, field.name)[where] = getattr(scores, field.name)
@@ -101,6 +102,75 @@ class Scores:
     def select(self, which: Bool | Int64) -> "Scores":
         """Those where the mask is true, or at the given places."""
         return Scores(*(getattr(self, field.name)[which] for field in fields(self)))
+
+
+class Standing:
+    """Scores of samples in the order of their series, where a judgement stands until the next one.
+
+    ``begin`` says from which sample on each of ``judged`` stands; its onset is that sample's alone.
+    What is not unusual has no beginning: its ``since_ms`` is each sample's own time. The entries
+    for each sample, as ``Scores`` has them, are made when they are asked for.
+    """
+
+    def __init__(self, begin: Int64, judged: Scores, time_ms: Int64) -> None:
+        self.begin = begin
+        self.judged = judged
+        self._time_ms = time_ms
+
+    def __len__(self) -> int:
+        return len(self._time_ms)
+
+    @property
+    def score(self) -> Float64:
+        """Decimal logarithm of the return period in hours."""
+        return self._each(self.judged.score)
+
+    @property
+    def expected(self) -> Float64:
+        """What was to be expected."""
+        return self._each(self.judged.expected)
+
+    @property
+    def low(self) -> Float64:
+        """The lower end of the band."""
+        return self._each(self.judged.low)
+
+    @property
+    def high(self) -> Float64:
+        """The upper end of the band."""
+        return self._each(self.judged.high)
+
+    @property
+    def reason(self) -> UInt8:
+        """Reason codes."""
+        return self._each(self.judged.reason)
+
+    @property
+    def since_ms(self) -> Int64:
+        """When the present reason began."""
+        found = self._each(self.judged.since_ms)
+        calm = self.reason == 0
+        found[calm] = self._time_ms[calm]
+        return found
+
+    @property
+    def onset(self) -> Float64:
+        """How far beyond the own history, where an event begins."""
+        found = np.zeros(len(self))
+        found[self.begin] = self.judged.onset
+        return found
+
+    def select(self, which: Bool | Int64) -> Scores:
+        """Those where the mask is true, or at the given places."""
+        return Scores(*(getattr(self, field.name)[which] for field in fields(Scores)))
+
+    def _each(self, column: NDArray[ScalarT]) -> NDArray[ScalarT]:
+        run = np.diff(np.append(self.begin, len(self)))
+        return np.repeat(column, run)
+
+
+Judgement = Scores | Standing
+"""What a detector says of a batch: one entry for each of its samples."""
 
 
 class Detector(Protocol):
@@ -116,7 +186,7 @@ class Detector(Protocol):
         """Make room for these series; may be called again with others or changed ones."""
         ...
 
-    def update(self, batch: SampleBatch) -> Scores:
+    def update(self, batch: SampleBatch) -> Judgement:
         """Judge each sample, then learn from it. Every series must be registered."""
         ...
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cloud_ingest.detection.memory import Column, Memory, Numbers
-from cloud_ingest.detection.protocol import NEVER, Scores
+from cloud_ingest.detection.protocol import NEVER, Judgement, Scores, Standing
 from cloud_ingest.detection.rounds import usable
 from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch
 
@@ -68,7 +68,18 @@ class Stretch:
         counted: Int64 = before - np.repeat(before[self.head], run)
         return counted
 
-    def in_place_of(self, batch: SampleBatch, found: Scores) -> Scores:
+    def early(self, mark: Bool) -> Bool:
+        """Which samples come no later than the second marked one of their series."""
+        marked = np.flatnonzero(mark)
+        end = np.append(self.head[1:], len(mark))
+        second = np.searchsorted(marked, self.head) + 1
+        there = second < np.searchsorted(marked, end)
+        last = end - 1
+        last[there] = marked[second[there]]
+        found: Bool = np.arange(len(mark)) <= np.repeat(last, end - self.head)
+        return found
+
+    def in_place_of(self, batch: SampleBatch, found: Standing) -> Judgement:
         """Scores of all of ``batch``, from those of this stretch."""
         if self.place is None:
             return found
@@ -90,30 +101,42 @@ class Held:
         out: Bool = (value < low[series]) | (value > high[series])
         return out
 
-    def between(self, stretch: Stretch, look: Bool, judged: Scores) -> Scores:
+    def between(self, stretch: Stretch, look: Bool, judged: Scores) -> Standing:
         """For each sample the newest judgement at or before it, in this stretch or before it."""
-        begins = look | stretch.starts
-        at = np.flatnonzero(begins)
+        at = np.flatnonzero(look | stretch.starts)
         series, fresh = stretch.series[at], look[at]
         numbers = self.numbers.take(series)
         reason, since_ms = self.memory["reason"][series], self.memory["since_ms"][series]
+        onset = np.zeros(len(at))
         if len(judged):
             numbers[:, fresh] = [getattr(judged, name) for name in _NUMBERS]
             reason[fresh], since_ms[fresh] = judged.reason, judged.since_ms
+            onset[fresh] = judged.onset
             last = np.append(stretch.starts[at[1:]], True)
             newest = series[last]
             self.numbers.put(newest, numbers[:, last])
             self.memory["reason"][newest] = reason[last]
             self.memory["since_ms"][newest] = since_ms[last]
-        wide = numbers.astype(np.float64)
-        onset = np.zeros(len(look))
-        onset[look] = judged.onset
-        if len(at) < len(look):
-            run = np.diff(np.append(at, len(look)))
-            wide = np.repeat(wide, run, axis=1)
-            reason, since_ms = np.repeat(reason, run), np.repeat(since_ms, run)
-        score, expected, low, high = wide
-        return Scores(score, expected, low, high, reason, since_ms, onset)
+        score, expected, low, high = numbers.astype(np.float64)
+        scores = Scores(score, expected, low, high, reason, since_ms, onset)
+        return Standing(at, scores, stretch.batch.time_ms)
+
+
+def doubted(world: Standing, sensor: Standing, score: float, time_ms: Int64) -> Standing:
+    """The judgement of the world, but where that of the sensor reaches ``score`` this one."""
+    at = np.union1d(world.begin, sensor.begin)
+    judged, fault = (_standing_at(at, one) for one in (world, sensor))
+    doubt = fault.score >= score
+    judged.put(doubt, fault.select(doubt))
+    return Standing(at, judged, time_ms)
+
+
+def _standing_at(at: Int64, standing: Standing) -> Scores:
+    """What stands at some places, each begun there or before."""
+    which = np.searchsorted(standing.begin, at, side="right") - 1
+    found = standing.judged.select(which)
+    found.onset[standing.begin[which] != at] = 0.0
+    return found
 
 
 def _starts(series: Int32) -> tuple[Bool, Int64]:

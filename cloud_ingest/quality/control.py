@@ -149,9 +149,12 @@ class QualityControl:
         if not len(newest):
             return newest
         found = self._judge_neighbourhood(run)
-        flags[run.rows] = qartod.worse(flags[run.rows], found)
         if "spike_suspect" in self._used:
-            self._judge_spikes(run, flags)
+            found = qartod.worse(found, self._judge_spikes(run))
+        if len(run.rows) == len(flags) and run.ordered:
+            flags[:] = qartod.worse(flags, found)
+        else:
+            flags[run.rows] = qartod.worse(flags[run.rows], found)
         self._memory.follow(run, flags[newest])
         return newest
 
@@ -185,20 +188,16 @@ class QualityControl:
             found = qartod.worse(found, _only(judged, np.isfinite(gap_ms)))
         return found
 
-    def _judge_spikes(self, run: Stretch, flags: UInt8) -> None:
+    def _judge_spikes(self, run: Stretch) -> UInt8:
         """Judge what has a sample before and after it now; the newest ones wait for the next."""
         n, memory = self._numbers, self._memory
-        inner = ~run.last
-        at = run.series[inner]
-        limits = n.of("spike_suspect", at), n.of("spike_fail", at)
-        found = qartod.spike(run.before[inner], run.value[inner], run.after[inner], *limits)
-        rows = run.rows[inner]
-        flags[rows] = qartod.worse(flags[rows], _only(found, found >= Flag.SUSPECT))
+        limits = n.of("spike_suspect", run.series), n.of("spike_fail", run.series)
+        judged = qartod.spike(run.before, run.value, run.after, *limits)
         # the newest sample of the batches before, whose successor is here now
         first = run.series[run.first]
         found = qartod.spike(
             memory.before[first], memory.value[first], run.value[run.first],
-            n.of("spike_suspect", first), n.of("spike_fail", first),
+            limits[0][run.first], limits[1][run.first],
         )  # fmt: skip
         raised = qartod.is_worse(found, memory.flag[first]) & (found >= Flag.SUSPECT)
         if raised.any():
@@ -211,6 +210,7 @@ class QualityControl:
                     found[raised],
                 )
             )
+        return _only(judged, judged >= Flag.SUSPECT)
 
     def _judge_neighbours(self, batch: SampleBatch, newest: Int64) -> None:
         """Compare each series' newest value with the nearest fresh one of the same quantity here.

@@ -13,10 +13,12 @@ from telemetry.quality import Flag
 class Stretch:
     """The samples of a batch that are newer than what is known, by series, then time.
 
-    ``rows`` is where they stand in the batch. ``value`` is NaN where the device had none.
+    ``rows`` is where they stand in the batch, ``ordered`` whether it holds them in this order.
+    ``value`` is NaN where the device had none.
     """
 
     rows: Int64
+    ordered: bool
     series: Int64
     time_ms: Int64
     value: Float64
@@ -30,7 +32,8 @@ class Stretch:
     def of(cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "Memory") -> "Stretch":
         """The samples that continue ``memory``."""
         order, series, time_ms = np.arange(len(index)), index, batch.time_ms
-        if not _in_order(series, time_ms):
+        ordered = _in_order(series, time_ms)
+        if not ordered:
             order = np.lexsort((time_ms, series))
             series, time_ms = series[order], time_ms[order]
         fresh = time_ms > memory.time_ms[series]
@@ -39,8 +42,10 @@ class Stretch:
         fresh &= ~again
         if not fresh.all():
             order, series, time_ms = order[fresh], series[fresh], time_ms[fresh]
-        value = batch.value[order].astype(np.float64, copy=True)
-        value[missing[order]] = np.nan
+        if len(order) == len(index) and ordered:
+            value = np.where(missing, np.nan, batch.value)
+        else:
+            value = np.where(missing[order], np.nan, batch.value[order])
         first = np.ones(len(order), np.bool_)
         first[1:] = series[1:] != series[:-1]
         last = np.ones(len(order), np.bool_)
@@ -57,7 +62,17 @@ class Stretch:
             memory.time_ms[heads] > 0, memory.time_ms[heads], time_ms[first]
         )
         pause_ms = (time_ms - before_ms).astype(np.float64)
-        return cls(order, series, time_ms, value, before, after, pause_ms, first, last)
+        return cls(order, ordered, series, time_ms, value, before, after, pause_ms, first, last)
+
+    def where(
+        self, asked: Bool, number: Float64
+    ) -> tuple[Int64 | slice, Int64, Int64, Float64, Float64]:
+        """Places, series, times, values and numbers of those asked for that have a value."""
+        meant = asked & np.isfinite(self.value)
+        if meant.all():
+            return slice(None), self.series, self.time_ms, self.value, number
+        at = np.flatnonzero(meant)
+        return at, self.series[at], self.time_ms[at], self.value[at], number[at]
 
 
 def _in_order(series: Int64, time_ms: Int64) -> bool:
@@ -130,12 +145,10 @@ class Memory:
         certain; only where many smaller ones add up must samples be gone through one by one.
         """
         found = np.zeros(len(run.rows))
-        there = np.flatnonzero(np.isfinite(run.value) & (tolerance > 0))
-        if not len(there):
+        there, series, time_ms, value, near = run.where(tolerance > 0, tolerance)
+        if not len(series):
             return found
-        series, value, time_ms = run.series[there], run.value[there], run.time_ms[there]
-        near = tolerance[there]
-        first = np.ones(len(there), np.bool_)
+        first = np.ones(len(series), np.bool_)
         first[1:] = series[1:] != series[:-1]
         breaks = first.copy()
         breaks[1:] |= ~(np.abs(value[1:] - value[:-1]) < near[1:])
@@ -153,8 +166,7 @@ class Memory:
         low[kept] = np.minimum(low[kept], self._flat_low[who[goes_on]])
         high[kept] = np.maximum(high[kept], self._flat_high[who[goes_on]])
         since[kept] = self._flat_since_ms[who[goes_on]]
-        group = np.cumsum(breaks) - 1
-        starts = since[group]
+        starts = np.repeat(since, np.diff(np.append(begin, len(value))))
         for g in np.flatnonzero(~(high - low < near[begin])):
             end = begin[g + 1] if g + 1 < len(begin) else len(value)
             went_on = bool(g in kept)
@@ -191,12 +203,11 @@ class Memory:
     def deviation(self, run: Stretch, period_ms: Float64) -> Float64:
         """The standard deviation of the period before that of each sample; NaN if unknown."""
         found = np.full(len(run.rows), np.nan)
-        there = np.flatnonzero(np.isfinite(run.value) & (period_ms > 0))
-        if not len(there):
+        there, series, time_ms, value, period_ms = run.where(period_ms > 0, period_ms)
+        if not len(series):
             return found
-        series, value = run.series[there], run.value[there]
-        period = (run.time_ms[there] // period_ms[there]).astype(np.int64)
-        breaks = np.ones(len(there), np.bool_)
+        period = (time_ms // period_ms).astype(np.int64)
+        breaks = np.ones(len(series), np.bool_)
         breaks[1:] = (series[1:] != series[:-1]) | (period[1:] != period[:-1])
         begin = np.flatnonzero(breaks)
         group = np.cumsum(breaks) - 1

@@ -64,7 +64,7 @@ class Numbers:
         self._rows: dict[tuple[str, ...], int] = {}
         self._known: dict[tuple[int, tuple[float, float] | None], int] = {}
         self._asked = np.empty(0, np.int64)
-        self._asked_rows = np.empty(0, np.int32)
+        self._asked_rows = np.empty(0, np.intp)
         self._place = np.empty(0, np.int64)
         self.neighbours = Neighbours()
         self.seasons: dict[int, Tests] = {}
@@ -120,7 +120,7 @@ class Numbers:
     def of(self, name: str, index: Int64) -> Float64:
         """A number for each of these series."""
         if index is not self._asked:  # many numbers are asked for the same series in turn
-            self._asked, self._asked_rows = index, self._row[index]
+            self._asked, self._asked_rows = index, self._row[index].astype(np.intp)
         return self._data[name][self._asked_rows]
 
     @property

@@ -77,19 +77,38 @@ def time_gap(pause_ms: Float64, gap_ms: Float64) -> UInt8:
     return flags
 
 
-# Low to high, by flag number: not evaluated, pass, suspect, fail.
-_RANK = np.zeros(10, np.uint8)
-_RANK[[Flag.NOT_EVALUATED, Flag.PASS, Flag.SUSPECT, Flag.FAIL]] = (1, 2, 3, 4)
-
-
 def worse(one: UInt8, other: UInt8) -> UInt8:
     """Of two flags the one that counts: fail, suspect, pass, not evaluated, missing."""
-    return np.where(_RANK[one] >= _RANK[other], one, other)
+    return _flags_of(np.maximum(_rank(one), _rank(other)))
 
 
 def is_worse(one: UInt8, other: UInt8) -> Bool:
     """Where the first flag counts before the second."""
-    return _RANK[one] > _RANK[other]
+    found: Bool = _rank(one) > _rank(other)
+    return found
+
+
+def _rank(flags: UInt8) -> UInt8:
+    """Missing 0, not evaluated 1, pass 2, suspect 3, fail 4.
+
+    Worked out, and not looked up: a processor does it for many flags at a time.
+    """
+    found = _exchanged(flags)
+    found *= (flags != Flag.MISSING).view(np.uint8)
+    return found
+
+
+def _flags_of(ranks: UInt8) -> UInt8:
+    found = _exchanged(ranks)
+    found[ranks == 0] = Flag.MISSING
+    return found
+
+
+def _exchanged(numbers: UInt8) -> UInt8:
+    """1 for 2 and 2 for 1: pass and not evaluated stand the other way round as flags and as ranks."""
+    found: UInt8 = numbers + (numbers == 1).view(np.uint8)
+    found -= (numbers == 2).view(np.uint8)
+    return found
 
 
 def _levels(size: Float64, suspect: Float64, fail: Float64, known: Bool) -> UInt8:
