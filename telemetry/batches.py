@@ -134,5 +134,5 @@ class SampleBatch:
 
 def _by_series(series: Int32) -> Int64:
     """The order that sorts ``series``; equal ones keep theirs."""
-    few = len(series) and 0 <= series.min() and series.max() <= np.iinfo(np.uint16).max
+    few = len(series) and series.min() >= 0 and series.max() <= np.iinfo(np.uint16).max
     return np.argsort(series.astype(np.uint16) if few else series, kind="stable")  # few: by digits
