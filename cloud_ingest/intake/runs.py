@@ -103,6 +103,8 @@ class AliasTable:
         at = alias - first[owner]
         known = (at >= 0) & (at < size[owner])
         at += start[owner]
+        if known.all():
+            return self._series[at]
         found: Int32 = self._series[np.where(known, at, 0)]
         found[~known] = -1
         return found
