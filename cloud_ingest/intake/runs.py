@@ -104,7 +104,8 @@ class AliasTable:
         known = (at >= 0) & (at < size[owner])
         at += start[owner]
         if known.all():
-            return self._series[at]
+            every: Int32 = self._series[at]
+            return every
         found: Int32 = self._series[np.where(known, at, 0)]
         found[~known] = -1
         return found
