@@ -13,7 +13,8 @@ from telemetry.quality import Flag
 class Stretch:
     """The samples of a batch that are newer than what is known, by series, then time.
 
-    ``rows`` is where they stand in the batch. ``value`` is NaN where the device had none.
+    ``rows`` is where they stand in the batch. ``value`` is NaN where the device had none. ``first``
+    and ``last`` are the places of each series' first and last sample here.
     """
 
     rows: Int64
@@ -23,28 +24,20 @@ class Stretch:
     before: Float64
     after: Float64
     pause_ms: Float64
-    first: Bool
-    last: Bool
+    first: Int64
+    last: Int64
 
     @classmethod
     def of(cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "Memory") -> "Stretch":
         """The samples that continue ``memory``."""
         order, series, time_ms = np.arange(len(index)), index, batch.time_ms
-        if not _in_order(series, time_ms):
-            order = np.lexsort((time_ms, series))
+        if not _continues(series, time_ms, memory):
+            order = _fresh(series, time_ms, memory)
             series, time_ms = series[order], time_ms[order]
-        fresh = time_ms > memory.time_ms[series]
-        again = np.zeros(len(order), np.bool_)
-        again[1:] = (series[1:] == series[:-1]) & (time_ms[1:] == time_ms[:-1])
-        fresh &= ~again
-        if not fresh.all():
-            order, series, time_ms = order[fresh], series[fresh], time_ms[fresh]
         value = batch.value[order].astype(np.float64, copy=True)
         value[missing[order]] = np.nan
-        first = np.ones(len(order), np.bool_)
-        first[1:] = series[1:] != series[:-1]
-        last = np.ones(len(order), np.bool_)
-        last[:-1] = first[1:]
+        first = _begins(series)
+        last = np.append(first[1:], len(series)) - 1 if len(series) else first
         heads = series[first]
         before, after = np.empty_like(value), np.full(len(value), np.nan)
         before[1:] = value[:-1]
@@ -60,9 +53,29 @@ class Stretch:
         return cls(order, series, time_ms, value, before, after, pause_ms, first, last)
 
 
-def _in_order(series: Int64, time_ms: Int64) -> bool:
-    later = (series[1:] == series[:-1]) & (time_ms[1:] >= time_ms[:-1])
-    return bool((later | (series[1:] > series[:-1])).all())
+def _begins(series: Int64) -> Int64:
+    """Where each series begins."""
+    begins = np.ones(len(series), np.bool_)
+    np.not_equal(series[1:], series[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
+
+
+def _continues(series: Int64, time_ms: Int64, memory: "Memory") -> bool:
+    """Whether all samples are in order, without repetitions, and newer than what is known."""
+    later = (series[1:] == series[:-1]) & (time_ms[1:] > time_ms[:-1])
+    if not (later | (series[1:] > series[:-1])).all():
+        return False
+    first = _begins(series)
+    return bool((time_ms[first] > memory.time_ms[series[first]]).all())
+
+
+def _fresh(series: Int64, time_ms: Int64, memory: "Memory") -> Int64:
+    """The places, in order, of samples newer than what is known, of those alike the first."""
+    order = np.lexsort((time_ms, series))
+    series, time_ms = series[order], time_ms[order]
+    fresh = time_ms > memory.time_ms[series]
+    fresh[1:] &= (series[1:] != series[:-1]) | (time_ms[1:] != time_ms[:-1])
+    return order[fresh]
 
 
 _ALWAYS = {
@@ -130,12 +143,13 @@ class Memory:
         certain; only where many smaller ones add up must samples be gone through one by one.
         """
         found = np.zeros(len(run.rows))
-        there = np.flatnonzero(np.isfinite(run.value) & (tolerance > 0))
-        if not len(there):
-            return found
+        watched = np.isfinite(run.value) & (tolerance > 0)
+        there = slice(None) if watched.all() else np.flatnonzero(watched)
         series, value, time_ms = run.series[there], run.value[there], run.time_ms[there]
+        if not len(series):
+            return found
         near = tolerance[there]
-        first = np.ones(len(there), np.bool_)
+        first = np.ones(len(series), np.bool_)
         first[1:] = series[1:] != series[:-1]
         breaks = first.copy()
         breaks[1:] |= ~(np.abs(value[1:] - value[:-1]) < near[1:])
