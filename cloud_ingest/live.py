@@ -147,6 +147,9 @@ class Live:
                 )
 
     def _news(self, batch: SampleBatch) -> SampleBatch:
+        ends = batch.ends()
+        if ends is not None:
+            batch = batch.select(ends)  # no other one can be the newest of its series
         highest = int(batch.series.max())
         if highest >= len(self._newest):
             more = np.full(max(highest + 1, 2 * len(self._newest)), -(1 << 62), dtype=np.int64)

@@ -58,6 +58,8 @@ class SampleBatch:
     @classmethod
     def concat(cls, batches: Sequence["SampleBatch"]) -> "SampleBatch":
         """All samples of ``batches``, in their order."""
+        if len(batches) > 1:
+            batches = [b for b in batches if len(b)]
         if not batches:
             return cls.empty()
         if len(batches) == 1:
@@ -99,6 +101,17 @@ class SampleBatch:
     def with_quality(self, quality: UInt8) -> "SampleBatch":
         """The same samples with other flags."""
         return SampleBatch(self.series, self.time_ms, self.value, quality)
+
+    def ends(self) -> Int64 | None:
+        """Where the last sample of each series stands; None if the batch is not in order.
+
+        In order is by series, then time.
+        """
+        s, t = self.series, self.time_ms
+        same = s[1:] == s[:-1]
+        if not (np.where(same, t[1:] >= t[:-1], s[1:] > s[:-1])).all():
+            return None
+        return np.append(np.flatnonzero(~same), len(s) - 1) if len(s) else np.empty(0, np.int64)
 
     def sorted(self) -> "SampleBatch":
         """The same samples by series, then time; equal ones keep their order."""
