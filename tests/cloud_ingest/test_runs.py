@@ -225,10 +225,12 @@ def test_when_a_device_was_heard_of_is_known_and_kept(database: Database) -> Non
     assert gateway is not None
     assert device is not None
     assert (gateway.last_seen_ms, device.last_seen_ms) == (9, 9)
+    with database.engine.begin() as connection:
+        registry.save(connection)
+    registry.saved(seen=True)
     names.append(("g", "later"))
     registry.heard(names, np.array([1, 0]), np.array([11, 12]))
     with database.engine.begin() as connection:
-        registry.save(connection)
         registry.save_seen(connection)
     again = Registry(database)
     again.load()
