@@ -188,11 +188,12 @@ class QualityControl:
     def _judge_spikes(self, run: Stretch, flags: UInt8) -> None:
         """Judge what has a sample before and after it now; the newest ones wait for the next."""
         n, memory, at = self._numbers, self._memory, run.series
-        limits = n.of("spike_suspect", at), n.of("spike_fail", at)
-        found = qartod.spike(run.before, run.value, run.after, *limits)
-        spikes = np.flatnonzero(found >= Flag.SUSPECT)
-        rows = run.rows[spikes]
-        flags[rows] = qartod.worse(flags[rows], found[spikes])
+        if len(run.first) < len(at):  # none has a sample after it otherwise
+            limits = n.of("spike_suspect", at), n.of("spike_fail", at)
+            found = qartod.spike(run.before, run.value, run.after, *limits)
+            spikes = np.flatnonzero(found >= Flag.SUSPECT)
+            rows = run.rows[spikes]
+            flags[rows] = qartod.worse(flags[rows], found[spikes])
         # the newest sample of the batches before, whose successor is here now
         first = run.series[run.first]
         found = qartod.spike(

@@ -31,12 +31,13 @@ class Stretch:
     def of(cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "Memory") -> "Stretch":
         """The samples that continue ``memory``."""
         order, series, time_ms = np.arange(len(index)), index, batch.time_ms
-        if not _continues(series, time_ms, memory):
+        first = _begins(series)
+        if not _continues(series, time_ms, first, memory):
             order = _fresh(series, time_ms, memory)
             series, time_ms = series[order], time_ms[order]
+            first = _begins(series)
         value = batch.value[order].astype(np.float64, copy=True)
         value[missing[order]] = np.nan
-        first = _begins(series)
         last = np.append(first[1:], len(series)) - 1 if len(series) else first
         heads = series[first]
         before, after = np.empty_like(value), np.full(len(value), np.nan)
@@ -46,9 +47,8 @@ class Stretch:
         after[last] = np.nan
         before_ms = np.empty_like(time_ms)
         before_ms[1:] = time_ms[:-1]
-        before_ms[first] = np.where(
-            memory.time_ms[heads] > 0, memory.time_ms[heads], time_ms[first]
-        )
+        known_ms = memory.time_ms[heads]
+        before_ms[first] = np.where(known_ms > 0, known_ms, time_ms[first])
         pause_ms = (time_ms - before_ms).astype(np.float64)
         return cls(order, series, time_ms, value, before, after, pause_ms, first, last)
 
@@ -60,12 +60,11 @@ def _begins(series: Int64) -> Int64:
     return np.flatnonzero(begins)
 
 
-def _continues(series: Int64, time_ms: Int64, memory: "Memory") -> bool:
+def _continues(series: Int64, time_ms: Int64, first: Int64, memory: "Memory") -> bool:
     """Whether all samples are in order, without repetitions, and newer than what is known."""
     later = (series[1:] == series[:-1]) & (time_ms[1:] > time_ms[:-1])
     if not (later | (series[1:] > series[:-1])).all():
         return False
-    first = _begins(series)
     return bool((time_ms[first] > memory.time_ms[series[first]]).all())
 
 
