@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -41,17 +42,23 @@ class Scored(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+Picked: TypeAlias = "tuple[Int32, Bool | None]"
+"""The slots of the samples that are meant, and which samples these are (None: all)."""
+
+
+@dataclass(frozen=True, eq=False)
 class Runs:
     """Usable samples by series, then time, without repetitions: what evaluators read.
 
-    ``scores`` is there where there is a detector, with an entry for each sample.
+    ``scores`` is there where there is a detector, with an entry for each sample. ``picked`` is what
+    was found out for rules that share their members.
     """
 
     series: Int32
     time_ms: Int64
     value: Float64
     scores: Scored | None = None
+    picked: "dict[Members, Picked]" = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.series)
@@ -61,6 +68,21 @@ class Runs:
         """The samples of ``batch`` in order, one for each (series, time)."""
         ordered = batch.newest_only()
         return cls(ordered.series, ordered.time_ms, ordered.value)
+
+    @cached_property
+    def heads(self) -> Int32:
+        """Each series that has samples, once."""
+        heads: Int32 = self.series[self._begins]
+        return heads
+
+    @cached_property
+    def lengths(self) -> Int64:
+        """How many samples each of ``heads`` has."""
+        return np.diff(np.append(self._begins, len(self.series)))
+
+    @cached_property
+    def _begins(self) -> Int64:
+        return np.flatnonzero(run_starts(self.series))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,17 +168,25 @@ class Members:
         """How often samples are expected, for all slots."""
         return np.fromiter((s.interval_ms for s in self.series), np.int64, len(self.series))
 
-    def pick(self, runs: Runs) -> tuple[Int32, Bool | None]:
+    def pick(self, runs: Runs) -> Picked:
         """The slots of the samples that are meant, and which samples these are (None: all)."""
         if self.all_known:
             return runs.series, None
-        first = run_starts(runs.series)
-        head = np.flatnonzero(first)
-        slot, length = self._slot_of[runs.series[head]], np.diff(np.append(head, len(first)))
+        found = runs.picked.get(self)
+        if found is None:
+            found = runs.picked[self] = self._pick(runs)
+        return found
+
+    def _pick(self, runs: Runs) -> Picked:
+        slot, length = self._slot_of[runs.heads], runs.lengths
         meant = slot >= 0
-        if meant.all():
-            return np.repeat(slot, length), None
-        return np.repeat(slot[meant], length[meant]), np.repeat(meant, length)
+        if not meant.any():
+            return np.empty(0, np.int32), np.zeros(len(runs), np.bool_)
+        if not meant.all():
+            return np.repeat(slot[meant], length[meant]), np.repeat(meant, length)
+        if (slot == runs.heads).all():
+            return runs.series, None
+        return np.repeat(slot, length), None
 
     def gap_ms(self, given_ms: int | None, cadence_ms: int = 0) -> Int64:
         """For each slot, the longest pause that is no missing data."""

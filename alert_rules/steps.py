@@ -76,10 +76,13 @@ class Stepper:
             return None
         number = (time_ms + LOCAL_OFFSET_MS) // self.step_ms
         if is_single(slot):
-            return self._advance_single(slot, number, value)
+            return self._join(slot, number, np.ones(1, np.int64), value, value, value)
         return self._advance_many(slot, number, value)
 
-    def _advance_single(self, slot: Int32, number: Int64, value: Float64) -> Steps | None:
+    def _join(
+        self, slot: Int32, number: Int64, count: Int64, total: Float64, low: Float64, high: Float64
+    ) -> Steps | None:
+        """Take in what each slot, which is there once, has in one step."""
         at = places(slot, len(self._number))
         moved = number > self._number[at]
         done = None
@@ -87,11 +90,11 @@ class Stepper:
             leaving = moved & (self._count[at] > 0)
             done = self._leave(slot[leaving], number[leaving])
             self._begin(slot[moved], number[moved])
-        self._sum[at] += value
-        self._count[at] += 1
+        self._sum[at] += total
+        self._count[at] += count
         if self._extremes:
-            self._low[at] = np.minimum(self._low[at], value)
-            self._high[at] = np.maximum(self._high[at], value)
+            self._low[at] = np.minimum(self._low[at], low)
+            self._high[at] = np.maximum(self._high[at], high)
         return done
 
     def _begin(self, slot: Int32, number: Int64) -> None:
@@ -119,6 +122,8 @@ class Stepper:
         g_low, g_high = g_sum, g_sum
         if self._extremes:
             g_low, g_high = np.minimum.reduceat(value, at), np.maximum.reduceat(value, at)
+        if is_single(g_slot):
+            return self._join(g_slot, g_number, g_count, g_sum, g_low, g_high)
         g_first = run_starts(g_slot)
         ends = np.append(g_first[1:], True)
 

@@ -147,15 +147,17 @@ class Live:
                 )
 
     def _news(self, batch: SampleBatch) -> SampleBatch:
+        ends = batch.ends()
+        if ends is not None:
+            batch = batch.select(ends)  # no other one can be the newest of its series
         highest = int(batch.series.max())
         if highest >= len(self._newest):
             more = np.full(max(highest + 1, 2 * len(self._newest)), -(1 << 62), dtype=np.int64)
             more[: len(self._newest)] = self._newest
             self._newest = more
-        last = batch.newest_of_each()
-        fresh = last.select(last.time_ms > self._newest[last.series])
-        self._newest[fresh.series] = fresh.time_ms
-        return fresh
+        fresh = batch.select(batch.time_ms > self._newest[batch.series])
+        np.maximum.at(self._newest, fresh.series, fresh.time_ms)
+        return fresh.select(fresh.time_ms == self._newest[fresh.series])
 
     def tell(
         self, event: str, data: Mapping[str, Any], station: str | None, gateway: str | None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Literal
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -17,6 +18,7 @@ from cloud_ingest.database import Database, schema
 from cloud_ingest.database.rows import put_rows, set_column
 from cloud_ingest.database.upsert import upsert
 from cloud_ingest.field import Device, Gateway, SeriesDescription, Station
+from telemetry.batches import Int64
 from telemetry.series import NODE_DEVICE, Series, SeriesKey
 
 
@@ -35,6 +37,9 @@ class Registry:
             "stations": set(), "gateways": set(), "devices": set(), "series": set(),
         }  # fmt: skip
         self._heard: dict[tuple[str, str | None], int] = {}
+        self._numbered: list[tuple[str, str | None]] = []
+        self._numbered_ms: Int64 = np.empty(0, np.int64)  # by place in the list; 0: not heard
+        self._any_heard = False
         self._seen: set[tuple[str, str | None]] = set()
         self._announce: set[int] = set()
         self._names: dict[str, tuple[str, ...]] = {}
@@ -212,21 +217,39 @@ class Registry:
         """
         with self._lock:
             self._heard.update(heard)
+            self._any_heard |= bool(heard)
+
+    def heard(self, names: list[tuple[str, str | None]], number: Int64, time_ms: Int64) -> None:
+        """As ``seen``, of many messages in the order in which they came.
+
+        ``number`` has places in ``names`` (gateway and device), which grow but stay the same.
+        """
+        with self._lock:
+            self._numbered = names
+            if len(names) > len(self._numbered_ms):
+                more = np.zeros(2 * len(names) - len(self._numbered_ms), np.int64)
+                self._numbered_ms = np.concatenate([self._numbered_ms, more])
+            self._numbered_ms[number] = time_ms
+            self._any_heard = True
 
     def _enter_heard(self) -> None:
         """Bring gateways and devices up to date with what was heard; the lock is held."""
-        if not self._heard:
+        if not self._any_heard:
             return
-        gateways, devices = self._gateways, self._devices
-        for key, now_ms in self._heard.items():
+        gateways, devices, heard = self._gateways, self._devices, self._heard
+        for number in np.flatnonzero(self._numbered_ms).tolist():
+            key = self._numbered[number]
+            heard[key] = max(int(self._numbered_ms[number]), heard.get(key, 0))
+        for key, now_ms in heard.items():
             gateway = gateways.get(key[0])
             if gateway is not None:
                 gateway.last_seen_ms = now_ms
             device = None if key[1] is None else devices.get((key[0], key[1]))
             if device is not None:
                 device.last_seen_ms = now_ms
-        self._seen.update(self._heard)
-        self._heard = {}
+        self._seen.update(heard)
+        self._heard, self._any_heard = {}, False
+        self._numbered_ms[:] = 0
 
     def admit(self, description: SeriesDescription) -> Series:
         """The series so described: a new one with the next index, or the known one brought up to date."""

@@ -58,6 +58,8 @@ class SampleBatch:
     @classmethod
     def concat(cls, batches: Sequence["SampleBatch"]) -> "SampleBatch":
         """All samples of ``batches``, in their order."""
+        if len(batches) > 1:
+            batches = [b for b in batches if len(b)]
         if not batches:
             return cls.empty()
         if len(batches) == 1:
@@ -100,28 +102,25 @@ class SampleBatch:
         """The same samples with other flags."""
         return SampleBatch(self.series, self.time_ms, self.value, quality)
 
+    def ends(self) -> Int64 | None:
+        """Where the last sample of each series stands; None if the batch is not in order.
+
+        In order is by series, then time.
+        """
+        s, t = self.series, self.time_ms
+        same = s[1:] == s[:-1]
+        if not (np.where(same, t[1:] >= t[:-1], s[1:] > s[:-1])).all():
+            return None
+        return np.append(np.flatnonzero(~same), len(s) - 1) if len(s) else np.empty(0, np.int64)
+
     def sorted(self) -> "SampleBatch":
         """The same samples by series, then time; equal ones keep their order."""
-        if self.is_sorted:
+        if self.ends() is not None:
             return self
         # Samples mostly come in the order of their time: then sorting by series is enough.
         batch = self.select(_by_series(self.series))
-        return batch if batch.is_sorted else self.select(np.lexsort((self.time_ms, self.series)))
-
-    @property
-    def is_sorted(self) -> bool:
-        """Whether the samples lie by series, then time."""
-        s, t = self.series, self.time_ms
-        in_order = (s[1:] > s[:-1]) | ((s[1:] == s[:-1]) & (t[1:] >= t[:-1]))
-        return bool(in_order.all())
-
-    def newest_of_each(self) -> "SampleBatch":
-        """The newest sample of each series, in the order of the series; of equal ones the last."""
-        batch = self.sorted()
-        last = np.append(
-            batch.series[1:] != batch.series[:-1], np.ones(min(1, len(self)), np.bool_)
-        )
-        return batch.select(last)
+        in_order = batch.ends() is not None
+        return batch if in_order else self.select(np.lexsort((self.time_ms, self.series)))
 
     def newest_only(self) -> "SampleBatch":
         """One sample for each (series, time): where several claim it, the last one given."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -28,13 +27,6 @@ REPEAT_MS = 1_000
 """The same acknowledgement is repeated no more often than this."""
 
 
-@dataclass(slots=True)
-class _Acknowledgement:
-    sent: int = -1
-    sent_ms: int = 0
-    again: bool = False
-
-
 class AckThrough(NamedTuple):
     """Every batch of ``gateway`` up to ``batch`` is stored."""
 
@@ -48,8 +40,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._accounts: dict[str, Account] = {}
-        self._acknowledgements: dict[str, _Acknowledgement] = {}
-        self._open: set[str] = set()
+        self._open: list[Account] = []
         self._changed: dict[str, None] = {}  # in the order in which they came: rows side by side
         self._gaps: list[Gap] = []
         self._days = Days()
@@ -87,10 +78,10 @@ class Ledger:
                     gaps.extend(
                         account.give_up_below(entry.oldest, now_ms) if account.known else ()
                     )
-                    self._want(entry.gateway)
+                    self._want(account)
                 case Introduction(upcoming=int(upcoming)):
                     gaps.extend(account.introduce(entry.oldest, upcoming, now_ms))
-                    self._want(entry.gateway, again=True)
+                    self._want(account, again=True)
                 case Unnumbered():
                     account.samples_stored += entry.samples
                     account.changed = True
@@ -111,12 +102,15 @@ class Ledger:
     def _receive_many(self, entry: Receipts) -> None:
         """Enter runs of reports that follow each other as one each, all others one by one."""
         receipts, runs = split_runs(entry)
-        add_to_day, want, changed = self._days.add, self._want, self._changed
+        accounts, add_to_day, wanted = self._accounts, self._days.add, self._open
+        changed = self._changed
         for gateway, first, last, samples, late, day, begin, end in runs:
-            account = self._account(gateway)
+            account = accounts.get(gateway) or self._account(gateway)
             if account.receive_run(first, last, samples):
                 add_to_day(gateway, day, samples, late)
-                want(gateway)
+                if not account.open:
+                    account.open = True
+                    wanted.append(account)
             else:
                 for receipt in receipts.select(slice(begin, end)).one_by_one():
                     self._receive(account, receipt)
@@ -127,29 +121,28 @@ class Ledger:
         before = account.ranges.through
         if account.receive(entry.batch, entry.samples):
             self._days.store(entry)
-        self._want(entry.gateway, again=account.ranges.through == before)
+        self._want(account, again=account.ranges.through == before)
 
-    def _want(self, gateway: str, *, again: bool = False) -> None:
-        acknowledgement = self._acknowledgements.get(gateway)
-        if acknowledgement is None:
-            acknowledgement = self._acknowledgements[gateway] = _Acknowledgement()
-        acknowledgement.again |= again
-        self._open.add(gateway)
+    def _want(self, account: Account, *, again: bool = False) -> None:
+        account.again |= again
+        if not account.open:
+            account.open = True
+            self._open.append(account)
 
     def due(self, now_ms: int) -> list[AckThrough]:
         """What to acknowledge now; call it only when the ledger is committed."""
-        due, waiting = [], set()
-        for gateway in self._open:
-            account, ack = self._accounts[gateway], self._acknowledgements[gateway]
+        due, waiting = [], []
+        for account in self._open:
             through = account.ranges.through
-            moved = through != ack.sent
-            if not account.known or not (moved or ack.again):
+            moved = through != account.sent
+            wanted = account.known and (moved or account.again)
+            if wanted and 0 <= now_ms - account.sent_ms < (SHORTEST_MS if moved else REPEAT_MS):
+                waiting.append(account)
                 continue
-            if 0 <= now_ms - ack.sent_ms < (SHORTEST_MS if moved else REPEAT_MS):
-                waiting.add(gateway)
-                continue
-            ack.sent, ack.sent_ms, ack.again = through, now_ms, False
-            due.append(AckThrough(gateway, through))
+            account.open = False
+            if wanted:
+                account.sent, account.sent_ms, account.again = through, now_ms, False
+                due.append(AckThrough(account.gateway, through))
         self._open = waiting
         return due
 

@@ -37,7 +37,7 @@ class Announcements:
         session.born = True
         session.sequence.restart(birth.seq)
         session.acknowledges = birth.has(names.ACK_THROUGH) and birth.has(names.STORE_NEXT)
-        self._context.aliases.note_acknowledges(session)
+        self._note_acknowledges(session)
         self._presence.heard_of(topic.gateway)
         station = self._note_station(topic, birth)
         announced = births.read_announced(
@@ -53,6 +53,13 @@ class Announcements:
         self._presence.set_gateway(session.group, session.gateway, online=True, now_ms=now_ms)
         self._introduce(session, birth)
         self._context.heard[topic.gateway, None] = now_ms
+
+    def _note_acknowledges(self, session: NodeSession) -> None:
+        self._context.aliases.note_acknowledges(session)
+        if session.acknowledges:
+            self._context.acknowledging.add(session.gateway)
+        else:
+            self._context.acknowledging.discard(session.gateway)
 
     def _introduce(self, session: NodeSession, birth: Birth) -> None:
         oldest, upcoming = birth.value(names.STORE_OLDEST), birth.value(names.STORE_NEXT)

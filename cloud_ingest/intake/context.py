@@ -37,6 +37,7 @@ class Context:
     aliases: AliasTable = field(default_factory=AliasTable)
     sessions: dict[str, NodeSession] = field(default_factory=dict)
     heard: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    acknowledging: set[str] = field(default_factory=set)
     work: Work = field(default_factory=Work)
     samples_total: int = 0
 

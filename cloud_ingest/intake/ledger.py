@@ -72,13 +72,21 @@ class Gap:
 
 @dataclass(slots=True)
 class Account:
-    """The ledger of one gateway. ``known`` is False until its first birth told where it stands."""
+    """The ledger of one gateway. ``known`` is False until its first birth told where it stands.
+
+    ``sent`` is what was acknowledged last, and when; ``again``: the gateway wants to hear it once
+    more; ``open``: something may be to acknowledge.
+    """
 
     gateway: str
     ranges: Ranges = field(default_factory=Ranges)
     samples_stored: int = 0
     known: bool = False
     changed: bool = False
+    sent: int = field(default=-1, compare=False)
+    sent_ms: int = field(default=0, compare=False)
+    again: bool = field(default=False, compare=False)
+    open: bool = field(default=False, compare=False)
 
     def receive(self, batch: int, samples: int) -> bool:
         """Account for a stored batch; False where it was there already."""

@@ -69,7 +69,7 @@ class Receiver:
 
     def acknowledging(self) -> frozenset[str]:
         """Gateways that keep their samples until they are acknowledged."""
-        return frozenset(g for g, s in self._context.sessions.items() if s.acknowledges)
+        return frozenset(self._context.acknowledging)
 
     def forgive(self, gateways: Iterable[str]) -> None:
         """Messages of these gateways were left out on purpose."""

@@ -79,7 +79,7 @@ class Reports:
         read = self._gathered.read(context.aliases)
         context.work.columns.extend(read.batch)
         context.samples_total += len(read.batch)
-        context.heard.update(read.heard)
+        context.registry.heard(context.aliases.devices, read.device, read.arrived_ms)
         self._clocks.hear_offsets(context.aliases.gateways, read.gateway, read.offset_ms)
         if read.receipts is not None:
             context.work.entries.append(read.receipts)

@@ -129,15 +129,16 @@ class AliasTable:
 class Read(NamedTuple):
     """What was read of the messages that waited.
 
-    ``heard`` has the time of the last message by device, ``offset_ms`` for each message how far the
-    time in it is behind its arrival (below nought: before it), ``gateway`` the number of who sent
-    it. ``strange`` messages are left to be read.
+    ``device`` and ``gateway`` hold for each message the numbers of what sent it, ``arrived_ms`` when
+    it came, ``offset_ms`` how far the time in it is behind that (below nought: before it).
+    ``strange`` messages are left to be read.
     """
 
     batch: SampleBatch
     receipts: Receipts | None
     unnumbered: list[Unnumbered]
-    heard: dict[tuple[str, str | None], int]
+    device: Int64
+    arrived_ms: Int64
     gateway: Int64
     offset_ms: Int64
     strange: list[tuple[Message, Route]]
@@ -187,20 +188,12 @@ class Gathered:
             batch,
             _receipts(columns, gateway, arrived_ms, table),
             _unnumbered(columns, gateway, arrived_ms, table),
-            _last_of(device[good], arrived_ms[good], table.devices),
+            device[good],
+            arrived_ms[good],
             gateway[good],
             (columns.sent_ms - arrived_ms)[good],
             strange,
         )
-
-
-def _last_of(
-    device: Int64, arrived_ms: Int64, names: list[tuple[str, str | None]]
-) -> dict[tuple[str, str | None], int]:
-    last = np.zeros(len(names), np.int64)
-    last[device] = arrived_ms
-    heard = np.flatnonzero(last)
-    return dict(zip([names[n] for n in heard.tolist()], last[heard].tolist(), strict=True))
 
 
 def _only(columns: Columns, good: Bool) -> Columns:

@@ -1,28 +1,17 @@
 """Receipts that follow each other, taken together: of a gateway, with numbers one after the other."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 
 from cloud_ingest.intake.days import LATE_MS, day_numbers
 from cloud_ingest.intake.work import Receipts
 
-
-class Run(NamedTuple):
-    """The reports ``first`` to ``last`` of a gateway: samples of one day, ``late`` of them late.
-
-    Its receipts stand from ``begin`` to ``end`` in the order of ``split_runs``.
-    """
-
-    gateway: str
-    first: int
-    last: int
-    samples: int
-    late: int
-    day: int
-    begin: int
-    end: int
+Run: TypeAlias = tuple[str, int, int, int, int, int, int, int]
+"""A gateway, its reports from the first to the last, their samples, all of one day, how many of
+these came late, the number of the day, and where the receipts begin and end in the order of
+``split_runs``. A plain tuple: a large fleet has one for each gateway."""
 
 
 def split_runs(receipts: Receipts) -> tuple[Receipts, Iterable[Run]]:
@@ -48,4 +37,4 @@ def split_runs(receipts: Receipts) -> tuple[Receipts, Iterable[Run]]:
         batch[end - 1].tolist(), np.add.reduceat(samples, begin).tolist(),
         np.add.reduceat(late, begin).tolist(), day[begin].tolist(), begin.tolist(), end.tolist(),
     )  # fmt: skip
-    return ordered, map(Run._make, zip(*columns, strict=True))
+    return ordered, zip(*columns, strict=True)

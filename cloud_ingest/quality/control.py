@@ -151,7 +151,7 @@ class QualityControl:
         found = self._judge_neighbourhood(run)
         if "spike_suspect" in self._used:
             found = qartod.worse(found, self._judge_spikes(run))
-        if len(run.rows) == len(flags) and run.ordered:
+        if run.whole:
             flags[:] = qartod.worse(flags, found)
         else:
             flags[run.rows] = qartod.worse(flags[run.rows], found)
@@ -190,14 +190,16 @@ class QualityControl:
 
     def _judge_spikes(self, run: Stretch) -> UInt8:
         """Judge what has a sample before and after it now; the newest ones wait for the next."""
-        n, memory = self._numbers, self._memory
-        limits = n.of("spike_suspect", run.series), n.of("spike_fail", run.series)
-        judged = qartod.spike(run.before, run.value, run.after, *limits)
+        n, memory, at = self._numbers, self._memory, run.series
+        judged = np.full(len(at), Flag.NOT_EVALUATED, np.uint8)
+        if len(run.first) < len(at):  # none has a sample after it otherwise
+            limits = n.of("spike_suspect", at), n.of("spike_fail", at)
+            judged = qartod.spike(run.before, run.value, run.after, *limits)
         # the newest sample of the batches before, whose successor is here now
         first = run.series[run.first]
         found = qartod.spike(
             memory.before[first], memory.value[first], run.value[run.first],
-            limits[0][run.first], limits[1][run.first],
+            n.of("spike_suspect", first), n.of("spike_fail", first),
         )  # fmt: skip
         raised = qartod.is_worse(found, memory.flag[first]) & (found >= Flag.SUSPECT)
         if raised.any():

@@ -13,43 +13,36 @@ from telemetry.quality import Flag
 class Stretch:
     """The samples of a batch that are newer than what is known, by series, then time.
 
-    ``rows`` is where they stand in the batch, ``ordered`` whether it holds them in this order.
-    ``value`` is NaN where the device had none.
+    ``rows`` is where they stand in the batch; ``whole``: it holds nothing else, in this order.
+    ``value`` is NaN where the device had none. ``first`` and ``last`` are the places of each
+    series' first and last sample here.
     """
 
     rows: Int64
-    ordered: bool
+    whole: bool
     series: Int64
     time_ms: Int64
     value: Float64
     before: Float64
     after: Float64
     pause_ms: Float64
-    first: Bool
-    last: Bool
+    first: Int64
+    last: Int64
 
     @classmethod
     def of(cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "Memory") -> "Stretch":
         """The samples that continue ``memory``."""
         order, series, time_ms = np.arange(len(index)), index, batch.time_ms
-        ordered = _in_order(series, time_ms)
-        if not ordered:
-            order = np.lexsort((time_ms, series))
-            series, time_ms = series[order], time_ms[order]
-        fresh = time_ms > memory.time_ms[series]
-        again = np.zeros(len(order), np.bool_)
-        again[1:] = (series[1:] == series[:-1]) & (time_ms[1:] == time_ms[:-1])
-        fresh &= ~again
-        if not fresh.all():
-            order, series, time_ms = order[fresh], series[fresh], time_ms[fresh]
-        if len(order) == len(index) and ordered:
+        first = _begins(series)
+        whole = _continues(series, time_ms, first, memory)
+        if whole:
             value = np.where(missing, np.nan, batch.value)
         else:
+            order = _fresh(series, time_ms, memory)
+            series, time_ms = series[order], time_ms[order]
+            first = _begins(series)
             value = np.where(missing[order], np.nan, batch.value[order])
-        first = np.ones(len(order), np.bool_)
-        first[1:] = series[1:] != series[:-1]
-        last = np.ones(len(order), np.bool_)
-        last[:-1] = first[1:]
+        last = np.append(first[1:], len(series)) - 1 if len(series) else first
         heads = series[first]
         before, after = np.empty_like(value), np.full(len(value), np.nan)
         before[1:] = value[:-1]
@@ -58,11 +51,10 @@ class Stretch:
         after[last] = np.nan
         before_ms = np.empty_like(time_ms)
         before_ms[1:] = time_ms[:-1]
-        before_ms[first] = np.where(
-            memory.time_ms[heads] > 0, memory.time_ms[heads], time_ms[first]
-        )
+        known_ms = memory.time_ms[heads]
+        before_ms[first] = np.where(known_ms > 0, known_ms, time_ms[first])
         pause_ms = (time_ms - before_ms).astype(np.float64)
-        return cls(order, ordered, series, time_ms, value, before, after, pause_ms, first, last)
+        return cls(order, whole, series, time_ms, value, before, after, pause_ms, first, last)
 
     def where(
         self, asked: Bool, number: Float64
@@ -75,9 +67,28 @@ class Stretch:
         return at, self.series[at], self.time_ms[at], self.value[at], number[at]
 
 
-def _in_order(series: Int64, time_ms: Int64) -> bool:
-    later = (series[1:] == series[:-1]) & (time_ms[1:] >= time_ms[:-1])
-    return bool((later | (series[1:] > series[:-1])).all())
+def _begins(series: Int64) -> Int64:
+    """Where each series begins."""
+    begins = np.ones(len(series), np.bool_)
+    np.not_equal(series[1:], series[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
+
+
+def _continues(series: Int64, time_ms: Int64, first: Int64, memory: "Memory") -> bool:
+    """Whether all samples are in order, without repetitions, and newer than what is known."""
+    later = (series[1:] == series[:-1]) & (time_ms[1:] > time_ms[:-1])
+    if not (later | (series[1:] > series[:-1])).all():
+        return False
+    return bool((time_ms[first] > memory.time_ms[series[first]]).all())
+
+
+def _fresh(series: Int64, time_ms: Int64, memory: "Memory") -> Int64:
+    """The places, in order, of samples newer than what is known, of those alike the first."""
+    order = np.lexsort((time_ms, series))
+    series, time_ms = series[order], time_ms[order]
+    fresh = time_ms > memory.time_ms[series]
+    fresh[1:] &= (series[1:] != series[:-1]) | (time_ms[1:] != time_ms[:-1])
+    return order[fresh]
 
 
 _ALWAYS = {

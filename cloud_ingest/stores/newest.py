@@ -21,6 +21,9 @@ class Newest:
         """Take in samples; of two with the same time the later one given stands."""
         if not len(batch):
             return
+        ends = batch.ends()
+        if ends is not None:
+            batch = batch.select(ends)  # no other one can be the newest of its series
         self._grow(int(batch.series.max()) + 1)
         newer = batch.time_ms >= self.time_ms[batch.series]
         series, time_ms = batch.series[newer], batch.time_ms[newer]

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloud_ingest.database import Database
-from cloud_ingest.intake.accounts import Ledger
+from cloud_ingest.intake.accounts import REPEAT_MS, SHORTEST_MS, AckThrough, Ledger
 from cloud_ingest.intake.ledger import Account, Ranges
 from cloud_ingest.intake.stored import LARGE_FLEET, LONGEST_MS, REPORTS_A_ROW, StoredEntries
 from cloud_ingest.intake.work import Entry, Introduction, Receipts, Unnumbered
@@ -142,3 +142,26 @@ def test_receipts_of_a_large_fleet_wait_for_others_or_for_a_second() -> None:
     assert len(joined.batch) == 1 + REPORTS_A_ROW * len(fleet)
     waiting.extend([*one, Introduction("g1", 1, 1)])
     assert len(waiting.take(NOW_MS)) == 2
+
+
+def test_a_gateway_is_told_once_and_not_too_often(database: Database) -> None:
+    ledger = Ledger(database)
+    ledger.apply([Introduction("a", 1, 1), receipts(["a"], [(0, 1, 5, 0)])], NOW_MS)
+    assert ledger.due(NOW_MS) == [AckThrough("a", 1)]
+    assert ledger.due(NOW_MS + SHORTEST_MS) == []
+    for number in (2, 3):
+        ledger.apply([receipts(["a"], [(0, number, 5, 0)])], NOW_MS)
+        assert ledger.due(NOW_MS + 1) == []
+    assert ledger.due(NOW_MS + SHORTEST_MS) == [AckThrough("a", 3)]
+    ledger.apply([receipts(["a"], [(0, 3, 5, 0)])], NOW_MS)  # it did not hear it
+    assert ledger.due(NOW_MS + 2 * SHORTEST_MS) == []
+    assert ledger.due(NOW_MS + SHORTEST_MS + REPEAT_MS) == [AckThrough("a", 3)]
+    assert ledger.due(NOW_MS + 3 * REPEAT_MS) == []
+
+
+def test_a_gateway_that_is_not_known_yet_is_told_nothing(database: Database) -> None:
+    ledger = Ledger(database)
+    ledger.apply([receipts(["a"], [(0, 1, 5, 0)])], NOW_MS)
+    assert ledger.due(NOW_MS) == []
+    ledger.apply([Introduction("a", 2, 2)], NOW_MS)
+    assert ledger.due(NOW_MS) == [AckThrough("a", 1)]

@@ -212,3 +212,38 @@ def test_numbers_survive_to_the_last_bit(database: Database) -> None:
     made.take(Message("spBv1.0/binh-duong/DDATA/bd-tdm-001/air", build([*parts, 1], 2), NOW_MS))
     batch = made.take_work().columns.take()
     assert batch.value.tobytes() == np.array(values).tobytes()
+
+
+def test_when_a_device_was_heard_of_is_known_and_kept(database: Database) -> None:
+    registry = Registry(database)
+    registry.update_gateway("g", group="bd", station="s", online=True, since_ms=1)
+    registry.update_device("g", "d", online=True, since_ms=1)
+    names: list[tuple[str, str | None]] = [("g", "d")]
+    registry.heard(names, np.array([0, 0]), np.array([5, 9]))
+    registry.seen({("g", "d"): 7})
+    gateway, device = registry.gateway("g"), registry.device("g", "d")
+    assert gateway is not None
+    assert device is not None
+    assert (gateway.last_seen_ms, device.last_seen_ms) == (9, 9)
+    with database.engine.begin() as connection:
+        registry.save(connection)
+    registry.saved(seen=True)
+    names.append(("g", "later"))
+    registry.heard(names, np.array([1, 0]), np.array([11, 12]))
+    with database.engine.begin() as connection:
+        registry.save_seen(connection)
+    again = Registry(database)
+    again.load()
+    device = again.device("g", "d")
+    assert device is not None
+    assert device.last_seen_ms == 12
+
+
+def test_a_gateway_that_no_longer_acknowledges_is_not_expected_to_send_again(
+    database: Database,
+) -> None:
+    made = receiver(database, fast=True, acknowledged=True)
+    assert made.acknowledging() == {"bd-tdm-001"}
+    for message in Gateway(time_ms=NOW_MS, acknowledged=False).births():
+        made.take(message)
+    assert made.acknowledging() == frozenset()

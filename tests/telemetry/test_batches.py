@@ -1,50 +1,94 @@
-"""Samples in columns: sorted, and the newest of each series."""
+"""Batches in columns: sorted, where each series ends, and what of it is the newest."""
 
-import numpy as np
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloud_ingest.live import Interest, Live
+from cloud_ingest.stores.newest import Newest
 from telemetry.batches import SampleBatch
+from telemetry.series import Series, SeriesKey
 
-samples = st.lists(
-    st.tuples(st.one_of(st.integers(0, 5), st.integers(65_530, 65_540)), st.integers(0, 20)),
-    max_size=40,
-)
+ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5)), max_size=12)
+SERIES = [Series(i, SeriesKey("g", "d", f"m{i}"), "bd", "s", "pm10", "u", 1000) for i in range(4)]
 
 
 def batch_of(rows: list[tuple[int, int]]) -> SampleBatch:
-    """A batch whose values tell where each sample stood."""
-    series, time_ms = [s for s, _ in rows], [t for _, t in rows]
-    return SampleBatch.of(series, time_ms, list(map(float, range(len(rows)))), [1] * len(rows))
+    """Rows of series and time; the value is the place."""
+    series, time_ms = zip(*rows, strict=True) if rows else ((), ())
+    return SampleBatch.of(series, time_ms, range(len(rows)), [1] * len(rows))
 
 
-@given(samples, st.booleans())
+@given(ROWS)
+def test_the_ends_of_series_are_told_of_batches_in_order_only(rows: list[tuple[int, int]]) -> None:
+    ends = batch_of(rows).ends()
+    assert (ends is not None) == (rows == sorted(rows))
+    rows.sort()
+    last = {series: place for place, (series, _) in enumerate(rows)}
+    found = batch_of(rows).ends()
+    assert found is not None
+    assert found.tolist() == list(last.values())
+
+
+@given(st.lists(ROWS, max_size=4))
+def test_the_newest_sample_is_the_last_one_of_its_time_in_whatever_order(
+    batches: list[list[tuple[int, int]]],
+) -> None:
+    newest, expected = Newest(), dict[int, tuple[int, float]]()
+    for number, rows in enumerate(batches):
+        batch = batch_of(rows if number % 2 else sorted(rows))
+        newest.update(batch)
+        for s, t, v in zip(
+            batch.series.tolist(), batch.time_ms.tolist(), batch.value.tolist(), strict=True
+        ):
+            if t >= expected.get(s, (0, 0.0))[0]:
+                expected[s] = t, v
+    found = newest.all()
+    rows_found = zip(found.time_ms.tolist(), found.value.tolist(), strict=True)
+    assert dict(zip(found.series.tolist(), rows_found, strict=True)) == expected
+
+
+@given(ROWS, ROWS)
+def test_watchers_are_told_the_newest_once(
+    first: list[tuple[int, int]], second: list[tuple[int, int]]
+) -> None:
+    async def told() -> list[tuple[str, int]]:
+        live = Live(SERIES.__getitem__)
+        watcher = live.watch(Interest())
+        for batch in (batch_of(sorted(set(first))), batch_of(list(dict.fromkeys(second)))):
+            live.tell_samples(batch)
+        return [
+            (name, time_ms)
+            for _, data in await watcher.take(0)
+            for name, time_ms in zip(data["series"], data["time_ms"], strict=True)
+        ]
+
+    before = dict(sorted(first))
+    after = {s: max(t for r, t in second if r == s) for s, _ in second}
+    news = {s: t for s, t in after.items() if t > before.get(s, 0)}
+    expected = [(str(SERIES[s].key), t) for part in (before, news) for s, t in part.items()]
+    assert sorted(asyncio.run(told())) == sorted(expected)
+
+
+def test_empty_batches_add_nothing() -> None:
+    some = batch_of([(1, 1)])
+    assert SampleBatch.concat([SampleBatch.empty(), some, SampleBatch.empty()]) is some
+    assert len(SampleBatch.concat([SampleBatch.empty(), SampleBatch.empty()])) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.one_of(st.integers(0, 5), st.integers(65_530, 65_540)), st.integers(0, 20)),
+        max_size=40,
+    ),
+    st.booleans(),
+)
 def test_samples_are_sorted_by_series_then_time_and_equal_ones_keep_their_order(
     rows: list[tuple[int, int]], in_time: bool
 ) -> None:
     if in_time:  # as gateways send them
-        rows = sorted(rows, key=lambda row: row[1])
-    batch = batch_of(rows)
-    found = batch.sorted()
-    expected = sorted((*row, i) for i, row in enumerate(rows))
+        rows.sort(key=lambda row: row[1])
+    found = batch_of(rows).sorted()
     got = zip(found.series.tolist(), found.time_ms.tolist(), found.value.tolist(), strict=True)
-    assert list(got) == expected
-    assert found.is_sorted
-    assert batch.is_sorted == (rows == sorted(rows))
-
-
-@given(samples)
-def test_the_newest_of_each_series_is_found_in_any_order(rows: list[tuple[int, int]]) -> None:
-    newest: dict[int, tuple[int, int]] = {}
-    for i, (series, time_ms) in enumerate(rows):
-        newest[series] = max(newest.get(series, (-1, -1)), (time_ms, i))
-    found = batch_of(rows).newest_of_each()
-    got = zip(found.series.tolist(), found.time_ms.tolist(), found.value.tolist(), strict=True)
-    assert list(got) == [(s, t, i) for s, (t, i) in sorted(newest.items())]
-
-
-def test_a_batch_without_samples_is_sorted() -> None:
-    empty = SampleBatch.empty()
-    assert empty.is_sorted
-    assert len(empty.sorted()) == len(empty.newest_of_each()) == 0
-    assert np.array_equal(empty.sorted().series, empty.series)
+    assert list(got) == sorted((*row, i) for i, row in enumerate(rows))

@@ -186,6 +186,13 @@ def test_late_samples_do_not_disturb_what_is_remembered():
     assert now.quality.tolist() == [1]
 
 
+def test_a_repeated_time_is_nobodys_neighbour():
+    control = control_of({"fail": [-1e9, 1e9], "spike": {"suspect": 3}})
+    time_ms = [START, START + MINUTE, START + MINUTE, START + 2 * MINUTE]
+    batch = SampleBatch.of([0] * 4, time_ms, [10.0, 10.0, 30.0, 10.0], [Flag.NOT_EVALUATED] * 4)
+    assert control.flag(batch, START + 10**9).quality.tolist() == [Flag.PASS] * 4
+
+
 def test_an_override_changes_one_devices_numbers(tmp_path):
     path = tmp_path / "quality.yaml"
     path.write_text(
