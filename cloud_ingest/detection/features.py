@@ -24,7 +24,7 @@ class Stream(IntEnum):
 
     HALF_HOUR = 0  # residuals from the usual value of the half hour of the day,
     HOUR = 1  # of the hour of the day,
-    WEEK_HOUR = 2  # and of the hour of the week
+    WEEK_HOUR = 2  # and of the two hours of the week
     HOUR_MEAN = 3  # short means of two of them
     WEEK_HOUR_MEAN = 4
     HALF_HOUR_RATIO = 5  # the first one, by what is usual at that time
