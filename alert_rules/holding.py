@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from alert_rules.evaluation import State, Verdicts, grown, last_true, run_starts
+from alert_rules.evaluation import State, Verdicts, last_true, run_starts
 from telemetry.batches import Bool, Float64, Int32, Int64
 
 LONGEST_MS = 2_000_000_000
@@ -38,20 +38,38 @@ class Transition:
 
 
 class _Clocks:
-    """When the runs under way began, how long they have held, and their worst values.
+    """The runs under way: whether they are on and firing, since when, and their worst values.
 
     Few slots have a run at any moment, so only those take room: by slot, in order.
     """
 
-    _FRESH = (0.0, 0.0, 0.0, -np.inf)
-    TIME_MS, HELD_MS, START_MS, PEAK = range(4)
+    _FRESH = (0.0, 0.0, 0.0, -np.inf, 0.0, 0.0)
+    TIME_MS, HELD_MS, START_MS, PEAK, ON, FIRING = range(6)
 
     def __init__(self) -> None:
         self._slot = np.empty(0, np.int32)
-        self._line = np.empty((4, 0))  # milliseconds are exact in float64 until the year 287,000
+        self._line = np.empty((6, 0))  # milliseconds are exact in float64 until the year 287,000
 
     def __len__(self) -> int:
         return len(self._slot)
+
+    @property
+    def slots(self) -> Int32:
+        """The slots that have a run."""
+        return self._slot
+
+    @property
+    def firing(self) -> Int32:
+        """The slots whose run is firing."""
+        firing: Int32 = self._slot[self._line[self.FIRING] > 0]
+        return firing
+
+    def meet(self, slot: Int32) -> bool:
+        """Whether any of these slots (in order) has a run."""
+        if not len(self._slot) or not len(slot):
+            return False
+        at = np.minimum(np.searchsorted(slot, self._slot), len(slot) - 1)
+        return bool((slot[at] == self._slot).any())
 
     def of(self, slot: Int32) -> Float64:
         """The lines of slots (each once, in order)."""
@@ -74,32 +92,29 @@ class _Clocks:
 
 
 class _LevelHold:
-    """One level (limit) of a rule, for all slots: where it is true, where it fires, the clocks."""
+    """One level (limit) of a rule, for all slots."""
 
     def __init__(self) -> None:
-        self.on = np.empty(0, np.bool_)
-        self.firing = np.empty(0, np.bool_)
+        self.size = 0
         self.clocks = _Clocks()
-        self.busy = 0
-
-    def grow(self, size: int) -> None:
-        self.on, self.firing = grown(self.on, size, False), grown(self.firing, size, False)
 
     def idle(self, slot: Int32, on: Bool) -> bool:
         """Whether these verdicts cannot change anything."""
-        if on.any():
-            return False
-        return not self.busy or not (self.on[slot] | self.firing[slot]).any()
+        return not on.any() and not self.clocks.meet(slot)
 
-    def count(self) -> None:
-        self.busy = int(np.count_nonzero(self.on | self.firing))
+    def touched_by(self, slot: Int32) -> Bool:
+        """For all slots, whether it is one of these or has a run."""
+        touched = np.zeros(self.size, np.bool_)
+        touched[self.clocks.slots] = True
+        touched[slot] = True
+        return touched
 
     def state(self) -> State:
         """Everything remembered, an entry for each slot."""
-        slots = np.arange(len(self.on), dtype=np.int32)
-        time_ms, held_ms, start_ms, peak = self.clocks.of(slots)
+        line = self.clocks.of(np.arange(self.size, dtype=np.int32))
+        time_ms, held_ms, start_ms, peak, on, firing = line
         return {
-            "on": self.on, "firing": self.firing, "peak": peak, "time_ms": time_ms.astype(np.int64),
+            "on": on > 0, "firing": firing > 0, "peak": peak, "time_ms": time_ms.astype(np.int64),
             "held_ms": held_ms.astype(np.int32), "start_ms": start_ms.astype(np.int64),
         }  # fmt: skip
 
@@ -110,11 +125,10 @@ class _LevelHold:
             source = state.get(name)
             if source is not None:
                 array[: len(source)] = source[: len(array)]
-        self.on[:], self.firing[:] = own["on"], own["firing"]
-        line = np.array([own[n] for n in ("time_ms", "held_ms", "start_ms", "peak")], np.float64)
-        slots = np.arange(len(self.on), dtype=np.int32)
-        self.clocks.keep(slots, line, self.on | self.firing)
-        self.count()
+        names = ("time_ms", "held_ms", "start_ms", "peak", "on", "firing")
+        line = np.array([own[n] for n in names], np.float64)
+        slots = np.arange(self.size, dtype=np.int32)
+        self.clocks.keep(slots, line, own["on"].astype(np.bool_) | own["firing"].astype(np.bool_))
 
 
 class Holding:
@@ -131,17 +145,21 @@ class Holding:
         """Make room; ``gap_ms`` holds each slot's longest pause that is no missing data."""
         self._gap_ms = gap_ms
         for level in self.levels:
-            level.grow(len(gap_ms))
+            level.size = len(gap_ms)
 
     @property
-    def firing(self) -> Bool:
-        """Which slots are firing."""
-        return self.levels[0].firing
+    def firing(self) -> Int32:
+        """The slots that are firing, in order."""
+        return self.levels[0].clocks.firing
 
     @property
     def on(self) -> Bool:
         """Which slots have their condition true or are firing still."""
-        return self.levels[0].on | self.levels[0].firing
+        return self.levels[0].touched_by(np.empty(0, np.int32))
+
+    def is_firing(self, slot: int) -> bool:
+        """Whether a slot is firing."""
+        return bool((self.firing == slot).any())
 
     def peak_of(self, slot: int) -> float:
         """The worst value of the run of a slot."""
@@ -153,10 +171,9 @@ class Holding:
         at, busy = np.array([slot], np.int32), np.ones(1, np.bool_)
         held_ms = self._hold_ms if firing else 0
         for level in self.levels[:levels]:
-            level.on[slot], level.firing[slot] = True, firing
             peak = level.clocks.of(at)[_Clocks.PEAK, 0]
-            level.clocks.keep(at, np.array([[time_ms], [held_ms], [start_ms], [peak]]), busy)
-            level.busy = max(level.busy, 1)
+            line = np.array([time_ms, held_ms, start_ms, peak, True, firing], np.float64)
+            level.clocks.keep(at, line[:, None], busy)
 
     def advance(self, verdicts: Verdicts) -> list[Transition]:
         """Take verdicts in; give what they change, in the order of time."""
@@ -165,9 +182,7 @@ class Holding:
             on = verdicts.level >= number
             if level.idle(verdicts.slot, on):
                 continue
-            touched = level.on | level.firing
-            touched[verdicts.slot[on]] = True
-            chosen = touched[verdicts.slot]
+            chosen = level.touched_by(verdicts.slot[on])[verdicts.slot]
             found += self._advance_level(number, level, verdicts.select(chosen), on[chosen])
         found.sort(key=lambda c: (c.time_ms, c.slot, c.level))
         return found
@@ -180,7 +195,8 @@ class Holding:
         head = slot[first]
         line = state.clocks.of(head)
         known_ms, held_ms, known_start_ms = line[: _Clocks.PEAK].astype(np.int64)
-        before = _shifted(on, first, state.on[head])
+        was_on, was_firing_before = line[_Clocks.ON] > 0, line[_Clocks.FIRING] > 0
+        before = _shifted(on, first, was_on)
         before_ms = _shifted(time_ms, first, known_ms)
         same = on == before
         step = time_ms - before_ms
@@ -203,9 +219,9 @@ class Holding:
         crossing[first] |= same[first] & (held[first] >= need[first])
         decided = crossing | first
         firing = np.where(crossing, on, False)
-        firing[first] = np.where(crossing[first], on[first], state.firing[head])
+        firing[first] = np.where(crossing[first], on[first], was_firing_before)
         firing = firing[last_true(decided)]
-        was_firing = _shifted(firing, first, state.firing[head])
+        was_firing = _shifted(firing, first, was_firing_before)
 
         last = np.append(first[1:], True)
         fresh = ~same & on & ~was_firing
@@ -217,11 +233,11 @@ class Holding:
         peak = np.full(len(slot), -np.inf)
         peak[at] = self._peaks(line[_Clocks.PEAK], verdicts, on, first, fresh, at)
         changes = self._transitions(number, verdicts, named, start_ms, peak)
-        line[_Clocks.PEAK] = peak[last]
-        state.on[head], state.firing[head] = on[last], firing[last]
-        line[: _Clocks.PEAK] = time_ms[last], np.minimum(held[last], LONGEST_MS), start_ms[last]
+        line[:] = (
+            time_ms[last], np.minimum(held[last], LONGEST_MS), start_ms[last], peak[last],
+            on[last], firing[last],
+        )  # fmt: skip
         state.clocks.keep(head, line, on[last] | firing[last])
-        state.count()
         return changes
 
     def _peaks(

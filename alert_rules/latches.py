@@ -16,8 +16,9 @@ class Latch:
         self._count = 0
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
-        self.on = grown(self.on, size, False)
+        """Make room for ``size`` slots; a bound without a margin has nothing to remember."""
+        if self._bound.margin != 0.0:
+            self.on = grown(self.on, size, False)
 
     def follow(self, slot: Int32, value: Float64) -> Bool:
         """Whether the condition holds at each value; entries by slot, then time."""
@@ -73,7 +74,7 @@ class Latches:
 
     def state(self) -> State:
         """Everything remembered."""
-        return {f"latch{i}": latch.on for i, latch in enumerate(self._latches)}
+        return {f"latch{i}": latch.on for i, latch in enumerate(self._latches) if len(latch.on)}
 
     def restore(self, state: State) -> None:
         """Go on from a state."""

@@ -1,16 +1,46 @@
 """What rules over the same series need not each keep for themselves: members and steps of time."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from alert_rules.evaluation import Evaluator, Members, Runs, State
+from alert_rules.limits import Bound
 from alert_rules.schema import Selector
-from alert_rules.steps import Stepper, Steps, Windows
+from alert_rules.steps import ClockWindows, Ended, Marks, Stepper, Steps, Windows
 from telemetry.batches import Bool, Float64, Int32, Int64
 from telemetry.series import Series
 
 Wanted = Callable[[Series], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a rule wants to know of the last steps.
+
+    ``extremes``: also the range of each step; ``length``: windows of so many steps, of which only
+    those count that hold at least a share ``completeness`` of their samples. Of such windows it
+    wants the steps' means, or only the mean of those ``by_the_clock``, or only which steps were
+    ``past`` a bound: either takes a fraction of the room.
+    """
+
+    extremes: bool = False
+    length: int = 0
+    completeness: float = 0.0
+    by_the_clock: bool = False
+    past: Bound | None = None
+
+    @property
+    def name(self) -> str:
+        """Names windows that others can share."""
+        if self.past is not None:
+            bound = self.past
+            limits = f"{bound.comparison} {bound.low} {bound.high} {bound.circular}"
+            return f"{self.completeness} {self.length} {limits}"
+        if self.by_the_clock:
+            return f"{self.completeness} {self.length}"
+        return f"{self.completeness}"
 
 
 class Gathering:
@@ -19,46 +49,59 @@ class Gathering:
     Where levels are averaged as energies, ``energy`` gathers energies.
     """
 
-    def __init__(self, step_ms: int, *, energy: bool = False) -> None:
+    def __init__(
+        self,
+        step_ms: int,
+        *,
+        energy: bool = False,
+        members_of: Callable[[str], Members] | None = None,
+    ) -> None:
         self.members = Members()
         self.step_ms = step_ms
         self._energy = energy
-        self._stepper = Stepper(step_ms)
-        self._windows: dict[float, Windows] = {}
-        self._wanted: list[Wanted] = []
+        self._members_of = members_of
+        self._stepper = Stepper(step_ms, coarse=True)
+        self._windows: dict[str, Windows] = {}
+        self._marks: dict[str, tuple[Asked, Marks]] = {}
+        self._by_the_clock: dict[str, tuple[Asked, ClockWindows]] = {}
+        self._wanted: dict[str, Wanted] = {}
         self._bound: Sequence[Series] | None = None
         self._runs: Runs | None = None
         self._steps: Steps | None = None
-        self._looked: dict[float, Float64] = {}
+        self._looked: dict[str, Float64] = {}
+        self._ended: dict[str, Ended] = {}
 
-    def ask(
-        self,
-        wanted: Wanted,
-        *,
-        extremes: bool = False,
-        length: int = 0,
-        completeness: float = 0.0,
-    ) -> None:
-        """Take in a rule's series before any are bound; what it asks for is kept for all of them.
-
-        ``extremes``: also the range of each step; ``length``: means of so many steps, of which
-        only those count that hold at least a share ``completeness`` of their samples.
-        """
-        self._wanted.append(wanted)
-        if extremes:
+    def ask(self, selection: str, wanted: Wanted, asked: Asked) -> None:
+        """Take in a rule's series before any are bound; what it asks for is kept for all of them."""
+        self._wanted[selection] = wanted
+        if asked.extremes:
             self._stepper.keep_extremes()
-        if length:
-            self._windows.setdefault(completeness, Windows(1)).lengthen(length)
+        if asked.past is not None:
+            self._marks.setdefault(asked.name, (asked, Marks(asked.length, self.step_ms)))
+        elif asked.by_the_clock:
+            clock = ClockWindows(asked.length, self.step_ms)
+            self._by_the_clock.setdefault(asked.name, (asked, clock))
+        elif asked.length:
+            windows = self._windows.setdefault(asked.name, Windows(1, self.step_ms))
+            windows.lengthen(asked.length)
 
     def bind(self, series: Sequence[Series]) -> None:
         """Make series known; the second rule with the same ones finds it done."""
         if series is self._bound:
             return
+        if self._bound is None and self._members_of is not None:
+            self.members = self._members_of(" or ".join(sorted(self._wanted)))
         self._bound = series
-        self.members.bind(series, lambda one: any(wanted(one) for wanted in self._wanted))
+        self.members.bind(series, lambda one: any(w(one) for w in self._wanted.values()))
         self._stepper.grow(len(self.members))
-        for windows in self._windows.values():
-            windows.grow(len(self.members))
+        for kept in self._kept().values():
+            kept.grow(len(self.members))
+
+    def _kept(self) -> dict[str, Windows | ClockWindows]:
+        """All windows, by what their names in a state end with."""
+        found: dict[str, Windows | ClockWindows] = {f" {n}": w for n, w in self._windows.items()}
+        found |= {f" {n}": w for n, (_, w) in self._by_the_clock.items()}
+        return found | {f" {n}": w for n, (_, w) in self._marks.items()}
 
     def advance(self, runs: Runs) -> Steps | None:
         """The steps that these samples complete, by slot (None: none); worked out once."""
@@ -69,24 +112,49 @@ class Gathering:
             if self._energy:
                 value = 10.0 ** (value / 10.0)
             self._steps = self._stepper.advance(slot, time_ms, value)
-            self._runs, self._looked = runs, {}
+            self._runs, self._looked, self._ended = runs, {}, {}
         return self._steps
 
     def forget(self) -> None:
         """Let go of the samples just judged."""
-        self._runs, self._steps, self._looked = None, None, {}
+        self._runs, self._steps, self._looked, self._ended = None, None, {}, {}
 
-    def look_back(self, completeness: float, length: int) -> Float64:
+    def look_back(self, asked: Asked) -> Float64:
         """For each step just completed the means of as many steps, newest first; NaN: none."""
+        if asked.name not in self._looked:
+            steps, mean = self._counting(asked)
+            window = self._windows[asked.name].look_back(steps.slot, steps.number, mean)
+            self._looked[asked.name] = window
+        return self._looked[asked.name][:, : asked.length]
+
+    def marks(self, asked: Asked) -> Bool:
+        """For each step just completed whether it and those before it are past, newest first."""
+        assert asked.past is not None
+        if asked.name not in self._looked:
+            steps, mean = self._counting(asked)
+            past = asked.past.breached(mean) & ~np.isnan(mean)
+            _, marks = self._marks[asked.name]
+            one_or_zero = past.astype(np.float64)
+            self._looked[asked.name] = marks.look_back(steps.slot, steps.number, one_or_zero)
+        found: Bool = self._looked[asked.name] == 1.0
+        return found
+
+    def ended(self, asked: Asked) -> Ended:
+        """The windows by the clock that the steps just completed have ended."""
+        if asked.name not in self._ended:
+            steps, mean = self._counting(asked)
+            _, clock = self._by_the_clock[asked.name]
+            ended = clock.advance(steps.slot, steps.number, steps.following, mean)
+            self._ended[asked.name] = ended
+        return self._ended[asked.name]
+
+    def _counting(self, asked: Asked) -> tuple[Steps, Float64]:
+        """The steps just completed, and their means, NaN where there were too few samples."""
         steps = self._steps
         assert steps is not None
-        if completeness not in self._looked:
-            interval_ms = self.members.intervals_ms(steps.slot)
-            counts = steps.count >= samples_needed(interval_ms, self.step_ms, completeness)
-            mean = np.where(counts, steps.mean, np.nan)
-            window = self._windows[completeness].look_back(steps.slot, steps.number, mean)
-            self._looked[completeness] = window
-        return self._looked[completeness][:, :length]
+        interval_ms = self.members.intervals_ms(steps.slot)
+        counts = steps.count >= samples_needed(interval_ms, self.step_ms, asked.completeness)
+        return steps, np.where(counts, steps.mean, np.nan)
 
     def slots_in(self, members: Members, steps: Steps) -> tuple[Int32, Bool | None]:
         """The slots of steps among other members, and which steps are theirs (None: all)."""
@@ -103,16 +171,38 @@ class Gathering:
     def state(self) -> State:
         """The steps under way and the means of the last ones."""
         found = self._stepper.state()
-        for completeness, windows in self._windows.items():
-            found |= {f"{k} {completeness}": v for k, v in windows.state().items()}
+        for end, kept in self._kept().items():
+            found |= {f"{k}{end}": v for k, v in kept.state().items()}
         return found
 
     def restore(self, state: State) -> None:
         """Go on from a state."""
         self._stepper.restore(state)
-        for completeness, windows in self._windows.items():
-            end = f" {completeness}"
-            windows.restore({k.removesuffix(end): v for k, v in state.items() if k.endswith(end)})
+        for end, kept in self._kept().items():
+            kept.restore({k.removesuffix(end): v for k, v in state.items() if k.endswith(end)})
+
+    def from_older(self, state: State) -> State:
+        """What a state lacks that kept the means of all steps, for windows by the clock and marks.
+
+        Before 2026-11-29 these were worked out of such means each time.
+        """
+        found: State = {}
+        smaller: list[tuple[Asked, ClockWindows | Marks]] = [
+            *self._by_the_clock.values(),
+            *self._marks.values(),
+        ]
+        for asked, kept in smaller:
+            value = state.get(f"window_value {asked.completeness}")
+            last = state.get(f"window_last {asked.completeness}")
+            if value is None or last is None:
+                continue
+            means = value.astype(np.float64)
+            if asked.past is not None:
+                means = (asked.past.breached(means) & ~np.isnan(means)).astype(np.float64)
+            own = kept.from_windows(means, last.astype(np.int64))
+            named = {f"{k} {asked.name}": v for k, v in own.items()}
+            found |= {k: v for k, v in named.items() if k not in state}
+        return found
 
 
 class Shelf:
@@ -129,7 +219,9 @@ class Shelf:
     def gathering(self, step_ms: int, *, energy: bool = False) -> Gathering:
         """The steps of a length."""
         name = f"{step_ms} energy" if energy else str(step_ms)
-        return self.gatherings.setdefault(name, Gathering(step_ms, energy=energy))
+        return self.gatherings.setdefault(
+            name, Gathering(step_ms, energy=energy, members_of=self.members)
+        )
 
     def forget(self) -> None:
         """Let go of the samples just judged."""
@@ -144,27 +236,20 @@ class StepEvaluator(Evaluator):
         self,
         select: Selector,
         step_ms: int,
+        asked: Asked,
         *,
         energy: bool = False,
-        extremes: bool = False,
-        length: int = 0,
-        completeness: float = 0.0,
     ) -> None:
         super().__init__()
         self._select = select
-        self._asked = {"extremes": extremes, "length": length, "completeness": completeness}
+        self.asked = asked
         self.steps = Gathering(step_ms, energy=energy)
         self._energy = energy
         self._shares = False
         self._ask()
 
     def _ask(self) -> None:
-        self.steps.ask(
-            self.wants,
-            extremes=bool(self._asked["extremes"]),
-            length=int(self._asked["length"]),
-            completeness=self._asked["completeness"],
-        )
+        self.steps.ask(self.selection(), self.wants, self.asked)
 
     def share(self, shelf: Shelf) -> None:
         """Take members, steps and their means from where other rules do."""
@@ -173,7 +258,7 @@ class StepEvaluator(Evaluator):
         self._shares = True
         self._ask()
 
-    def selection(self) -> str | None:
+    def selection(self) -> str:
         """The selector."""
         return self._select.model_dump_json()
 

@@ -15,7 +15,7 @@ from telemetry.batches import Bool, Float64, Int32, Int64
 
 LOCAL_OFFSET_MS = 7 * 3_600_000
 """Viet Nam is seven hours ahead of UTC all year; days and hours of limits are local."""
-_NEVER = np.iinfo(np.int64).min // 4
+_INT32_STEP_MS = 10_000  # numbers of steps as long as this fit into 32 bits until 2650
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,22 +36,44 @@ class Steps:
     def __len__(self) -> int:
         return len(self.slot)
 
-    def select(self, which: Bool) -> "Steps":
-        """Those where the mask is true."""
+    def select(self, which: Bool | Int64) -> "Steps":
+        """Those where the mask is true, or at these places."""
         return Steps(*(getattr(self, name)[which] for name in Steps.__dataclass_fields__))
 
 
-class Stepper:
-    """Gathers the samples of each slot's current step; with ``extremes`` also their range."""
+class StepNumbers:
+    """One step's number for each slot, long before all others where there is none yet."""
 
-    def __init__(self, step_ms: int, *, extremes: bool = False) -> None:
+    def __init__(self, step_ms: int) -> None:
+        kind: type[np.signedinteger[Any]] = np.int32 if step_ms >= _INT32_STEP_MS else np.int64
+        self.array: NDArray[np.signedinteger[Any]] = np.empty(0, kind)
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        self.array = grown(self.array, size, int(np.iinfo(self.array.dtype).min) // 4)
+
+    def __getitem__(self, slot: Int32 | slice) -> Int64:
+        return self.array[slot].astype(np.int64)
+
+    def __setitem__(self, slot: Int32 | slice, number: Int64) -> None:
+        self.array[slot] = number
+
+
+class Stepper:
+    """Gathers the samples of each slot's current step; on request also their range.
+
+    With ``coarse`` the range takes half the room and has seven digits.
+    """
+
+    def __init__(self, step_ms: int, *, coarse: bool = False) -> None:
         self.step_ms = step_ms
-        self._extremes = extremes
-        self._number = np.empty(0, np.int64)
+        self._extremes = False
+        self._number = StepNumbers(step_ms)
         self._count = np.empty(0, np.int32)
         self._sum = np.empty(0, np.float64)
-        self._low = np.empty(0, np.float64)
-        self._high = np.empty(0, np.float64)
+        kept = np.float32 if coarse else np.float64
+        self._low: NDArray[np.floating[Any]] = np.empty(0, kept)
+        self._high: NDArray[np.floating[Any]] = np.empty(0, kept)
 
     def keep_extremes(self) -> None:
         """From now on keep the range of each step too."""
@@ -59,7 +81,7 @@ class Stepper:
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
-        self._number = grown(self._number, size, _NEVER)
+        self._number.grow(size)
         self._count = grown(self._count, size, 0)
         self._sum = grown(self._sum, size, 0.0)
         size = size if self._extremes else 0
@@ -83,7 +105,7 @@ class Stepper:
         self, slot: Int32, number: Int64, count: Int64, total: Float64, low: Float64, high: Float64
     ) -> Steps | None:
         """Take in what each slot, which is there once, has in one step."""
-        at = places(slot, len(self._number))
+        at = places(slot, len(self._count))
         moved = number > self._number[at]
         done = None
         if moved.any():
@@ -108,7 +130,10 @@ class Stepper:
             return None
         count = self._count[slot]
         mean = self._sum[slot] / count
-        low, high = (self._low[slot], self._high[slot]) if self._extremes else (mean, mean)
+        low, high = mean, mean
+        if self._extremes:
+            low = self._low[slot].astype(np.float64)
+            high = self._high[slot].astype(np.float64)
         return Steps(slot, self._number[slot], following, count.astype(np.int64), mean, low, high)
 
     def _advance_many(self, slot: Int32, number: Int64, value: Float64) -> Steps | None:
@@ -156,7 +181,7 @@ class Stepper:
     def state(self) -> State:
         """The steps under way."""
         kept: State = {
-            "step_number": self._number, "step_count": self._count, "step_sum": self._sum,
+            "step_number": self._number.array, "step_count": self._count, "step_sum": self._sum,
         }  # fmt: skip
         if self._extremes:
             kept |= {"step_low": self._low, "step_high": self._high}
@@ -188,11 +213,13 @@ class Windows:
     With ``coarse`` values take half the room and have seven digits.
     """
 
-    def __init__(self, length: int, *, coarse: bool = False) -> None:
+    _NOTHING: float = np.nan
+
+    def __init__(self, length: int, step_ms: int, *, coarse: bool = False) -> None:
         self.length = length
         kept = np.float32 if coarse else np.float64
-        self._value: NDArray[np.floating[Any]] = np.empty((0, max(length - 1, 0)), kept)
-        self._last = np.empty(0, np.int64)
+        self._value: NDArray[Any] = np.empty((0, max(length - 1, 0)), kept)
+        self._last = StepNumbers(step_ms)
 
     def lengthen(self, length: int) -> None:
         """Remember at least so many steps; before there are any slots."""
@@ -201,8 +228,8 @@ class Windows:
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
-        self._value = grown(self._value, size, np.nan)
-        self._last = grown(self._last, size, _NEVER)
+        self._value = grown(self._value, size, self._NOTHING)
+        self._last.grow(size)
 
     def look_back(self, slot: Int32, number: Int64, value: Float64) -> Float64:
         """For each new step the values of the window that ends with it, newest first.
@@ -233,21 +260,28 @@ class Windows:
     def _look_into_memory(self, out: Float64, slot: Int32, number: Int64) -> None:
         lag = number - self._last[slot]
         near = np.flatnonzero(lag < self.length)
+        held = self._held(slot[near])
         for back in range(self.length - 1):
             place = lag[near] + back
             ok = place < self.length
             if not ok.any():
                 break
-            at = near[ok]
-            out[at, place[ok]] = self._value[slot[at], back]
+            out[near[ok], place[ok]] = held[ok, back]
 
     def _remember(self, out: Float64, slot: Int32, number: Int64, last: Bool) -> None:
-        self._value[slot[last]] = out[last, : self.length - 1]
+        self._hold(slot[last], out[last, : self.length - 1])
         self._last[slot[last]] = number[last]
+
+    def _held(self, slot: Int32) -> NDArray[Any]:
+        rows: NDArray[Any] = self._value[slot]
+        return rows
+
+    def _hold(self, slot: Int32, rows: Float64) -> None:
+        self._value[slot] = rows
 
     def state(self) -> State:
         """The steps remembered."""
-        return {"window_value": self._value, "window_last": self._last}
+        return {"window_value": self._value, "window_last": self._last.array}
 
     def restore(self, state: State) -> None:
         """Go on from a state."""
@@ -256,3 +290,115 @@ class Windows:
             if source is not None:
                 part = tuple(slice(n) for n in np.minimum(source.shape, array.shape))
                 array[part] = source[part]
+
+
+class Marks(Windows):
+    """Windows over what is but 1 or 0 (or not known, which counts as 0): a bit for each step."""
+
+    _NOTHING = 0
+
+    def __init__(self, length: int, step_ms: int) -> None:
+        super().__init__(length, step_ms)
+        self._value = np.empty((0, self.length // 8 + 1), np.uint8)
+
+    def _held(self, slot: Int32) -> NDArray[Any]:
+        return np.unpackbits(self._value[slot], axis=1)
+
+    def _hold(self, slot: Int32, rows: Float64) -> None:
+        bits = np.zeros((len(slot), 8 * self._value.shape[1]), np.bool_)
+        bits[:, : rows.shape[1]] = rows == 1.0
+        self._value[slot] = np.packbits(bits, axis=1)
+
+    def from_windows(self, value: Float64, last: Int64) -> State:
+        """What a state would be whose steps are in windows; ``value`` is 1 or 0."""
+        rows = value[:, : self.length - 1]
+        marks = Marks(self.length, 0)
+        marks.grow(len(value))
+        slots = np.arange(len(value), dtype=np.int32)
+        marks._hold(slots, rows)
+        marks._last[slots] = last
+        return marks.state()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ended:
+    """Windows that are complete: the place of each one's last step, its mean, its steps' count."""
+
+    place: Int64
+    mean: Float64
+    count: Int64
+
+
+class ClockWindows:
+    """Means over windows by the clock, ``length`` steps each, gathered while they are under way.
+
+    What is summed is the distance from the window's first step, so that steps that are alike have
+    exactly that mean.
+    """
+
+    def __init__(self, length: int, step_ms: int) -> None:
+        self.length = length
+        self._window = StepNumbers(step_ms)
+        self._count = np.empty(0, np.int32)
+        self._first = np.empty(0, np.float64)
+        self._sum = np.empty(0, np.float64)
+
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` slots."""
+        self._window.grow(size)
+        self._count = grown(self._count, size, 0)
+        self._first, self._sum = grown(self._first, size, 0.0), grown(self._sum, size, 0.0)
+
+    def advance(self, slot: Int32, number: Int64, following: Int64, value: Float64) -> Ended:
+        """Take completed steps in, by slot, then number (NaN: does not count); what has ended."""
+        window = number // self.length
+        begins = run_starts(slot)
+        head_of_slot = begins.copy()
+        begins[1:] |= window[1:] != window[:-1]
+        head = np.flatnonzero(begins)
+        end = np.append(head[1:], len(slot))
+        owner = slot[head]
+        goes_on = head_of_slot[head] & (self._window[owner] == window[head])
+        count = np.where(goes_on, self._count[owner], 0)
+        first = np.where(goes_on, self._first[owner], 0.0)
+        total = np.where(goes_on, self._sum[owner], 0.0)
+        for step in range(int((end - head).max(initial=0))):
+            own = np.flatnonzero(head + step < end)
+            x = value[head[own] + step]
+            own, x = own[~np.isnan(x)], x[~np.isnan(x)]
+            first[own] = np.where(count[own] == 0, x, first[own])
+            total[own] += x - first[own]
+            count[own] += 1
+        newest = np.append(head_of_slot[head][1:], True)
+        at = owner[newest]
+        self._window[at], self._count[at] = window[head[newest]], count[newest]
+        self._first[at], self._sum[at] = first[newest], total[newest]
+        over = following[end - 1] // self.length > window[head]
+        mean = first + total / np.maximum(count, 1)
+        return Ended(end[over] - 1, mean[over], count[over].astype(np.int64))
+
+    def state(self) -> State:
+        """The windows under way."""
+        return {
+            "clock_window": self._window.array, "clock_count": self._count,
+            "clock_first": self._first, "clock_sum": self._sum,
+        }  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        for name, array in self.state().items():
+            source = state.get(name)
+            if source is not None:
+                array[: len(source)] = source[: len(array)]
+
+    def from_windows(self, value: Float64, last: Int64) -> State:
+        """What a state would be whose last steps (newest first, up to ``last``) are in windows."""
+        number = last[:, None] - np.arange(value.shape[1])
+        window = last // self.length
+        counts = ~np.isnan(value) & (number // self.length == window[:, None])
+        first = np.where(counts, value, 0.0)[np.arange(len(value)), counts.argmax(axis=1)]
+        total = np.where(counts, value - first[:, None], 0.0).sum(axis=1)
+        return {
+            "clock_window": window, "clock_count": counts.sum(axis=1), "clock_first": first,
+            "clock_sum": total,
+        }  # fmt: skip

@@ -9,7 +9,7 @@ from pydantic import Field
 from alert_rules.evaluation import Evaluator, Runs, Verdicts
 from alert_rules.kinds.mean import MAX_STEPS
 from alert_rules.limits import LimitedRule
-from alert_rules.sharing import StepEvaluator
+from alert_rules.sharing import Asked, StepEvaluator
 from telemetry.durations import DurationMs, format_duration
 
 
@@ -57,9 +57,8 @@ class CountEvaluator(StepEvaluator):
         self._rule = rule
         self._bound = rule.bounds[0]
         self._length = rule.window // rule.step
-        super().__init__(
-            rule.select, rule.step, length=self._length, completeness=rule.completeness
-        )
+        asked = Asked(length=self._length, completeness=rule.completeness, past=self._bound)
+        super().__init__(rule.select, rule.step, asked)
 
     def grow(self, size: int) -> None:
         """There is no state but the steps."""
@@ -69,11 +68,11 @@ class CountEvaluator(StepEvaluator):
         steps = self.steps.advance(runs)
         if steps is None:
             return Verdicts.none()
-        window = self.steps.look_back(self._rule.completeness, self._length)
+        past = self.steps.marks(self.asked)
         slot, mine = self.steps.slots_in(self.members, steps)
         number = steps.number
         if mine is not None:
-            window, number = window[mine], number[mine]
-        past = np.count_nonzero(self._bound.breached(window) & ~np.isnan(window), axis=1)
-        level = (past >= self._rule.count).astype(np.int8)
-        return Verdicts(slot, self.steps.end_ms(number), level, past.astype(np.float64))
+            past, number = past[mine], number[mine]
+        many = np.count_nonzero(past, axis=1)
+        level = (many >= self._rule.count).astype(np.int8)
+        return Verdicts(slot, self.steps.end_ms(number), level, many.astype(np.float64))

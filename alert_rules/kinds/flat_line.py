@@ -7,7 +7,7 @@ from pydantic import Field
 
 from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
 from alert_rules.schema import Limit, Rule, Severity
-from alert_rules.sharing import StepEvaluator
+from alert_rules.sharing import Asked, StepEvaluator
 from alert_rules.steps import Windows
 from telemetry.batches import Bool
 from telemetry.durations import DurationMs
@@ -47,8 +47,10 @@ class FlatLineEvaluator(StepEvaluator):
 
     def __init__(self, rule: FlatLineRule) -> None:
         self._rule = rule
-        self._low, self._high = Windows(_STEPS, coarse=True), Windows(_STEPS, coarse=True)
-        super().__init__(rule.select, rule.window // _STEPS, extremes=True)
+        step_ms = rule.window // _STEPS
+        self._low = Windows(_STEPS, step_ms, coarse=True)
+        self._high = Windows(_STEPS, step_ms, coarse=True)
+        super().__init__(rule.select, step_ms, Asked(extremes=True))
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
 from alert_rules.latches import Latches
 from alert_rules.limits import LimitedRule
-from alert_rules.sharing import StepEvaluator
+from alert_rules.sharing import Asked, StepEvaluator
 from alert_rules.steps import Steps
 from telemetry.batches import Bool, Float64, Int64
 from telemetry.durations import DurationMs, format_duration
@@ -79,10 +79,10 @@ class MeanEvaluator(StepEvaluator):
         self._rule = rule
         self._length = rule.window // rule.step_ms
         self._latches = Latches(rule.bounds)
-        super().__init__(
-            rule.select, rule.step_ms, energy=rule.energy, length=self._length,
-            completeness=rule.completeness,
-        )  # fmt: skip
+        asked = Asked(
+            length=self._length, completeness=rule.completeness, by_the_clock=rule.aligned
+        )
+        super().__init__(rule.select, rule.step_ms, asked, energy=rule.energy)
 
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
@@ -99,20 +99,17 @@ class MeanEvaluator(StepEvaluator):
         return Verdicts.none() if steps is None else self._judge(steps)
 
     def _judge(self, steps: Steps) -> Verdicts:
-        window = self.steps.look_back(self._rule.completeness, self._length)
-        slot, mine = self.steps.slots_in(self.members, steps)
-        number, following = steps.number, steps.following
-        if mine is not None:
-            window, number, following = window[mine], number[mine], following[mine]
         if self._rule.aligned:
-            ends = following // self._length > number // self._length
-            later = np.arange(self._length) > (number % self._length)[:, None]
-            window = np.where(later, np.nan, window)
-            number = (number // self._length + 1) * self._length - 1
+            ended = self.steps.ended(self.asked)
+            number = (steps.number[ended.place] // self._length + 1) * self._length - 1
+            steps, mean = steps.select(ended.place), ended.mean
+            told = _enough(ended.count, self._rule.completeness, self._length)
         else:
-            ends = np.ones(len(slot), np.bool_)
-        mean, enough = mean_of(window, self._rule.completeness)
-        told: Bool = ends & enough
+            number = steps.number
+            mean, told = mean_of(self.steps.look_back(self.asked), self._rule.completeness)
+        slot, mine = self.steps.slots_in(self.members, steps)
+        if mine is not None:
+            number, mean, told = number[mine], mean[mine], told[mine]
         slot, mean = slot[told], mean[told]
         if self._rule.energy:
             mean = 10.0 * np.log10(mean)
@@ -135,5 +132,8 @@ def mean_of(window: Float64, completeness: float) -> tuple[Float64, Bool]:
     there = ~np.isnan(window)
     count = there.sum(axis=1)
     total = np.where(there, window, 0.0).sum(axis=1)
-    enough = (count > 0) & (count >= completeness * window.shape[1])
-    return total / np.maximum(count, 1), enough
+    return total / np.maximum(count, 1), _enough(count, completeness, window.shape[1])
+
+
+def _enough(count: Int64, completeness: float, length: int) -> Bool:
+    return (count > 0) & (count >= completeness * length)

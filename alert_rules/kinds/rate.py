@@ -61,7 +61,7 @@ class RateEvaluator(Evaluator):
     def __init__(self, rule: RateRule) -> None:
         super().__init__()
         self._rule = rule
-        self._stepper = Stepper(rule.over, extremes=True) if rule.over else None
+        self._stepper = Stepper(rule.over) if rule.over else None
         self._latches = Latches(rule.bounds)
         self._last_at = np.empty(0, np.int64)
         self._last_value = np.empty(0, np.float64)
@@ -78,14 +78,16 @@ class RateEvaluator(Evaluator):
     def grow(self, size: int) -> None:
         """Make room for ``size`` slots."""
         self._latches.grow(size)
-        if self._stepper is not None:
-            self._stepper.grow(size)
         self._last_at = grown(self._last_at, size, -1)
         self._last_value = grown(self._last_value, size, np.nan)
         self._counter = np.array(
             [s.quantity in QUANTITIES and QUANTITIES[s.quantity].cumulative for s in self.members.series],
             np.bool_,
         )  # fmt: skip
+        if self._stepper is not None:
+            if self._counter.any():
+                self._stepper.keep_extremes()
+            self._stepper.grow(size)
 
     def gap_ms(self, given_ms: int | None) -> Int64:
         """Verdicts come once a sample, or once a step."""

@@ -337,7 +337,7 @@ class RuleEngine:
             (name, rule.place_of(run.evaluator.members.series[slot]))
             for name in rule.refers_to
             if (run := self.run_of(name)) is not None
-            for slot in np.flatnonzero(run.holding.firing)
+            for slot in run.holding.firing.tolist()
         ]
 
     def state(self, *, with_detector: bool = True) -> dict[str, State]:
@@ -359,6 +359,7 @@ class RuleEngine:
         for name, gathering in self._shelf.gatherings.items():
             state = part(f"steps {name}")
             if state is not None:
+                state |= gathering.from_older(state)
                 gathering.restore(_moved(gathering.members, gathering.state(), state, ""))
         self.resume_composites()
         series = part("series")

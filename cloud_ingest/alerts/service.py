@@ -151,7 +151,7 @@ class AlertService:
             slot = run.evaluator.members.slot(series.index) if run and series else -1
             if run is None or (series is not None and slot < 0):
                 orphans.append(alert)
-            elif slot >= 0 and alert.state != "pending" and not run.holding.firing[slot]:
+            elif slot >= 0 and alert.state != "pending" and not run.holding.is_firing(slot):
                 assert series is not None
                 last_ms = max(int(self._engine.last_ms[series.index]), alert.start_ms)
                 run.holding.adopt(slot, alert.start_ms, last_ms, 1, firing=True)
@@ -350,7 +350,7 @@ class AlertService:
     def _follow_open_alerts(self, now_ms: int) -> list[AlertEvent]:
         """Keep the worst values of open alerts, and tell of past ones that reach the present."""
         self._peaks_ms = now_ms
-        firing = [r for r in self._engine.runs if r.holding.firing.any()]
+        firing = [r for r in self._engine.runs if len(r.holding.firing)]
         if not firing:
             return []
         events: list[AlertEvent] = []
@@ -361,7 +361,7 @@ class AlertService:
                 if run is None or series is None or alert.state == "pending":
                     continue
                 slot = run.evaluator.members.slot(series.index)
-                if slot < 0 or not run.holding.firing[slot]:
+                if slot < 0 or not run.holding.is_firing(slot):
                     continue
                 events += self._follow(connection, alert, run.holding.peak_of(slot), series, now_ms)
         return events

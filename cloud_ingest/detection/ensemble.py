@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_ingest.detection import events, excess, features, habits
+from cloud_ingest.detection import events, excess, features, habits, halves
 from cloud_ingest.detection.features import STREAMS, Stream
-from cloud_ingest.detection.memory import Column, Memory, Numbers, saved_numbers, within_reach
+from cloud_ingest.detection.memory import Column, Memory, Numbers, Rare, saved_numbers, within_reach
 from cloud_ingest.detection.protocol import HIGHEST_SCORE, Reason, Scores, State
 from cloud_ingest.detection.rounds import Round, rounds, usable
 from telemetry.batches import Bool, Float64, SampleBatch
@@ -73,17 +73,15 @@ class EnsembleDetector:
         self._memory = Memory(
             {
                 "kind": Column(np.uint8),
-                "raw_value": Column(np.float64),
-                "raw_ms": Column(np.int64, features.NEVER),
                 "recent": Column(np.float32),
                 "settling": Column(np.float32),
                 "reason": Column(np.uint8),
-                "since_ms": Column(np.int64, features.NEVER),
                 **features.COLUMNS,
                 **habits.COLUMNS,
                 **events.COLUMNS,
             }
         )
+        self._since_ms, self._readings = Rare(), Rare()  # of events, of counters
 
     @property
     def bytes_a_series(self) -> int:
@@ -110,7 +108,7 @@ class EnsembleDetector:
         """Judge each sample, then learn from it."""
         scores = Scores.unjudged(batch)
         for turn in rounds(batch, usable(batch)):
-            fresh = turn.time_ms > self._memory["raw_ms"][turn.series]
+            fresh = turn.time_ms > self._memory["last_ms"][turn.series]
             fresh &= self._memory["kind"][turn.series] != _CIRCULAR
             turn = turn if fresh.all() else turn.select(fresh)  # noqa: PLW2901
             if len(turn.place):
@@ -119,26 +117,29 @@ class EnsembleDetector:
 
     def state(self) -> State:
         """A copy of everything learnt."""
-        return self._memory.save() | {"numbers": self._tails.save()}
+        rare = self._since_ms.save("since_ms") | self._readings.save("reading")
+        return self._memory.save() | {"numbers": self._tails.save()} | rare
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         self._memory.load(state)
         self._tails.load(saved_numbers(state))
+        self._since_ms.load(state, "since_ms")
+        self._readings.load(state, "reading")
 
     def _signal(self, turn: Round) -> tuple[Round, Float64]:
         """The samples to judge, and their values: for a counter the increase an hour."""
         memory, s = self._memory, turn.series
         counter = memory["kind"][s] == _CUMULATIVE
-        before, before_ms = memory["raw_value"][s], memory["raw_ms"][s]
-        memory["raw_value"][s], memory["raw_ms"][s] = turn.value, turn.time_ms
         if not counter.any():
             return turn, turn.value
-        grown = turn.value - before
-        hours = (turn.time_ms - before_ms) / HOUR_MS
+        grown = turn.value - self._readings.numbers_of(s)
+        self._readings.keep(s, turn.value, counter)
+        hours = (turn.time_ms - memory["last_ms"][s]) / HOUR_MS
         value = np.where(counter, grown / np.maximum(hours, 1e-9), turn.value)
         # The first reading and one after a reset have no increase.
-        known = ~counter | ((grown >= 0) & (before_ms != features.NEVER))
+        known = ~counter | (grown >= 0)
+        memory["last_ms"][s[~known]] = turn.time_ms[~known]
         return turn.select(known), value[known]
 
     def _judge(self, turn: Round, value: Float64, scores: Scores) -> None:
@@ -160,6 +161,7 @@ class EnsembleDetector:
             seen.given,
             seen.scale,
             upper_only=features.UPPER_ONLY,
+            chance=halves.chance_of(turn.time_ms),
         )
         self._tails.put(s, held)
         # Beyond the band by no more than rounding is within it.
@@ -217,6 +219,7 @@ class EnsembleDetector:
         fresh = np.where(strongest >= 0, _HIGHER[most], _LOWER[most])
         # An event keeps the reason of its highest onset.
         reason = np.where(told.onset > 0, fresh, memory["reason"][s]) * told.ongoing
-        since = np.where(told.ongoing & ~told.began, memory["since_ms"][s], turn.time_ms)
-        memory["reason"][s], memory["since_ms"][s] = reason, since
+        since = np.where(told.began, turn.time_ms, self._since_ms.of(s, turn.time_ms))
+        self._since_ms.keep(s, since, told.ongoing)
+        memory["reason"][s] = reason
         scores.reason[place], scores.since_ms[place] = reason, since

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_ingest.detection import excess
+from cloud_ingest.detection import excess, halves
 from cloud_ingest.detection import jumps as jumping
 from cloud_ingest.detection import peers as beside
 from cloud_ingest.detection import sensor as sensors
-from cloud_ingest.detection.memory import Column, Memory, saved_numbers, within_reach
+from cloud_ingest.detection.memory import Column, Memory, Rare, saved_numbers, within_reach
 from cloud_ingest.detection.memory import Numbers as Table
 from cloud_ingest.detection.naming import name_slow
 from cloud_ingest.detection.protocol import (
@@ -89,10 +89,10 @@ class FaultDetector:
         self._memory = Memory(
             {
                 "last_ms": Column(np.int64, NEVER),
-                "since_ms": Column(np.int64, NEVER),
                 "reason": Column(np.uint8),
             }
         )
+        self._since_ms = Rare()
 
     @property
     def bytes_a_series(self) -> int:
@@ -132,12 +132,14 @@ class FaultDetector:
 
     def state(self) -> State:
         """A copy of everything learnt."""
-        return self._memory.save() | {"numbers": self._numbers.save()}
+        numbers = {"numbers": self._numbers.save()}
+        return self._memory.save() | numbers | self._since_ms.save("since_ms")
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         self._memory.load(state)
         self._numbers.load(saved_numbers(state))
+        self._since_ms.load(state, "since_ms")
 
     def _tell_absent(self, turn: Round, scores: Scores) -> None:
         if not len(turn.place):
@@ -170,7 +172,14 @@ class FaultDetector:
         able = jumps.known & excess.has_band(tails)[Look.JUMP]
         margin = _margin(tails[:, Look.JUMP], able)
         judged = excess.judge_tails(
-            tails, value, given, 1.0, upper_only=_UPPER_ONLY, share=_SHARE, longest=_LONGEST
+            tails,
+            value,
+            given,
+            1.0,
+            upper_only=_UPPER_ONLY,
+            chance=halves.chance_of(turn.time_ms),
+            share=_SHARE,
+            longest=_LONGEST,
         )
         self._weigh(turn, sensor, x, np.abs(judged), jumps, scores)
         self._numbers.put(s, sensor)
@@ -331,12 +340,14 @@ class FaultDetector:
         sensor[Of.AGE, first] = 0.0
         if len(new):
             self._memory["reason"][s[new]] = name(new)
-        self._memory["since_ms"][s[first]] = turn.time_ms[first]
+        since_ms = self._since_ms.of(s, turn.time_ms)
+        since_ms[first] = turn.time_ms[first]
+        self._since_ms.keep(s, since_ms, active > 0)
         on = np.flatnonzero(active > 0)
         score = np.log10(HOURS_A_MONTH) + EACH_UNIT * (active[on] - ENOUGH)
         scores.score[place[on]] = np.minimum(np.maximum(score, 0.0), HIGHEST_SCORE)
         scores.reason[place[on]] = self._memory["reason"][s[on]]
-        scores.since_ms[place[on]] = self._memory["since_ms"][s[on]]
+        scores.since_ms[place[on]] = since_ms[on]
         scores.onset[place[new]] = evidence[new]
 
 
@@ -372,7 +383,8 @@ def _margin(jump_tail: Numbers, able: Bool) -> Numbers:
     Where the surprise reaches ENOUGH: log10(1 + SHAPE e) / SHAPE = ENOUGH.
     """
     reach = (10.0 ** (excess.SHAPE * ENOUGH) - 1.0) / excess.SHAPE
-    margin = jump_tail[excess.HIGH] + reach * np.maximum(jump_tail[excess.OVER], 0.0)
+    over, _ = excess.mean_excess(jump_tail)
+    margin = jump_tail[excess.HIGH] + reach * over
     found: Numbers = np.where(able, margin, np.float32(np.nan))
     return found
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from cloud_ingest.detection import profiles
+from cloud_ingest.detection import halves, profiles
 from cloud_ingest.detection.memory import Column, Memory
 from cloud_ingest.detection.rounds import Round
 from telemetry.batches import Bool, Float64, Int64
@@ -24,7 +24,7 @@ class Stream(IntEnum):
 
     HALF_HOUR = 0  # residuals from the usual value of the half hour of the day,
     HOUR = 1  # of the hour of the day,
-    WEEK_HOUR = 2  # and of the hour of the week
+    WEEK_HOUR = 2  # and of the two hours of the week
     HOUR_MEAN = 3  # short means of two of them
     WEEK_HOUR_MEAN = 4
     HALF_HOUR_RATIO = 5  # the first one, by what is usual at that time
@@ -126,6 +126,7 @@ _STEPPED = slice(Mean.ROUGH, Mean.USUAL_RATIO_ROUGH + 1)
 
 CLASSES = 8
 _MIXTURE_SHORT, _MIXTURE_USUAL = 100.0, 2000.0
+_WHOLE = 65_528  # a share of all, in the 16 bits in which it is kept
 _REACH = 3.0  # usual spreads to either side that the classes cover
 
 COLUMNS = {
@@ -136,7 +137,7 @@ COLUMNS = {
     "means": Column(np.float32, 0.0, (len(Mean),)),
     "records": Column(np.float32, 0.0, (8,)),
     "centre": Column(np.float32, 0.0, (2,)),
-    "mixture": Column(np.float32, 1.0 / CLASSES, (2 * CLASSES,)),
+    "mixture": Column(np.uint16, _WHOLE // CLASSES, (2 * CLASSES,)),
     **profiles.COLUMNS,
 }
 
@@ -181,7 +182,7 @@ def compute_features(memory: Memory, turn: Round, value: Float64, offset_ms: int
         memory, s, out[_RECORDS], np.vstack([value, known]), means, count, scale
     )
     given[_RECORDS][1:] = place.exists
-    out[Stream.MIXTURE] = _compare_mixture(memory, s, value, count, scale)
+    out[Stream.MIXTURE] = _compare_mixture(memory, turn, value, count, scale)
     dust = np.broadcast_to(_DUST * size + _LEAST_DUST, out.shape).copy()
     dust[_FREE_OF_UNIT] = _DUST_OF_RATIO
     dust[_RECORDS] += _LEAST_RECORD * span
@@ -312,9 +313,10 @@ def _compare_records(
 
 
 def _compare_mixture(
-    memory: Memory, s: Int64, value: Float64, count: Float64, scale: Float64
+    memory: Memory, turn: Round, value: Float64, count: Float64, scale: Float64
 ) -> Float64:
     """Relative entropy of the recent mixture of values against the usual one."""
+    s = turn.series
     mean, spread = memory["centre"][s].T.astype(np.float64)
     start = 1.0 / (count + 1.0)
     slow = np.maximum(start, 1.0 / (_MIXTURE_USUAL * scale))
@@ -326,7 +328,7 @@ def _compare_mixture(
     memory["centre"][s] = np.stack([mean, spread], axis=1)
     z = away / (1.25 * spread + _DUST * np.abs(mean) + _TINY)
     place = ((z + _REACH) * (CLASSES / (2.0 * _REACH))).clip(0, CLASSES - 1).astype(np.int64)
-    kept = np.ascontiguousarray(memory["mixture"][s].T)
+    kept = memory["mixture"][s].T.astype(np.float32) / np.float32(_WHOLE)
     recent, usual = kept[:CLASSES], kept[CLASSES:]
     fast = (1.0 / (_MIXTURE_SHORT * scale)).astype(np.float32)
     slow = np.maximum(1.0 / (count + 2.0), slow).astype(np.float32)
@@ -335,6 +337,8 @@ def _compare_mixture(
     columns = np.arange(len(s))
     recent[place, columns] += fast
     usual[place, columns] += slow
-    memory["mixture"][s] = kept.T
+    # Rounded up or down by chance, as the profiles are: a slow share moves by less than a step.
+    chance = (halves.chance_of(turn.time_ms) / halves.CHANCES).astype(np.float32)
+    memory["mixture"][s] = np.minimum(kept * _WHOLE + chance, _WHOLE).T
     entropy: Float64 = (recent * np.log((recent + 1e-12) / (usual + 1e-3))).sum(axis=0)
     return entropy

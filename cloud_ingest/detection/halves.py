@@ -19,6 +19,7 @@ from telemetry.batches import Bool, Float64, Int64
 REACH = 30_000.0
 """The largest distance in units: twice of it, between two such, still fits."""
 
+CHANCES = 8192
 _WIDENED = 2.0**-13  # of the distance that did not fit
 _LEAST_UNIT = 2.0**-100
 _DROPPED = np.uint32(0x1FFF)  # bits of a float32 that half precision lacks

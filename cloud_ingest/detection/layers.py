@@ -25,6 +25,9 @@ from telemetry.series import Series
 LOOK_MS = 60_000
 SHORT_LOOK_MS = 5_000
 LONG_LOOK_MS = 300_000
+_FIRST_SLOTS = 8
+"""Parts of the day that the first path tells apart: in the days before the ensemble takes over it
+meets each one or two times."""
 IN_DOUBT = threshold_for_budget(4.0)
 """From this fault score on, a sample speaks of its sensor and not of the world."""
 
@@ -45,7 +48,7 @@ class LayeredDetector:
 
     def __init__(self, *, utc_offset_h: float = 7.0, warm_up_samples: int = 24) -> None:
         self._first = SeasonalResidualDetector(
-            utc_offset_h=utc_offset_h, warm_up_samples=warm_up_samples
+            utc_offset_h=utc_offset_h, warm_up_samples=warm_up_samples, slots=_FIRST_SLOTS
         )
         self._statistical = EnsembleDetector(utc_offset_h=utc_offset_h)
         self._fault = FaultDetector()
@@ -149,8 +152,9 @@ class LayeredDetector:
         """A copy of everything learnt."""
         saved = {n: p.state() for n, p in self._parts.items()}
         saved |= {n: m.save() for n, m in self._memories.items()}
-        saved["world"]["numbers"] = self._world.numbers.save()
-        saved["sensor"]["numbers"] = self._sensor.numbers.save()
+        for name, held in (("world", self._world), ("sensor", self._sensor)):
+            saved[name]["numbers"] = held.numbers.save()
+            saved[name] |= held.since_ms.save("since_ms")
         return {f"{name}.{key}": v for name, part in saved.items() for key, v in part.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -159,8 +163,9 @@ class LayeredDetector:
             part.restore(_part_of(state, name))
         for name, memory in self._memories.items():
             memory.load(_part_of(state, name))
-        self._world.numbers.load(saved_numbers(_part_of(state, "world")))
-        self._sensor.numbers.load(saved_numbers(_part_of(state, "sensor")))
+        for name, held in (("world", self._world), ("sensor", self._sensor)):
+            held.numbers.load(saved_numbers(_part_of(state, name)))
+            held.since_ms.load(_part_of(state, name), "since_ms")
 
 
 def _part_of(state: Mapping[str, NDArray[Any]], name: str) -> State:

@@ -80,6 +80,55 @@ class Memory:
         return np.full((rows, *column.shape), column.start, dtype=column.dtype)
 
 
+class Rare:
+    """A time in milliseconds, or another number, of the few series that have one now."""
+
+    def __init__(self) -> None:
+        self._series = np.empty(0, np.int32)
+        self._number = np.empty(0)  # milliseconds are exact in float64 until the year 287,000
+
+    def numbers_of(self, series: NDArray[np.signedinteger[Any]]) -> NDArray[np.float64]:
+        """The numbers of some series, NaN where there is none."""
+        found = np.full(len(series), np.nan)
+        if len(self._series):
+            at = np.minimum(np.searchsorted(self._series, series), len(self._series) - 1)
+            known = self._series[at] == series
+            found[known] = self._number[at[known]]
+        return found
+
+    def of(
+        self, series: NDArray[np.signedinteger[Any]], usual: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The times of some series, the usual one where there is none."""
+        found = self.numbers_of(series)
+        return np.where(np.isnan(found), usual, found).astype(np.int64)
+
+    def keep(
+        self,
+        series: NDArray[np.signedinteger[Any]],
+        number: NDArray[Any],
+        which: NDArray[np.bool_],
+    ) -> None:
+        """Remember the numbers of the marked series (each once), forget those of the others given."""
+        if not len(self._series) and not which.any():
+            return
+        others = ~np.isin(self._series, series)
+        kept = np.concatenate([self._series[others], series[which]]).astype(np.int32)
+        order = np.argsort(kept)
+        self._series = kept[order]
+        self._number = np.concatenate([self._number[others], number[which]])[order]
+
+    def save(self, name: str) -> State:
+        """What is remembered, as two arrays: whose, and what."""
+        return {f"{name}_of": self._series, name: self._number}
+
+    def load(self, state: Mapping[str, NDArray[Any]], name: str) -> None:
+        """Take over what was saved under a name. StateMismatchError where there is nothing."""
+        if name not in state or f"{name}_of" not in state:
+            raise StateMismatchError(f"the saved state lacks {name}")
+        self._series, self._number = state[f"{name}_of"], state[name]
+
+
 class Numbers:
     """Numbers of all series in one table, a line for each field: what a round takes as a whole."""
 

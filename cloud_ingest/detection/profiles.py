@@ -1,11 +1,15 @@
-"""What is usual at a time: means of the half hour and hour of the day, and the hour of the week."""
+"""What is usual at a time: means of the half hour and hour of the day, and of the time of the week.
+
+A time of the week is two hours long. How a series moves within them is taken from the half hours
+of the day, so a steep morning is no surprise each week.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_ingest.detection import halves
+from cloud_ingest.detection import halves, visits
 from cloud_ingest.detection.memory import Column, Memory
 from cloud_ingest.detection.rounds import Round
 from telemetry.batches import Bool, Float64, Int64
@@ -14,7 +18,9 @@ HALF_HOUR_MS = 1_800_000
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
 MONDAY_MS = 4 * DAY_MS  # 1970-01-05
-HALF_HOURS, HOURS, WEEK_HOURS = 48, 24, 168
+HALF_HOURS, HOURS = 48, 24
+_HALVES = 4  # half hours in a time of the week
+WEEK_TIMES = 7 * HALF_HOURS // _HALVES
 _NEVER = -(2**62)
 _PROFILE_DAYS = 17
 _MOST_VISITS = 250
@@ -22,7 +28,7 @@ _MOST_VISITS = 250
 # (least visits, most visits that count, hours of a slot)
 _HALF_HOUR_VISITS = (1, 100.0, 0.5)
 _HOUR_VISITS = (24, 400.0, 1.0)
-_WEEK_HOUR_VISITS = (1, 100.0, 1.0)
+_WEEK_VISITS = (1, 100.0, 2.0)
 
 COLUMNS = {
     "first_ms": Column(np.int64, _NEVER),
@@ -30,12 +36,12 @@ COLUMNS = {
     "unit": Column(np.float32),
     "half_hour_mean": Column(np.float16, 0.0, (HALF_HOURS,)),
     "hour_mean": Column(np.float16, 0.0, (HOURS,)),
-    "week_hour_mean": Column(np.float16, 0.0, (WEEK_HOURS,)),
+    "week_mean": Column(np.float16, 0.0, (WEEK_TIMES,)),
     "hour_distance": Column(np.float16, 0.0, (HOURS,)),
     "visits": Column(np.uint8, 0.0, (HALF_HOURS,)),
-    "week_visits": Column(np.uint8, 0.0, (WEEK_HOURS,)),
+    "week_visits": Column(np.uint8, 0.0, (WEEK_TIMES // 2,)),
 }
-_PACKED = ("half_hour_mean", "hour_mean", "week_hour_mean", "hour_distance")
+_PACKED = ("half_hour_mean", "hour_mean", "week_mean", "hour_distance")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,28 +74,39 @@ def follow_profiles(
     local = turn.time_ms + offset_ms
     half = local % DAY_MS // HALF_HOUR_MS
     hour = half // 2
-    week_hour = (local - MONDAY_MS) % WEEK_MS // (2 * HALF_HOUR_MS)
-    visits = memory["visits"][s, half].astype(np.int64)
-    hour_visits = visits + memory["visits"][s, half ^ 1]
-    week_visits = memory["week_visits"][s, week_hour].astype(np.int64)
+    week_time = (local - MONDAY_MS) % WEEK_MS // (_HALVES * HALF_HOUR_MS)
+    seen_half = memory["visits"][s, half].astype(np.int64)
+    seen_hour = seen_half + memory["visits"][s, half ^ 1]
+    seen_week = visits.visits_of(memory["week_visits"], s, week_time)
+    within = (0.0, 0.0, _within_two_hours(memory, s, half, unit))
     residual, exists = np.empty((3, len(s))), np.empty((3, len(s)), dtype=np.bool_)
     for k, name, slot, seen, limits, days in (
-        (0, "half_hour_mean", half, visits, _HALF_HOUR_VISITS, 1),
-        (1, "hour_mean", hour, hour_visits, _HOUR_VISITS, 1),
-        (2, "week_hour_mean", week_hour, week_visits, _WEEK_HOUR_VISITS, 7),
+        (0, "half_hour_mean", half, seen_half, _HALF_HOUR_VISITS, 1),
+        (1, "hour_mean", hour, seen_hour, _HOUR_VISITS, 1),
+        (2, "week_mean", week_time, seen_week, _WEEK_VISITS, 7),
     ):
         least, most, hours = limits
         mean = halves.unpacked(memory[name][s, slot], unit)
-        residual[k] = away - mean
+        residual[k] = away - mean - within[k]
         exists[k] = (seen >= least) & (age_ms > days * DAY_MS)
         longest = np.maximum(most, _PROFILE_DAYS * hours / np.maximum(interval_h, 1e-9))
         mean += residual[k] / np.minimum(seen + 1.0, longest)
         memory[name][s, slot] = halves.packed(mean, unit, chance)
     distances = _Distances(memory["hour_distance"], s, hour, unit, chance)
-    distance = distances.follow(np.abs(residual[0]), hour_visits, interval_h)
-    memory["visits"][s, half] = np.minimum(visits + 1, _MOST_VISITS)
-    memory["week_visits"][s, week_hour] = np.minimum(week_visits + 1, _MOST_VISITS)
+    distance = distances.follow(np.abs(residual[0]), seen_hour, interval_h)
+    memory["visits"][s, half] = np.minimum(seen_half + 1, _MOST_VISITS)
+    visits.count_visit(memory["week_visits"], s, week_time, chance)
     return Place(residual, exists, distance)
+
+
+def _within_two_hours(memory: Memory, s: Int64, half: Int64, unit: Float64) -> Float64:
+    """By how much a half hour usually differs from the others of its two hours of the day."""
+    slots = half[:, None] // _HALVES * _HALVES + np.arange(_HALVES)
+    mean = memory["half_hour_mean"][s[:, None], slots].astype(np.float64)
+    met = memory["visits"][s[:, None], slots] > 0
+    average = np.where(met, mean, 0.0).sum(axis=1) / np.maximum(met.sum(axis=1), 1)
+    own = np.arange(len(s)), half % _HALVES
+    return np.where(met[own], mean[own] - average, 0.0) * unit
 
 
 def _in_reach(memory: Memory, s: Int64, value: Float64) -> tuple[Float64, Float64]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_ingest.detection.memory import Column, Memory, Numbers, saved_numbers, within_reach
+from cloud_ingest.detection.memory import Column, Memory, Numbers, Rare, saved_numbers, within_reach
 from cloud_ingest.detection.protocol import HIGHEST_SCORE, NEVER, Reason, Scores, State
 from cloud_ingest.detection.rounds import Round, rounds, usable
 from telemetry.batches import Bool, Int64, SampleBatch
@@ -14,12 +14,13 @@ from telemetry.series import Series
 
 HOURS = 24
 HOUR_MS = 3_600_000
+_DAY_MS = HOURS * HOUR_MS
 _ABSOLUTE_TO_SIGMA = 1.2533  # mean absolute deviation of a Gaussian times this is its sigma
 _EVENT_H = 1 / 6  # samples closer than this belong to one event, not to several chances
 _SCALE_MEMORY_H = 96.0
 _CLIP = 3.0  # a residual counts for at most this many sigma when learning
 _MOST = 255.0
-_COUNT, _INTERVAL_H, _MEAN, _SCALE, _HOUR_MEAN = range(5)
+_COUNT, _INTERVAL_H, _MEAN, _SCALE, _SLOT_MEAN = range(5)
 
 Reals = NDArray[np.floating[Any]]
 
@@ -27,7 +28,8 @@ Reals = NDArray[np.floating[Any]]
 class SeasonalResidualDetector:
     """Robust z-score of the residual from the hour-of-day profile.
 
-    For each series: a mean for each hour of the local day, learnt with residuals clipped at
+    For each series: a mean for each hour of the local day (or for each of ``slots`` equal parts
+    of it), learnt with residuals clipped at
     three sigma (Huber), and one scale of the residuals. Until an hour has been met often enough
     its mean is drawn towards the mean over all hours. The z-score becomes a return period
     through a tail that falls like z to the power of minus ``tail``, as environmental data does,
@@ -42,7 +44,9 @@ class SeasonalResidualDetector:
         warm_up_samples: int = 48,
         band_sigmas: float = 3.0,
         tail: float = 6.0,
+        slots: int = HOURS,
     ) -> None:
+        self._slots = slots
         self._offset_ms = round(utc_offset_h * HOUR_MS)
         self._memory_h = memory_days * HOURS
         self._warm_up = warm_up_samples
@@ -51,12 +55,12 @@ class SeasonalResidualDetector:
         self._memory = Memory(
             {
                 "last_ms": Column(np.int64, NEVER),
-                "since_ms": Column(np.int64, NEVER),
                 "reason": Column(np.uint8),
-                "visits": Column(np.uint8, 0, (HOURS,)),
+                "visits": Column(np.uint8, 0, (slots,)),
             }
         )
-        self._numbers = Numbers(np.zeros(_HOUR_MEAN + HOURS, np.float32))
+        self._numbers = Numbers(np.zeros(_SLOT_MEAN + slots, np.float32))
+        self._since_ms = Rare()
 
     @property
     def bytes_a_series(self) -> int:
@@ -80,24 +84,26 @@ class SeasonalResidualDetector:
 
     def state(self) -> State:
         """A copy of everything learnt."""
-        return self._memory.save() | {"numbers": self._numbers.save()}
+        numbers = {"numbers": self._numbers.save()}
+        return self._memory.save() | numbers | self._since_ms.save("since_ms")
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         self._memory.load(state)
         self._numbers.load(saved_numbers(state))
+        self._since_ms.load(state, "since_ms")
 
     def _judge(self, turn: Round, scores: Scores) -> None:
         if not len(turn.place):
             return
         s, x = turn.series, within_reach(turn.value)
-        hour = (turn.time_ms + self._offset_ms) // HOUR_MS % HOURS
+        slot = (turn.time_ms + self._offset_ms) % _DAY_MS * self._slots // _DAY_MS
         numbers = self._numbers.take(s)
         step_ms = turn.time_ms - self._memory["last_ms"][s]
         interval_h = _follow_interval(numbers, step_ms)
-        own_at = (_HOUR_MEAN + hour, np.arange(len(s)))
+        own_at = (_SLOT_MEAN + slot, np.arange(len(s)))
         own = numbers[own_at]
-        seen = self._memory["visits"][s, hour].astype(np.float64)
+        seen = self._memory["visits"][s, slot].astype(np.float64)
         # An hour's own mean counts as much as it has been met, against two samples' worth.
         trust = seen / (seen + 2.0)
         expected = trust * own + (1.0 - trust) * numbers[_MEAN]
@@ -107,10 +113,10 @@ class SeasonalResidualDetector:
             turn, scores, numbers[_COUNT] >= self._warm_up, expected, sigma, away, interval_h
         )
         longest = np.maximum(self._memory_h / interval_h, 30.0)
-        hour_rate = 1.0 / np.minimum(seen + 1.0, longest / HOURS + 1.0)
+        slot_rate = 1.0 / np.minimum(seen + 1.0, longest / self._slots + 1.0)
         step = np.where(seen < 1, x - own, _clipped(x - own, 3.0 * _CLIP * sigma))
-        numbers[own_at] = own + hour_rate * step
-        self._memory["visits"][s, hour] = np.minimum(seen + 1.0, _MOST)
+        numbers[own_at] = own + slot_rate * step
+        self._memory["visits"][s, slot] = np.minimum(seen + 1.0, _MOST)
         _learn(numbers, x, _CLIP * sigma, away, longest, interval_h)
         self._numbers.put(s, numbers)
         self._memory["last_ms"][s] = turn.time_ms
@@ -130,11 +136,12 @@ class SeasonalResidualDetector:
         expected = np.where(ready, expected, np.nan)
         scores.expected[place] = expected
         scores.low[place], scores.high[place] = expected - margin, expected + margin
-        held, since_ms = self._memory["reason"], self._memory["since_ms"]
+        held, began_ms = self._memory["reason"], self._since_ms.of(s, turn.time_ms)
         out = np.flatnonzero(ready & (np.abs(away) > margin))
         before = held[s[out]]
         held[s] = Reason.NONE
         if not len(out):
+            self._since_ms.keep(s, began_ms, np.zeros(len(s), np.bool_))
             return
         # P(|Z| > z) = (1 + z^2/tail)^(-tail/2): Student-like; one sample each interval_h hours.
         z = away[out] / sigma[out]
@@ -143,11 +150,14 @@ class SeasonalResidualDetector:
         score = np.minimum(np.maximum(score, 0.0), HIGHEST_SCORE)
         reason = np.where(z > 0, Reason.HIGH_FOR_TIME, Reason.LOW_FOR_TIME).astype(np.uint8)
         begins = reason != before
+        began_ms[out[begins]] = turn.time_ms[out[begins]]
+        goes_on = np.zeros(len(s), np.bool_)
+        goes_on[out] = True
+        self._since_ms.keep(s, began_ms, goes_on)
         place, s = place[out], s[out]
         held[s] = reason
-        since_ms[s[begins]] = turn.time_ms[out[begins]]
         scores.score[place], scores.reason[place] = score, reason
-        scores.since_ms[place] = since_ms[s]
+        scores.since_ms[place] = began_ms[out]
         scores.onset[place] = np.where(begins, score, 0.0)
 
 

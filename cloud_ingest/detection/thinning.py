@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloud_ingest.detection.memory import Column, Memory, Numbers
+from cloud_ingest.detection.memory import Column, Memory, Numbers, Rare
 from cloud_ingest.detection.protocol import NEVER, Judgement, Scores, Standing
 from cloud_ingest.detection.rounds import usable
 from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch
@@ -93,7 +93,8 @@ class Held:
 
     def __init__(self) -> None:
         self.numbers = Numbers(np.array([0.0, np.nan, np.nan, np.nan], np.float32))
-        self.memory = Memory({"reason": Column(np.uint8), "since_ms": Column(np.int64, NEVER)})
+        self.memory = Memory({"reason": Column(np.uint8)})
+        self.since_ms = Rare()
 
     def outside(self, series: Int32, value: Float64) -> Bool:
         """Which values lie outside the band of the newest judgement."""
@@ -106,7 +107,8 @@ class Held:
         at = np.flatnonzero(look | stretch.starts)
         series, fresh = stretch.series[at], look[at]
         numbers = self.numbers.take(series)
-        reason, since_ms = self.memory["reason"][series], self.memory["since_ms"][series]
+        reason = self.memory["reason"][series]
+        since_ms = self.since_ms.of(series, np.full(len(series), NEVER))
         onset = np.zeros(len(at))
         if len(judged):
             numbers[:, fresh] = [getattr(judged, name) for name in _NUMBERS]
@@ -116,7 +118,7 @@ class Held:
             newest = series[last]
             self.numbers.put(newest, numbers[:, last])
             self.memory["reason"][newest] = reason[last]
-            self.memory["since_ms"][newest] = since_ms[last]
+            self.since_ms.keep(newest, since_ms[last], reason[last] != 0)
         score, expected, low, high = numbers.astype(np.float64)
         scores = Scores(score, expected, low, high, reason, since_ms, onset)
         return Standing(at, scores, stretch.batch.time_ms)

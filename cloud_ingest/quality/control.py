@@ -105,6 +105,7 @@ class QualityControl:
         batch = batch.with_quality(np.concatenate(flags))
         if "neighbour" in self._used:
             self._judge_neighbours(batch, np.concatenate(newest))
+        self._numbers.forget()
         return batch
 
     def _flag(self, batch: SampleBatch, now_ms: int) -> tuple[UInt8, Int64]:

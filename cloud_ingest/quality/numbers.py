@@ -81,7 +81,7 @@ class Numbers:
 
     def register(self, series: Sequence[Series], settings: QualitySettings) -> None:
         """Take in the numbers of these series."""
-        self._asked = np.empty(0, np.int64)
+        self.forget()
         top = max((s.index for s in series), default=-1) + 1
         extra = top - len(self)
         if extra > 0:
@@ -122,6 +122,10 @@ class Numbers:
         if index is not self._asked:  # many numbers are asked for the same series in turn
             self._asked, self._asked_rows = index, self._row[index].astype(np.intp)
         return self._data[name][self._asked_rows]
+
+    def forget(self) -> None:
+        """Let go of the series last asked for."""
+        self._asked, self._asked_rows = np.empty(0, np.int64), np.empty(0, np.int32)
 
     @property
     def nbytes(self) -> int:

@@ -5,9 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from cloud_ingest.detection import excess
+from cloud_ingest.detection import excess, halves
 
 SHARE, LONGEST = 0.05, 400.0
+
+
+def in_two_bytes(number):
+    mantissa, exponent = math.frexp(number)
+    return math.ldexp(math.floor(mantissa * 1024 + 0.5) / 1024, exponent)
 
 
 class PlainTail:
@@ -30,30 +35,30 @@ class PlainTail:
             judged = -math.log10(SHARE) + math.log10(1 + 0.1 * e) / 0.1
             self.overs += 1
             rate = max(1 / (self.overs + 4), 1 / (SHARE * LONGEST))
-            self.over += (min(e, 10) * rise - self.over) * rate
+            self.over = in_two_bytes(self.over + (min(e, 10) * rise - self.over) * rate)
         if below:
             e = (self.low - x) / fall
             judged = math.log10(SHARE) - math.log10(1 + 0.1 * e) / 0.1
             self.unders += 1
             rate = max(1 / (self.unders + 4), 1 / (SHARE * LONGEST))
-            self.under += (min(e, 10) * fall - self.under) * rate
+            self.under = in_two_bytes(self.under + (min(e, 10) * fall - self.under) * rate)
         step = min(gain / SHARE, 1)
         self.high += rise * step * (above - SHARE)
         self.low -= fall * step * (below - SHARE)
         return judged
 
     def begin(self, x, gain):
+        top, bottom = self.mean + self.over, self.mean - self.under
         self.mean += gain * (x - self.mean)
         self.spread += gain * (abs(x - self.mean) - self.spread)
-        self.high, self.low = (x, x) if self.count == 1 else (max(x, self.high), min(x, self.low))
+        top, bottom = (x, x) if self.count == 1 else (max(x, top), min(x, bottom))
+        self.over, self.under = in_two_bytes(top - self.mean), in_two_bytes(self.mean - bottom)
         if self.count >= excess.WARM_UP:
-            top, bottom, sigma = self.high, self.low, 1.2533 * self.spread
-            self.high, self.low = (
-                min(self.mean + 2 * sigma, top),
-                max(self.mean - 2 * sigma, bottom),
-            )
-            self.over = max(sigma / 2, (top - self.high) / 2)
-            self.under = max(sigma / 2, (self.low - bottom) / 2)
+            sigma = 1.2533 * self.spread
+            self.high = min(self.mean + 2 * sigma, top)
+            self.low = max(self.mean - 2 * sigma, bottom)
+            self.over = in_two_bytes(max(sigma / 2, (top - self.high) / 2))
+            self.under = in_two_bytes(max(sigma / 2, (self.low - bottom) / 2))
             self.overs = self.unders = 0
         return 0.0
 
@@ -61,7 +66,14 @@ class PlainTail:
 def judge(tails, value, given, upper_only=None):
     upper_only = np.zeros((len(value), 1), np.bool_) if upper_only is None else upper_only
     return excess.judge_tails(
-        tails, value, given, 1.0, upper_only=upper_only, share=SHARE, longest=LONGEST
+        tails,
+        value,
+        given,
+        1.0,
+        upper_only=upper_only,
+        chance=np.full(value.shape[1], halves.CHANCES // 2, np.uint32),
+        share=SHARE,
+        longest=LONGEST,
     )
 
 
@@ -106,3 +118,18 @@ def test_counts_stay_within_their_word_for_ever():
     judge(tails, np.array([[1.0]], np.float32), one)
     assert excess.values_seen(tails)[0, 0] == 0xFFFF
     assert excess.has_band(tails).all()
+
+
+def test_a_mean_excess_in_two_bytes_follows_on_average_at_any_scale():
+    rng = np.random.default_rng(5)
+    scale = np.repeat(10.0 ** np.arange(-6, 19, 6), 20)
+    tails, both = fresh(1, len(scale)), np.array([[False]])
+    there = np.ones((1, len(scale)), np.bool_)
+    for k in range(6_000):
+        x = rng.exponential(size=len(scale)) * rng.choice([-1, 1], len(scale))
+        excess.judge_tails(
+            tails, (x * scale).astype(np.float32)[None], there, 1.0, upper_only=both,
+            chance=halves.chance_of(300_000 * k + np.arange(len(scale))),
+        )  # fmt: skip
+    for found in excess.mean_excess(tails):  # beyond any limit an exponential excess has mean 1
+        assert (found / scale).reshape(-1, 20).mean(axis=1) == pytest.approx(np.ones(5), abs=0.1)

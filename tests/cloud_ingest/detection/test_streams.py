@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from cloud_ingest.detection import EnsembleDetector
+from cloud_ingest.detection import EnsembleDetector, excess
+from cloud_ingest.detection.features import STREAMS
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from tests.cloud_ingest.detection.streams import HOUR_MS, one_series
@@ -138,5 +139,8 @@ def test_extreme_values_leave_every_number_of_the_memory_finite():
     scores = detector.update(SampleBatch.of(series, time_ms, values, flags))
     assert np.isfinite(scores.score).all()
     assert np.isfinite(scores.onset).all()
-    numbers = [a for k, a in detector.state().items() if a.dtype.kind == "f"]
+    state = detector.state()
+    tails = state.pop("numbers").T.reshape(excess.FIELDS, STREAMS, -1)
+    numbers = [a for a in state.values() if a.dtype.kind == "f"]
+    numbers += [tails[excess.HIGH], tails[excess.LOW], *excess.mean_excess(tails)]
     assert all(np.isfinite(a).all() for a in numbers)

@@ -1,0 +1,149 @@
+"""Windows that keep less than all their steps tell what all steps would."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alert_rules.loading import rule_kinds
+from alert_rules.steps import ClockWindows, Marks, Windows
+from cloud_ingest.alerts.engine import RuleEngine
+from telemetry.batches import SampleBatch
+from telemetry.series import Series, SeriesKey
+
+HOUR_MS = 3_600_000
+VALUES = st.sampled_from([0.1, 0.3, 49.9, 50.0, 50.1, 1e6, -3.25, math.nan])
+STEPS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(1, 5), VALUES), min_size=1, max_size=60
+)  # slot, steps since the slot's last one, mean
+
+
+def in_portions(steps, size):
+    """By slot, then number, as steps are completed; each portion newer than the one before."""
+    now = [100, 100, 100]
+    rows = []
+    for slot, ahead, mean in steps:
+        now[slot] += ahead
+        rows.append((slot, now[slot], mean))
+    following = {}
+    told = []
+    for slot, number, mean in reversed(rows):
+        told.append((slot, number, following.get(slot, number + 1), mean))
+        following[slot] = number
+    told.reverse()
+    for i in range(0, len(told), size):
+        yield sorted(told[i : i + size])
+
+
+def columns(rows):
+    slot, number, following, mean = zip(*rows, strict=True)
+    return np.array(slot, np.int32), np.array(number), np.array(following), np.array(mean)
+
+
+def ended(steps, length, size):
+    windows = ClockWindows(length, HOUR_MS)
+    windows.grow(3)
+    found = []
+    for rows in in_portions(steps, size):
+        slot, number, following, mean = columns(rows)
+        done = windows.advance(slot, number, following, mean)
+        found += zip(slot[done.place], number[done.place], done.mean, done.count, strict=True)
+    return sorted((int(s), int(n), float(m), int(c)) for s, n, m, c in found)
+
+
+@given(STEPS, st.integers(1, 6), st.integers(1, 40))
+def test_a_mean_by_the_clock_is_that_of_its_steps_and_does_not_depend_on_portions(
+    steps, length, size
+):
+    told = ended(steps, length, size)
+    assert told == ended(steps, length, len(steps))
+    rows = [row for part in in_portions(steps, len(steps)) for row in part]
+    for slot, number, mean, count in told:
+        own = [r[3] for r in rows if r[0] == slot and r[1] // length == number // length]
+        known = [Fraction(x) for x in own if not math.isnan(x)]
+        assert count == len(known)
+        if known:
+            exact = sum(known) / count
+            largest = max(abs(float(x)) for x in known)
+            assert abs(Fraction(mean) - exact) <= Fraction(largest) * Fraction(length, 2**51)
+            if len(set(known)) == 1:
+                assert mean == float(known[0])
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 35.4, 50.0, 150.1])
+def test_steps_that_are_all_at_a_limit_have_a_mean_at_the_limit(value):
+    steps = [(0, 1, value)] * 50
+    assert {mean for _, _, mean, _ in ended(steps, 24, 7)} == {value}
+
+
+@given(STEPS, st.integers(1, 20), st.integers(1, 40))
+def test_marks_tell_what_windows_of_numbers_tell(steps, length, size):
+    marks, windows = Marks(length, HOUR_MS), Windows(length, HOUR_MS)
+    for kept in (marks, windows):
+        kept.grow(3)
+    for rows in in_portions(steps, size):
+        slot, number, _, mean = columns(rows)
+        past = (mean > 49.95).astype(np.float64)
+        whole = windows.look_back(slot, number, past)
+        assert ((marks.look_back(slot, number, past) == 1.0) == (whole == 1.0)).all()
+
+
+SERIES = [Series(i, SeriesKey("g", "d", f"m{i}"), "bd", "s", "pm10", "u", 60_000) for i in range(3)]
+
+
+def rule(number, kind, **fields):
+    own = {"id": f"r{number}", "kind": kind, "name": {"vi": "a", "en": "b"}} | fields
+    return rule_kinds()[kind].model_validate(own)
+
+
+RULES = [
+    rule(0, "mean", window="24h", step="1h", aligned=True, above=50),
+    rule(1, "count", window="24h", step="1h", above=50, count=5),
+    rule(2, "count", window="24h", step="1h", above=50, count=7, severity="critical"),
+    rule(3, "mean", window="24h", step="1h", above=50),  # keeps the means of all steps
+]
+
+
+def found_by(batches, restart=None, forget=()):
+    def ready():
+        engine = RuleEngine(RULES)
+        engine.register(SERIES)
+        return engine
+
+    engine, found = ready(), []
+    for k, batch in enumerate(batches):
+        if k == restart:
+            kept = engine.state()
+            steps = kept["steps 3600000"]
+            gone = [n for n in steps if n.startswith(tuple(forget))] if forget else []
+            assert bool(gone) == bool(forget)
+            for name in gone:
+                del steps[name]
+            engine = ready()
+            engine.restore(kept.get)
+        changes, _ = engine.advance(batch, int(batch.time_ms.max()))
+        found += [(f.rule.id, f.series.index, f.transition) for f in changes]
+    return found
+
+
+@pytest.mark.parametrize("restart", range(5, 70, 8))
+@pytest.mark.parametrize("forget", [(), ("clock_", "window_value 0.75 ", "window_last 0.75 ")])
+def test_a_state_that_kept_all_steps_is_taken_over(restart, forget):
+    rng = np.random.default_rng(3)
+    minutes = np.arange(72 * 60)
+    level = 50 + 4 * np.sin(minutes / 700.0)
+    batches = []
+    for part in np.split(minutes, 72):
+        s, t = np.repeat(np.arange(3), len(part)), np.tile(part, 3) * 60_000 + 1_795_000_000_000
+        value = np.round(np.tile(level[part], 3) + rng.normal(0, 1, len(s)), 1)
+        batches.append(SampleBatch.of(s, t, value, np.ones(len(s))))
+    whole = found_by(batches)
+    again = found_by(batches, restart, forget)
+    assert {name for name, _, _ in whole} == {"r0", "r1", "r2", "r3"}
+    assert [(r, s, t.change, t.time_ms) for r, s, t in again] == [
+        (r, s, t.change, t.time_ms) for r, s, t in whole
+    ]
+    assert [t.value for *_, t in again] == pytest.approx([t.value for *_, t in whole], rel=1e-12)
