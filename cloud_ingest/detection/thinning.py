@@ -126,7 +126,9 @@ class Held:
 
 def doubted(world: Standing, sensor: Standing, score: float, time_ms: Int64) -> Standing:
     """The judgement of the world, but where that of the sensor reaches ``score`` this one."""
-    at = np.union1d(world.begin, sensor.begin)
+    begins = np.zeros(len(time_ms), np.bool_)
+    begins[world.begin] = begins[sensor.begin] = True
+    at = np.flatnonzero(begins)
     judged, fault = (_standing_at(at, one) for one in (world, sensor))
     doubt = fault.score >= score
     judged.put(doubt, fault.select(doubt))
