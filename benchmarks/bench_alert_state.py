@@ -26,7 +26,7 @@ def run() -> list[Result]:
     """Bytes a series of each part, and of all together beside what is asked."""
     series, fed = make_series(SERIES), list(batches(SERIES, BATCHES))
     for part in (_quality, _rules, _silence, _detectors):
-        part(series[:20], [])  # what is loaded once is no series' memory
+        part(series[:20], list(batches(20, 2)))  # what is loaded once is no series' memory
     tracemalloc.start()
     try:
         parts = {
