@@ -36,7 +36,7 @@ from benchmarks.result import Result
 from benchmarks.scaling_plot import draw
 from cloud_ingest.configuration import CloudConfiguration, in_folder
 from cloud_ingest.intake.message import Message
-from cloud_ingest.service import Service, tune_memory
+from cloud_ingest.service import Service, collect_rarely, keep_freed_memory
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
@@ -119,7 +119,8 @@ class _Fleet:
         *,
         judged: bool,
     ) -> None:
-        tune_memory()
+        collect_rarely()
+        keep_freed_memory()
         self.service = Service(_configuration(folder))
         if judged:
             self.service.alerts.start(time.time_ns() // 1_000_000)

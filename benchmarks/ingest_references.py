@@ -14,7 +14,7 @@ from influxdb_client import Point
 
 from benchmarks.gateway_flood import FloodGateway, Line, publish
 from cloud_ingest.intake.messages import Payload
-from cloud_ingest.service import tune_memory
+from cloud_ingest.service import keep_freed_memory
 from cloud_ingest.stores.embedded.store import FLUSH_ROWS, EmbeddedStore
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient
 from cloud_ingest.stores.influxdb.lines import lines, prefix
@@ -83,7 +83,7 @@ def bare_store(folder: Path, load: Load, start_ms: int | None = None) -> tuple[f
 
     The second has the store write parts of as many rows as it does in the service.
     """
-    tune_memory()  # as the service does
+    keep_freed_memory()  # as the service does
     series, batches = rows(load, start_ms)
     count = sum(map(len, batches))
     rates = []

@@ -140,7 +140,8 @@ class Service:
         self.alerts.register(self.registry.series())
         self.alerts.start(_now_ms())
         self.notification.start()
-        tune_memory()
+        collect_rarely()
+        keep_freed_memory()
         self.pipeline.start()
         self._start_web()
         self.link.start()
@@ -248,15 +249,18 @@ class Service:
         return show_device(device, self.registry) if device else None
 
 
-def tune_memory() -> None:
-    """Keep what is used over and over.
-
-    Cycles of garbage are looked for rarely: a fleet's state is many objects, and none of them go.
-    The C library keeps some memory that was freed: batches of arrays come and go many times a
-    second, and to get their pages from the system anew each time costs a tenth of ingest.
-    """
+def collect_rarely() -> None:
+    """Look for cycles of garbage rarely: a fleet's state is many objects, and none of them go."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep some of the memory that is freed.
+
+    Batches of arrays come and go many times a second; to get their pages from the system anew each
+    time costs a tenth of ingest.
+    """
     with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)
