@@ -39,9 +39,9 @@ from cloud_ingest.stores.embedded.folder import of as samples_folder
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from tests.servers import free_port
 
-LIVE: Load = ("20 samples a message, live", 200, 20, 300, 20, 200)
-BACKLOG: Load = ("1,000 samples a message, a backlog", 50, 20, 60, 1000, 1000)
-INFLUX: Load = ("1,000 samples a message into InfluxDB 1.x", 50, 20, 12, 1000, 1000)
+LIVE: Load = ("20 samples a message, live", 200, 20, 1200, 20, 200)
+BACKLOG: Load = ("1,000 samples a message, a backlog", 50, 20, 120, 1000, 1000)
+INFLUX: Load = ("1,000 samples a message into InfluxDB 1.x", 50, 20, 48, 1000, 1000)
 RULES = ["library/demo", "library/device-health"]
 
 

@@ -94,17 +94,24 @@ class LayeredDetector:
         stretch = Stretch.of(batch, last_ms)
         if not len(stretch.series):
             return Scores.unjudged(batch)
-        minute = stretch.first_in_slot(LOOK_MS, last_ms)
+        # Where nothing is looked at, a judgement stands: all else needs these samples only.
         short = stretch.first_in_slot(SHORT_LOOK_MS, last_ms)
+        places = np.flatnonzero(short | stretch.starts)
+        found = self._look(stretch.at(places), short[places], last_ms)
+        scores = Standing(places[found.begin], found.judged, stretch.batch.time_ms)
+        last = np.append(stretch.head[1:], len(short)) - 1
+        last_ms[stretch.series[last]] = stretch.batch.time_ms[last]
+        return stretch.in_place_of(batch, scores)
+
+    def _look(self, stretch: Stretch, short: Bool, last_ms: Int64) -> Standing:
+        """Judge what there is to look at; ``short`` are the first samples in five seconds."""
+        minute = stretch.first_in_slot(LOOK_MS, last_ms)
         long = stretch.first_in_slot(LONG_LOOK_MS, last_ms)
         # In a backlog the band that was held is soon out of date.
         outside = short & stretch.early(minute)
         world = self._look_at_world(stretch, long, minute, short, outside)
         sensor = self._look_at_sensor(stretch, minute, outside)
-        scores = doubted(world, sensor, IN_DOUBT, stretch.batch.time_ms)
-        last = np.append(stretch.head[1:], len(minute)) - 1
-        last_ms[stretch.series[last]] = stretch.batch.time_ms[last]
-        return stretch.in_place_of(batch, scores)
+        return doubted(world, sensor, IN_DOUBT)
 
     def _look_at_world(
         self, stretch: Stretch, long: Bool, minute: Bool, short: Bool, outside: Bool

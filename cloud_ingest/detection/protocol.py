@@ -115,10 +115,10 @@ class Standing:
     def __init__(self, begin: Int64, judged: Scores, time_ms: Int64) -> None:
         self.begin = begin
         self.judged = judged
-        self._time_ms = time_ms
+        self.time_ms = time_ms
 
     def __len__(self) -> int:
-        return len(self._time_ms)
+        return len(self.time_ms)
 
     @property
     def score(self) -> Float64:
@@ -150,7 +150,7 @@ class Standing:
         """When the present reason began."""
         found = self._each(self.judged.since_ms)
         calm = self.reason == 0
-        found[calm] = self._time_ms[calm]
+        found[calm] = self.time_ms[calm]
         return found
 
     @property

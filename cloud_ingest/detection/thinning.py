@@ -47,6 +47,13 @@ class Stretch:
         batch = batch.select(fresh)
         return cls(batch, place[fresh], *_starts(batch.series))
 
+    def at(self, places: Int64) -> "Stretch":
+        """The samples at some places, which hold the first one of each series."""
+        if len(places) == len(self.series):
+            return self
+        batch = self.batch.select(places)
+        return Stretch(batch, None, *_starts(batch.series))
+
     def continues(self, last_ms: Int64) -> bool:
         """Whether it is in order, without repetitions and all of it newer."""
         t, series, head = self.batch.time_ms, self.series[self.head], self.head
@@ -124,15 +131,15 @@ class Held:
         return Standing(at, scores, stretch.batch.time_ms)
 
 
-def doubted(world: Standing, sensor: Standing, score: float, time_ms: Int64) -> Standing:
+def doubted(world: Standing, sensor: Standing, score: float) -> Standing:
     """The judgement of the world, but where that of the sensor reaches ``score`` this one."""
-    begins = np.zeros(len(time_ms), np.bool_)
+    begins = np.zeros(len(world), np.bool_)
     begins[world.begin] = begins[sensor.begin] = True
     at = np.flatnonzero(begins)
     judged, fault = (_standing_at(at, one) for one in (world, sensor))
     doubt = fault.score >= score
     judged.put(doubt, fault.select(doubt))
-    return Standing(at, judged, time_ms)
+    return Standing(at, judged, world.time_ms)
 
 
 def _standing_at(at: Int64, standing: Standing) -> Scores:

@@ -32,6 +32,8 @@ LONGEST_WAIT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
 SEND_TIMEOUT_S: Final = 10.0
 _BLOCK: Final = 1 << 18
+_MUCH: Final = 1 << 16
+_GATHER_S: Final = 0.005
 _SUBSCRIPTION: Final = 1
 _STATE: Final = 2  # packet ids: one subscription, one state under way at a time
 
@@ -169,6 +171,10 @@ class Link:
             if data:
                 now_ms = _now_ms()
                 self._take_in(parser.feed(data, now_ms), now_ms)
+                if len(data) < _MUCH and len(self._inbox):
+                    # There is still enough to do: let more come together, or this thread wakes for
+                    # every few messages and takes turns with the one that works on them.
+                    self._stopping.wait(_GATHER_S)
             now_s = time.monotonic()
             self._keep_alive(now_s)
             if not self.state.connected and now_s - began_s > CONNECT_TIMEOUT_S:

@@ -149,44 +149,42 @@ class QualityControl:
         newest = run.rows[run.last]
         if not len(newest):
             return newest
-        found = self._judge_neighbourhood(run)
+        judged = self._judge_neighbourhood(run)
         if "spike_suspect" in self._used:
-            found = qartod.worse(found, self._judge_spikes(run))
-        if run.whole:
-            flags[:] = qartod.worse(flags, found)
-        else:
-            flags[run.rows] = qartod.worse(flags[run.rows], found)
+            judged.append(self._judge_spikes(run))
+        rows = slice(None) if run.whole else run.rows
+        flags[rows] = qartod.worst([flags[rows], *judged])
         self._memory.follow(run, flags[newest])
         return newest
 
-    def _judge_neighbourhood(self, run: Stretch) -> UInt8:
+    def _judge_neighbourhood(self, run: Stretch) -> list[UInt8]:
         n, at = self._numbers, run.series
-        found = np.full(len(at), Flag.NOT_EVALUATED, np.uint8)
+        found: list[UInt8] = []
         pause_ms = run.pause_ms
         if "rate_suspect" in self._used:
             limit = n.of("rate_suspect", at)
             judged = qartod.rate_of_change(
                 run.value, run.before, pause_ms / 1000.0, limit, n.of("rate_fail", at)
             )
-            found = qartod.worse(found, _only(judged, np.isfinite(limit)))
+            found.append(_only(judged, np.isfinite(limit)))
         if "flat_tolerance" in self._used:
             tolerance = n.of("flat_tolerance", at)
             flat_ms = self._memory.flat_ms(run, tolerance)
             flat_ms[run.value == n.of("flat_ignore", at)] = 0.0
             limit = n.of("flat_suspect_ms", at)
             judged = qartod.flat_line(flat_ms, limit, n.of("flat_fail_ms", at))
-            found = qartod.worse(found, _only(judged, tolerance > 0))
+            found.append(_only(judged, tolerance > 0))
         if "period_ms" in self._used:
             period_ms = n.of("period_ms", at)
             deviation = self._memory.deviation(run, period_ms)
             judged = qartod.attenuated_signal(
                 deviation, n.of("std_suspect", at), n.of("std_fail", at)
             )
-            found = qartod.worse(found, _only(judged, period_ms > 0))
+            found.append(_only(judged, period_ms > 0))
         if "gap_ms" in self._used:
             gap_ms = n.of("gap_ms", at)
             judged = qartod.time_gap(pause_ms, gap_ms)
-            found = qartod.worse(found, _only(judged, np.isfinite(gap_ms)))
+            found.append(_only(judged, np.isfinite(gap_ms)))
         return found
 
     def _judge_spikes(self, run: Stretch) -> UInt8:

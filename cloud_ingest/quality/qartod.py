@@ -4,6 +4,8 @@ PASS where a test finds nothing wrong, NOT_EVALUATED where it cannot judge. Comp
 threshold are strict; ranges include their ends.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from telemetry.batches import Bool, Float64, UInt8
@@ -79,7 +81,15 @@ def time_gap(pause_ms: Float64, gap_ms: Float64) -> UInt8:
 
 def worse(one: UInt8, other: UInt8) -> UInt8:
     """Of two flags the one that counts: fail, suspect, pass, not evaluated, missing."""
-    return _flags_of(np.maximum(_rank(one), _rank(other)))
+    return worst([one, other])
+
+
+def worst(judged: Sequence[UInt8]) -> UInt8:
+    """Of several flags for each sample the one that counts."""
+    rank = _rank(judged[0])
+    for flags in judged[1:]:
+        np.maximum(rank, _rank(flags), out=rank)
+    return _flags_of(rank)
 
 
 def is_worse(one: UInt8, other: UInt8) -> Bool:

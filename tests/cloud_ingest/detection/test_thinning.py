@@ -80,4 +80,4 @@ def test_a_sensor_in_doubt_is_told_instead_of_the_world(data, n, score):
     world, sensor = data.draw(standing(n, 1)), data.draw(standing(n, 100))
     both = zip(one_by_one(world), one_by_one(sensor), strict=True)
     expected = [theirs if theirs[0] >= score else ours for ours, theirs in both]
-    assert rows_of(doubted(world, sensor, score, np.arange(n) + 7000)) == expected
+    assert rows_of(doubted(world, sensor, score)) == expected
