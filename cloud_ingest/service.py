@@ -163,6 +163,7 @@ class Service:
             self._broker.stop(0.5)
         self.spill.close()
         self.database.close()
+        gc.unfreeze()  # or libraries complain at the end of what is still there
 
     @property
     def failed(self) -> bool:
