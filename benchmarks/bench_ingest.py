@@ -86,7 +86,7 @@ def _influx(folder: Path) -> Iterator[Result]:
         bare = bare_influx(server.url, INFLUX)
     yield Result(
         "ingest", f"MQTT to acknowledged commit, {INFLUX[0]}", count / seconds, "samples/s",
-        f"posting ready-made text, commits of {COMMIT}", bare, target=0.5,
+        f"posting ready-made text, commits of {COMMIT}", bare, target=0.9,
     )  # fmt: skip
 
 

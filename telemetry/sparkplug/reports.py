@@ -74,7 +74,11 @@ class SampleEncoder:
     def encode_batches(
         self, batches: Sequence[int], times_ms: Sequence[int], values: bytes, *, historical: bool
     ) -> bytes:
-        """The same for several moments, one after the other, with a batch number behind each."""
+        """The same for several moments, one after the other, with a batch number behind each.
+
+        ``values`` are those of all metrics of the first moment, then of the second, and so on;
+        ``times_ms`` UTC milliseconds. There is at least one moment.
+        """
         moments = varints(times_ms)
         lengths = {len(m) for m in moments}
         if len(lengths) > 1:
@@ -90,8 +94,8 @@ class SampleEncoder:
         flags = (_HISTORICAL + _TRANSIENT if historical else _TRANSIENT) + b"\x58"
         parts: list[bytes | memoryview] = []
         at = 0
-        for moment, number_ in zip(moments, varints(batches), strict=True):
-            rest = self._closing + moment + flags + number_
+        for moment, batch_number in zip(moments, varints(batches), strict=True):
+            rest = self._closing + moment + flags + batch_number
             parts += (samples[at : at + size], _METRIC, varint(len(rest)), rest)
             at += size
         return b"".join(parts)
