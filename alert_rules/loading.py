@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from alert_rules import kinds
 from alert_rules.references import about_references, in_order_of_need
-from alert_rules.schema import LocalText, Rule
-from telemetry.documents import (
+from alert_rules.rule import LocalText, Rule
+from telemetry.yaml_files import (
     DocumentError,
     Problem,
     line_of,

@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from alert_rules.schema import Rule
-from telemetry.documents import Problem
+from alert_rules.rule import Rule
+from telemetry.yaml_files import Problem
 
 
 class Place(Protocol):

@@ -14,15 +14,20 @@ from benchmarks.result import Result
 OUTPUT = Path("build/bench.json")
 
 
+def modules() -> dict[str, str]:
+    """The module of each benchmark, by its name without the prefix ``bench_``."""
+    found = (m.name for m in pkgutil.walk_packages(benchmarks.__path__, "benchmarks."))
+    return {n.rpartition(".bench_")[2]: n for n in sorted(found) if ".bench_" in n}
+
+
 def names() -> list[str]:
-    """The benchmarks there are, without their prefix ``bench_``."""
-    found = (m.name for m in pkgutil.iter_modules(benchmarks.__path__))
-    return sorted(n.removeprefix("bench_") for n in found if n.startswith("bench_"))
+    """The names of the benchmarks, in alphabetical order."""
+    return sorted(modules())
 
 
 def measure(name: str) -> list[Result]:
     """Run one benchmark."""
-    results: list[Result] = importlib.import_module(f"benchmarks.bench_{name}").run()
+    results: list[Result] = importlib.import_module(modules()[name]).run()
     return results
 
 

@@ -69,11 +69,11 @@ def run(
     from alert_rules import RuleNotFound
     from cloud_ingest.configuration import load_cloud
     from cloud_ingest.database import DatabaseUnavailable
-    from cloud_ingest.intake.broker import BrokerFailed
-    from cloud_ingest.intake.shard import Shard
+    from cloud_ingest.intake.mqtt.embedded_broker import BrokerFailed
+    from cloud_ingest.intake.mqtt.shard import Shard
     from cloud_ingest.service import Service, ServiceFailed
     from cloud_ingest.stores.protocol import StoreError
-    from telemetry.documents import DocumentError
+    from telemetry.yaml_files import DocumentError
 
     start_logging(log_level, log_format)
     # Many objects live for ever here (series, sessions): look through them all less often.

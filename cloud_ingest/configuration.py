@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cloud_ingest.intake.configuration import BrokerConfiguration, IntakeConfiguration
 from cloud_ingest.notification import ChannelConfiguration
 from cloud_ingest.stores.configuration import StoreConfiguration
-from telemetry.documents import process_environment, read_document
+from telemetry.yaml_files import process_environment, read_document
 
 
 class _Part(BaseModel):

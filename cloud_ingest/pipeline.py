@@ -16,15 +16,15 @@ import sqlalchemy as sa
 import structlog
 
 from cloud_ingest.database import schema
-from cloud_ingest.field import SeriesDescription
 from cloud_ingest.indices.derived import DerivedSample
-from cloud_ingest.intake import commands
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.ledger import Gap
+from cloud_ingest.intake.ledger.account import Gap
+from cloud_ingest.intake.ledger.write_coalescer import StoredEntries
 from cloud_ingest.intake.quarantine import Quarantined
-from cloud_ingest.intake.stored import StoredEntries
+from cloud_ingest.intake.sparkplug import commands
 from cloud_ingest.intake.work import Event, Work
-from cloud_ingest.parts import AlertEvent, Alerts, Counters, Parts
+from cloud_ingest.inventory.model import SeriesDescription
+from cloud_ingest.pipeline_dependencies import AlertEvent, Alerts, Counters, Parts
 from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
 from telemetry.batches import Bool, SampleBatch
 

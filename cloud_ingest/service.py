@@ -15,33 +15,34 @@ from fastapi import APIRouter, FastAPI
 
 from alert_rules import load_rules
 from cloud_ingest.alerts import AlertService
-from cloud_ingest.api import alerts as alerts_api
-from cloud_ingest.api import application, index
+from cloud_ingest.api import application
 from cloud_ingest.api.backend import Backend
-from cloud_ingest.api.shapes import show_device, show_gateway
+from cloud_ingest.api.responses.inventory_json import show_device, show_gateway
+from cloud_ingest.api.routes import alerts as alerts_api
+from cloud_ingest.api.routes import index
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.database import Database
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.indices.derived import DerivedIndices, DerivedSample
-from cloud_ingest.intake.accounts import Ledger
-from cloud_ingest.intake.broker import EmbeddedBroker
-from cloud_ingest.intake.inbox import Inbox
-from cloud_ingest.intake.link import Link
+from cloud_ingest.intake.ledger.ledger import Ledger
 from cloud_ingest.intake.mappings import load_mappings
+from cloud_ingest.intake.mqtt.embedded_broker import EmbeddedBroker
+from cloud_ingest.intake.mqtt.host_link import Link
+from cloud_ingest.intake.mqtt.inbox import Inbox
+from cloud_ingest.intake.mqtt.overflow_file import Spill
+from cloud_ingest.intake.mqtt.shard import Shard
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
-from cloud_ingest.intake.shard import Shard
-from cloud_ingest.intake.spill import Spill
+from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.tags import Tags
 from cloud_ingest.live import Live
 from cloud_ingest.notification import NotificationWorker, channels
-from cloud_ingest.parts import Parts
 from cloud_ingest.pipeline import Pipeline
+from cloud_ingest.pipeline_dependencies import Parts
 from cloud_ingest.quality import QualityControl
-from cloud_ingest.registry import Registry
 from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.opening import open_store
 from cloud_ingest.stores.protocol import SampleStore
-from cloud_ingest.tags import Tags
 
 _log = structlog.get_logger()
 

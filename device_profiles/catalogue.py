@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from device_profiles.profile import Profile
-from telemetry.documents import read_document
+from telemetry.yaml_files import read_document
 
 FOLDER = Path(__file__).parent / "library"
 

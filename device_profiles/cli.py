@@ -32,8 +32,8 @@ def list_profiles(
 ) -> None:
     """List the device library."""
     start_logging(log_level, log_format)
-    from device_profiles import library, table
-    from telemetry.documents import DocumentError
+    from device_profiles import library, listing
+    from telemetry.yaml_files import DocumentError
 
     try:
         profiles = [library.load(i) for i in library.ids()]
@@ -46,9 +46,9 @@ def list_profiles(
         and (not quantity or any(m.quantity == quantity for m in p.metrics))
     ]
     if as_json:
-        typer.echo(json.dumps([table.summary(p) for p in chosen], ensure_ascii=False, indent=2))
+        typer.echo(json.dumps([listing.summary(p) for p in chosen], ensure_ascii=False, indent=2))
     else:
-        typer.echo(table.listing(chosen))
+        typer.echo(listing.listing(chosen))
     if not chosen:
         stop("no profile is like this; see quantrac profiles list", FOUND_A_PROBLEM)
 
@@ -61,11 +61,11 @@ def show(
 ) -> None:
     """Show what a profile measures, how it is read and where it is from."""
     start_logging(log_level, log_format)
-    from device_profiles import ProfileNotFound, load_profile, table
-    from telemetry.documents import DocumentError
+    from device_profiles import ProfileNotFound, listing, load_profile
+    from telemetry.yaml_files import DocumentError
 
     try:
-        typer.echo(table.description(load_profile(profile)))
+        typer.echo(listing.description(load_profile(profile)))
     except (ProfileNotFound, DocumentError) as error:
         stop(error)
 
@@ -78,9 +78,9 @@ def check(
 ) -> None:
     """Check profile files: every mistake with its file, line and field, then what looks odd."""
     start_logging(log_level, log_format)
-    from device_profiles import table
+    from device_profiles import listing
 
-    checked = [table.check(file) for file in files]
+    checked = [listing.check(file) for file in files]
     for result in checked:
         typer.echo(str(result), err=bool(result.problems))
     if any(result.problems for result in checked):
@@ -91,6 +91,6 @@ def check(
 def schema(log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.TEXT) -> None:
     """Print the JSON Schema of a profile, for editors that complete and check while you type."""
     start_logging(log_level, log_format)
-    from device_profiles import table
+    from device_profiles import listing
 
-    typer.echo(table.json_schema(), nl=False)
+    typer.echo(listing.json_schema(), nl=False)

@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from device_profiles.registers import BitField, Order, Table, Type, parse_bits
-from telemetry.names import is_reserved
 from telemetry.quantities import QUANTITIES
+from telemetry.sparkplug.names import is_reserved
 from telemetry.units import UNITS, conversion
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ ./-]*")

@@ -16,8 +16,8 @@ from device_profiles.identification import Identification
 from device_profiles.metric import Metric, near
 from device_profiles.registers import BitField
 from device_profiles.streams import registry
-from telemetry.documents import Place
 from telemetry.durations import DurationMs
+from telemetry.yaml_files import Place
 
 MODBUS = "modbus"
 HIGHEST_ADDRESS = 65535
@@ -119,7 +119,7 @@ class Profile(_Part):
         raise KeyError(name)
 
     def complaints(self) -> Iterable[tuple[Place, str]]:
-        """What is wrong between fields, each with its place (see telemetry.documents)."""
+        """What is wrong between fields, each with its place (see telemetry.yaml_files)."""
         if not self.metrics:
             yield ("metrics",), "name at least one metric"
         yield from self._repeated_names()

@@ -12,23 +12,23 @@ from typing import Any
 
 import structlog
 
-from edge_agent.acquisition import ModbusBus
-from edge_agent.births import describe_node, uplink_settings
+from edge_agent.acquisition.bus_counters import Counters
+from edge_agent.acquisition.modbus.poller import Poller
+from edge_agent.acquisition.modbus_bus import ModbusBus
+from edge_agent.acquisition.stream_bus import StreamBus
 from edge_agent.clock import Clock
 from edge_agent.configuration import GatewayConfiguration
-from edge_agent.counters import Counters
 from edge_agent.devices import Bus, Device
 from edge_agent.gateway import fingerprint, read_gateway
-from edge_agent.memory import Memory, beside_outbox, write_json
-from edge_agent.modbus.poller import Poller
+from edge_agent.learned_state import Memory, beside_outbox, write_json
 from edge_agent.outbox import Outbox
+from edge_agent.report_collector import ReportWriter
 from edge_agent.reporting.chain import Chain
-from edge_agent.reports import ReportWriter
+from edge_agent.self_description import describe_node, uplink_settings
 from edge_agent.signals import Signals
-from edge_agent.stream import StreamBus
 from edge_agent.uplink import Uplink
-from telemetry.documents import DocumentError
 from telemetry.samples import Sample
+from telemetry.yaml_files import DocumentError
 
 STATUS_EVERY_S = 2.0
 DIAGNOSTICS_EVERY_S = 10.0

@@ -39,7 +39,7 @@ def run(
     signals = Signals()  # before anything that takes its time
     from edge_agent.agent import run_agent
     from edge_agent.outbox import OutboxError
-    from telemetry.documents import DocumentError
+    from telemetry.yaml_files import DocumentError
 
     start_logging(log_level, log_format)
     try:
@@ -58,12 +58,12 @@ def check(
 
     Exit 1 if a device fails, 2 if the file is wrong or its readings cannot fit on the wire.
     """
-    from edge_agent import pages
-    from edge_agent.bus_plan import plan_bus, refuse_impossible
-    from edge_agent.check import failed, run_check
+    from edge_agent.acquisition.bus_plan import plan_bus, refuse_impossible
     from edge_agent.configuration import load_gateway
     from edge_agent.devices import resolve
-    from telemetry.documents import DocumentError
+    from edge_agent.tools import console_output
+    from edge_agent.tools.check import failed, run_check
+    from telemetry.yaml_files import DocumentError
 
     start_logging(log_level, log_format)
     try:
@@ -71,14 +71,14 @@ def check(
     except DocumentError as error:
         stop(error)
     plans = [plan_bus(bus) for bus in buses]
-    typer.echo(pages.plan_page(plans) + "\n")
+    typer.echo(console_output.plan_page(plans) + "\n")
     try:
         refuse_impossible(config, plans)
     except DocumentError as error:
         stop(error)
     checks = run_check(buses)
-    typer.echo(pages.values_page(checks) + "\n")
-    typer.echo(pages.verdicts_page(checks))
+    typer.echo(console_output.values_page(checks) + "\n")
+    typer.echo(console_output.verdicts_page(checks))
     if failed(checks):
         raise typer.Exit(FOUND_A_PROBLEM)
 
@@ -93,10 +93,10 @@ def status(
     """Show the outbox, the last confirmation, and each device's success and error counts."""
     import json
 
-    from edge_agent import pages
-    from edge_agent.inspection import read_agent_status
     from edge_agent.outbox import OutboxError
-    from telemetry.documents import DocumentError
+    from edge_agent.tools import console_output
+    from edge_agent.tools.agent_status import read_agent_status
+    from telemetry.yaml_files import DocumentError
 
     start_logging(log_level, log_format)
     try:
@@ -105,4 +105,6 @@ def status(
         stop(error)
     except OutboxError as error:
         stop(error, FOUND_A_PROBLEM)
-    typer.echo(json.dumps(found, ensure_ascii=False) if as_json else pages.status_page(found))
+    typer.echo(
+        json.dumps(found, ensure_ascii=False) if as_json else console_output.status_page(found)
+    )

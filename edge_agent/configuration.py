@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from telemetry.documents import (
+from telemetry.durations import DurationMs
+from telemetry.yaml_files import (
     DocumentError,
     Place,
     Problem,
@@ -18,7 +19,6 @@ from telemetry.documents import (
     process_environment,
     read_document,
 )
-from telemetry.durations import DurationMs
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _USB = re.compile(r"usb:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:[^\s:]+)?")

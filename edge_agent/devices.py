@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_profiles import Metric, Profile, ProfileNotFound, load_profile
-from edge_agent.bus.serial_line import SerialSettings
+from edge_agent.acquisition.lines.serial_line import SerialSettings
+from edge_agent.acquisition.modbus.timing import LineTiming
 from edge_agent.configuration import (
     BusConfiguration,
     DeviceConfiguration,
@@ -13,8 +14,7 @@ from edge_agent.configuration import (
     TcpConfiguration,
     problems_at,
 )
-from edge_agent.modbus.timing import LineTiming
-from telemetry.documents import DocumentError, Place, Problem
+from telemetry.yaml_files import DocumentError, Place, Problem
 
 DEFAULT_TIMEOUT_S = 0.5
 DEFAULT_TCP_TIMEOUT_S = 1.0

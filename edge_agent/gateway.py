@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from edge_agent.bus_plan import plan_bus, refuse_impossible
+from edge_agent.acquisition.bus_plan import plan_bus, refuse_impossible
 from edge_agent.configuration import GatewayConfiguration, load_gateway, problems_at
 from edge_agent.devices import Bus, resolve
-from telemetry.documents import DocumentError
+from telemetry.yaml_files import DocumentError
 
 
 def read_gateway(path: Path) -> tuple[GatewayConfiguration, tuple[Bus, ...]]:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from quantrac.console import BAD_USAGE, Format, Level, LogFormat, LogLevel, start_logging, stop
-from telemetry.documents import DocumentError
 from telemetry.durations import parse_duration_ms
+from telemetry.yaml_files import DocumentError
 
 app = typer.Typer(
     help="Simulate devices, buses and fleets.", no_args_is_help=True, add_completion=False
@@ -71,7 +71,7 @@ def run(
     """Run a scenario until Ctrl-C, its duration, or a TERM signal."""
     start_logging(log_level, log_format)
     from simulators.fleets.fleet import FleetError
-    from simulators.running import Options, run_scenario
+    from simulators.runner import Options, run_scenario
 
     options = Options(
         folder=folder, stations=stations, speed=speed, seed=seed, duration_ms=_span_ms(duration),
@@ -111,7 +111,7 @@ def check(
 ) -> None:
     """Check a scenario file and everything that it names."""
     start_logging(log_level, log_format)
-    from simulators.checking import check_scenario
+    from simulators.scenario_check import check_scenario
 
     try:
         findings = check_scenario(scenario)
@@ -146,7 +146,7 @@ def gateways(
 ) -> None:
     """Write the gateway.yaml files that fit a scenario's stations."""
     start_logging(log_level, log_format)
-    from simulators.checking import check_scenario
+    from simulators.scenario_check import check_scenario
     from simulators.scenarios import find_scenario, load_scenario
     from simulators.scenarios.gateways import write_gateways
     from simulators.scenarios.ports import ports_in

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluation import Evaluator, Runs, Scored, State, Verdicts
-from alert_rules.schema import Rule
+from alert_rules.evaluator import Evaluator, Runs, Scored, State, Verdicts
+from alert_rules.rule import Rule
 from telemetry.batches import Bool, Int32, Int64
 from telemetry.series import Series
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
-from alert_rules.schema import Rule
+from alert_rules.evaluator import Evaluator, Runs, State, Verdicts
+from alert_rules.rule import Rule
 from telemetry.series import Series
 
 Change = tuple[str, str, bool, int]

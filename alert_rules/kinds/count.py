@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluation import Evaluator, Runs, Verdicts
+from alert_rules.evaluator import Evaluator, Runs, Verdicts
 from alert_rules.kinds.mean import MAX_STEPS
-from alert_rules.limits import LimitedRule
-from alert_rules.sharing import Asked, StepEvaluator
+from alert_rules.shared_windows import Asked, StepEvaluator
+from alert_rules.thresholds import LimitedRule
 from telemetry.durations import DurationMs, format_duration
 
 

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluation import Evaluator, Members, Runs, State, Verdicts, grown
-from alert_rules.latches import Latches
-from alert_rules.limits import LimitedRule
-from alert_rules.schema import Selector
-from alert_rules.steps import Stepper, Steps
+from alert_rules.evaluator import Evaluator, Members, Runs, State, Verdicts, grown
+from alert_rules.hysteresis import Latches
+from alert_rules.rule import Selector
+from alert_rules.thresholds import LimitedRule
+from alert_rules.windows import Stepper, Steps
 from telemetry.batches import Bool, Float64, Int32, Int64
 from telemetry.durations import DurationMs
 from telemetry.series import Series

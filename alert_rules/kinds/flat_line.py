@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
-from alert_rules.schema import Limit, Rule, Severity
-from alert_rules.sharing import Asked, StepEvaluator
-from alert_rules.steps import Windows
+from alert_rules.evaluator import Evaluator, Runs, State, Verdicts
+from alert_rules.rule import Limit, Rule, Severity
+from alert_rules.shared_windows import Asked, StepEvaluator
+from alert_rules.windows import Windows
 from telemetry.batches import Bool
 from telemetry.durations import DurationMs
 

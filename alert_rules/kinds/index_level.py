@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from alert_rules.evaluation import Evaluator
+from alert_rules.evaluator import Evaluator
+from alert_rules.index_levels import INDICES
 from alert_rules.kinds.threshold import ThresholdEvaluator
-from alert_rules.levels import INDICES
-from alert_rules.limits import Bound
-from alert_rules.schema import Limit, Rule
+from alert_rules.rule import Limit, Rule
+from alert_rules.thresholds import Bound
 from telemetry.series import Series
 
 
 class IndexLevelRule(Rule):
-    """True when the station's index reaches ``level`` (levels: alert_rules/levels.py).
+    """True when the station's index reaches ``level`` (levels: alert_rules/index_levels.py).
 
     It watches the derived series that hold the index, such as ``vn_aqi_hour``.
     """

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
-from alert_rules.latches import Latches
-from alert_rules.limits import LimitedRule
-from alert_rules.sharing import Asked, StepEvaluator
-from alert_rules.steps import Steps
+from alert_rules.evaluator import Evaluator, Runs, State, Verdicts
+from alert_rules.hysteresis import Latches
+from alert_rules.shared_windows import Asked, StepEvaluator
+from alert_rules.thresholds import LimitedRule
+from alert_rules.windows import Steps
 from telemetry.batches import Bool, Float64, Int64
 from telemetry.durations import DurationMs, format_duration
 from telemetry.quantities import QUANTITIES

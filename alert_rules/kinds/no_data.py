@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from alert_rules.evaluation import Evaluator, Runs, State, Verdicts, grown, run_starts
-from alert_rules.schema import Rule
+from alert_rules.evaluator import Evaluator, Runs, State, Verdicts, grown, run_starts
+from alert_rules.rule import Rule
 from telemetry.batches import Bool, Int32, Int64
 from telemetry.durations import DurationMs
 from telemetry.series import Series

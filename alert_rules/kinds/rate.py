@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluation import (
+from alert_rules.evaluator import (
     Evaluator,
     Runs,
     State,
@@ -16,9 +16,9 @@ from alert_rules.evaluation import (
     places,
     run_starts,
 )
-from alert_rules.latches import Latches
-from alert_rules.limits import LimitedRule
-from alert_rules.steps import Stepper
+from alert_rules.hysteresis import Latches
+from alert_rules.thresholds import LimitedRule
+from alert_rules.windows import Stepper
 from telemetry.batches import Float64, Int32, Int64
 from telemetry.durations import DurationMs
 from telemetry.quantities import QUANTITIES

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from alert_rules.evaluation import Evaluator, Runs, State, Verdicts
-from alert_rules.latches import Latches
-from alert_rules.limits import Bound, LimitedRule
-from alert_rules.schema import Selector
+from alert_rules.evaluator import Evaluator, Runs, State, Verdicts
+from alert_rules.hysteresis import Latches
+from alert_rules.rule import Selector
+from alert_rules.thresholds import Bound, LimitedRule
 from telemetry.series import Series
 
 

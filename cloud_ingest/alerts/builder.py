@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from alert_rules.schema import Rule, Severity
-from cloud_ingest.alerts.engine import Finding
-from cloud_ingest.alerts.life import Happening, late_after_ms
+from alert_rules.rule import Rule, Severity
+from cloud_ingest.alerts.evaluation.engine import Finding
+from cloud_ingest.alerts.evaluation.no_data_watch import Silent
+from cloud_ingest.alerts.lifecycle import Happening, late_after_ms
 from cloud_ingest.alerts.model import Alert
-from cloud_ingest.alerts.silence import Silent
 from cloud_ingest.alerts.texts import fill
 from cloud_ingest.detection.explain import explain
 

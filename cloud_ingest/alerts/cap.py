@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
-from alert_rules.steps import LOCAL_OFFSET_MS
+from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.model import Alert, Entry
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"

@@ -119,7 +119,7 @@ def backtest(
 
     Rules that are switched off run as well. Exits 1 where there is nothing to run over.
     """
-    from cloud_ingest.alerts import backtest as work
+    from cloud_ingest.alerts.backtest import command as work
 
     start_logging(log_level, log_format)
     if language not in ("vi", "en"):
@@ -143,7 +143,7 @@ def backtest(
 
 def _load(refs: list[str]) -> RuleSet:
     from alert_rules import RuleNotFound, load_rules
-    from telemetry.documents import DocumentError
+    from telemetry.yaml_files import DocumentError
 
     try:
         return load_rules(refs, Path())

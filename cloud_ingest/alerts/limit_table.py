@@ -2,7 +2,7 @@
 
 from alert_rules.kinds.anomaly import AnomalyRule
 from alert_rules.loading import LIBRARY, library_packs, load_rules
-from alert_rules.schema import Legal, Rule
+from alert_rules.rule import Legal, Rule
 from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.alerts import tables
-from cloud_ingest.alerts.life import Known, Outcome
+from cloud_ingest.alerts.lifecycle import Known, Outcome
 from cloud_ingest.alerts.model import OPEN, Alert, Entry
 
 SHOWN_SPANS = 300

@@ -14,22 +14,23 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from alert_rules.loading import RuleSet
-from alert_rules.schema import Rule
-from cloud_ingest.alerts import checkpoints, life, records
+from alert_rules.rule import Rule
+from cloud_ingest.alerts import lifecycle, records
+from cloud_ingest.alerts.backfill.late_data import LateData
 from cloud_ingest.alerts.builder import StationName, happening, silent_alert
-from cloud_ingest.alerts.desk import AlertDesk, end_with_alert
-from cloud_ingest.alerts.engine import Finding, LateSpan, RuleEngine
-from cloud_ingest.alerts.late import LateData
-from cloud_ingest.alerts.life import Happening, Known, Outcome
+from cloud_ingest.alerts.evaluation import checkpoints
+from cloud_ingest.alerts.evaluation.engine import Finding, LateSpan, RuleEngine
+from cloud_ingest.alerts.evaluation.no_data_watch import SilenceKey, SilenceWatch, Silent
+from cloud_ingest.alerts.lifecycle import Happening, Known, Outcome
 from cloud_ingest.alerts.model import Alert, AlertEvent
-from cloud_ingest.alerts.silence import SilenceKey, SilenceWatch, Silent
-from cloud_ingest.alerts.silencing import Silences
+from cloud_ingest.alerts.operations import AlertDesk, end_with_alert
+from cloud_ingest.alerts.silences import Silences
 from cloud_ingest.database import Database
 from cloud_ingest.detection import Detector
+from cloud_ingest.inventory.tags import Tags
 from cloud_ingest.notification.channels import Channel
 from cloud_ingest.notification.queue import NotificationQueue
 from cloud_ingest.stores.protocol import SampleStore
-from cloud_ingest.tags import Tags
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
@@ -133,7 +134,7 @@ class AlertService:
         events: list[AlertEvent] = []
         for alert in orphans:
             with self._database.engine.begin() as connection:
-                outcome = life.withdraw(alert, now_ms)
+                outcome = lifecycle.withdraw(alert, now_ms)
                 events += self._keep(connection, outcome, now_ms)
         return events
 
@@ -237,7 +238,7 @@ class AlertService:
         self, connection: Connection, rule: Rule, what: Happening, now_ms: int
     ) -> list[AlertEvent]:
         known = records.known(connection, rule.full_id, what.fresh.subject, what.start_ms)
-        outcome = life.happen(known, what, now_ms)
+        outcome = lifecycle.happen(known, what, now_ms)
         return self._keep(connection, outcome, now_ms)
 
     def _keep(self, connection: Connection, outcome: Outcome, now_ms: int) -> list[AlertEvent]:
@@ -278,7 +279,7 @@ class AlertService:
         known = records.overlapping(connection, fresh.rule, fresh.subject, fresh.start_ms, end_ms)
         if known is not None:
             return []
-        return self._keep(connection, life.of_the_past(what), now_ms)
+        return self._keep(connection, lifecycle.of_the_past(what), now_ms)
 
     def _judge_silence(self, rule_id: str, now_ms: int) -> list[AlertEvent]:
         rule = next(r for r in self._watch.rules if r.full_id == rule_id)
@@ -309,7 +310,7 @@ class AlertService:
         fresh = silent_alert(silent, now_ms, self._station_name)
         what = Happening("fire", fresh, silent.since_ms, now_ms, silent.rule.refire_within)
         known = records.known(connection, fresh.rule, fresh.subject, silent.since_ms)
-        events = self._keep(connection, life.happen(known, what, now_ms), now_ms)
+        events = self._keep(connection, lifecycle.happen(known, what, now_ms), now_ms)
         for event in events:
             self._open_silences[silent.key] = int(event.alert["id"])
         return events
@@ -321,7 +322,7 @@ class AlertService:
         if alert is None or not alert.is_open:
             return []
         what = Happening("clear", alert, alert.start_ms, now_ms, 0)
-        return self._keep(connection, life.happen(Known(open=alert), what, now_ms), now_ms)
+        return self._keep(connection, lifecycle.happen(Known(open=alert), what, now_ms), now_ms)
 
     def _mute(self, connection: Connection, rule_id: str, now_ms: int) -> None:
         """Note on each narrower open silence which wider one explains it."""
@@ -343,7 +344,7 @@ class AlertService:
             for alert in records.all_open(connection, to_change=True):
                 silenced = self._silences.covers(alert, now_ms)
                 if alert.silenced and not silenced:
-                    outcome = life.heard_again(replace(alert, silenced=False), now_ms)
+                    outcome = lifecycle.heard_again(replace(alert, silenced=False), now_ms)
                     events += self._keep(connection, outcome, now_ms)
         return events
 
@@ -369,17 +370,17 @@ class AlertService:
     def _follow(
         self, connection: Connection, alert: Alert, peak: float, series: Series, now_ms: int
     ) -> list[AlertEvent]:
-        changed = life.with_peak(alert, peak, now_ms)
+        changed = lifecycle.with_peak(alert, peak, now_ms)
         if changed is not None:
             records.save(connection, Outcome(changed), now_ms)
             alert = changed
         if not alert.retrospective or self._is_behind(series, now_ms):
             return []
-        return self._keep(connection, life.become_current(alert, now_ms), now_ms)
+        return self._keep(connection, lifecycle.become_current(alert, now_ms), now_ms)
 
     def _is_behind(self, series: Series, now_ms: int) -> bool:
         from_now = now_ms - int(self._engine.last_ms[series.index])
-        return from_now > life.late_after_ms(series.interval_ms)
+        return from_now > lifecycle.late_after_ms(series.interval_ms)
 
     def set_online(self, gateway: str, device: str | None, online: bool, now_ms: int) -> None:
         """A gateway (device None) or a device was born or has died."""

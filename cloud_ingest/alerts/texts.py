@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from alert_rules.schema import PLACEHOLDERS, LocalText, Rule
-from alert_rules.steps import LOCAL_OFFSET_MS
+from alert_rules.rule import PLACEHOLDERS, LocalText, Rule
+from alert_rules.windows import LOCAL_OFFSET_MS
 from telemetry.quantities import QUANTITIES
 
 LANGUAGES = ("vi", "en")

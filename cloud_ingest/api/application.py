@@ -7,21 +7,20 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.middleware.gzip import GZipMiddleware
 
-from cloud_ingest.api import (
-    fleet,
-    ledgers,
-    notifications,
-    operations,
-    problems,
-    readings,
-    reports,
-    schema,
-    stream,
-)
+from cloud_ingest.api import openapi, problems
 from cloud_ingest.api.backend import Backend
-from cloud_ingest.api.description import page_of
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.problems import Problem
+from cloud_ingest.api.reference_page import page_of
+from cloud_ingest.api.routes import (
+    alert_reports,
+    inventory,
+    ledgers,
+    notifications,
+    samples,
+    service,
+    stream,
+)
 from quantrac import __version__
 
 PREFIX = "/api/v1"
@@ -37,16 +36,16 @@ def create(backend: Backend, routers: Sequence[APIRouter] = (), page: Path = PAG
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=schema.name_of,
+        generate_unique_id_function=openapi.name_of,
     )
     problems.install(app)
-    schema.install(app)
+    openapi.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=3)
-    own = [m.router(backend) for m in (operations, fleet, ledgers, readings, stream)]
-    own += [notifications.log_router(backend), reports.router(backend)]
+    own = [m.router(backend) for m in (service, inventory, ledgers, samples, stream)]
+    own += [notifications.log_router(backend), alert_reports.router(backend)]
     for router in (*own, *routers):
         app.include_router(router, prefix=PREFIX)
-    app.include_router(operations.metrics_router(backend))
+    app.include_router(service.metrics_router(backend))
     _describe(app)
     _serve_page(app, page)
     return app

@@ -6,14 +6,14 @@ from typing import Protocol
 
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.database import Database
-from cloud_ingest.intake.accounts import Ledger
-from cloud_ingest.intake.inbox import Inbox
-from cloud_ingest.intake.link import LinkState
+from cloud_ingest.intake.ledger.ledger import Ledger
+from cloud_ingest.intake.mqtt.host_link import LinkState
+from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
+from cloud_ingest.inventory.inventory import Registry
 from cloud_ingest.live import Live
 from cloud_ingest.pipeline import Pipeline
-from cloud_ingest.registry import Registry
 from cloud_ingest.stores.protocol import SampleStore
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import xlsxwriter
 
-from alert_rules.steps import LOCAL_OFFSET_MS
+from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.texts import shown_unit
 
 CSV = "text/csv"

@@ -1,19 +1,19 @@
 """Detectors: is this value unusual for its series, and is this sensor telling the truth."""
 
 from cloud_ingest.detection.defaults import Defaults, Layer, for_quantity
-from cloud_ingest.detection.ensemble import EnsembleDetector
-from cloud_ingest.detection.explain import Explanation, Finding, explain
-from cloud_ingest.detection.faults import FaultDetector
-from cloud_ingest.detection.layers import LayeredDetector
-from cloud_ingest.detection.memory import StateMismatchError
-from cloud_ingest.detection.protocol import (
+from cloud_ingest.detection.detector import (
     Detector,
     Judgement,
     Reason,
     Scores,
     threshold_for_budget,
 )
-from cloud_ingest.detection.seasonal import SeasonalResidualDetector
+from cloud_ingest.detection.explain import Explanation, Finding, explain
+from cloud_ingest.detection.layered_detector import LayeredDetector
+from cloud_ingest.detection.sensor_faults.detector import FaultDetector
+from cloud_ingest.detection.state_arrays import StateMismatchError
+from cloud_ingest.detection.statistical.ensemble import EnsembleDetector
+from cloud_ingest.detection.statistical.seasonal_residual import SeasonalResidualDetector
 
 __all__ = [
     "Defaults",

@@ -49,7 +49,7 @@ def evaluate(
     if not (checkout / "benchmarks" / "scoring").is_dir():
         stop("the benchmarks are part of the source checkout: install Quantrac from there")
     sys.path.insert(0, str(checkout))
-    from benchmarks.scoring.report import evaluate_all
+    from benchmarks.detection.scoring.report import evaluate_all
 
     written = evaluate_all(data, report, plots=plots, say=typer.echo)
     if written is None:

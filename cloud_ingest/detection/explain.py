@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cloud_ingest.detection.protocol import Reason
+from cloud_ingest.detection.detector import Reason
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cloud_ingest.detection.ensemble import EnsembleDetector
-from cloud_ingest.detection.faults import FaultDetector
-from cloud_ingest.detection.protocol import Detector, Reason
-from cloud_ingest.detection.seasonal import SeasonalResidualDetector
+from cloud_ingest.detection.detector import Detector, Reason
+from cloud_ingest.detection.sensor_faults.detector import FaultDetector
+from cloud_ingest.detection.statistical.ensemble import EnsembleDetector
+from cloud_ingest.detection.statistical.seasonal_residual import SeasonalResidualDetector
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from telemetry.series import Series, SeriesKey

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alert_rules.levels import Level, level_of
+from alert_rules.index_levels import Level, level_of
 
 
 @dataclass(frozen=True, slots=True)

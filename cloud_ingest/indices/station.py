@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from alert_rules.steps import LOCAL_OFFSET_MS
+from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.indices import epa_aqi, vn_aqi
 from cloud_ingest.indices.averages import HOUR_MS, highest, hourly_means, mean, rolling_8h
 from cloud_ingest.indices.index import IndexValue

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.message import Message
+from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.intake.quarantine import Quarantined
-from cloud_ingest.intake.runs import AliasTable
-from cloud_ingest.intake.series_limit import SeriesLimit
-from cloud_ingest.intake.sessions import NodeSession
+from cloud_ingest.intake.series_limiter import SeriesLimit
+from cloud_ingest.intake.sparkplug.batch_decoder import AliasTable
+from cloud_ingest.intake.sparkplug.sessions import NodeSession
 from cloud_ingest.intake.work import Counted, Introduction, Work
-from cloud_ingest.registry import Registry
-from telemetry import names
+from cloud_ingest.inventory.inventory import Registry
+from telemetry.sparkplug import names
 
 _GATEWAY_FIELDS = {
     names.STORE_BACKLOG: "backlog",

@@ -2,26 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 
-from cloud_ingest.intake.announcements import Announcements
-from cloud_ingest.intake.clocks import Clocks
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.context import Context
-from cloud_ingest.intake.decode import PayloadError, decode_birth, parse
-from cloud_ingest.intake.mapped_messages import MappedMessages
+from cloud_ingest.intake.interning import shared
 from cloud_ingest.intake.mappings import Mapping
-from cloud_ingest.intake.message import Message
-from cloud_ingest.intake.presence import Presence
-from cloud_ingest.intake.reports import Reports
-from cloud_ingest.intake.runs import Route
-from cloud_ingest.intake.series_limit import SeriesLimit
-from cloud_ingest.intake.sessions import DeviceSession, NodeSession
-from cloud_ingest.intake.shared import shared
+from cloud_ingest.intake.mappings.handler import MappedMessages
+from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.series_limiter import SeriesLimit
+from cloud_ingest.intake.sparkplug.batch_decoder import Route
+from cloud_ingest.intake.sparkplug.birth_handler import Announcements
+from cloud_ingest.intake.sparkplug.clock_offsets import Clocks
+from cloud_ingest.intake.sparkplug.decoder import PayloadError, decode_birth, parse
+from cloud_ingest.intake.sparkplug.presence import Presence
+from cloud_ingest.intake.sparkplug.report_handler import Reports
+from cloud_ingest.intake.sparkplug.sessions import DeviceSession, NodeSession
 from cloud_ingest.intake.work import Work
-from cloud_ingest.registry import Registry
-from telemetry import names
+from cloud_ingest.inventory.inventory import Registry
 from telemetry.quality import Flag
 from telemetry.series import NODE_DEVICE
-from telemetry.topics import NAMESPACE, Topic, TopicError, parse_topic
+from telemetry.sparkplug import names
+from telemetry.sparkplug.topics import NAMESPACE, Topic, TopicError, parse_topic
 
 KNOWN_TOPICS = 100_000
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cloud_ingest.intake.columns import Columns
 from cloud_ingest.intake.quarantine import Quarantined
+from cloud_ingest.intake.sample_buffer import Columns
 from telemetry.batches import Int64
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import apprise
 
-from alert_rules.schema import Severity
+from alert_rules.rule import Severity
 from cloud_ingest.notification.channels import NotifierError, Trouble
 
 _KINDS = {

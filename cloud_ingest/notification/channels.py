@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from alert_rules.schema import Severity, parse_hours
-from alert_rules.steps import LOCAL_OFFSET_MS
+from alert_rules.rule import Severity, parse_hours
+from alert_rules.windows import LOCAL_OFFSET_MS
 from telemetry.durations import DurationMs
 
 _DAY_MS = 86_400_000

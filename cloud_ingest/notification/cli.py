@@ -29,8 +29,8 @@ def notify_test(
     log_format: LogFormat = Format.TEXT,
 ) -> None:
     """Send one test message to each address and say which arrived. Exits 1 if any did not."""
+    from cloud_ingest.notification.channel_test import try_channel
     from cloud_ingest.notification.channels import channels
-    from cloud_ingest.notification.trials import try_channel
 
     start_logging(log_level, log_format)
     if language not in ("vi", "en"):

@@ -16,7 +16,7 @@ from cloud_ingest.alerts import records, tables
 from cloud_ingest.alerts.model import Alert, Entry
 from cloud_ingest.database import Database
 from cloud_ingest.notification.channels import Channel, NotifierError
-from cloud_ingest.notification.messages import compose
+from cloud_ingest.notification.rendering import compose
 
 POLL_S = 0.25
 FIRST_RETRY_MS = 5_000

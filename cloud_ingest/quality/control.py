@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from alert_rules.steps import LOCAL_OFFSET_MS
+from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.quality import qartod
-from cloud_ingest.quality.memory import Memory, Stretch
-from cloud_ingest.quality.numbers import Numbers
+from cloud_ingest.quality.parameters import Numbers
 from cloud_ingest.quality.settings import QualitySettings, default_settings
+from cloud_ingest.quality.state import Memory, Stretch
 from telemetry.batches import Bool, Int64, SampleBatch, UInt8
 from telemetry.quality import Flag
 from telemetry.series import Series

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from alert_rules.schema import Selector
-from telemetry.documents import read_document
+from alert_rules.rule import Selector
 from telemetry.durations import DurationMs
 from telemetry.series import Series
+from telemetry.yaml_files import read_document
 
 DEFAULTS = Path(__file__).parent / "defaults.yaml"
 Span = tuple[float, float]

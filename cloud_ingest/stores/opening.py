@@ -18,8 +18,8 @@ def open_store(configuration: StoreConfiguration, beside: bool = False) -> Sampl
 
         return InfluxStore.open(configuration, maintenance_s=MAINTENANCE_S)
     if beside:
-        from cloud_ingest.stores.embedded import folder  # noqa: PLC0415  # loads if used
-        from cloud_ingest.stores.embedded.reader import EmbeddedReader  # noqa: PLC0415  # as above
+        from cloud_ingest.stores.embedded.files import folder  # noqa: PLC0415  # loads if used
+        from cloud_ingest.stores.embedded.read_only_store import EmbeddedReader  # noqa: PLC0415  # as above
 
         return EmbeddedReader(folder.of(configuration))
     from cloud_ingest.stores.embedded.store import EmbeddedStore  # noqa: PLC0415  # loads if used

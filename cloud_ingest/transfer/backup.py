@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from cloud_ingest.database import Database, schema
-from cloud_ingest.registry import Registry
+from cloud_ingest.inventory.inventory import Registry
 from cloud_ingest.stores import StoreConfiguration, open_store
-from cloud_ingest.stores.embedded import catalogue, folder, manifest, summaries
-from cloud_ingest.stores.embedded.manifest import Manifest
-from cloud_ingest.stores.embedded.reader import EmbeddedReader
+from cloud_ingest.stores.embedded.files import folder, manifest, series_catalogue, summary_file
+from cloud_ingest.stores.embedded.files.manifest import Manifest
+from cloud_ingest.stores.embedded.read_only_store import EmbeddedReader
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import EARLIEST_MS, LATEST_MS, SampleStore, StoreError
-from cloud_ingest.transfer import relations
+from cloud_ingest.transfer import database_dump
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
@@ -49,19 +49,19 @@ def back_up(configuration: StoreConfiguration, database: Database, target: Path)
         staging = Path(made)
         rows = staging / "relations.jsonl"
         with rows.open("w", encoding="utf-8") as file:
-            file.writelines(relations.dump(database.engine, but=[SERIES_TABLE]))
+            file.writelines(database_dump.dump(database.engine, but=[SERIES_TABLE]))
         samples = staging / "samples"
         if configuration.kind == "embedded":
             _snapshot(folder.of(configuration), samples)
         else:
             _copy_out(configuration, Registry(database), samples)
         with rows.open("a", encoding="utf-8") as file:
-            file.writelines(relations.dump(database.engine, only=[SERIES_TABLE]))
+            file.writelines(database_dump.dump(database.engine, only=[SERIES_TABLE]))
         about = {
             "format": FORMAT,
             "made_ms": time.time_ns() // 1_000_000,
             "store": configuration.kind,
-            "series": len(catalogue.load(samples)),
+            "series": len(series_catalogue.load(samples)),
         }
         with tarfile.open(new, "w") as tar:
             _add_text(tar, "backup.json", json.dumps(about))
@@ -124,9 +124,9 @@ def _gather(source: Path, target: Path, m: Manifest) -> None:
     newest = source / f"newest-{m.journal}"
     if newest.exists():
         shutil.copyfile(newest, target / newest.name)
-    if (source / catalogue.NAME).exists():
-        shutil.copyfile(source / catalogue.NAME, target / catalogue.NAME)
-    _copy_summaries(source / summaries.NAME, target / summaries.NAME)
+    if (source / series_catalogue.NAME).exists():
+        shutil.copyfile(source / series_catalogue.NAME, target / series_catalogue.NAME)
+    _copy_summaries(source / summary_file.NAME, target / summary_file.NAME)
     manifest.save(target, m)
 
 
@@ -185,7 +185,7 @@ def restore(configuration: StoreConfiguration, database: Database, source: Path)
             _copy_in(configuration, staging / "samples")
         database.migrate()
         with (staging / "relations.jsonl").open(encoding="utf-8") as file:
-            relations.restore(database.engine, file)
+            database_dump.restore(database.engine, file)
     return about
 
 

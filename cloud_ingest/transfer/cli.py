@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloud_ingest.configuration import CloudConfiguration
     from cloud_ingest.database import Database
     from cloud_ingest.transfer.importing import Form as ReadableForm
-    from cloud_ingest.transfer.pieces import Selection
+    from cloud_ingest.transfer.selection import Selection
     from telemetry.series import Series
 
 app = typer.Typer(help="Take samples out of the store and into it.", no_args_is_help=True)
@@ -56,8 +56,8 @@ class Precision(StrEnum):
 def _configuration(path: Path, shard: str) -> "CloudConfiguration":
     """The configuration, with the store that this worker writes."""
     from cloud_ingest.configuration import load_cloud
-    from cloud_ingest.intake.shard import Shard as Worker
-    from telemetry.documents import DocumentError
+    from cloud_ingest.intake.mqtt.shard import Shard as Worker
+    from telemetry.yaml_files import DocumentError
 
     try:
         configuration = load_cloud(path)
@@ -72,7 +72,7 @@ def _configuration(path: Path, shard: str) -> "CloudConfiguration":
 
 def _database(configuration: "CloudConfiguration", shard: str) -> "Database":
     from cloud_ingest.database import Database
-    from cloud_ingest.intake.shard import Shard as Worker
+    from cloud_ingest.intake.mqtt.shard import Shard as Worker
 
     return Database(configuration.database, Worker.parse(shard).name)
 
@@ -184,7 +184,7 @@ def export_command(
 
 def _all_series(configuration: "CloudConfiguration", shard: str) -> "list[Series]":
     from cloud_ingest.database import DatabaseUnavailable
-    from cloud_ingest.registry import Registry
+    from cloud_ingest.inventory.inventory import Registry
 
     try:
         database = _database(configuration, shard)
@@ -211,7 +211,7 @@ def _matching(known: "list[Series]", names: list[str], quantities: list[str]) ->
 def _selection(
     series: "list[Series]", start: str, end: str, step: str, aggregate: str
 ) -> "Selection":
-    from cloud_ingest.transfer.pieces import Selection
+    from cloud_ingest.transfer.selection import Selection
     from cloud_ingest.transfer.text_files import parse_time
     from telemetry.durations import parse_duration_ms
 
@@ -305,7 +305,7 @@ def restore(
     from cloud_ingest.stores.protocol import StoreError
     from cloud_ingest.transfer.backup import BackupError
     from cloud_ingest.transfer.backup import restore as restore_backup
-    from cloud_ingest.transfer.relations import RelationsDiffer
+    from cloud_ingest.transfer.database_dump import RelationsDiffer
 
     start_logging(log_level, log_format)
     configuration = _configuration(config, shard)

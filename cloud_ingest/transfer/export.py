@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from cloud_ingest.stores.protocol import SampleStore
-from cloud_ingest.transfer.pieces import Selection, pieces
+from cloud_ingest.transfer.selection import Selection, pieces
 from cloud_ingest.transfer.table_files import write_excel, write_parquet
 from cloud_ingest.transfer.text_files import csv_of, lines_of
 

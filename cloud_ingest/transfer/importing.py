@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from cloud_ingest.database import Database
-from cloud_ingest.field import SeriesDescription
-from cloud_ingest.registry import Registry
+from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.model import SeriesDescription
 from cloud_ingest.stores import StoreConfiguration, open_store
-from cloud_ingest.stores.embedded import folder, inbox
+from cloud_ingest.stores.embedded.files import folder, import_inbox
 from cloud_ingest.stores.protocol import SampleStore, StoreError, StoreRejected, StoreUnavailable
-from cloud_ingest.transfer.line_reader import read_lines
+from cloud_ingest.transfer.line_protocol import read_lines
 from cloud_ingest.transfer.rows import Described, Imported, Row, batches
 from cloud_ingest.transfer.table_files import read_parquet
 from cloud_ingest.transfer.text_files import read_csv
@@ -124,7 +124,7 @@ class Importer:
     def _wait_until_taken(self) -> None:
         path = folder.of(self._configuration)
         end = time.monotonic() + TAKEN_WITHIN_S
-        while inbox.waiting(path):
+        while import_inbox.waiting(path):
             if time.monotonic() > end:
                 raise StoreError(
                     f"{path}/inbox: the running system has not taken the samples in yet; it will"

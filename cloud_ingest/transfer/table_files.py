@@ -9,8 +9,8 @@ import duckdb
 import numpy as np
 import xlsxwriter
 
-from cloud_ingest.transfer.pieces import Pieces
 from cloud_ingest.transfer.rows import Described, Row, RowError
+from cloud_ingest.transfer.selection import Pieces
 from cloud_ingest.transfer.text_files import HEADER
 from telemetry.series import SeriesKey
 

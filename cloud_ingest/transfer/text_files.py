@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from cloud_ingest.stores.influxdb.lines import lines, prefix
-from cloud_ingest.transfer.pieces import Pieces
+from cloud_ingest.stores.influxdb.line_protocol import lines, prefix
 from cloud_ingest.transfer.rows import Described, Row, RowError
+from cloud_ingest.transfer.selection import Pieces
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from telemetry.series import Series, SeriesKey

@@ -17,12 +17,12 @@ from typing import IO
 import structlog
 
 from edge_agent.clock import Clock, ClockEvent
-from edge_agent.outbox.checksums import ReportRow
-from edge_agent.outbox.database import OutboxError, connect_to_read, is_damage
-from edge_agent.outbox.journal import Journal
-from edge_agent.outbox.rows import MAX_SAMPLES, Report, StoredReport
+from edge_agent.outbox.report_storage import Journal
+from edge_agent.outbox.rows.checksums import ReportRow
+from edge_agent.outbox.rows.database import OutboxError, connect_to_read, is_damage
+from edge_agent.outbox.rows.report_table import as_reports, is_usable, rows_after
+from edge_agent.outbox.rows.row_format import MAX_SAMPLES, Report, StoredReport
 from edge_agent.outbox.status import DrainRate, OutboxStatus
-from edge_agent.outbox.tables import as_reports, is_usable, rows_after
 
 _log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.outbox.database import (
+from edge_agent.outbox.rows.database import (
     SCHEMA_VERSION,
     OutboxError,
     connect_to_read,

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from telemetry import names
-from telemetry.sparkplug import DataType, Metric, Payload, encode
-from telemetry.topics import Topic
+from telemetry.sparkplug import DataType, Metric, Payload, encode, names
+from telemetry.sparkplug.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge_agent.outbox import OutboxStatus, StoredReport
-from edge_agent.outbox.rows import unpack
+from edge_agent.outbox.rows.row_format import unpack
 from edge_agent.uplink.description import DeviceDescription, MetricDescription, NodeDescription
-from telemetry import names
 from telemetry.quality import Flag, to_sparkplug
-from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue
+from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, names
 
 _MOST_NEWEST = 64
 

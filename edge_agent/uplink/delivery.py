@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_agent.uplink.ranges import RangeSet
+from telemetry.ranges import RangeSet
 
 MIN_WINDOW = 250
 FIRST_WINDOW = 5_000

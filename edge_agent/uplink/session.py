@@ -11,17 +11,16 @@ import structlog
 
 from edge_agent.outbox import OutboxStatus, StoredReport
 from edge_agent.uplink.actions import Action, Confirm, Disconnect, Moment, Publish, Subscribe, death
+from edge_agent.uplink.birth_aliases import Named
 from edge_agent.uplink.births import Births
+from edge_agent.uplink.data_messages import Outgoing, ReportEncoder, by_device, in_parts
 from edge_agent.uplink.delivery import Delivery
 from edge_agent.uplink.description import UplinkSettings
-from edge_agent.uplink.fence import Fence
 from edge_agent.uplink.host_state import parse_host_state
-from edge_agent.uplink.messages import Outgoing, ReportEncoder, by_device, in_parts
-from edge_agent.uplink.named import Named
-from telemetry import names
-from telemetry.sparkplug import Limits, Payload, PayloadError, decode, encode
-from telemetry.sparkplug.reports import encode_batch_number, encode_data
-from telemetry.topics import NAMESPACE, MessageType, state_topic
+from edge_agent.uplink.liveness_probe import Fence
+from telemetry.sparkplug import Limits, Payload, PayloadError, decode, encode, names
+from telemetry.sparkplug.data_encoder import encode_batch_number, encode_data
+from telemetry.sparkplug.topics import NAMESPACE, MessageType, state_topic
 
 _log = structlog.get_logger(__name__)
 

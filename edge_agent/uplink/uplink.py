@@ -15,7 +15,7 @@ from edge_agent.outbox import Outbox, StoredReport
 from edge_agent.uplink.actions import Action, Confirm, Disconnect, Moment, Publish, Subscribe, death
 from edge_agent.uplink.births import Births
 from edge_agent.uplink.description import BrokerAddress, NodeDescription, UplinkSettings
-from edge_agent.uplink.link import Accepted, Event, Link, Lost, Received
+from edge_agent.uplink.mqtt_link import Accepted, Event, Link, Lost, Received
 from edge_agent.uplink.session import Session
 
 _log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from simulators.faults.plan import Fault, FaultPlan, Kind
 from simulators.fleets.shape import Shape
-from simulators.scenarios.happenings import FaultModel
+from simulators.scenarios.events import FaultModel
 from simulators.scenarios.model import Scenario
 
 _OF_GATEWAYS = frozenset({Kind.NO_ANSWER, Kind.UNPLUGGED, Kind.POWER_CUT, Kind.CLOCK_WRONG})

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from simulators.fleets.shape import Shape, ShapeMetric
-from telemetry import names
-from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, decode, encode
+from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, decode, encode, names
 
 
 @dataclass(frozen=True, slots=True)

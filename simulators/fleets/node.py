@@ -11,7 +11,7 @@ from simulators.fleets.messages import Properties, StoreState
 from simulators.fleets.shape import Shape
 from simulators.fleets.template import SEQUENCE
 from telemetry.sparkplug import PayloadError
-from telemetry.topics import Topic, state_topic
+from telemetry.sparkplug.topics import Topic, state_topic
 
 RETRY_MS = 10_000
 LONGEST_RETRY_MS = 300_000

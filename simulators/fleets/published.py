@@ -19,8 +19,8 @@ from simulators.scenarios.model import Scenario, SimStation
 from simulators.signals.randomness import Float64, Int64
 from simulators.truth import Served, TruthFile
 from telemetry.quality import Flag
-from telemetry.sparkplug.reports import encode_batch_number, encode_data, encode_sample
-from telemetry.sparkplug.wire import number
+from telemetry.sparkplug.data_encoder import encode_batch_number, encode_data, encode_sample
+from telemetry.sparkplug.protobuf import number
 
 _TICK_S = 0.02
 _RECONNECT_S = 2.0

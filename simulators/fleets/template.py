@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.signals.randomness import Float64, Int64
-from telemetry.sparkplug.reports import SampleEncoder, encode_batch_number, encode_data
-from telemetry.sparkplug.wire import number, varint
+from telemetry.sparkplug.data_encoder import SampleEncoder, encode_batch_number, encode_data
+from telemetry.sparkplug.protobuf import number, varint
 
 UInt8 = NDArray[np.uint8]
 SEQUENCE: tuple[bytes, ...] = tuple(number(3, seq) for seq in range(256))

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 
 from simulators.signals.randomness import Float64, Int64
-from telemetry.documents import DocumentError, Problem
+from telemetry.yaml_files import DocumentError, Problem
 
 _ABOUT_IN_TIME = 1.5
 

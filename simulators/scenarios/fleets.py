@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from simulators.scenarios.parts import ScenarioPart, When, identifier
+from simulators.scenarios.fields import ScenarioPart, When, identifier
 from telemetry.durations import DurationMs
 
 

@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from telemetry.documents import DocumentError, Problem
+from telemetry.yaml_files import DocumentError, Problem
 
 LIBRARY = Path(__file__).parents[1] / "library"
 

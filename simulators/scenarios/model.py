@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from simulators.scenarios.events import EpisodeModel, FaultModel
+from simulators.scenarios.fields import ScenarioPart, identifier
 from simulators.scenarios.fleets import FleetModel, PublishModel
-from simulators.scenarios.happenings import EpisodeModel, FaultModel
-from simulators.scenarios.parts import ScenarioPart, identifier
-from telemetry.documents import Place, read_document
 from telemetry.durations import DurationMs, parse_duration_ms
 from telemetry.quantities import QUANTITIES
+from telemetry.yaml_files import Place, read_document
 
 
 class Surroundings(ScenarioPart):
@@ -169,7 +169,7 @@ class Scenario(ScenarioPart):
         return round(datetime.fromisoformat(self.start).astimezone(UTC).timestamp() * 1000)
 
     def complaints(self) -> Iterator[tuple[Place, str]]:
-        """What is wrong between fields, each with its place (see telemetry.documents)."""
+        """What is wrong between fields, each with its place (see telemetry.yaml_files)."""
         if not self.stations and self.fleet is None:
             yield ("scenario",), "nothing is simulated: give stations or a fleet"
         if self.speed == 0 and self.publish is None:

@@ -15,7 +15,7 @@ from telemetry.sparkplug.model import (
     PropertyValue,
     Template,
 )
-from telemetry.sparkplug.wire import FIXED32, FIXED64, LENGTH, VARINT, fields, read_varint
+from telemetry.sparkplug.protobuf import FIXED32, FIXED64, LENGTH, VARINT, fields, read_varint
 
 COMPRESSED = "SPBV1.0_COMPRESSED"
 """The uuid by which Tahu's clients mark a payload whose body is the compressed real one."""

@@ -21,7 +21,7 @@ from telemetry.sparkplug.model import (
     PropertyValue,
     Template,
 )
-from telemetry.sparkplug.wire import FIXED32, FIXED64, block, key, number
+from telemetry.sparkplug.protobuf import FIXED32, FIXED64, block, key, number
 
 # Where each kind of value stands, by message: int, long, float, double, boolean, string.
 _METRIC_FIELDS = (10, 11, 12, 13, 14, 15)

@@ -1,6 +1,6 @@
 """Plain Python models that the vectorised code must agree with, one sample at a time."""
 
-from alert_rules.holding import Transition
+from alert_rules.hold_time import Transition
 
 
 class HoldModel:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from alert_rules.loading import LIBRARY
 from cloud_ingest.alerts.cli import app
-from telemetry.documents import parse_tree
+from telemetry.yaml_files import parse_tree
 
 
 @pytest.fixture(scope="module")

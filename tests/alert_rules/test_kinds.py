@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.evaluation import Runs
+from alert_rules.evaluator import Runs
 from alert_rules.kinds.no_data import NoDataRule, Places, Scope, judge_silence
 from alert_rules.loading import rule_kinds
-from alert_rules.steps import LOCAL_OFFSET_MS
+from alert_rules.windows import LOCAL_OFFSET_MS
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 

@@ -9,10 +9,10 @@ from alert_rules import load_rules
 from alert_rules.loading import library_packs
 from cloud_ingest.alerts.limit_table import with_table
 from cloud_ingest.detection import for_quantity
-from telemetry.documents import DocumentError
 from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
 from telemetry.units import convert
+from telemetry.yaml_files import DocumentError
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 ALL = load_rules(library_packs())

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alert_rules.evaluation import Members, Runs
+from alert_rules.evaluator import Members, Runs
 from telemetry.series import Series, SeriesKey
 
 SERIES = [Series(i, SeriesKey("g", "d", f"m{i}"), "bd", "s", "pm10", "u", 1000) for i in range(7)]

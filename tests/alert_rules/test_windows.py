@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alert_rules.loading import rule_kinds
-from alert_rules.steps import ClockWindows, Marks, Windows
-from cloud_ingest.alerts.engine import RuleEngine
+from alert_rules.windows import ClockWindows, Marks, Windows
+from cloud_ingest.alerts.evaluation.engine import RuleEngine
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 

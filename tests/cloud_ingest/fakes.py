@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cloud_ingest.intake.messages import Payload
+from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.stores.protocol import (
     Aggregate,
     Envelope,

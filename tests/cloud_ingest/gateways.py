@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloud_ingest.intake.message import Message
-from cloud_ingest.intake.messages import Payload
+from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 
 DOUBLE, STRING, UINT64, INT64, BOOLEAN = 10, 12, 8, 4, 11
 NOW_MS = 1_795_000_000_000

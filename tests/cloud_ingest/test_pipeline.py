@@ -10,17 +10,17 @@ import pytest
 
 from cloud_ingest.database import Database
 from cloud_ingest.indices.derived import DerivedSample
-from cloud_ingest.intake.accounts import Ledger
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.inbox import Inbox
+from cloud_ingest.intake.ledger.ledger import Ledger
 from cloud_ingest.intake.mappings import Mapping
-from cloud_ingest.intake.message import Message
+from cloud_ingest.intake.mqtt.inbox import Inbox
+from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
+from cloud_ingest.inventory.inventory import Registry
 from cloud_ingest.live import Live
-from cloud_ingest.parts import Parts
 from cloud_ingest.pipeline import Pipeline
-from cloud_ingest.registry import Registry
+from cloud_ingest.pipeline_dependencies import Parts
 from telemetry.series import SeriesKey
 from tests.cloud_ingest.fakes import MemoryStore, PassQuality, RememberingAlerts, RememberingLink
 from tests.cloud_ingest.gateways import Gateway
@@ -100,7 +100,7 @@ def test_a_large_fleet_is_acknowledged_as_soon_as_nothing_else_is_to_be_done(
 ) -> None:
     cloud.feed(*gateway.births())
     cloud.settle()
-    monkeypatch.setattr("cloud_ingest.intake.stored.LARGE_FLEET", 0)
+    monkeypatch.setattr("cloud_ingest.intake.ledger.write_coalescer.LARGE_FLEET", 0)
     began = time.monotonic()
     cloud.feed(gateway.data(("pm2_5", gateway.time_ms, 12.5)))
     assert cloud.ledger.samples_stored("bd-tdm-001") == 0

@@ -14,8 +14,8 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from cloud_ingest.configuration import CloudConfiguration, in_folder
-from cloud_ingest.intake.message import Message
-from cloud_ingest.intake.messages import Payload
+from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.service import Service
 from tests.cloud_ingest.gateways import Gateway
 from tests.servers import Mosquitto, free_port, wait_until

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from telemetry.sparkplug import DataType, Metric, Payload, PayloadError, decode
-from telemetry.topics import NAMESPACE, Topic, TopicError, parse_topic
+from telemetry.sparkplug.topics import NAMESPACE, Topic, TopicError, parse_topic
 from tests.conformance.spy import Packet
 
 CLOCK_MS = 60_000

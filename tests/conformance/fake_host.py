@@ -7,9 +7,8 @@ import time
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from telemetry import names
-from telemetry.sparkplug import DataType, Metric, Payload, decode, encode
-from telemetry.topics import state_topic
+from telemetry.sparkplug import DataType, Metric, Payload, decode, encode, names
+from telemetry.sparkplug.topics import state_topic
 
 
 class FakeHost:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from telemetry.sparkplug import DataType, PayloadError, decode
-from telemetry.topics import NAMESPACE, TopicError, parse_topic
+from telemetry.sparkplug.topics import NAMESPACE, TopicError, parse_topic
 from tests.conformance.edge_rules import CLOCK_MS, Report
 from tests.conformance.spy import Packet
 

@@ -12,10 +12,10 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from device_profiles import Profile, library, table
+from device_profiles import Profile, library, listing
 from device_profiles.cli import app
 from device_profiles.modbus import decode_metric
-from telemetry.documents import parse_document
+from telemetry.yaml_files import parse_document
 from tests.device_profiles.golden import crc16
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,9 @@ def test_the_protocol_of_the_readme_runs() -> None:
 
 def test_the_page_of_devices_is_current() -> None:
     written = (ROOT / "docs/devices.md").read_text(encoding="utf-8")
-    assert written == table.devices_page(), "run: python -m device_profiles.table docs/devices.md"
+    assert written == listing.devices_page(), (
+        "run: python -m device_profiles.listing docs/devices.md"
+    )
 
 
 def test_list_shows_every_profile_and_can_be_narrowed() -> None:
@@ -105,7 +107,7 @@ def test_check_warns_of_what_is_allowed_but_odd(tmp_path: Path) -> None:
 
 
 def test_the_schema_for_editors_takes_the_library_and_refuses_a_slip() -> None:
-    schema = json.loads(table.json_schema())
+    schema = json.loads(listing.json_schema())
     yaml = YAML(typ="safe", pure=True)
     for profile_id in library.ids()[::6]:
         jsonschema.validate(yaml.load(library.path(profile_id).read_text("utf-8")), schema)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles import Profile, ProfileNotFound, library, load_profile
-from telemetry.documents import DocumentError, Problem, parse_document
+from telemetry.yaml_files import DocumentError, Problem, parse_document
 
 HEAD = """\
 id: example-weather

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.outbox import Outbox
-from edge_agent.outbox.rows import unpack
-from tests.edge_agent.slaves import PtySlave
+from edge_agent.outbox.rows.row_format import unpack
+from tests.edge_agent.acquisition.slaves import PtySlave
 from tests.servers import Mosquitto, free_port, wait_until
 
 PROFILE = """\
@@ -318,7 +318,7 @@ def _catches(status: Path, number: signal.Signals) -> bool:
 
 def test_the_agent_imports_nothing_heavy() -> None:
     code = (
-        "import sys, edge_agent.agent, edge_agent.check, edge_agent.pages\n"
+        "import sys, edge_agent.agent, edge_agent.tools.check, edge_agent.tools.console_output\n"
         "heavy = {'numpy', 'scipy', 'fastapi', 'duckdb', 'sqlalchemy', 'pandas', 'google.protobuf',"
         " 'typer'}\n"
         "print(sorted(heavy & set(sys.modules)))"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge_agent.clock import FIRST_TRUSTED_MS, Clock, ClockEvent, ClockWatch, distinct
 from edge_agent.outbox import Outbox, Report
-from edge_agent.outbox.rows import unpack
+from edge_agent.outbox.rows.row_format import unpack
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 from tests.servers import wait_until

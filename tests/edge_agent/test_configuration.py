@@ -6,7 +6,7 @@ import pytest
 
 from edge_agent.configuration import Confirm, load_gateway
 from edge_agent.devices import resolve
-from telemetry.documents import DocumentError
+from telemetry.yaml_files import DocumentError
 
 CONTRACT = """\
 gateway: bd-tdm-001              # Sparkplug edge node id

@@ -19,9 +19,8 @@ from simulators.fleets.fleet import Fleet
 from simulators.fleets.template import SEQUENCE, DataTemplate
 from simulators.scenarios.model import Scenario
 from simulators.truth import TruthFile, read_truth
-from telemetry import names
-from telemetry.sparkplug import DataType, Metric, Payload, decode, encode
-from telemetry.topics import parse_topic
+from telemetry.sparkplug import DataType, Metric, Payload, decode, encode, names
+from telemetry.sparkplug.topics import parse_topic
 from tests.servers import wait_until
 
 NOW_MS = 1_795_459_200_123

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from simulators.running import Options, run_scenario
+from simulators.runner import Options, run_scenario
 from simulators.scenarios import find_scenario
 from simulators.truth import read_truth
 from tests.simulators.test_fleet import Host

@@ -15,7 +15,7 @@ from simulators.replay.recording import read_recording
 from simulators.replay.source import ReplaySource
 from simulators.signals.places import Place
 from simulators.signals.world import World
-from telemetry.documents import DocumentError
+from telemetry.yaml_files import DocumentError
 
 HERE = Path(__file__).parent / "recordings"
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "anomaly"

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from simulators.checking import check_scenario
+from simulators.scenario_check import check_scenario
 from simulators.scenarios import Scenario, find_scenario, load_scenario, scenario_names
+from simulators.scenarios.fields import When
 from simulators.scenarios.gateways import gateway_document
-from simulators.scenarios.parts import When
 from simulators.scenarios.ports import ports_in
 from simulators.scenarios.stations import stations_of
-from telemetry.documents import DocumentError
+from telemetry.yaml_files import DocumentError
 
 NOON_MS = 1_773_118_800_000  # 2026-03-10 12:00 in Việt Nam
 BASE = """\

@@ -25,14 +25,14 @@ from telemetry.sparkplug import (
     decode,
     encode,
 )
-from telemetry.sparkplug.datatypes import ARRAYS, INTEGERS, TEXTS
-from telemetry.sparkplug.reports import (
+from telemetry.sparkplug.data_encoder import (
     SampleEncoder,
     encode_batch_number,
     encode_data,
     encode_sample,
 )
-from telemetry.sparkplug.wire import WireError, block, number, read_varint, varint, varints
+from telemetry.sparkplug.datatypes import ARRAYS, INTEGERS, TEXTS
+from telemetry.sparkplug.protobuf import WireError, block, number, read_varint, varint, varints
 
 # The field table of the specification: message -> "name number type" (* repeated).
 TABLE = {

@@ -8,8 +8,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
-from telemetry import names
-from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, encode
+from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, encode, names
 
 EVERY_S = 0.4
 DEVICE = "sensor"

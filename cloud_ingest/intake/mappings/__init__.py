@@ -1,7 +1,7 @@
 """Payloads that are not Sparkplug: plain JSON, SenML and line protocol, mapped by YAML files."""
 
 from cloud_ingest.intake.mappings.configuration import Mapping, MappingFile, load_mappings
-from cloud_ingest.intake.mappings.mapped import MappedSample, MappingError, Refused, apply
+from cloud_ingest.intake.mappings.mapping import MappedSample, MappingError, Refused, apply
 
 __all__ = [
     "MappedSample", "Mapping", "MappingError", "MappingFile", "Refused", "apply", "load_mappings",

@@ -36,7 +36,7 @@ def check(
 ) -> None:
     """Check a mapping file, and show what it makes of a payload. Exits 1 if that is nothing."""
     from cloud_ingest.intake.mappings import load_mappings
-    from telemetry.documents import DocumentError
+    from telemetry.yaml_files import DocumentError
 
     start_logging(log_level, log_format)
     try:

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from cloud_ingest.intake.conversion import Conditions, conversion_to_stored
-from telemetry.documents import read_document
+from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.units import UnitError
+from telemetry.yaml_files import read_document
 
 Format = Literal["json", "senml-json", "senml-cbor", "influx"]
 _CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)\}")

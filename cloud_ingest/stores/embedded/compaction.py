@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloud_ingest.stores import levels
-from cloud_ingest.stores.embedded.manifest import DAY_MS, Part
-from cloud_ingest.stores.embedded.parts import PartFiles
-from cloud_ingest.stores.embedded.summaries import SummaryFile, set_closed
+from cloud_ingest.stores import summaries as levels
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Part
+from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles
+from cloud_ingest.stores.embedded.files.summary_file import SummaryFile, set_closed
 from cloud_ingest.stores.embedded.view import Layout
 from cloud_ingest.stores.protocol import LEVEL_MS
 from telemetry.batches import Int64, SampleBatch

@@ -18,18 +18,19 @@ import structlog
 
 from cloud_ingest.stores.admission import admit
 from cloud_ingest.stores.configuration import KeepConfiguration, StoreConfiguration
-from cloud_ingest.stores.embedded import compaction, folder, inbox, journal, manifest
-from cloud_ingest.stores.embedded.catalogue import Catalogue
+from cloud_ingest.stores.embedded import compaction
 from cloud_ingest.stores.embedded.compaction import Change, Compactor
-from cloud_ingest.stores.embedded.journal import Journal
-from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest
-from cloud_ingest.stores.embedded.parts import PartFiles
-from cloud_ingest.stores.embedded.reading import Reading
-from cloud_ingest.stores.embedded.recent import Recent
-from cloud_ingest.stores.embedded.summaries import SummaryFile
+from cloud_ingest.stores.embedded.files import folder, import_inbox, journal, manifest
+from cloud_ingest.stores.embedded.files.journal import Journal
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Manifest
+from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles
+from cloud_ingest.stores.embedded.files.series_catalogue import Catalogue
+from cloud_ingest.stores.embedded.files.summary_file import SummaryFile
+from cloud_ingest.stores.embedded.memtable import Recent
+from cloud_ingest.stores.embedded.queries import Reading
 from cloud_ingest.stores.embedded.view import Layout, View
+from cloud_ingest.stores.latest_samples import Newest
 from cloud_ingest.stores.maintenance import Maintenance
-from cloud_ingest.stores.newest import Newest
 from cloud_ingest.stores.protocol import Level, StoreRejected, StoreUnavailable
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
@@ -188,7 +189,7 @@ class EmbeddedStore(Reading):
 
     def _empty_inbox(self) -> None:
         """Take in what other processes left; a crash on the way only means taking it again."""
-        for path in inbox.waiting(self._folder):
+        for path in import_inbox.waiting(self._folder):
             for batch in journal.read_journal(path)[0]:
                 try:
                     self.write(batch)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cloud_ingest.stores import levels
-from cloud_ingest.stores.embedded.manifest import DAY_MS, Manifest, Part
-from cloud_ingest.stores.embedded.parts import PartFiles, overlapping
-from cloud_ingest.stores.embedded.summaries import SummaryFile
-from cloud_ingest.stores.levels import Summaries
-from cloud_ingest.stores.planning import Span, pick_level, runs_of_days
+from cloud_ingest.stores import summaries
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Manifest, Part
+from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles, overlapping
+from cloud_ingest.stores.embedded.files.summary_file import SummaryFile
 from cloud_ingest.stores.protocol import LEVEL_MS, Level
+from cloud_ingest.stores.summaries import Summaries
+from cloud_ingest.stores.summary_plan import Span, pick_level, runs_of_days
 from telemetry.batches import SampleBatch
 
 SCAN_DAYS = 7
@@ -75,17 +75,17 @@ class View:
         level = pick_level(step_ms, offset_ms)
         if level is None:
             samples = self._samples(series, start_ms, end_ms, recent)
-            return levels.summarise(samples, step_ms, offset_ms, self.circular)
+            return summaries.summarise(samples, step_ms, offset_ms, self.circular)
         open_days = self._open_days(series, recent)
         whole, edges = self._divide((start_ms, end_ms), LEVEL_MS[level], open_days)
         pieces = [self._ready(level, series, whole, open_days)]
         for start, end in (*edges, *runs_of_days(open_days, whole)):
             found = self._samples(series, start, end, recent)
-            pieces.append(levels.summarise(found, LEVEL_MS[level], 0, self.circular))
-        fine = levels.concat([p for p in pieces if len(p)])
+            pieces.append(summaries.summarise(found, LEVEL_MS[level], 0, self.circular))
+        fine = summaries.concat([p for p in pieces if len(p)])
         if len(pieces) > 1:
             fine = fine.select(np.argsort(fine.time_ms, kind="stable"))
-        return levels.coarsen(fine, step_ms, offset_ms, self.circular)
+        return summaries.coarsen(fine, step_ms, offset_ms, self.circular)
 
     def _open_days(self, series: int, recent: SampleBatch) -> set[int]:
         """The days for which samples of ``series`` are not in the summaries yet."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cloud_ingest.stores.influxdb.lines import (
+from cloud_ingest.stores.influxdb.line_protocol import (
     TAGS,
     encode_name,
     measurement,

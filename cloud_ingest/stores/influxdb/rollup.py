@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from cloud_ingest.stores import levels
-from cloud_ingest.stores.influxdb import lines, queries
+from cloud_ingest.stores import summaries as levels
+from cloud_ingest.stores.influxdb import line_protocol, queries
 from cloud_ingest.stores.influxdb.client import InfluxClient
 from cloud_ingest.stores.influxdb.setup import SUFFIX
-from cloud_ingest.stores.levels import Summaries
 from cloud_ingest.stores.protocol import LEVEL_MS, Envelope
+from cloud_ingest.stores.summaries import Summaries
 from telemetry.batches import Int64, SampleBatch
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
@@ -89,10 +89,12 @@ class Rollup:
     def _load(self) -> None:
         if self._loaded:
             return
-        question = f'SELECT "closed" FROM {lines.quoted_identifier(MARKS)} GROUP BY "gateway"'  # noqa: S608  # a constant
+        question = (
+            f'SELECT "closed" FROM {line_protocol.quoted_identifier(MARKS)} GROUP BY "gateway"'  # noqa: S608  # a constant
+        )
         [answer] = self._client.query(self._days, question)
         for part in answer:
-            gateway = lines.decode_name(part["tags"]["gateway"])
+            gateway = line_protocol.decode_name(part["tags"]["gateway"])
             for time_ms, closed in part["values"]:
                 day = time_ms // DAY_MS
                 if closed:
@@ -107,7 +109,7 @@ class Rollup:
 
     def _mark(self, days: Sequence[GatewayDay], closed: int) -> None:
         text = [
-            f"{MARKS},gateway={lines.escaped_tag(g)} closed={closed}i {day * DAY_MS}"
+            f"{MARKS},gateway={line_protocol.escaped_tag(g)} closed={closed}i {day * DAY_MS}"
             for g, day in days
         ]
         for place in range(0, len(text), _LINES):
@@ -147,8 +149,8 @@ class Rollup:
         good, everything = self._client.query(self._bucket, queries.steps_of(place, width))
         by_name = {_name(part): part for part in good}
         for part in everything:
-            quantity = lines.decode_name(part["name"])
-            head = lines.head(part["name"], part["tags"])
+            quantity = line_protocol.decode_name(part["name"])
+            head = line_protocol.head(part["name"], part["tags"])
             if quantity in QUANTITIES and QUANTITIES[quantity].circular:
                 yield head, self._directions(part, start_ms)
                 continue
@@ -159,10 +161,11 @@ class Rollup:
         """The minutes of angles, which no server averages rightly."""
         tags = part["tags"]
         where = " AND ".join(
-            f"{lines.quoted_identifier(t)} = {lines.quoted_text(tags[t])}" for t in lines.TAGS
+            f"{line_protocol.quoted_identifier(t)} = {line_protocol.quoted_text(tags[t])}"
+            for t in line_protocol.TAGS
         )
         span = queries.where_time(start_ms, start_ms + DAY_MS)
-        source = lines.quoted_identifier(part["name"])
+        source = line_protocol.quoted_identifier(part["name"])
         question = f'SELECT "value", "quality" FROM {source} WHERE {where} AND {span}'  # noqa: S608  # quoted
         [answer] = self._client.query(self._bucket, question)
         found = queries.to_readings(answer)

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.influxdb.client import InfluxClient, NotThere
-from cloud_ingest.stores.influxdb.lines import quoted_identifier
+from cloud_ingest.stores.influxdb.line_protocol import quoted_identifier
 from cloud_ingest.stores.protocol import Level, StoreError
 
 SUFFIX: dict[Level, str] = {"raw": "", "minute": "_1m", "hour": "_1h", "day": "_1d"}

@@ -11,17 +11,15 @@ from urllib.parse import urlencode
 import numpy as np
 import structlog
 
-from cloud_ingest.stores import admission, levels
+from cloud_ingest.stores import admission, summaries
 from cloud_ingest.stores.configuration import KeepConfiguration, StoreConfiguration
-from cloud_ingest.stores.influxdb import lines, queries, rollup
+from cloud_ingest.stores.influxdb import line_protocol, queries, rollup
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient, WriteRefused
-from cloud_ingest.stores.influxdb.refusal import store_the_rest
+from cloud_ingest.stores.influxdb.rejected_lines import store_the_rest
 from cloud_ingest.stores.influxdb.rollup import DAY_MS, Rollup
 from cloud_ingest.stores.influxdb.setup import SUFFIX, buckets_of, set_up
-from cloud_ingest.stores.levels import Summaries
+from cloud_ingest.stores.latest_samples import Newest, OwnNewest
 from cloud_ingest.stores.maintenance import Maintenance
-from cloud_ingest.stores.newest import Newest, OwnNewest
-from cloud_ingest.stores.planning import Span, divide, pick_level
 from cloud_ingest.stores.protocol import (
     EARLIEST_MS,
     LATEST_MS,
@@ -34,6 +32,8 @@ from cloud_ingest.stores.protocol import (
     StoreRejected,
     StoreUnavailable,
 )
+from cloud_ingest.stores.summaries import Summaries
+from cloud_ingest.stores.summary_plan import Span, divide, pick_level
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from telemetry.quantities import QUANTITIES
@@ -103,17 +103,19 @@ class InfluxStore:
             registered = np.concatenate([self._registered, np.zeros(max(missing, 0), np.bool_)])
             self._prefixes.extend([""] * missing)
             for s in series:
-                self._prefixes[s.index] = lines.prefix(s)
+                self._prefixes[s.index] = line_protocol.prefix(s)
                 registered[s.index] = True
             self._registered = registered
 
     def series(self) -> list[Series]:
         """The series that have samples in the database, numbered in the order of their names."""
-        tags = ", ".join(lines.quoted_identifier(t) for t in lines.TAGS)
+        tags = ", ".join(line_protocol.quoted_identifier(t) for t in line_protocol.TAGS)
         [answer] = self._ask(f'SELECT last("quality") FROM /.*/ GROUP BY {tags}')  # noqa: S608  # names are constants
-        found = {(lines.key_of(a["tags"]), a["name"], a["tags"]["station"]) for a in answer}
+        found = {(line_protocol.key_of(a["tags"]), a["name"], a["tags"]["station"]) for a in answer}
         return [
-            Series(i, key, "", lines.decode_name(station), lines.decode_name(name), "")
+            Series(
+                i, key, "", line_protocol.decode_name(station), line_protocol.decode_name(name), ""
+            )
             for i, (key, name, station) in enumerate(
                 sorted(found, key=lambda f: (str(f[0]), f[1], f[2]))
             )
@@ -158,7 +160,7 @@ class InfluxStore:
         def send(text: list[str]) -> None:
             self._client.write(self._bucket, "\n".join(text).encode())
 
-        text = lines.lines(batch, self._prefixes)
+        text = line_protocol.lines(batch, self._prefixes)
         try:
             send(text)
         except WriteRefused as refused:
@@ -193,7 +195,7 @@ class InfluxStore:
     def _rows_of(self, series: Sequence[Series], statement: str) -> Iterator[tuple[int, list[Any]]]:
         """The first row that ``statement`` yields for each series: (its number, the row)."""
         wanted = {s.key: s.index for s in series}
-        by = "GROUP BY " + ", ".join(lines.quoted_identifier(t) for t in lines.TAGS)
+        by = "GROUP BY " + ", ".join(line_protocol.quoted_identifier(t) for t in line_protocol.TAGS)
         if len(series) <= STATEMENTS:
             questions = [
                 statement.format(queries.source(s), f"WHERE {queries.where_series(s)} {by}")
@@ -204,7 +206,7 @@ class InfluxStore:
             questions = [statement.format(source, by) for source in sources]
         for answer in self._ask_all(questions):
             for part in answer:
-                index = wanted.get(lines.key_of(part["tags"]))
+                index = wanted.get(line_protocol.key_of(part["tags"]))
                 if index is not None:
                     yield index, part["values"][0]
 
@@ -271,16 +273,16 @@ class InfluxStore:
             found = rollup.to_summaries(answer)
             days = np.fromiter(closed, np.int64)
             pieces.append(found.select(np.isin(found.time_ms // DAY_MS, days)))
-        fine = levels.concat([p for p in pieces if len(p)])
+        fine = summaries.concat([p for p in pieces if len(p)])
         fine = fine.select(np.argsort(fine.time_ms, kind="stable"))
-        return levels.coarsen(fine, step_ms, offset_ms, circular)
+        return summaries.coarsen(fine, step_ms, offset_ms, circular)
 
     def _from_samples(self, series: Series, span: Span, step_ms: int, offset_ms: int) -> Summaries:
         if _is_angle(series):
             found = self.read(series, *span)
             zeros = np.zeros(len(found.time_ms), np.int32)
             batch = SampleBatch(zeros, found.time_ms, found.value, found.quality)
-            return levels.summarise(batch, step_ms, offset_ms, {0})
+            return summaries.summarise(batch, step_ms, offset_ms, {0})
         good, everything = self._ask(queries.steps(series, *span, step_ms, offset_ms))
         return rollup.as_summaries(queries.to_envelope(good, everything))
 

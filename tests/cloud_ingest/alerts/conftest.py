@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from cloud_ingest.database import Database
 from tests.cloud_ingest.alerts.parts import wipe, without_sync
-from tests.cloud_ingest.test_shards import running_postgresql
+from tests.cloud_ingest.intake.test_shards import running_postgresql
 
 
 @pytest.fixture(scope="session")

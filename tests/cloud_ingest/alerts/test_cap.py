@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from cloud_ingest.alerts.cap import NAMESPACE
-from cloud_ingest.alerts.desk import AlertFilter
+from cloud_ingest.alerts.operations import AlertFilter
 from tests.cloud_ingest.alerts.parts import T0, batch_of, rule, series, service_of
 
 # OASIS CAP 1.2, section 3.2: the elements in their order, with the values that are allowed.

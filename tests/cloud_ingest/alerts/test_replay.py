@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alert_rules import load_rules
-from cloud_ingest.alerts import backtest
+from cloud_ingest.alerts.backtest import command
 from cloud_ingest.alerts.cli import app
 
 DAYS = Path(__file__).parent / "days"
@@ -18,7 +18,7 @@ CASES = sorted(p.name for p in DAYS.iterdir() if p.is_dir())
 def expected_of(case):
     with (DAYS / case / "expected.csv").open() as file:
         return [
-            (r["rule"], r["series"], *(backtest.moment_ms(r[n]) if r[n] else None
+            (r["rule"], r["series"], *(command.moment_ms(r[n]) if r[n] else None
                                       for n in ("start", "fired", "end")))
             for r in csv.DictReader(file)
         ]  # fmt: skip
@@ -26,11 +26,11 @@ def expected_of(case):
 
 def rehearse(case):
     rules = load_rules([str(DAYS / case / "rules.yaml")])
-    span = backtest.Span(backtest.moment_ms("2010-01-01"), backtest.moment_ms("2030-01-01"))
-    with backtest.from_csv(DAYS / case / "samples.csv") as source:
+    span = command.Span(command.moment_ms("2010-01-01"), command.moment_ms("2030-01-01"))
+    with command.from_csv(DAYS / case / "samples.csv") as source:
         first = min(int(source.store.read(s, 0, span.end_ms).time_ms[0]) for s in source.series)
         last = max(int(source.store.read(s, 0, span.end_ms).time_ms[-1]) for s in source.series)
-        return backtest.run(backtest.choose(rules, ()), source, backtest.Span(first, last + 1), ())
+        return command.run(command.choose(rules, ()), source, command.Span(first, last + 1), ())
 
 
 @pytest.mark.parametrize("case", CASES)

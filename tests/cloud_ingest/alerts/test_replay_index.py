@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 
 from alert_rules import load_rules
-from cloud_ingest.alerts import backtest
-from cloud_ingest.alerts.desk import AlertFilter
+from cloud_ingest.alerts.backtest import command
+from cloud_ingest.alerts.operations import AlertFilter
 from cloud_ingest.indices.derived import GRACE_MS, DerivedIndices
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
@@ -48,7 +48,7 @@ def readings():
     """PM2.5 of one station: the end of each hour, and its mean."""
     with (DAY / "samples.csv").open() as file:
         return {
-            backtest.moment_ms(row["time"]): Fraction(row["value"])
+            command.moment_ms(row["time"]): Fraction(row["value"])
             for row in csv.DictReader(file)
             if row["series"] == "dongsi/air/pm2_5" and row["value"]
         }
@@ -69,7 +69,7 @@ def hours():
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_week_of_haze_gives_the_index_and_the_alerts_written_down(database, hours):
     station = Series(
-        0, backtest.SeriesKey.parse("dongsi/air/pm2_5"), "bj", "dongsi", "pm2_5", "ug/m3", HOUR_MS
+        0, command.SeriesKey.parse("dongsi/air/pm2_5"), "bj", "dongsi", "pm2_5", "ug/m3", HOUR_MS
     )
     store = MemoryStore()
     found = readings()
@@ -102,8 +102,8 @@ def test_a_week_of_haze_gives_the_index_and_the_alerts_written_down(database, ho
 def expected():
     with (DAY / "expected-index.csv").open() as file:
         return [
-            (row["rule"], backtest.moment_ms(row["start"]),
-             backtest.moment_ms(row["end"]) if row["end"] else 0)
+            (row["rule"], command.moment_ms(row["start"]),
+             command.moment_ms(row["end"]) if row["end"] else 0)
             for row in csv.DictReader(file)
         ]  # fmt: skip
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_rules.loading import rule_kinds
-from cloud_ingest.alerts.engine import RuleEngine
+from cloud_ingest.alerts.evaluation.engine import RuleEngine
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 

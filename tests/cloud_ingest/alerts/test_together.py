@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from cloud_ingest.alerts import AlertConflict, tables
-from cloud_ingest.alerts.desk import AlertFilter
-from cloud_ingest.alerts.silencing import SilenceSpan
+from cloud_ingest.alerts.operations import AlertFilter
+from cloud_ingest.alerts.silences import SilenceSpan
 from tests.cloud_ingest.alerts.parts import T0, batch_of, rule, series, service_of
 
 FIELD = [series(i, f"d{i}") for i in range(4)]

@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cloud_ingest.configuration import CloudConfiguration, in_folder
-from cloud_ingest.intake.message import Message
+from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.service import Service
 from tests.cloud_ingest.gateways import Gateway
 from tests.servers import free_port, wait_until

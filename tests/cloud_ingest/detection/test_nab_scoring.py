@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.scoring.measure import leave_sites_out
-from benchmarks.scoring.nab import (
+from benchmarks.detection.scoring.measure import leave_sites_out
+from benchmarks.detection.scoring.nab import (
     LADDER,
     PROFILES,
     REWARD_LOW_FN,
@@ -21,7 +21,7 @@ from benchmarks.scoring.nab import (
     settle,
     sigmoid,
 )
-from benchmarks.scoring.spans import EventScore
+from benchmarks.detection.scoring.spans import EventScore
 
 
 def file_of(rows, windows, hits):

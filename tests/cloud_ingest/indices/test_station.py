@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from cloud_ingest.api import problems
-from cloud_ingest.api.index import router
+from cloud_ingest.api.routes.index import router
 from cloud_ingest.indices.station import day_end_ms, station_index
 from cloud_ingest.stores.protocol import Readings
 from telemetry.series import Series, SeriesKey

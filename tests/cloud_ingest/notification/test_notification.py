@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from cloud_ingest.alerts import AlertNotFound, tables
-from cloud_ingest.alerts.desk import AlertFilter
-from cloud_ingest.alerts.silencing import SilenceSpan
+from cloud_ingest.alerts.operations import AlertFilter
+from cloud_ingest.alerts.silences import SilenceSpan
 from cloud_ingest.notification import (
     Channel,
     ChannelConfiguration,
@@ -18,8 +18,8 @@ from cloud_ingest.notification import (
     NotifierError,
     channels,
 )
+from cloud_ingest.notification.channel_test import try_channel
 from cloud_ingest.notification.cli import app
-from cloud_ingest.notification.trials import try_channel
 from cloud_ingest.notification.worker import retry_after_ms
 from tests.cloud_ingest.alerts.parts import (
     T0,

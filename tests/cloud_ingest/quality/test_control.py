@@ -8,9 +8,9 @@ from ioos_qc import qartod as oracle
 
 from cloud_ingest.quality import MarkedSpan, QualityControl, QualitySettings, load_settings
 from telemetry.batches import SampleBatch
-from telemetry.documents import DocumentError
 from telemetry.quality import Flag
 from telemetry.series import Series, SeriesKey
+from telemetry.yaml_files import DocumentError
 
 START = 1_795_000_000_000
 MINUTE = 60_000

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cloud_ingest.stores.embedded import journal
+from cloud_ingest.stores.embedded.files import journal
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import StoreError, StoreUnavailable
 from telemetry.batches import SampleBatch

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cloud_ingest.stores.embedded.reader import EmbeddedReader
+from cloud_ingest.stores.embedded.read_only_store import EmbeddedReader
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import StoreError, StoreUnavailable
 from telemetry.batches import SampleBatch

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.configuration import KeepConfiguration
-from cloud_ingest.stores.influxdb import lines
+from cloud_ingest.stores.influxdb import line_protocol
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient, WriteRefused
-from cloud_ingest.stores.influxdb.refusal import store_the_rest
+from cloud_ingest.stores.influxdb.rejected_lines import store_the_rest
 from cloud_ingest.stores.influxdb.store import InfluxStore
 from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
 from telemetry.batches import SampleBatch
@@ -33,7 +33,7 @@ def rows(n: int, series: int = 0) -> SampleBatch:
 def test_a_line_has_tags_in_order_and_both_fields() -> None:
     batch = SampleBatch.of([0, 0], [5, 6], [1.5, float("nan")], [1, 9])
     start = "pm2_5,device=air,gateway=bd-tdm-001,metric=pm2_5,station=tdm "
-    assert lines.lines(batch, [lines.prefix(A)]) == [
+    assert line_protocol.lines(batch, [line_protocol.prefix(A)]) == [
         start + "value=1.5,quality=1i 5",
         start + "quality=9i 6",
     ]
@@ -45,8 +45,8 @@ def test_every_name_is_read_back_as_it_was(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         return
-    encoded = lines.encode_name(name)
-    assert lines.decode_name(encoded) == name
+    encoded = line_protocol.encode_name(name)
+    assert line_protocol.decode_name(encoded) == name
     assert encoded
     assert not set(encoded) & set("\n\r\\\x00")
 
@@ -86,7 +86,7 @@ def test_one_bad_point_among_5000_is_told_with_the_reason_and_the_rest_is_stored
     store.register([A, B])
     database = store._bucket
     # laeq exists with text values: numbers are refused from now on
-    store._client.write(database, f'{lines.prefix(B)}value="loud" {T0 - 1}'.encode())
+    store._client.write(database, f'{line_protocol.prefix(B)}value="loud" {T0 - 1}'.encode())
     batch = rows(5000)
     batch.series[1234] = 1
     with pytest.raises(StoreRejected, match="field type conflict") as caught:

@@ -11,16 +11,16 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from cloud_ingest.database import Database, schema
-from cloud_ingest.field import SeriesDescription
-from cloud_ingest.registry import Registry
+from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.model import SeriesDescription
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.embedded.store import EmbeddedStore
-from cloud_ingest.transfer import relations
+from cloud_ingest.transfer import database_dump
 from cloud_ingest.transfer.cli import app
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
-from tests.cloud_ingest.test_shards import PostgreSQL
+from tests.cloud_ingest.intake.test_shards import PostgreSQL
 from tests.servers import InfluxDB
 
 T0 = 1_767_225_600_000
@@ -155,8 +155,8 @@ def test_what_is_restored_is_what_was_backed_up(tmp_path: Path) -> None:
     quantrac("restore", tmp_path / "b.tar", "--config", other)
     first = Database(f"sqlite:///{tmp_path}/a/data/quantrac.db")
     second = Database(f"sqlite:///{tmp_path}/b/data/quantrac.db")
-    assert list(relations.dump(first.engine)) == list(relations.dump(second.engine))
-    assert '"$bytes": "AP8B"' in "".join(relations.dump(second.engine))
+    assert list(database_dump.dump(first.engine)) == list(database_dump.dump(second.engine))
+    assert '"$bytes": "AP8B"' in "".join(database_dump.dump(second.engine))
     again = EmbeddedStore(tmp_path / "b" / "data" / "samples")
     assert again.count(series) == 60 * 20
     assert again.latest(series).time_ms.min() == T0 + 59 * HOUR
@@ -260,12 +260,12 @@ def test_a_backup_moves_from_sqlite_to_postgresql_and_back(
 ) -> None:
     series = system(tmp_path / "a")
     sqlite = Database(f"sqlite:///{tmp_path}/a/data/quantrac.db")
-    rows = list(relations.dump(sqlite.engine))
+    rows = list(database_dump.dump(sqlite.engine))
     server = Database(postgresql.url)
     server.migrate()
     for _ in range(2):
-        assert relations.restore(server.engine, rows) == len(rows)
-    assert sorted(relations.dump(server.engine)) == sorted(rows)
+        assert database_dump.restore(server.engine, rows) == len(rows)
+    assert sorted(database_dump.dump(server.engine)) == sorted(rows)
     registry = Registry(server)
     registry.load()
     assert registry.series() == series
@@ -277,8 +277,8 @@ def test_a_backup_moves_from_sqlite_to_postgresql_and_back(
         )
     again = Database(f"sqlite:///{tmp_path}/b/quantrac.db")
     again.migrate()
-    relations.restore(again.engine, relations.dump(server.engine))
-    assert len(list(relations.dump(again.engine))) == len(rows) + 1
+    database_dump.restore(again.engine, database_dump.dump(server.engine))
+    assert len(list(database_dump.dump(again.engine))) == len(rows) + 1
 
 
 def test_each_worker_has_a_backup_of_its_own(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import Readings
 from cloud_ingest.transfer.export import export
 from cloud_ingest.transfer.importing import rows_of
-from cloud_ingest.transfer.line_reader import parse_line, read_lines
-from cloud_ingest.transfer.pieces import Selection
+from cloud_ingest.transfer.line_protocol import parse_line, read_lines
 from cloud_ingest.transfer.rows import RowError
+from cloud_ingest.transfer.selection import Selection
 from cloud_ingest.transfer.table_files import read_parquet, write_excel, write_parquet
 from cloud_ingest.transfer.text_files import csv_of, lines_of, parse_time, read_csv
 from telemetry.batches import SampleBatch

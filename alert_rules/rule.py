@@ -1,0 +1,237 @@
+"""What every rule says, whatever its kind."""
+
+import difflib
+import fnmatch
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import date
+from enum import StrEnum
+from string import Formatter
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+
+from alert_rules.evaluator import Evaluator
+from alert_rules.hold_time import LONGEST_MS
+from telemetry.durations import DurationMs
+from telemetry.quantities import QUANTITIES, UNKNOWN
+from telemetry.series import Series
+
+Comparison = Literal["above", "below", "outside", "between"]
+
+
+class Severity(StrEnum):
+    """How much an alert matters, in rising order."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for the least."""
+        return list(Severity).index(self)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LocalText(_Strict):
+    """One text in both languages."""
+
+    vi: Annotated[str, Field(min_length=1)]
+    en: Annotated[str, Field(min_length=1)]
+
+
+class Legal(_Strict):
+    """Where a limit comes from, when and where it holds, and whether anybody checked the number."""
+
+    document: str
+    clause: str = ""
+    area: str = ""
+    averaging: str = ""
+    effective_from: date | None = None
+    effective_to: date | None = None  # the first day on which it no longer holds
+    verified: bool
+    source: str
+
+    @field_validator("effective_from", "effective_to", mode="before")
+    @classmethod
+    def _read_day(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            try:
+                return date.fromisoformat(given)
+            except ValueError as error:
+                raise ValueError("write a day as 2023-09-12") from error
+        return given
+
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
+
+
+def parse_hours(text: str) -> tuple[int, int]:
+    """``22:00-06:00`` as milliseconds after local midnight; ValueError says how to write it."""
+    match = _HOURS.fullmatch(text.strip())
+    numbers = [int(n) for n in match.groups()] if match else []
+    if not numbers or numbers[0] > 24 or numbers[2] > 24 or numbers[1] > 59 or numbers[3] > 59:
+        raise ValueError("write hours of the day as 22:00-06:00")
+    return (numbers[0] * 60 + numbers[1]) * 60_000, (numbers[2] * 60 + numbers[3]) * 60_000
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+_NAMES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), WithJsonSchema(_NAMES)]
+
+
+class Selector(_Strict):
+    """Which series a rule watches: every field that is given must match; ``*`` and ``?`` stand for any."""
+
+    quantity: Names = ()
+    group: Names = ()
+    station: Names = ()
+    gateway: Names = ()
+    device: Names = ()
+    metric: Names = ()
+    series: Names = ()
+    tag: Names = ()
+
+    @field_validator("quantity")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in QUANTITIES and name != UNKNOWN and not set(name) & set("*?["):
+                near = difflib.get_close_matches(name, [*QUANTITIES], n=3, cutoff=0.5)
+                hint = (
+                    f"did you mean {' or '.join(near)}?"
+                    if near
+                    else f"there are {', '.join(QUANTITIES)}"
+                )
+                raise ValueError(f"{name!r} is no quantity; {hint}")
+        return names
+
+    def matches(self, series: Series) -> bool:
+        """Whether ``series`` is one of those meant."""
+        key = series.key
+        return (
+            (not self.quantity or _any(self.quantity, (series.quantity,)))
+            and (not self.group or _any(self.group, (series.group,)))
+            and (not self.station or _any(self.station, (series.station,)))
+            and (not self.gateway or _any(self.gateway, (key.gateway,)))
+            and (not self.device or _any(self.device, (key.device,)))
+            and (not self.metric or _any(self.metric, (key.metric,)))
+            and (not self.series or _any(self.series, (str(key),)))
+            and (not self.tag or _any(self.tag, series.tags))
+        )
+
+
+def _any(patterns: Sequence[str], names: Iterable[str]) -> bool:
+    return any(n == p or fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
+
+
+class Limit(_Strict):
+    """One line in a chart: a number, which side of it is bad, and how bad."""
+
+    value: float
+    comparison: Comparison
+    severity: Severity
+
+
+PLACEHOLDERS = frozenset(
+    {"station", "gateway", "device", "metric", "subject", "quantity", "value", "unit", "limit",
+     "peak", "start", "time", "name", "hold", "window", "severity", "expected"}
+)  # fmt: skip
+"""What may stand in braces in a rule's text."""
+
+
+class Rule(_Strict):
+    """A condition over series, with what to say and do when it holds.
+
+    ``hold`` is how long the condition must be true before the alert fires, ``clear_after`` how
+    long it must be false before it resolves; both run in the samples' own time and stand still
+    while data is missing for longer than ``gap``. An alert that would fire again within
+    ``refire_within`` of its end is opened again instead. ``hours`` (local, such as 21:00-06:00)
+    are those in which the condition can be true. ``alert: false`` makes a condition that
+    only composite rules see.
+    """
+
+    kind: str
+    id: Annotated[str, Field(max_length=80)]
+    name: LocalText
+    text: LocalText | None = None
+    select: Selector = Selector()
+    severity: Severity = Severity.WARNING
+    hold: Annotated[DurationMs, Field(le=LONGEST_MS)] = 0
+    clear_after: Annotated[DurationMs, Field(le=LONGEST_MS)] = 0
+    refire_within: DurationMs = 600_000
+    gap: DurationMs | None = None
+    hours: str | None = None
+    enabled: bool | None = None
+    alert: bool = True
+    demonstration: bool = False
+    legal: Legal | None = None
+    pack: str = ""
+
+    @field_validator("id")
+    @classmethod
+    def _check_id(cls, given: str) -> str:
+        if not _ID.fullmatch(given):
+            raise ValueError("write an id with small letters, digits and . _ - such as pm2_5-high")
+        return given
+
+    @field_validator("text")
+    @classmethod
+    def _check_text(cls, text: LocalText | None) -> LocalText | None:
+        for one in (text.vi, text.en) if text is not None else ():
+            names = {field for _, field, _, _ in Formatter().parse(one) if field is not None}
+            if names - PLACEHOLDERS:
+                known = ", ".join(sorted(PLACEHOLDERS))
+                raise ValueError(f"{min(names - PLACEHOLDERS)!r} cannot be filled in; {known}")
+        return text
+
+    @field_validator("hours")
+    @classmethod
+    def _check_hours(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_hours(text)
+        return text
+
+    @property
+    def full_id(self) -> str:
+        """The name of the rule everywhere outside its file: ``pack/id``."""
+        return f"{self.pack}/{self.id}" if self.pack else self.id
+
+    @property
+    def is_enabled(self) -> bool:
+        """As its file says; where that is silent, an unverified limit is off."""
+        if self.enabled is not None:
+            return self.enabled
+        return self.legal is None or self.legal.verified
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The numbers that a chart can draw, the mildest first."""
+        return ()
+
+    @property
+    def averaging_ms(self) -> int | None:
+        """Over how long values are averaged before they are compared (None: not at all)."""
+        return None
+
+    @property
+    def refers_to(self) -> tuple[str, ...]:
+        """The full names of other rules that this one reads."""
+        return ()
+
+    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+        """What is wrong with the rule as a whole: (field, message)."""
+        return ()
+
+    @abstractmethod
+    def evaluator(self) -> Evaluator:
+        """A fresh evaluator of this rule."""

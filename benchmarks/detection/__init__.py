@@ -1,0 +1,1 @@
+"""Benchmarks of anomaly and fault detection."""

@@ -1,0 +1,1 @@
+"""Benchmarks of ingest, from message to store."""

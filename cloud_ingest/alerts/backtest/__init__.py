@@ -1,0 +1,1 @@
+"""Backtests: rules run over stored history, as text, JSON and a plot."""

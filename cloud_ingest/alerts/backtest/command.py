@@ -1,0 +1,242 @@
+"""What ``quantrac rules backtest`` does: find the samples, run the rules, tell and draw it."""
+
+import csv
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alert_rules.loading import RuleSet
+from alert_rules.rule import Rule
+from alert_rules.windows import LOCAL_OFFSET_MS
+from cloud_ingest.alerts.backtest.replay import Rehearsal, Rehearser, history, watches
+from cloud_ingest.alerts.texts import shown_length, shown_time
+from cloud_ingest.detection import LayeredDetector
+from cloud_ingest.inventory.tags import Tags
+from cloud_ingest.stores.protocol import Readings, SampleStore
+from telemetry.quantities import QUANTITIES, UNKNOWN
+from telemetry.series import Series, SeriesKey
+from telemetry.yaml_files import DocumentError
+
+_LOCAL = timezone(timedelta(milliseconds=LOCAL_OFFSET_MS))
+
+
+class BacktestError(Exception):
+    """The backtest cannot be run as asked; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From a moment up to, not including, another."""
+
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where samples come from."""
+
+    store: SampleStore
+    series: Sequence[Series]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was run, over what, and what came of it."""
+
+    rules: Sequence[Rule]
+    source: Source
+    span: Span
+    result: Rehearsal
+    seconds: float
+
+
+def moment_ms(text: str) -> int:
+    """A day or time as UTC milliseconds; local where no zone is given. Raises BacktestError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BacktestError(f"{text!r} is no time; write 2026-11-23 or 2026-11-23T08:00") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=_LOCAL)
+    return int(moment.timestamp() * 1000)
+
+
+def choose(rules: RuleSet, wanted: Sequence[str]) -> list[Rule]:
+    """The rules named by id or full id (all if none is named), as if switched on."""
+    chosen = [r for r in rules if not wanted or r.id in wanted or r.full_id in wanted]
+    unknown = [w for w in wanted if not any(w in (r.id, r.full_id) for r in rules)]
+    if unknown:
+        raise BacktestError(f"there is no rule {unknown[0]!r} in the file")
+    without = [r.full_id for r in chosen if r.kind not in _NO_LIMITS and not r.limits]
+    return [r for r in chosen if r.full_id not in without]
+
+
+_NO_LIMITS = frozenset({"no_data", "anomaly", "flat_line", "composite"})
+
+
+@contextmanager
+def from_store(config: Path) -> Iterator[Source]:
+    """The store and the series of a cloud.yaml, also while ``quantrac cloud`` runs."""
+    from cloud_ingest.configuration import load_cloud  # noqa: PLC0415  # heavy to load
+    from cloud_ingest.database import Database  # noqa: PLC0415  # as above
+    from cloud_ingest.inventory.inventory import Registry  # noqa: PLC0415  # as above
+    from cloud_ingest.stores import open_store  # noqa: PLC0415  # as above
+    from cloud_ingest.stores.protocol import StoreUnavailable  # noqa: PLC0415  # as above
+
+    try:
+        configuration = load_cloud(config)
+        store = open_store(configuration.store, beside=True)
+    except DocumentError as error:
+        raise BacktestError(str(error)) from error
+    except StoreUnavailable as error:
+        raise BacktestError(f"the store does not open: {error}") from error
+    database = Database(configuration.database)
+    try:
+        registry = Registry(database)
+        registry.load()
+        series = Tags(configuration.tags).put_on(registry.series())
+        store.register(series)
+        yield Source(store, series)
+    finally:
+        store.close()
+        database.close()
+
+
+@contextmanager
+def from_csv(path: Path) -> Iterator[Source]:
+    """Samples of a file with the columns series (gateway/device/metric), time, value.
+
+    A metric that is the name of a quantity is that quantity.
+    """
+    rows: dict[str, list[tuple[int, float]]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.DictReader(file), start=2):
+                try:
+                    value = float(row["value"] or "nan")
+                    rows.setdefault(row["series"], []).append((_time_of(row["time"]), value))
+                except (KeyError, ValueError, TypeError) as error:
+                    raise BacktestError(
+                        f"{path}:{number}: expected series,time,value ({error})"
+                    ) from error
+    except OSError as error:
+        raise BacktestError(f"{path}: {error.strerror}") from error
+    yield _of_rows(rows)
+
+
+def _time_of(text: str) -> int:
+    return int(text) if text.lstrip("-").isdigit() else moment_ms(text)
+
+
+def _of_rows(rows: dict[str, list[tuple[int, float]]]) -> Source:
+    series, held = [], {}
+    for index, (name, samples) in enumerate(sorted(rows.items())):
+        key = SeriesKey.parse(name)
+        quantity = key.metric if key.metric in QUANTITIES else UNKNOWN
+        unit = QUANTITIES[quantity].unit if quantity in QUANTITIES else ""
+        ordered = sorted(dict(samples).items())
+        time_ms = np.array([t for t, _ in ordered], np.int64)
+        interval_ms = int(np.median(np.diff(time_ms))) if len(time_ms) > 1 else 0
+        series.append(Series(index, key, "", key.gateway, quantity, unit, interval_ms))
+        value = np.array([v for _, v in ordered])
+        held[index] = Readings(time_ms, value, np.where(np.isnan(value), 9, 2).astype(np.uint8))
+    return Source(_Held(held), series)
+
+
+class _Held:
+    """Just enough of a store to be read."""
+
+    def __init__(self, readings: dict[int, Readings]) -> None:
+        self._readings = readings
+
+    def read(self, series: Series, start_ms: int, end_ms: int, *_: Any, **__: Any) -> Readings:
+        """The samples of a span."""
+        found = self._readings[series.index]
+        a, b = np.searchsorted(found.time_ms, [start_ms, end_ms])
+        return Readings(found.time_ms[a:b], found.value[a:b], found.quality[a:b])
+
+    def __getattr__(self, name: str) -> Any:
+        raise BacktestError(f"samples from a file cannot {name}")
+
+
+def run(rules: Sequence[Rule], source: Source, span: Span, only: Sequence[str]) -> Outcome:
+    """Run the rules over the span."""
+    if span.end_ms <= span.start_ms:
+        raise BacktestError("--to must be later than --from")
+    series = [s for s in source.series if not only or str(s.key) in only]
+    detector = LayeredDetector() if any(r.kind == "anomaly" for r in rules) else None
+    if any(r.kind != "composite" for r in rules) and not any(r.refers_to for r in rules):
+        series = [s for s in series if any(watches(r, s) for r in rules)]
+    rehearser = Rehearser(rules, series, detector)
+    begun = time.perf_counter()
+    for batch in history(source.store, series, span.start_ms, span.end_ms):
+        rehearser.feed(batch)
+    seconds = time.perf_counter() - begun
+    return Outcome(rules, Source(source.store, series), span, rehearser.finish(), seconds)
+
+
+def as_text(outcome: Outcome) -> str:
+    """What would have happened, for people."""
+    result, span = outcome.result, outcome.span
+    when = f"{shown_time(span.start_ms)} to {shown_time(span.end_ms)}"
+    size = f"{result.samples} samples of {len(outcome.source.series)} series"
+    lines = [f"{size}, {when}, in {outcome.seconds:.2f} s"]
+    for rule in outcome.rules:
+        found = result.of_rule(rule.full_id)
+        lines.append(
+            f"{rule.full_id}: {result.alerts(rule)} alerts, {len(found)} exceedances, "
+            f"{shown_length(result.on_ms(found), 'en')} in all"
+        )
+        for e in found:
+            over = shown_time(e.end_ms) if e.end_ms is not None else "still on"
+            lines.append(
+                f"  {e.series}  {shown_time(e.start_ms)} – {over}  "
+                f"fired {shown_time(e.fired_ms)}  worst {e.peak:g}"
+            )
+    return "\n".join(lines)
+
+
+def as_json(outcome: Outcome) -> str:
+    """The same for programs."""
+    result = outcome.result
+    return json.dumps(
+        {
+            "samples": result.samples,
+            "seconds": outcome.seconds,
+            "rules": [
+                {
+                    "rule": rule.full_id,
+                    "alerts": result.alerts(rule),
+                    "exceedances": [
+                        {
+                            "series": e.series, "start_ms": e.start_ms, "fired_ms": e.fired_ms,
+                            "end_ms": e.end_ms, "peak": e.peak, "level": e.level,
+                        }
+                        for e in result.of_rule(rule.full_id)
+                    ],
+                }
+                for rule in outcome.rules
+            ],
+        }
+    )  # fmt: skip
+
+
+def draw(outcome: Outcome, path: Path, language: str = "en") -> None:
+    """Draw what was measured, what was judged, and when rules would have fired."""
+    from cloud_ingest.alerts.backtest import plot  # noqa: PLC0415  # heavy to load
+
+    source, span = outcome.source, outcome.span
+    plot.draw(
+        plot.Subject(
+            outcome.rules, source.series, source.store, span.start_ms, span.end_ms, outcome.result
+        ),
+        path,
+        language,
+    )

@@ -1,0 +1,262 @@
+"""Silence, judged by the clock: one alert for the widest thing that explains it.
+
+Knows no database. Patience starts anew whenever anything is heard, when a gateway or the broker
+comes back, and when the service itself starts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alert_rules.evaluator import grown
+from alert_rules.kinds.no_data import NoDataRule, Places, Scope, Silence, judge_silence
+from alert_rules.rule import Rule
+from cloud_ingest.alerts.model import ScopeName
+from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.quantities import QUANTITIES
+from telemetry.series import NODE_DEVICE, Series
+
+SCOPE_NAMES: dict[Scope, ScopeName] = {
+    Scope.METRIC: "metric",
+    Scope.DEVICE: "device",
+    Scope.BUS: "bus",
+    Scope.GATEWAY: "gateway",
+    Scope.BROKER: "broker",
+}
+BROKER_SUBJECT = "*"
+_BUS_TAG = "bus:"
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceKey:
+    """What is silent under which rule. ``subject`` is a key, gateway/device, gateway#bus, gateway or ``*``."""
+
+    rule: str
+    scope: ScopeName
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Something silent, since when, and one series that it covers."""
+
+    key: SilenceKey
+    rule: NoDataRule
+    since_ms: int
+    series: Series | None
+    gateway: str | None
+    device: str | None
+
+
+def _is_derived(series: Series) -> bool:
+    known = QUANTITIES.get(series.quantity)
+    return known is not None and (known.domain == "index" or known.name == "clock_offset")
+
+
+class SilenceWatch:
+    """Hears of every sample, and says what has been silent for too long."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = [r for r in rules if isinstance(r, NoDataRule)]
+        self._series: list[Series] = []
+        self._heard_ms = np.empty(0, np.int64)
+        self._sample_ms = np.empty(0, np.int64)
+        self._index = np.empty(0, np.int32)  # the place of each series, -1: not listened to
+        self._devices: dict[tuple[str, str], int] = {}
+        self._buses: dict[tuple[str, str], int] = {}
+        self._gateways: dict[str, int] = {}
+        self._offline_ms: dict[tuple[str, str | None], int] = {}
+        self._broker_offline_ms: int | None = None
+        self._since_ms = 0
+        self._arranged = False
+        self._patience: dict[str, tuple[Bool, Int64]] = {}
+        self._places = Places(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int32))
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Make series known."""
+        top = max((one.index for one in series), default=-1) + 1
+        self._index = grown(self._index, top, -1)
+        for one in series:
+            if _is_derived(one):
+                continue  # worked out here: it says nothing of who is there
+            place = int(self._index[one.index])
+            if place >= 0:
+                self._series[place] = one
+            else:
+                self._index[one.index] = len(self._series)
+                self._series.append(one)
+        self._heard_ms = grown(self._heard_ms, len(self._series), 0)
+        self._sample_ms = grown(self._sample_ms, len(self._series), 0)
+        self._arranged = False
+
+    def _arrange(self) -> None:
+        """Work out where everything hangs: once for all that became known since the last judgement."""
+        self._arranged = True
+        self._devices, self._buses, self._gateways = {}, {}, {}
+        device, bus_of, gateway_of = [], [], []
+        for one in self._series:
+            name = (one.key.gateway, one.key.device)
+            if name not in self._devices:
+                self._devices[name] = len(self._devices)
+                gateway_of.append(self._gateways.setdefault(name[0], len(self._gateways)))
+                bus = next((t for t in one.tags if t.startswith(_BUS_TAG)), None)
+                bus_of.append(
+                    -1 if bus is None
+                    else self._buses.setdefault((name[0], bus[len(_BUS_TAG) :]), len(self._buses))
+                )  # fmt: skip
+            device.append(self._devices[name])
+        self._places = Places(
+            np.array(device, np.int32), np.array(bus_of, np.int32), np.array(gateway_of, np.int32)
+        )
+        interval = np.array([s.interval_ms for s in self._series], np.int64)
+        for rule in self.rules:
+            meant = np.array([rule.select.matches(s) for s in self._series], np.bool_)
+            self._patience[rule.full_id] = (meant, rule.limit_ms(interval))
+
+    def start(self, now_ms: int, last_ms: Int64) -> None:
+        """Begin to listen; ``last_ms`` is each series' newest sample as known from before."""
+        self._since_ms = now_ms
+        for place, one in enumerate(self._series):
+            if one.index < len(last_ms):
+                self._sample_ms[place] = self._heard_ms[place] = last_ms[one.index]
+
+    def hear(self, batch: SampleBatch, now_ms: int) -> None:
+        """Samples came."""
+        within = batch.series < len(self._index)
+        place = self._index[batch.series[within]]
+        sent = place >= 0
+        place = place[sent]
+        self._heard_ms[place] = now_ms
+        np.maximum.at(self._sample_ms, place, np.minimum(batch.time_ms[within][sent], now_ms))
+
+    def set_online(self, gateway: str, device: str | None, online: bool, now_ms: int) -> None:
+        """A gateway (device None) or device was born or has died."""
+        name = (gateway, device)
+        if not online:
+            self._offline_ms.setdefault(name, now_ms)
+            return
+        if self._offline_ms.pop(name, None) is None:
+            return
+        for place, one in enumerate(self._series):
+            mine = one.key.gateway == gateway and device in (None, one.key.device)
+            if mine and self._heard_ms[place]:
+                self._heard_ms[place] = max(self._heard_ms[place], now_ms)
+
+    def set_broker_online(self, online: bool, now_ms: int) -> None:
+        """The connection to the broker was made or lost."""
+        if online and self._broker_offline_ms is not None:
+            self._since_ms = now_ms
+            self._broker_offline_ms = None
+        elif not online and self._broker_offline_ms is None:
+            self._broker_offline_ms = now_ms
+
+    def judge(
+        self, rule: NoDataRule, now_ms: int, still: Iterable[SilenceKey]
+    ) -> tuple[list[Silent], set[SilenceKey]]:
+        """What is silent and explained by nothing wider, and which of ``still`` are silent yet."""
+        if not self._arranged:
+            self._arrange()
+        meant, limit = self._patience[rule.full_id]
+        heard = np.where(meant, self._heard_ms, 0)
+        offline = self._broker_offline_ms
+        broker = offline is not None and now_ms - offline > rule.at_least
+        found: list[Silent] = []
+        if offline is None or broker:  # in between, nothing narrower can be told from the broker
+            patient = np.where(heard > 0, np.maximum(heard, self._since_ms), 0)
+            silence = judge_silence(now_ms, patient, limit, self._places, broker_online=not broker)
+            self._count_deaths(rule, now_ms, patient, silence)
+            found = self._name(rule, silence, now_ms)
+        # What was silent stays so until it is heard, whatever began anew in between.
+        silence = judge_silence(now_ms, heard, limit, self._places, broker_online=offline is None)
+        self._count_deaths(rule, now_ms, heard, silence)
+        return found, {key for key in still if offline is not None or self._is_silent(key, silence)}
+
+    def _count_deaths(self, rule: NoDataRule, now_ms: int, last: Int64, silence: Silence) -> None:
+        """A death that was announced and outlasted the rule's patience needs no further proof."""
+        for (gateway, device), since_ms in self._offline_ms.items():
+            if now_ms - since_ms <= rule.at_least or gateway not in self._gateways:
+                continue
+            if device is None:
+                covered = self._places.gateway_of_device == self._gateways[gateway]
+                silence.gateway.silent[self._gateways[gateway]] |= bool(
+                    (covered[self._places.device] & (last > 0)).any()
+                )
+            elif (gateway, device) in self._devices:
+                covered = np.zeros(len(self._devices), np.bool_)
+                covered[self._devices[gateway, device]] = True
+            else:
+                continue
+            mine = covered[self._places.device] & (last > 0)
+            silence.series.silent[mine] = True
+            dead = self._places.device[mine]
+            silence.device.silent[dead] = True
+            silence.device.limit_ms[dead] = 0  # no patience is needed with what is known
+
+    def _name(self, rule: NoDataRule, silence: Silence, now_ms: int) -> list[Silent]:
+        widest = silence.widest(self._places)
+        if silence.broker:
+            key = SilenceKey(rule.full_id, "broker", BROKER_SUBJECT)
+            return [Silent(key, rule, self._broker_offline_ms or now_ms, None, None, None)]
+        found: dict[SilenceKey, Silent] = {}
+        for place in np.flatnonzero(widest >= 0):
+            series = self._series[place]
+            key, device = self._key(rule, Scope(int(widest[place])), series)
+            since = int(self._sample_ms[place])
+            if key in found:
+                since = max(since, found[key].since_ms)
+            found[key] = Silent(key, rule, since, series, series.key.gateway, device)
+        return list(found.values())
+
+    def _key(self, rule: NoDataRule, scope: Scope, series: Series) -> tuple[SilenceKey, str | None]:
+        key = series.key
+        if scope is Scope.METRIC:
+            return SilenceKey(rule.full_id, "metric", str(key)), key.device
+        if scope is Scope.DEVICE and key.device != NODE_DEVICE:
+            return SilenceKey(rule.full_id, "device", f"{key.gateway}/{key.device}"), key.device
+        if scope is Scope.BUS:
+            bus = next(t for t in series.tags if t.startswith(_BUS_TAG))[len(_BUS_TAG) :]
+            return SilenceKey(rule.full_id, "bus", f"{key.gateway}#{bus}"), None
+        return SilenceKey(rule.full_id, "gateway", key.gateway), None
+
+    def _is_silent(self, key: SilenceKey, silence: Silence) -> bool:
+        if key.scope == "broker":
+            return silence.broker
+        if key.scope == "gateway":
+            number = self._gateways.get(key.subject)
+            return number is not None and bool(silence.gateway.silent[number])
+        if key.scope == "bus":
+            gateway, _, bus = key.subject.partition("#")
+            number = self._buses.get((gateway, bus))
+            return number is not None and bool(silence.bus.silent[number])
+        if key.scope == "device":
+            gateway, _, device = key.subject.partition("/")
+            number = self._devices.get((gateway, device))
+            return number is not None and bool(silence.device.silent[number])
+        return any(
+            bool(silence.series.silent[place])
+            for place, one in enumerate(self._series)
+            if str(one.key) == key.subject
+        )
+
+    def covers(self, wide: SilenceKey, narrow: SilenceKey) -> bool:
+        """Whether the silence of ``wide`` explains that of ``narrow``."""
+        if wide == narrow:
+            return False
+        if wide.scope == "broker":
+            return True
+        gateway = narrow.subject.split("/")[0].split("#")[0]
+        if wide.scope == "gateway":
+            return wide.subject == gateway and narrow.scope not in ("gateway", "broker")
+        if wide.scope == "device":
+            return narrow.scope == "metric" and narrow.subject.startswith(wide.subject + "/")
+        if wide.scope == "bus":
+            return any(
+                f"{one.key.gateway}#{tag[len(_BUS_TAG) :]}" == wide.subject
+                and narrow.scope in ("device", "metric")
+                and f"{one.key}/".startswith(narrow.subject + "/")
+                for one in self._series
+                for tag in one.tags
+                if tag.startswith(_BUS_TAG)
+            )
+        return False

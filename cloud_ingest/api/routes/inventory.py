@@ -1,0 +1,168 @@
+"""Stations, gateways, devices, series: what there is and how it is."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.filters import Filters, filters
+from cloud_ingest.api.json import Json
+from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
+from cloud_ingest.api.problems import not_found
+from cloud_ingest.api.responses import inventory as answered
+from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.responses.inventory_json import (
+    show_device,
+    show_gateway,
+    show_quantity,
+    show_series,
+    show_station,
+)
+from cloud_ingest.indices.derived import DEVICE as DERIVED
+from telemetry.quantities import QUANTITIES
+from telemetry.series import SeriesKey
+
+Asked = Annotated[Filters, Depends(filters)]
+Exact = Annotated[bool, Query(description="Count the stored samples in the store itself (slower).")]
+
+
+def router(backend: Backend) -> APIRouter:
+    """The endpoints over ``backend``."""
+    routes = APIRouter(tags=["stations"])
+    registry = backend.registry
+
+    @routes.get(
+        "/quantities", summary="What can be measured, with units and names",
+        **answers(Page[answered.Quantity]),
+    )  # fmt: skip
+    def quantities() -> Json:
+        return Json({"items": [show_quantity(q) for q in QUANTITIES.values()], "next": None})
+
+    @routes.get("/stations", summary="Places on the map", **answers(Page[answered.Station], 400))
+    def stations(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
+        at: dict[str, list[Any]] = {}
+        for gateway in registry.gateways():
+            at.setdefault(gateway.station, []).append(gateway)
+        chosen = [
+            s
+            for s in registry.stations()
+            if asked.place(s.group, s.id)
+            and (not asked.gateways or any(g.id in asked.gateways for g in at.get(s.id, [])))
+        ]
+        if asked.quantities:
+            having = {s.station for s in registry.series() if s.quantity in asked.quantities}
+            chosen = [s for s in chosen if s.id in having]
+        return Json(
+            page(chosen, lambda s: s.id, limit, cursor, lambda s: show_station(s, at.get(s.id, [])))
+        )
+
+    @routes.get("/stations/{station}", summary="One station", **answers(answered.Station, 404))
+    def station(station: str) -> Json:
+        found = registry.station(station)
+        if found is None:
+            raise not_found("station", station)
+        return Json(show_station(found, [g for g in registry.gateways() if g.station == station]))
+
+    def exact_count(gateway: str, *, exact: bool) -> int | None:
+        if not exact:
+            return None
+        return backend.store.count(
+            [
+                s
+                for s in registry.series()
+                if s.key.gateway == gateway and s.key.device != DERIVED  # it measured those
+            ]
+        )
+
+    @routes.get(
+        "/gateways", summary="Gateways: online, backlog, measured and stored",
+        **answers(Page[answered.Gateway], 400),
+    )  # fmt: skip
+    def gateways(
+        asked: Asked, exact: Exact = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Json:
+        chosen = [g for g in registry.gateways() if asked.place(g.group, g.station, g.id)]
+        if asked.quantities:
+            having = {s.key.gateway for s in registry.series() if s.quantity in asked.quantities}
+            chosen = [g for g in chosen if g.id in having]
+        return Json(
+            page(
+                chosen,
+                lambda g: g.id,
+                limit,
+                cursor,
+                lambda g: show_gateway(g, registry, backend.ledger, exact_count(g.id, exact=exact)),
+            )
+        )
+
+    @routes.get("/gateways/{gateway}", summary="One gateway", **answers(answered.Gateway, 404))
+    def one_gateway(gateway: str, exact: Exact = False) -> Json:
+        found = registry.gateway(gateway)
+        if found is None:
+            raise not_found("gateway", gateway)
+        count = exact_count(gateway, exact=exact)
+        return Json(show_gateway(found, registry, backend.ledger, count))
+
+    @routes.get(
+        "/devices", summary="Devices with the counters of their bus",
+        **answers(Page[answered.Device], 400),
+    )  # fmt: skip
+    def devices(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
+        of = {g.id: g for g in registry.gateways()}
+        chosen = [
+            d
+            for d in registry.devices()
+            if d.gateway in of
+            and asked.place(of[d.gateway].group, of[d.gateway].station, d.gateway)
+        ]
+        if asked.quantities:
+            having = {
+                (s.key.gateway, s.key.device)
+                for s in registry.series()
+                if s.quantity in asked.quantities
+            }
+            chosen = [d for d in chosen if (d.gateway, d.name) in having]
+        chosen.sort(key=lambda d: f"{d.gateway}/{d.name}")
+        return Json(
+            page(
+                chosen,
+                lambda d: f"{d.gateway}/{d.name}",
+                limit,
+                cursor,
+                lambda d: show_device(d, registry),
+            )
+        )
+
+    @routes.get(
+        "/devices/{gateway}/{device}", summary="One device", **answers(answered.Device, 404)
+    )
+    def one_device(gateway: str, device: str) -> Json:
+        found = registry.device(gateway, device)
+        if found is None:
+            raise not_found("device", f"{gateway}/{device}")
+        return Json(show_device(found, registry))
+
+    @routes.get(
+        "/series", summary="Series: one metric of one device",
+        **answers(Page[answered.Series], 400),
+    )  # fmt: skip
+    def series(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
+        chosen = registry.series_by_name()
+        if not asked.empty:
+            chosen = [s for s in chosen if asked.series(s)]
+        return Json(page(chosen, lambda s: str(s.key), limit, cursor, show_series))
+
+    @routes.get(
+        "/series/{key:path}", summary="One series, by gateway/device/metric",
+        **answers(answered.Series, 404),
+    )  # fmt: skip
+    def one_series(key: str) -> Json:
+        try:
+            found = registry.series_of(SeriesKey.parse(key))
+        except ValueError:
+            found = None
+        if found is None:
+            raise not_found("series", key)
+        return Json(show_series(found))
+
+    return routes

@@ -1,0 +1,61 @@
+"""What of each gateway is here, what is missing, and why."""
+
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query
+
+from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.json import Json
+from cloud_ingest.api.problems import not_found
+from cloud_ingest.api.responses.envelope import answers
+from cloud_ingest.api.responses.inventory import GatewayLedger
+from cloud_ingest.database.schema import ledger_gaps
+from cloud_ingest.intake.ledger.daily_counts import read_days
+
+MOST_GAPS = 1000
+
+
+def router(backend: Backend) -> APIRouter:
+    """The endpoint over ``backend``."""
+    routes = APIRouter(tags=["stations"])
+
+    @routes.get(
+        "/gateways/{gateway}/ledger",
+        summary="Which reports are stored, which are missing and why",
+        **answers(GatewayLedger, 404),
+    )
+    def ledger(
+        gateway: str, days: Annotated[int, Query(ge=1, le=3660, description="Newest days.")] = 30
+    ) -> Json:
+        if backend.registry.gateway(gateway) is None:
+            raise not_found("gateway", gateway)
+        account = backend.ledger.account(gateway)
+        ranges = account.ranges.copy() if account else None
+        c = ledger_gaps.c
+        gaps = sa.select(c.first, c.last, c.reason, c.time_ms).where(c.gateway_id == gateway)
+        engine = backend.database.engine
+        with engine.connect().execution_options(read_only=True) as connection:
+            found = connection.execute(gaps.order_by(c.id.desc()).limit(MOST_GAPS)).mappings().all()
+            of_days = read_days(connection, gateway, days)
+        return Json(
+            {
+                "gateway": gateway,
+                "acknowledges": bool(account and account.known),
+                "through": ranges.through if ranges and account and account.known else None,
+                "ranges": [list(r) for r in ranges.above] if ranges else [],
+                "missing": [list(r) for r in ranges.missing()] if ranges else [],
+                "samples_stored": account.samples_stored if account else 0,
+                "gaps": [_gap(row) for row in found],
+                "days": of_days,
+            }
+        )
+
+    return routes
+
+
+def _gap(row: Any) -> dict[str, Any]:
+    return {
+        "first": row["first"], "last": row["last"], "reason": row["reason"],
+        "time_ms": row["time_ms"], "count": max(0, row["last"] - row["first"] + 1),
+    }  # fmt: skip

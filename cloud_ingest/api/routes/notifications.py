@@ -1,0 +1,65 @@
+"""Who is told of alerts, whether a channel works, and what became of every message."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+
+from cloud_ingest.alerts import AlertService, tables
+from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.filters import Several, names_in
+from cloud_ingest.api.json import Json
+from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit
+from cloud_ingest.api.requests import asked, user_of
+from cloud_ingest.api.responses.alerts import Channel, ChannelTest, Notification
+from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.row_paging import newest_first
+
+
+def add_to(api: APIRouter, alerts: AlertService) -> None:
+    """Add the endpoints about channels to ``api``."""
+
+    @api.get("/notifications/channels", **answers(Page[Channel]))
+    def list_channels() -> Json:
+        """The channels of ``notify`` in cloud.yaml, without their addresses."""
+        return Json({"items": alerts.desk.channels(), "next": None})
+
+    @api.post("/notifications/{channel}/test", **answers(ChannelTest, 404))
+    def try_channel(channel: str, request: Request) -> Json:
+        """Send a test message now, past the queue; says in words whether it was handed over."""
+        return Json(asked(lambda: alerts.desk.try_channel(channel, user_of(request))))
+
+
+def log_router(backend: Backend) -> APIRouter:
+    """The list of every message over ``backend``."""
+    api = APIRouter(tags=["alerts"])
+
+    @api.get("/notifications", **answers(Page[Notification], 400))
+    def list_notifications(
+        state: Several = None,
+        channel: Several = None,
+        station: Several = None,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
+    ) -> Json:
+        """Messages about alerts, the newest first: through which channel, in which state, why not."""
+        n, a = tables.notifications, tables.alerts
+        query = sa.select(n, a.c.name).join(a, a.c.id == n.c.alert_id).order_by(n.c.id.desc())
+        for column, values in (
+            (n.c.state, state), (n.c.channel, channel), (n.c.station, station),
+        ):  # fmt: skip
+            if values:
+                query = query.where(column.in_(names_in(values)))
+        return Json(newest_first(backend.database, query, n.c.id, limit, cursor, _shown))
+
+    return api
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["id"], "alert_id": row["alert_id"], "name": row["name"],
+        "station": row["station"], "channel": row["channel"], "kind": row["kind"],
+        "severity": row["severity"], "state": row["state"], "created_ms": row["created_ms"],
+        "due_ms": row["due_ms"], "sent_ms": row["sent_ms"], "attempts": row["attempts"],
+        "error": row["error"],
+    }  # fmt: skip

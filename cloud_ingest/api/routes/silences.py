@@ -1,0 +1,67 @@
+"""Silences, maintenance and calibration: spans in which alerts notify nobody."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from cloud_ingest.alerts import AlertService
+from cloud_ingest.alerts.silences import SilenceKind, SilenceSpan
+from cloud_ingest.api.json import Json
+from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
+from cloud_ingest.api.problems import Problem
+from cloud_ingest.api.requests import asked, moment_ms, now_ms, user_of
+from cloud_ingest.api.responses.alerts import Silence
+from cloud_ingest.api.responses.envelope import Page, answers
+
+
+class NewSilence(BaseModel):
+    """A silence over everything that its fields match. ``end`` null: until it is ended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: SilenceKind = "silence"
+    rule: str | None = None
+    station: str | None = None
+    gateway: str | None = None
+    device: str | None = None
+    metric: str | None = None
+    start: str | int | None = None
+    end: str | int | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def add_to(api: APIRouter, alerts: AlertService) -> None:
+    """Add the endpoints to ``api``."""
+
+    @api.get("/silences", **answers(Page[Silence], 400))
+    def list_silences(
+        active: bool = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Json:
+        """Silences and maintenance, the newest first; with ``active`` those that are not over."""
+        found = alerts.desk.silences(now_ms=now_ms() if active else None)
+        return Json(page(found, _newest_first, limit, cursor, SilenceSpan.as_json))
+
+    @api.post("/silences", status_code=201, **answers(Silence, 422))
+    def add_silence(request: Request, body: NewSilence) -> Json:
+        """Begin a silence, a maintenance or a calibration."""
+        made_ms = now_ms()
+        start_ms = moment_ms(body.start, "start")
+        end_ms = moment_ms(body.end, "end")
+        start_ms = made_ms if start_ms is None else start_ms
+        if end_ms is not None and end_ms <= start_ms:
+            raise Problem(422, "The request is not valid", "end must be later than start")
+        span = SilenceSpan(
+            0, body.kind, body.rule, body.station, body.gateway, body.device, body.metric,
+            start_ms, end_ms, None, body.reason, user_of(request), made_ms, None,
+        )  # fmt: skip
+        return Json(alerts.desk.silence(span).as_json(), status_code=201)
+
+    @api.delete("/silences/{silence_id}", **answers(Silence, 404))
+    def end_silence(silence_id: int, request: Request) -> Json:
+        """End a silence now; its record stays."""
+        return Json(asked(lambda: alerts.desk.end_silence(silence_id, user_of(request))).as_json())
+
+
+def _newest_first(span: SilenceSpan) -> str:
+    return f"{10**15 - span.id:015d}"

@@ -1,0 +1,68 @@
+"""Server-sent events: samples as they are stored, alerts, gateways and devices that come and go."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.filters import Several, names_in
+from cloud_ingest.api.responses.samples import StreamEvents
+from cloud_ingest.live import Interest, Watcher
+
+KEEP_ALIVE_S = 15.0
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
+def router(backend: Backend) -> APIRouter:
+    """The endpoint over ``backend``."""
+    routes = APIRouter(tags=["live"])
+
+    @routes.get(
+        "/stream",
+        summary="Server-sent events: samples, alerts, gateways, devices",
+        response_class=EventStream,
+        responses={
+            200: {"model": StreamEvents, "description": "Events as they happen, until closed"}
+        },
+    )
+    async def stream(
+        request: Request,
+        station: Several = None,
+        gateway: Several = None,
+        quantity: Several = None,
+        series: Several = None,
+    ) -> EventStream:
+        interest = Interest(
+            names_in(station), names_in(gateway), names_in(quantity), names_in(series)
+        )
+        watcher = backend.live.watch(interest)
+        return EventStream(
+            _events(backend, watcher, request),
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    return routes
+
+
+async def _events(backend: Backend, watcher: Watcher, request: Request) -> AsyncIterator[bytes]:
+    try:
+        yield _event("ready", {"time_ms": backend.now_ms()})
+        while not watcher.ended:
+            messages = await watcher.take(KEEP_ALIVE_S)
+            if await request.is_disconnected():
+                return
+            yield b"".join(_event(name, data) for name, data in messages) or b": still here\n\n"
+    finally:
+        backend.live.unwatch(watcher)
+
+
+def _event(name: str, data: Any) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"

@@ -1,0 +1,180 @@
+"""All layers as one detector: what the rules of the kind ``anomaly`` run on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud_ingest.detection.decimation import Held, Stretch, doubted
+from cloud_ingest.detection.detector import (
+    NEVER,
+    Judgement,
+    Scores,
+    Standing,
+    State,
+    threshold_for_budget,
+)
+from cloud_ingest.detection.sensor_faults.detector import FaultDetector
+from cloud_ingest.detection.state_arrays import Column, Memory, saved_numbers
+from cloud_ingest.detection.statistical.ensemble import EnsembleDetector
+from cloud_ingest.detection.statistical.seasonal_residual import SeasonalResidualDetector
+from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.series import Series
+
+LOOK_MS = 60_000
+SHORT_LOOK_MS = 5_000
+LONG_LOOK_MS = 300_000
+_FIRST_SLOTS = 8
+"""Parts of the day that the first path tells apart: in the days before the ensemble takes over it
+meets each one or two times."""
+IN_DOUBT = threshold_for_budget(4.0)
+"""From this fault score on, a sample speaks of its sensor and not of the world."""
+
+
+class LayeredDetector:
+    """The statistical and the fault layer side by side, with a first path until they have learnt.
+
+    Until the ensemble knows a series (about a hundred samples, or eight hours where sampling is
+    faster than every five minutes) the residual from the hour of the day stands in for it. A
+    sample whose sensor is in doubt carries the fault; any other one the statistical judgement.
+
+    Series that are sampled faster are looked at once a minute, by the ensemble, whose streams
+    step in five minutes, once in five: what needs minutes to be seen does not gain from a look
+    each second. Up to every five seconds the first path also looks at the first samples of a
+    series, and both it and the fault layer at values outside the band that they drew. Between
+    two looks a judgement stands.
+    """
+
+    def __init__(self, *, utc_offset_h: float = 7.0, warm_up_samples: int = 24) -> None:
+        self._first = SeasonalResidualDetector(
+            utc_offset_h=utc_offset_h, warm_up_samples=warm_up_samples, slots=_FIRST_SLOTS
+        )
+        self._statistical = EnsembleDetector(utc_offset_h=utc_offset_h)
+        self._fault = FaultDetector()
+        self._young_looks = warm_up_samples + 1
+        self._world, self._sensor = Held(), Held()
+        self._own = Memory(
+            {
+                "last_ms": Column(np.int64, NEVER),
+                "looks": Column(np.uint8),
+                "known": Column(np.bool_),
+            }
+        )
+        self._parts: dict[str, SeasonalResidualDetector | EnsembleDetector | FaultDetector] = {
+            "first": self._first,
+            "statistical": self._statistical,
+            "fault": self._fault,
+        }
+        self._memories = {
+            "own": self._own,
+            "world": self._world.memory,
+            "sensor": self._sensor.memory,
+        }
+
+    @property
+    def bytes_a_series(self) -> int:
+        """Memory that one series takes."""
+        held = self._world.numbers.bytes_a_row + self._sensor.numbers.bytes_a_row
+        own = sum(m.bytes_a_row for m in self._memories.values())
+        return held + own + sum(p.bytes_a_series for p in self._parts.values())
+
+    def register(self, series: Sequence[Series]) -> None:
+        """Make room for these series."""
+        for part in self._parts.values():
+            part.register(series)
+        for memory in self._memories.values():
+            memory.make_room(max((s.index for s in series), default=-1) + 1)
+        for held in (self._world, self._sensor):
+            held.numbers.make_room(self._own.rows)
+
+    def update(self, batch: SampleBatch) -> Judgement:
+        """Judge each sample by every layer, then learn from it."""
+        last_ms = self._own["last_ms"]
+        stretch = Stretch.of(batch, last_ms)
+        if not len(stretch.series):
+            return Scores.unjudged(batch)
+        # Where nothing is looked at, a judgement stands: all else needs these samples only.
+        short = stretch.first_in_slot(SHORT_LOOK_MS, last_ms)
+        places = np.flatnonzero(short | stretch.starts)
+        found = self._look(stretch.at(places), short[places], last_ms)
+        scores = Standing(places[found.begin], found.judged, stretch.batch.time_ms)
+        last = np.append(stretch.head[1:], len(short)) - 1
+        last_ms[stretch.series[last]] = stretch.batch.time_ms[last]
+        return stretch.in_place_of(batch, scores)
+
+    def _look(self, stretch: Stretch, short: Bool, last_ms: Int64) -> Standing:
+        """Judge what there is to look at; ``short`` are the first samples in five seconds."""
+        minute = stretch.first_in_slot(LOOK_MS, last_ms)
+        long = stretch.first_in_slot(LONG_LOOK_MS, last_ms)
+        # In a backlog the band that was held is soon out of date.
+        outside = short & stretch.early(minute)
+        world = self._look_at_world(stretch, long, minute, short, outside)
+        sensor = self._look_at_sensor(stretch, minute, outside)
+        return doubted(world, sensor, IN_DOUBT)
+
+    def _look_at_world(
+        self, stretch: Stretch, long: Bool, minute: Bool, short: Bool, outside: Bool
+    ) -> Standing:
+        """What is unusual for the series: the ensemble's word, else the first path's."""
+        known = self._own["known"]
+        judged = self._statistical.update(stretch.batch.select(long))
+        told = np.isfinite(judged.expected)
+        first = minute & ~known[stretch.series]
+        first[self._odd(stretch, short, outside)] = True
+        first[long] = ~told
+        known[stretch.series[long]] = told
+        look = long | first
+        scores = Scores.unjudged(stretch.batch.select(look))
+        scores.put(long[look], judged)
+        if first.any():
+            scores.put(first[look], self._first.update(stretch.batch.select(first)))
+        return self._world.between(stretch, look, scores)
+
+    def _odd(self, stretch: Stretch, short: Bool, outside: Bool) -> Int64:
+        """Where series that the ensemble does not know are new, or outside the last band."""
+        looks = self._own["looks"]
+        at: Int64 = np.flatnonzero(short)
+        at = at[~self._own["known"][stretch.series[at]]]
+        if not len(at):
+            return at
+        s = stretch.series[at]
+        rank = looks[s] + stretch.rank(short)[at]
+        looks[s] = np.minimum(rank + 1, self._young_looks)
+        odd = rank < self._young_looks
+        odd |= self._world.outside(s, stretch.batch.value[at]) & outside[at]
+        found: Int64 = at[odd]
+        return found
+
+    def _look_at_sensor(self, stretch: Stretch, minute: Bool, outside: Bool) -> Standing:
+        """What is wrong with the sensor."""
+        at = np.flatnonzero(outside)
+        odd = self._sensor.outside(stretch.series[at], stretch.batch.value[at])
+        look = minute.copy()
+        look[at[odd]] = True
+        judged = self._fault.update(stretch.batch.select(look))
+        return self._sensor.between(stretch, look, judged)
+
+    def state(self) -> State:
+        """A copy of everything learnt."""
+        saved = {n: p.state() for n, p in self._parts.items()}
+        saved |= {n: m.save() for n, m in self._memories.items()}
+        for name, held in (("world", self._world), ("sensor", self._sensor)):
+            saved[name]["numbers"] = held.numbers.save()
+            saved[name] |= held.since_ms.save("since_ms")
+        return {f"{name}.{key}": v for name, part in saved.items() for key, v in part.items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a saved state."""
+        for name, part in self._parts.items():
+            part.restore(_part_of(state, name))
+        for name, memory in self._memories.items():
+            memory.load(_part_of(state, name))
+        for name, held in (("world", self._world), ("sensor", self._sensor)):
+            held.numbers.load(saved_numbers(_part_of(state, name)))
+            held.since_ms.load(_part_of(state, name), "since_ms")
+
+
+def _part_of(state: Mapping[str, NDArray[Any]], name: str) -> State:
+    prefix = f"{name}."
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -1,0 +1,1 @@
+"""The sensor-fault detector: does this sensor tell the truth."""

@@ -1,0 +1,1 @@
+"""The statistical detector: is this value unusual for its series."""

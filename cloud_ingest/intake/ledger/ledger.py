@@ -1,0 +1,177 @@
+"""The ledger of all gateways: kept in the database, and what to acknowledge to whom."""
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from cloud_ingest.database import Database, schema
+from cloud_ingest.database.rows import put_rows
+from cloud_ingest.intake.ledger.account import Account, Gap, Ranges
+from cloud_ingest.intake.ledger.acknowledged_ranges import split_runs
+from cloud_ingest.intake.ledger.daily_counts import Days
+from cloud_ingest.intake.work import (
+    Counted,
+    Entry,
+    Introduction,
+    Receipt,
+    Receipts,
+    Unnumbered,
+)
+
+SHORTEST_MS = 25
+"""Acknowledgements to one gateway come no more often than this."""
+REPEAT_MS = 1_000
+"""The same acknowledgement is repeated no more often than this."""
+
+
+class AckThrough(NamedTuple):
+    """Every batch of ``gateway`` up to ``batch`` is stored."""
+
+    gateway: str
+    batch: int
+
+
+class Ledger:
+    """Accounts of all gateways. ``apply`` follows the store's commit, ``due`` the ledger's own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._accounts: dict[str, Account] = {}
+        self._open: list[Account] = []
+        self._changed: dict[str, None] = {}  # in the order in which they came: rows side by side
+        self._gaps: list[Gap] = []
+        self._days = Days()
+
+    def load(self) -> None:
+        """Read the accounts from the database."""
+        with self._database.engine.connect().execution_options(read_only=True) as connection:
+            for row in connection.execute(sa.select(schema.ledger)).mappings():
+                ranges = Ranges(row["through"], [(a, b) for a, b in row["ranges"]])
+                self._accounts[row["gateway_id"]] = Account(
+                    row["gateway_id"], ranges, row["samples_stored"], known=row["known"]
+                )
+
+    def account(self, gateway: str) -> Account | None:
+        """The account of a gateway."""
+        return self._accounts.get(gateway)
+
+    def samples_stored(self, gateway: str) -> int:
+        """How many samples of a gateway have been stored, by this ledger's count."""
+        account = self._accounts.get(gateway)
+        return account.samples_stored if account else 0
+
+    def apply(self, entries: Iterable[Entry], now_ms: int) -> list[Gap]:
+        """Enter what is stored now, in the order in which it came; the gaps that this revealed."""
+        gaps: list[Gap] = []
+        for entry in entries:
+            if isinstance(entry, Receipts):
+                self._receive_many(entry)
+                continue
+            account = self._account(entry.gateway)
+            match entry:
+                case Receipt():
+                    self._receive(account, entry)
+                case Introduction(upcoming=None):
+                    gaps.extend(
+                        account.give_up_below(entry.oldest, now_ms) if account.known else ()
+                    )
+                    self._want(account)
+                case Introduction(upcoming=int(upcoming)):
+                    gaps.extend(account.introduce(entry.oldest, upcoming, now_ms))
+                    self._want(account, again=True)
+                case Unnumbered():
+                    account.samples_stored += entry.samples
+                    account.changed = True
+                    self._days.store(entry)
+                case Counted():
+                    self._days.count(entry)
+            if account.changed:
+                self._changed[entry.gateway] = None
+        self._gaps.extend(gaps)
+        return gaps
+
+    def _account(self, gateway: str) -> Account:
+        account = self._accounts.get(gateway)
+        if account is None:
+            account = self._accounts[gateway] = Account(gateway)
+        return account
+
+    def _receive_many(self, entry: Receipts) -> None:
+        """Enter runs of reports that follow each other as one each, all others one by one."""
+        receipts, runs = split_runs(entry)
+        accounts, add_to_day, wanted = self._accounts, self._days.add, self._open
+        changed = self._changed
+        for gateway, first, last, samples, late, day, begin, end in runs:
+            account = accounts.get(gateway) or self._account(gateway)
+            if account.receive_run(first, last, samples):
+                add_to_day(gateway, day, samples, late)
+                if not account.open:
+                    account.open = True
+                    wanted.append(account)
+            else:
+                for receipt in receipts.select(slice(begin, end)).one_by_one():
+                    self._receive(account, receipt)
+            if account.changed:
+                changed[gateway] = None
+
+    def _receive(self, account: Account, entry: Receipt) -> None:
+        before = account.ranges.through
+        if account.receive(entry.batch, entry.samples):
+            self._days.store(entry)
+        self._want(account, again=account.ranges.through == before)
+
+    def _want(self, account: Account, *, again: bool = False) -> None:
+        account.again |= again
+        if not account.open:
+            account.open = True
+            self._open.append(account)
+
+    def due(self, now_ms: int) -> list[AckThrough]:
+        """What to acknowledge now; call it only when the ledger is committed."""
+        due, waiting = [], []
+        for account in self._open:
+            through = account.ranges.through
+            moved = through != account.sent
+            wanted = account.known and (moved or account.again)
+            if wanted and 0 <= now_ms - account.sent_ms < (SHORTEST_MS if moved else REPEAT_MS):
+                waiting.append(account)
+                continue
+            account.open = False
+            if wanted:
+                account.sent, account.sent_ms, account.again = through, now_ms, False
+                due.append(AckThrough(account.gateway, through))
+        self._open = waiting
+        return due
+
+    def has_changes(self) -> bool:
+        """Whether anything waits to be saved."""
+        return bool(self._changed or self._gaps or self._days)
+
+    def save(self, connection: Connection) -> None:
+        """Write what changed; ``saved`` must follow once it is committed."""
+        rows = [self._row(self._accounts[gateway]) for gateway in self._changed]
+        put_rows(connection, schema.ledger, rows)
+        if self._gaps:
+            gaps = [
+                {"gateway_id": g.gateway, "first": g.first, "last": g.last, "reason": g.reason,
+                 "time_ms": g.time_ms}
+                for g in self._gaps
+            ]  # fmt: skip
+            connection.execute(sa.insert(schema.ledger_gaps), gaps)
+        self._days.save(connection)
+
+    def _row(self, account: Account) -> tuple[object, ...]:
+        ranges = account.ranges
+        above = json.dumps(ranges.above) if ranges.above else "[]"
+        return account.gateway, ranges.through, above, account.samples_stored, account.known
+
+    def saved(self) -> None:
+        """The last save is committed."""
+        for gateway in self._changed:
+            self._accounts[gateway].changed = False
+        self._changed.clear()
+        self._gaps.clear()
+        self._days.clear()

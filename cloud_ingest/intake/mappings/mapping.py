@@ -1,0 +1,111 @@
+"""From readings to samples: what a mapping makes of a message. No I/O; the time is passed in."""
+
+import math
+from dataclasses import dataclass
+
+from cloud_ingest.intake.mappings.configuration import Mapping, MetricMapping, fill
+from cloud_ingest.intake.mappings.formats import FormatError, Reading, read
+from cloud_ingest.intake.unit_conversion import conversion_to_stored
+from telemetry.quality import Flag
+from telemetry.quantities import QUANTITIES, UNKNOWN
+from telemetry.series import SeriesKey
+from telemetry.units import UnitError
+
+
+class MappingError(Exception):
+    """A message cannot be read with its mapping; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappedSample:
+    """One sample, in the unit in which its quantity is stored. ``arrived``: it had no time."""
+
+    key: SeriesKey
+    group: str
+    station: str
+    quantity: str
+    unit: str
+    interval_ms: int
+    time_ms: int
+    value: float
+    flag: int
+    arrived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A value that is not taken in, and why."""
+
+    key: str
+    value: float | None
+    reason: str
+
+
+def apply(
+    mapping: Mapping, topic: str, payload: bytes, now_ms: int
+) -> tuple[list[MappedSample], list[Refused]]:
+    """What ``mapping`` makes of a message; raises MappingError if it cannot be read at all."""
+    caught = mapping.catch(topic)
+    if caught is None:
+        raise MappingError(f"topic {topic!r} is not one of {mapping.topic!r}")
+    try:
+        readings = read(payload, mapping, now_ms)
+    except FormatError as error:
+        raise MappingError(f"{mapping.name}: {error}") from error
+    of = {metric.path: metric for metric in mapping.metrics}
+    samples: list[MappedSample] = []
+    refused: list[Refused] = []
+    for reading in readings:
+        metric = of.get(reading.name) or of.get(_last_part(reading.name))
+        if metric is None and mapping.others == "take":
+            metric = _taken_as_it_is(reading)
+        if metric is not None:
+            result = _sample(mapping, metric, reading, caught, now_ms)
+            (samples if isinstance(result, MappedSample) else refused).append(result)  # type: ignore[arg-type]
+    return samples, refused
+
+
+def _last_part(name: str) -> str:
+    return name.replace(":", "/").rsplit("/", 1)[-1]
+
+
+def _taken_as_it_is(reading: Reading) -> MetricMapping:
+    name = _last_part(reading.name) or reading.name
+    quantity = next((q for q in (name, name.lower()) if q in QUANTITIES), UNKNOWN)
+    return MetricMapping(path=reading.name, name=reading.name, quantity=quantity)
+
+
+def _sample(
+    mapping: Mapping, metric: MetricMapping, reading: Reading, caught: dict[str, str], now_ms: int
+) -> MappedSample | Refused:
+    names = {**caught, **reading.names}
+    gateway, device = (_as_level(fill(t, names)) for t in (mapping.gateway, mapping.device))
+    key = SeriesKey(gateway, device, metric.name or metric.path.lstrip("/"))
+    try:
+        unit, factor, offset = conversion_to_stored(
+            metric.quantity, reading.unit or metric.unit, metric.conditions
+        )
+    except UnitError as error:
+        return Refused(str(key), reading.value, f"unit: {error}")
+    value, flag = math.nan, Flag.MISSING
+    if reading.value is not None and not math.isnan(reading.value):
+        infinite = math.isinf(reading.value)
+        value = math.nan if infinite else reading.value * factor + offset
+        flag = Flag.FAIL if infinite else Flag.NOT_EVALUATED
+    return MappedSample(
+        key,
+        mapping.group,
+        fill(mapping.station, names) if mapping.station else gateway,
+        metric.quantity,
+        unit,
+        round(metric.interval * 1000),
+        now_ms if reading.time_ms is None else reading.time_ms,
+        value,
+        flag.value,
+        arrived=reading.time_ms is None,
+    )
+
+
+def _as_level(text: str) -> str:
+    """A text as one level of a key: a slash in it would read as the next level."""
+    return text.replace("/", "_").replace("\x00", "_")

@@ -1,0 +1,78 @@
+"""Messages that found no room in memory and that nobody will send again: kept in a file meanwhile."""
+
+import struct
+import threading
+from pathlib import Path
+from typing import Final
+
+from cloud_ingest.intake.mqtt.message import Message
+
+_HEAD: Final = struct.Struct(">QHI")
+_READ_BYTES: Final = 4_000_000
+
+
+class Spill:
+    """A file of at most ``max_bytes``, read back in the order in which it was written."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w+b", buffering=0)
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._read_at = 0
+        self._write_at = 0
+
+    def __len__(self) -> int:
+        """How many bytes wait."""
+        return self._write_at - self._read_at
+
+    def put(self, message: Message) -> bool:
+        """Keep a message; False where the file is full or the disk refuses."""
+        topic = message.topic.encode()
+        head = _HEAD.pack(message.time_ms, len(topic), len(message.payload))
+        record = head + topic + message.payload
+        with self._lock:
+            if self._write_at + len(record) > self._max_bytes:
+                return False
+            try:
+                self._file.seek(self._write_at)
+                self._file.write(record)
+            except OSError:
+                return False
+            self._write_at += len(record)
+            return True
+
+    def take(self) -> list[Message]:
+        """The oldest messages, some megabytes of them; none when it is empty."""
+        with self._lock:
+            if self._read_at == self._write_at:
+                return []
+            self._file.seek(self._read_at)
+            data = self._file.read(min(_READ_BYTES, self._write_at - self._read_at))
+            found, at = self._split(data)
+            if not found:  # one message larger than a piece
+                self._file.seek(self._read_at)
+                data = self._file.read(self._write_at - self._read_at)
+                found, at = self._split(data)
+            self._read_at += at
+            if self._read_at == self._write_at:
+                self._read_at = self._write_at = 0
+                self._file.truncate(0)
+            return found
+
+    def _split(self, data: bytes) -> tuple[list[Message], int]:
+        found, at = [], 0
+        while at + _HEAD.size <= len(data):
+            time_ms, topic, payload = _HEAD.unpack_from(data, at)
+            end = at + _HEAD.size + topic + payload
+            if end > len(data):
+                break
+            middle = at + _HEAD.size + topic
+            text = data[at + _HEAD.size : middle].decode()
+            found.append(Message(text, data[middle:end], time_ms))
+            at = end
+        return found, at
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

@@ -1,0 +1,1 @@
+"""Sparkplug B: births, sessions and reports of gateways, decoded into samples."""

@@ -1,0 +1,245 @@
+"""Reports in their usual form, gathered and read a batch at a time.
+
+Their bytes are read by columnar.py; here their aliases become series. Whatever does not fit what
+its device announced is left to the full decoder (decode.py), which gives the same result, only
+more slowly.
+"""
+
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.sparkplug import byte_scan
+from cloud_ingest.intake.sparkplug.byte_scan import Columns
+from cloud_ingest.intake.sparkplug.sessions import DeviceSession, Kind, NodeSession
+from cloud_ingest.intake.work import Receipts, Unnumbered
+from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8
+from telemetry.quality import Flag
+from telemetry.sparkplug.topics import Topic
+
+LARGEST_ALIAS: Final = 16_383
+_NO_MARK: Final = -1
+
+
+class Route(NamedTuple):
+    """Where the data messages of one topic go. ``number`` is the device's in the table."""
+
+    topic: Topic
+    session: NodeSession
+    device: DeviceSession
+    number: int
+
+
+class AliasTable:
+    """Aliases of all devices to series, in one array, so that numpy can look up many at once.
+
+    ``number`` of a device is its row in ``_devices``: where its aliases begin in the array of
+    series, its lowest alias, how many there are room for, the alias of its Store/Batch, and the
+    number of its gateway: the place of the gateway's name in ``gateways``.
+    """
+
+    def __init__(self) -> None:
+        self._series: Int32 = np.full(1024, -1, dtype=np.int32)
+        self._used = 0
+        self._devices: Int64 = np.zeros((64, 5), dtype=np.int64)
+        self._acknowledges: Bool = np.zeros(64, dtype=np.bool_)
+        self.devices: list[tuple[str, str | None]] = []
+        self.gateways: list[str] = []
+
+    def place(self, session: NodeSession, device: DeviceSession) -> None:
+        """Enter a device's aliases after its birth; devices that need conversion stay out."""
+        known = [(a, s) for a, s in device.slots if a is not None]
+        slots = [s for _, s in known if s.kind is Kind.SERIES]
+        aliases = [a for a, s in known if s.kind is Kind.SERIES]
+        plain = all(s.factor == 1.0 and s.offset == 0.0 for s in slots)
+        marks = [a for a, s in known if s.kind is Kind.BATCH]
+        if not plain or not aliases or max(aliases) > LARGEST_ALIAS or len(marks) > 1:
+            device.plain = False
+            return
+        if device.number < 0:
+            self._number(session, device)
+        first, size = min(aliases), max(aliases) - min(aliases) + 1
+        start, _, room, _, gateway = self._devices[device.number].tolist()
+        if size > room:
+            start, room = self._reserve(size), size
+        mark = marks[0] if marks else _NO_MARK
+        self._devices[device.number] = start, first, room, mark, gateway
+        self._series[start : start + room] = -1
+        self._series[np.array(aliases) + (start - first)] = [s.series for s in slots]
+        device.plain = True
+
+    def _number(self, session: NodeSession, device: DeviceSession) -> None:
+        if session.number < 0:
+            session.number = len(self.gateways)
+            self.gateways.append(session.gateway)
+            if session.number == len(self._acknowledges):
+                self._acknowledges = np.concatenate([self._acknowledges, self._acknowledges])
+            self.note_acknowledges(session)
+        device.number = len(self.devices)
+        self.devices.append((session.gateway, device.name))
+        if device.number == len(self._devices):
+            self._devices = np.concatenate([self._devices, np.zeros_like(self._devices)])
+        self._devices[device.number] = 0, 0, 0, _NO_MARK, session.number
+
+    def note_acknowledges(self, session: NodeSession) -> None:
+        """A gateway's birth said whether it waits for acknowledgements."""
+        if session.number >= 0:
+            self._acknowledges[session.number] = session.acknowledges
+
+    def _reserve(self, size: int) -> int:
+        start = self._used
+        self._used += size
+        if self._used > len(self._series):
+            larger = np.full(max(self._used, 2 * len(self._series)), -1, dtype=np.int32)
+            larger[: len(self._series)] = self._series
+            self._series = larger
+        return start
+
+    def look_up(self, device: Int64, owner: Int64, alias: Int64) -> Int32:
+        """The series of each alias; -1 where there is none. ``device`` has a number per owner."""
+        start, first, size = self._devices[device, :3].T
+        at = alias - first[owner]
+        known = (at >= 0) & (at < size[owner])
+        at += start[owner]
+        if known.all():
+            every: Int32 = self._series[at]
+            return every
+        found: Int32 = self._series[np.where(known, at, 0)]
+        found[~known] = -1
+        return found
+
+    def marks_of(self, device: Int64) -> Int64:
+        """The alias of the Store/Batch of each device."""
+        marks: Int64 = self._devices[device, 3]
+        return marks
+
+    def gateways_of(self, device: Int64) -> Int64:
+        """The number of the gateway of each device."""
+        numbers: Int64 = self._devices[device, 4]
+        return numbers
+
+    def acknowledged(self, gateway: Int64) -> Bool:
+        """Which of these gateways wait for acknowledgements."""
+        result: Bool = self._acknowledges[gateway]
+        return result
+
+
+class Read(NamedTuple):
+    """What was read of the messages that waited.
+
+    ``device`` and ``gateway`` hold for each message the numbers of what sent it, ``arrived_ms`` when
+    it came, ``offset_ms`` how far the time in it is behind that (below nought: before it).
+    ``strange`` messages are left to be read.
+    """
+
+    batch: SampleBatch
+    receipts: Receipts | None
+    unnumbered: list[Unnumbered]
+    device: Int64
+    arrived_ms: Int64
+    gateway: Int64
+    offset_ms: Int64
+    strange: list[tuple[Message, Route]]
+
+
+class Gathered:
+    """Messages that wait to be read together."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._routes: list[Route] = []
+        self._bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    @property
+    def samples(self) -> int:
+        """About how many samples wait: none takes fewer than 20 bytes."""
+        return self._bytes // 20
+
+    def add(self, message: Message, route: Route) -> None:
+        """Let a message wait."""
+        self._messages.append(message)
+        self._routes.append(route)
+        self._bytes += len(message.payload)
+
+    def read(self, table: AliasTable) -> Read:
+        """Read what waits; nothing waits afterwards."""
+        messages, routes = self._messages, self._routes
+        self._messages, self._routes, self._bytes = [], [], 0
+        columns = byte_scan.read([m.payload for m in messages])
+        device = np.array([r.number for r in routes])
+        arrived_ms = np.array([m.time_ms for m in messages])
+        gateway = table.gateways_of(device)
+        series = table.look_up(device, columns.owner, columns.alias)
+        good = columns.read & ~((columns.unmarked > 0) & table.acknowledged(gateway))
+        good[columns.owner[series < 0]] = False
+        marks = table.marks_of(device)[columns.mark_owner]
+        good[columns.mark_owner[columns.mark_alias != marks]] = False
+        batch = SampleBatch(series, columns.time_ms, *_judge_numbers(columns.value))
+        strange: list[tuple[Message, Route]] = []
+        if not good.all():
+            batch, columns = batch.select(good[columns.owner]), _only(columns, good)
+            strange = [(messages[n], routes[n]) for n in np.flatnonzero(~good).tolist()]
+        return Read(
+            batch,
+            _receipts(columns, gateway, arrived_ms, table),
+            _unnumbered(columns, gateway, arrived_ms, table),
+            device[good],
+            arrived_ms[good],
+            gateway[good],
+            (columns.sent_ms - arrived_ms)[good],
+            strange,
+        )
+
+
+def _only(columns: Columns, good: Bool) -> Columns:
+    """The marks of the messages that are good; their samples are left in ``columns``."""
+    keep = good[columns.mark_owner]
+    return replace(
+        columns,
+        mark_owner=columns.mark_owner[keep],
+        mark_batch=columns.mark_batch[keep],
+        mark_samples=columns.mark_samples[keep],
+        mark_time_ms=columns.mark_time_ms[keep],
+        unmarked=np.where(good, columns.unmarked, 0),
+    )
+
+
+def _receipts(
+    columns: Columns, gateway: Int64, arrived_ms: Int64, table: AliasTable
+) -> Receipts | None:
+    owner = columns.mark_owner
+    if not len(owner):
+        return None
+    return Receipts(
+        table.gateways, gateway[owner], columns.mark_batch, columns.mark_samples,
+        columns.mark_time_ms, arrived_ms[owner],
+    )  # fmt: skip
+
+
+def _unnumbered(
+    columns: Columns, gateway: Int64, arrived_ms: Int64, table: AliasTable
+) -> list[Unnumbered]:
+    some = np.flatnonzero(columns.unmarked)
+    return [
+        Unnumbered(table.gateways[g], samples, time_ms, now_ms)
+        for g, samples, time_ms, now_ms in zip(
+            gateway[some].tolist(), columns.unmarked[some].tolist(),
+            columns.unmarked_time_ms[some].tolist(), arrived_ms[some].tolist(), strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _judge_numbers(value: Float64) -> tuple[Float64, UInt8]:
+    """NaN is missing, an infinity NaN that failed; all others are not evaluated yet."""
+    quality = np.full(len(value), Flag.NOT_EVALUATED.value, dtype=np.uint8)
+    if not np.isfinite(value).all():
+        quality[np.isnan(value)] = Flag.MISSING.value
+        infinite = np.isinf(value)
+        quality[infinite] = Flag.FAIL.value
+        value = np.where(infinite, np.nan, value)
+    return value, quality

@@ -1,0 +1,163 @@
+"""What a birth announces: which metrics are series, in which unit, and what describes the device."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cloud_ingest.intake.interning import shared
+from cloud_ingest.intake.sparkplug.decoder import NUMERIC, Birth, BirthMetric
+from cloud_ingest.intake.sparkplug.sessions import Kind, Slot
+from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
+from cloud_ingest.inventory.model import SeriesDescription
+from telemetry.quality import Flag, from_sparkplug
+from telemetry.quantities import QUANTITIES, UNKNOWN
+from telemetry.series import SeriesKey
+from telemetry.sparkplug import names
+from telemetry.units import UnitError
+
+PROPERTIES = "Properties/"
+_NOTHING: dict[str, Any] = {}  # one for all that say nothing; properties are never changed in place
+_QUANTITY_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The device (or, as "-", the node) whose metrics a birth announces."""
+
+    group: str
+    gateway: str
+    station: str
+    device: str
+    profile: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """One metric of a birth: its slot and, for a series, its description (None: no series)."""
+
+    metric: BirthMetric
+    slot: Slot
+    series: SeriesDescription | None = None
+
+
+def read_announced(birth: Birth, owner: Owner) -> list[Announced]:
+    """What each metric of ``birth`` is to the host."""
+    return [_announced(m, owner) for m in birth.metrics if m.name]
+
+
+def _announced(metric: BirthMetric, owner: Owner) -> Announced:
+    if metric.name == names.STORE_BATCH:
+        return Announced(metric, _plain_slot(Kind.BATCH, metric.name, metric.datatype))
+    if "\x00" in metric.name:
+        slot = Slot(Kind.REFUSED, metric.name, metric.datatype, reason="a NUL in its name")
+        return Announced(metric, slot)
+    if names.is_reserved(metric.name) or metric.datatype not in NUMERIC:
+        return Announced(metric, _plain_slot(Kind.PROPERTY, metric.name, metric.datatype))
+    quantity = _quantity(metric)
+    given = metric.properties.get(names.ENG_UNIT)
+    unit = given if isinstance(given, str) else ""
+    try:
+        canonical, factor, offset = conversion_to_stored(quantity, unit, _conditions(metric))
+    except UnitError as error:
+        slot = Slot(Kind.REFUSED, metric.name, metric.datatype, reason=f"unit: {error}")
+        return Announced(metric, slot)
+    slot = Slot(Kind.SERIES, metric.name, metric.datatype, factor=factor, offset=offset)
+    description = SeriesDescription(
+        key=SeriesKey(owner.gateway, owner.device, metric.name),
+        group=owner.group,
+        station=owner.station,
+        quantity=quantity,
+        unit=shared(canonical),
+        interval_ms=shared(max(0, int(_number(metric.properties.get(names.INTERVAL)) or 0))),
+        valid=_valid(metric, factor, offset),
+        profile=owner.profile,
+        tags=owner.tags,
+    )
+    return Announced(metric, slot, description)
+
+
+@lru_cache(maxsize=4096)
+def _plain_slot(kind: Kind, name: str, datatype: int) -> Slot:
+    """The slot of what is no series: the same for all gateways."""
+    return Slot(kind, name, datatype)
+
+
+def _quantity(metric: BirthMetric) -> str:
+    stated = metric.properties.get(names.QUANTITY)
+    if isinstance(stated, str) and _QUANTITY_NAME.fullmatch(stated):
+        return shared(stated)
+    return next((n for n in (metric.name, metric.name.lower()) if n in QUANTITIES), UNKNOWN)
+
+
+def _conditions(metric: BirthMetric) -> Conditions | None:
+    """The state of a gas in which a foreign gateway says that it states concentrations."""
+    temperature = _number(metric.properties.get(names.REFERENCE_TEMPERATURE))
+    pressure = _number(metric.properties.get(names.REFERENCE_PRESSURE))
+    if temperature is None or pressure is None:
+        return None
+    return Conditions(temperature, pressure)
+
+
+def _valid(metric: BirthMetric, factor: float, offset: float) -> tuple[float, float] | None:
+    low, high = (_number(metric.properties.get(n)) for n in (names.LOW, names.HIGH))
+    if low is None or high is None or low > high:
+        return None
+    return shared((low * factor + offset, high * factor + offset))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def described(announced: Sequence[Announced]) -> dict[str, Any]:
+    """Texts and numbers of a birth that describe its gateway or device, by short name."""
+    found = {
+        a.metric.name.removeprefix(PROPERTIES): a.metric.value
+        for a in announced
+        if a.slot.kind is Kind.PROPERTY and _describes(a.metric.name)
+    }
+    given = {name: _plain(value) for name, value in found.items() if value is not None}
+    return given or _NOTHING
+
+
+def _describes(name: str) -> bool:
+    return not name.startswith((names.DIAGNOSTICS, "Store/", "Node Control/", names.BDSEQ))
+
+
+def _plain(value: float | str | None) -> float | int | str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value[:2000] if isinstance(value, str) else value
+
+
+def text(properties: dict[str, Any], name: str) -> str:
+    """The text of the property ``name`` (one of telemetry.sparkplug.names), or ''."""
+    value = properties.get(name.removeprefix(PROPERTIES))
+    return value if isinstance(value, str) else ""
+
+
+def number(properties: dict[str, Any], name: str) -> float | None:
+    """The number of the property ``name``."""
+    return _number(properties.get(name.removeprefix(PROPERTIES)))
+
+
+def flag(metric: BirthMetric) -> int:
+    """The QARTOD flag that a metric's properties state."""
+    stated = metric.properties.get(names.FLAG)
+    if stated in {f.value for f in Flag}:
+        return int(stated)
+    code = metric.properties.get(names.QUALITY)
+    return (from_sparkplug(code) if isinstance(code, int) else Flag.NOT_EVALUATED).value
+
+
+def finite(value: float, flag: int) -> tuple[float, int]:
+    """Value and flag of a number that may be NaN (missing) or infinite (fail)."""
+    if math.isnan(value):
+        return value, Flag.MISSING.value
+    return (math.nan, Flag.FAIL.value) if math.isinf(value) else (value, flag)

@@ -1,0 +1,242 @@
+"""Data taken in: reports become samples in columns, and entries of the ledger."""
+
+import math
+from typing import Any
+
+import orjson
+
+from cloud_ingest.intake.context import Context
+from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.quarantine import Quarantined
+from cloud_ingest.intake.sparkplug.batch_decoder import Gathered, Route
+from cloud_ingest.intake.sparkplug.byte_scan import sequence_number
+from cloud_ingest.intake.sparkplug.clock_offsets import Clocks
+from cloud_ingest.intake.sparkplug.decoder import (
+    MAX_TIME_MS,
+    PayloadError,
+    metric_value,
+    parse,
+    sample_of,
+)
+from cloud_ingest.intake.sparkplug.presence import Presence
+from cloud_ingest.intake.sparkplug.sessions import Kind, NodeSession, Slot
+from cloud_ingest.intake.work import Receipt, Unnumbered
+from telemetry.quality import Flag
+from telemetry.series import NODE_DEVICE, SeriesKey
+from telemetry.sparkplug import names
+from telemetry.sparkplug.topics import Topic
+
+TOO_MANY = "too many new series"
+
+
+class Reports:
+    """Takes NDATA and DDATA messages in; those in their usual form wait to be read together."""
+
+    def __init__(self, context: Context, presence: Presence, clocks: Clocks) -> None:
+        self._context = context
+        self._presence = presence
+        self._clocks = clocks
+        self._gathered = Gathered()
+        self._largest = context.limits.max_payload_bytes
+
+    @property
+    def waiting(self) -> int:
+        """About how many samples wait to be read."""
+        return self._gathered.samples
+
+    def route(self, topic: Topic) -> Route | None:
+        """The way of the data messages of a device, once it was born; it stays the same for ever."""
+        session = self._context.sessions.get(topic.gateway)
+        if session is None or session.group != topic.group or topic.device is None:
+            return None
+        device = session.devices.get(topic.device)
+        if device is None or not device.plain:
+            return None
+        return Route(topic, session, device, device.number)
+
+    def let_wait(self, route: Route, message: Message) -> bool:
+        """Keep a message that looks usual to read it with others; False for any other message."""
+        _, session, device, _ = route
+        payload = message.payload
+        if not session.born or not device.plain or len(payload) > self._largest:
+            return False
+        seq = sequence_number(payload)
+        if seq is None:
+            return False
+        check = session.sequence
+        if seq == check.expected:
+            check.expected = (seq + 1) & 0xFF
+        else:
+            self._presence.count_sequence(session, seq, message.time_ms)
+        self._gathered.add(message, route)
+        return True
+
+    def read_waiting(self) -> None:
+        """Read the messages that wait, with what their gateways announced until now."""
+        if not self._gathered:
+            return
+        context = self._context
+        read = self._gathered.read(context.aliases)
+        context.work.columns.extend(read.batch)
+        context.samples_total += len(read.batch)
+        context.registry.heard(context.aliases.devices, read.device, read.arrived_ms)
+        self._clocks.hear_offsets(context.aliases.gateways, read.gateway, read.offset_ms)
+        if read.receipts is not None:
+            context.work.entries.append(read.receipts)
+        context.work.entries.extend(read.unnumbered)
+        for message, route in read.strange:
+            try:
+                self.take(route.session, route.topic, message, counted=True)
+            except PayloadError as error:
+                context.refuse(message, route.topic.gateway, str(error))
+
+    def take(
+        self, session: NodeSession, topic: Topic, message: Message, *, counted: bool = False
+    ) -> None:
+        """Take a message in with the full decoder. ``counted``: its sequence number was seen."""
+        payload = parse(message.payload, self._context.limits.max_payload_bytes)
+        now_ms = message.time_ms
+        device = session.device(topic.device)
+        if not session.born or device is None or not (device.born or device.slots):
+            self._presence.ask_rebirth(session, now_ms, "data came before the birth")
+            return
+        if not counted:
+            seq = payload.seq if payload.HasField("seq") else None
+            self._presence.count_sequence(session, seq, now_ms)
+        self._context.heard[topic.gateway, topic.device] = now_ms
+        sent_ms = payload.timestamp if payload.HasField("timestamp") else now_ms
+        reading = _Reading(self._context, session, topic, min(sent_ms, MAX_TIME_MS), now_ms)
+        for m in payload.metrics:
+            slot = (
+                device.by_name.get(m.name) if m.HasField("name") else device.by_alias.get(m.alias)
+            )
+            reading.take(m, slot)
+        reading.finish()
+        if reading.unknown:
+            self._presence.ask_rebirth(session, now_ms, "data of a metric without a birth")
+        for reason, samples in reading.refused.items():
+            self._context.quarantine(
+                Quarantined(
+                    now_ms, message.topic, topic.gateway, reason, orjson.dumps(samples), "samples",
+                    len(samples),
+                )
+            )  # fmt: skip
+
+    def take_samples(self, message: Message) -> None:
+        """Take single samples in again that were put aside: ``payload`` is what was kept of them."""
+        left: list[dict[str, Any]] = []
+        counts: dict[str, int] = {}
+        for sample in orjson.loads(message.payload):
+            key = SeriesKey.parse(sample["series"])
+            series = self._context.registry.series_of(key)
+            if series is None:
+                left.append(sample)
+                continue
+            slot = self._slot(key)
+            value = math.nan if sample["value"] is None else sample["value"]
+            if slot is not None:
+                value = value * slot.factor + slot.offset
+            self._context.work.columns.add(
+                series.index, sample["time_ms"], value, sample["quality"] or Flag.MISSING.value
+            )
+            counts[key.gateway] = counts.get(key.gateway, 0) + 1
+        for gateway, count in counts.items():
+            self._context.samples_total += count
+            self._context.work.entries.append(Unnumbered(gateway, count, None, message.time_ms))
+        if left:
+            gateway = left[0]["series"].split("/", 1)[0]
+            self._context.quarantine(
+                Quarantined(
+                    message.time_ms, message.topic, gateway, "the series is still unknown",
+                    orjson.dumps(left), "samples", len(left),
+                )
+            )  # fmt: skip
+
+    def _slot(self, key: SeriesKey) -> Slot | None:
+        session = self._context.sessions.get(key.gateway)
+        device = (
+            session.device(None if key.device == NODE_DEVICE else key.device) if session else None
+        )
+        return device.by_name.get(key.metric) if device else None
+
+
+class _Reading:
+    """One message on its way through the full decoder."""
+
+    def __init__(
+        self, context: Context, session: NodeSession, topic: Topic, sent_ms: int, now_ms: int
+    ) -> None:
+        self._context = context
+        self._columns = context.work.columns
+        self._session = session
+        self._topic = topic
+        self._sent_ms = sent_ms
+        self._now_ms = now_ms
+        self._began = self._counted = len(self._columns)
+        self._complete = True
+        self.unknown = False
+        self.refused: dict[str, list[dict[str, Any]]] = {}
+
+    def take(self, m: Any, slot: Slot | None) -> None:
+        """Take one metric in; ``slot`` None: no birth announced it."""
+        if slot is None and names.is_reserved(m.name):
+            slot = Slot(Kind.PROPERTY, m.name, m.datatype)
+        if slot is None:
+            self._complete, self.unknown = False, True
+        elif slot.kind is Kind.SERIES:
+            self._add_sample(m, slot)
+        elif slot.kind is Kind.BATCH:
+            self._close_batch(m)
+        elif slot.kind is Kind.PROPERTY:
+            self._note(slot.name, metric_value(m, slot.datatype))
+        elif slot.reason == TOO_MANY and self._session.acknowledges:
+            # It is not acknowledged: after a later birth there is room for the series again.
+            self._complete, self.unknown = False, True
+        else:
+            self.refused.setdefault(slot.reason, []).append(self._describe(slot, m))
+
+    def finish(self) -> None:
+        """The message is at its end."""
+        rest = len(self._columns) - self._counted
+        self._context.samples_total += len(self._columns) - self._began
+        if rest and not self._session.acknowledges:
+            self._context.work.entries.append(
+                Unnumbered(self._session.gateway, rest, self._first(), self._now_ms)
+            )
+
+    def _first(self) -> int | None:
+        """The time of the first sample since the last mark."""
+        return self._columns.time_at(self._counted)
+
+    def _add_sample(self, m: Any, slot: Slot) -> None:
+        sample = sample_of(m, slot.datatype)
+        if sample is not None:
+            value = sample[0] * slot.factor + slot.offset
+            self._columns.add(slot.series, self._time(m), value, sample[1])
+
+    def _close_batch(self, m: Any) -> None:
+        if not m.is_null and self._complete:
+            count = len(self._columns) - self._counted
+            self._context.work.entries.append(
+                Receipt(self._topic.gateway, m.long_value, count, self._first(), self._now_ms)
+            )
+        self._counted, self._complete = len(self._columns), True
+
+    def _note(self, name: str, value: float | str | None) -> None:
+        if self._topic.device is None and names.is_reserved(name):
+            self._context.note_node(self._topic.gateway, name, value, self._now_ms)
+        else:
+            self._context.registry.describe(self._topic.gateway, self._topic.device, name, value)
+
+    def _time(self, m: Any) -> int:
+        return min(m.timestamp, MAX_TIME_MS) if m.HasField("timestamp") else self._sent_ms
+
+    def _describe(self, slot: Slot, m: Any) -> dict[str, Any]:
+        sample = sample_of(m, slot.datatype)
+        device = self._topic.device or NODE_DEVICE
+        return {
+            "series": f"{self._topic.gateway}/{device}/{slot.name}",
+            "time_ms": self._time(m),
+            "value": sample[0] if sample else None,
+            "quality": sample[1] if sample else None,
+        }

@@ -1,0 +1,1 @@
+"""The inventory: stations, gateways, devices and series, with their state and tags."""

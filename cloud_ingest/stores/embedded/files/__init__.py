@@ -1,0 +1,1 @@
+"""The embedded store's files: journal, Parquet parts, manifest, summaries, series catalogue."""

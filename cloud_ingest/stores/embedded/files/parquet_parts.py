@@ -1,0 +1,144 @@
+"""Parts: Parquet files of sorted samples, written and read by DuckDB."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Part, sync_folder
+from cloud_ingest.stores.protocol import StoreUnavailable
+from telemetry.batches import Int64, SampleBatch
+
+ROW_GROUP = 61_440
+"""Rows that are read together: the best of those measured for one series in one of 30 days."""
+
+
+class PartFiles:
+    """Writes and reads the parts in one folder. Usable from several threads."""
+
+    def __init__(self, folder: Path, threads: int = 2) -> None:
+        self._folder = folder
+        self._new_in: set[Path] = set()
+        self._database: duckdb.DuckDBPyConnection | None = duckdb.connect()
+        self._database.execute(f"SET threads = {threads}")
+        self._database.execute("SET memory_limit = '1GB'")
+        self._database.execute("SET temp_directory = ?", [str(folder / "tmp")])
+        self._database.execute("SET parquet_metadata_cache = true")
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        database = self._database
+        if database is None:
+            raise StoreUnavailable(f"{self._folder}: the store is closed")
+        return database.cursor()
+
+    def write(self, batch: SampleBatch, number: int, group: int) -> Part:
+        """Write sorted samples of one UTC day as a part; durable once ``sync_folders`` was called."""
+        first, last = int(batch.time_ms.min()), int(batch.time_ms.max())
+        low, high = int(batch.series[0]), int(batch.series[-1])
+        part = Part(first // DAY_MS, number, len(batch), first, last, low, high, group)
+        columns = {
+            "series": batch.series,
+            "time_ms": batch.time_ms,
+            "value": batch.value,
+            "quality": batch.quality,
+        }
+        self._write(part, columns)
+        return part
+
+    def _write(self, part: Part, columns: dict[str, Any]) -> None:
+        path = self._folder / part.file
+        cursor = self._cursor()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cursor.register("columns", columns)
+            cursor.execute(
+                f"COPY (SELECT * FROM columns) TO '{_quoted(path)}' "  # noqa: S608  # quoted
+                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+            )
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            self._new_in.update((path.parent, path.parent.parent, self._folder))
+        except (duckdb.Error, OSError) as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        finally:
+            cursor.close()
+
+    def sync_folders(self) -> None:
+        """Make the names of all parts durable that were written since the last call."""
+        try:
+            for folder in sorted(self._new_in, reverse=True):
+                if folder.exists():
+                    sync_folder(folder)
+        except OSError as error:
+            raise StoreUnavailable(f"{self._folder}: {error.strerror or error}") from error
+        self._new_in.clear()
+
+    def read(
+        self, parts: Sequence[Part], low: int, high: int, start_ms: int, end_ms: int
+    ) -> SampleBatch:
+        """Samples of series low..high with start_ms <= time < end_ms, part by part in their order."""
+        wanted = overlapping(parts, low, high, start_ms, end_ms)
+        if not wanted:
+            return SampleBatch.empty()
+        # DuckDB takes NaN for null: what has no value is null in the file
+        question = (
+            "SELECT series, time_ms, coalesce(value, 'nan'::DOUBLE) AS value, quality "  # noqa: S608  # quoted
+            f"FROM {self.table(wanted)} "
+            "WHERE series BETWEEN ? AND ? AND time_ms >= ? AND time_ms < ?"
+        )
+        found = self.query(question, [low, high, start_ms, end_ms])
+        return SampleBatch(found["series"], found["time_ms"], found["value"], found["quality"])
+
+    def rows_of_series(self, parts: Sequence[Part]) -> tuple[Int64, Int64]:
+        """The series in ``parts`` in order, and how many rows each has in all of them."""
+        found = self.query(
+            f"SELECT series, count(*) AS n FROM {self.table(parts)} GROUP BY series ORDER BY series"  # noqa: S608  # quoted
+        )
+        return found["series"].astype(np.int64), found["n"].astype(np.int64)
+
+    def table(self, parts: Sequence[Part]) -> str:
+        """The parts as a table in SQL."""
+        files = ", ".join(f"'{_quoted(self._folder / p.file)}'" for p in parts)
+        return f"read_parquet([{files}])"
+
+    def query(
+        self, sql: str, values: Sequence[object] = (), **tables: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Ask DuckDB, with numpy columns as further tables; the answer in numpy columns."""
+        cursor = self._cursor()
+        try:
+            for name, columns in tables.items():
+                cursor.register(name, columns)
+            answer: dict[str, Any] = cursor.execute(sql, list(values)).fetchnumpy()
+        except duckdb.Error as error:
+            raise StoreUnavailable(str(error)) from error
+        finally:
+            cursor.close()
+        return answer
+
+    def close(self) -> None:
+        """Let go of DuckDB."""
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+
+def overlapping(
+    parts: Iterable[Part], low: int, high: int, start_ms: int, end_ms: int
+) -> list[Part]:
+    """The parts that may hold samples of series low..high from start_ms until before end_ms."""
+    return [
+        part
+        for part in parts
+        if part.first_ms < end_ms
+        and part.last_ms >= start_ms
+        and part.low <= high
+        and part.high >= low
+    ]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

@@ -1,0 +1,238 @@
+"""Summaries on disk: one SQLite file, a compressed piece for each series and partition.
+
+A piece holds the summaries of one series in one partition (a day of minutes, 32 days of hours, 512
+days of days), so that a chart is a few neighbouring rows. In a piece each summary is a record; the
+pieces' bytes are turned (all first bytes, all second bytes, …) before they are compressed, and what
+equals the mean, most often everything, is nought.
+
+The same file says of each day up to which raw part its summaries know the samples. Both change in
+one transaction.
+"""
+
+import queue
+import sqlite3
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud_ingest.stores import summaries as levels
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS
+from cloud_ingest.stores.protocol import LEVEL_MS, Level, StoreUnavailable
+from cloud_ingest.stores.summaries import Summaries
+from telemetry.batches import Int64
+
+NAME = "summaries.db"
+PARTITION_DAYS: dict[Level, int] = {"minute": 1, "hour": 32, "day": 512}
+_LEVEL_NUMBER = {level: n for n, level in enumerate(PARTITION_DAYS)}
+_PARTITION_BITS = 20
+_PARTITION_ZERO = 1 << (_PARTITION_BITS - 1)
+_RECORD = np.dtype(
+    [
+        ("step", "<u2"), ("mean", "<u8"), ("min", "<u8"), ("max", "<u8"), ("last", "<u8"),
+        ("count", "<u4"), ("bad", "<u4"), ("quality", "u1"),
+    ]
+)  # fmt: skip
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS pieces (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS closed (day INTEGER PRIMARY KEY, through INTEGER NOT NULL);
+"""
+Records = NDArray[np.void]
+
+
+def partition_of(level: Level, time_ms: int) -> int:
+    """The partition of ``level`` in which a time lies."""
+    return time_ms // (DAY_MS * PARTITION_DAYS[level])
+
+
+def key_of(level: Level, series: int, partition: int) -> int:
+    """The key of a piece: by level, then series, then partition."""
+    place = (_LEVEL_NUMBER[level] << 31) | series
+    return (place << _PARTITION_BITS) | (partition + _PARTITION_ZERO)
+
+
+def encode(summaries: Summaries, start_ms: int, level: Level) -> Records:
+    """Summaries of one partition, which begins at ``start_ms``, as records."""
+    records = np.zeros(len(summaries), _RECORD)
+    mean = summaries.mean.view(np.uint64)
+    records["step"] = (summaries.time_ms - start_ms) // LEVEL_MS[level]
+    records["mean"] = mean
+    for name in ("min", "max", "last"):
+        records[name] = getattr(summaries, name).view(np.uint64) ^ mean
+    records["count"] = summaries.count
+    records["bad"] = summaries.count - summaries.good
+    records["quality"] = summaries.quality
+    return records
+
+
+def pack(records: Records) -> bytes:
+    """Records as the bytes of a piece."""
+    turned = records.view(np.uint8).reshape(len(records), _RECORD.itemsize).T
+    return zlib.compress(turned.tobytes(), 1)
+
+
+def unpack(pieces: Sequence[tuple[int, int, bytes]], level: Level) -> Summaries:
+    """The summaries in (series, partition, bytes), in their order."""
+    if not pieces:
+        return levels.concat([])
+    size = _RECORD.itemsize
+    turned = [np.frombuffer(zlib.decompress(p[2]), np.uint8).reshape(size, -1) for p in pieces]
+    rows = [t.shape[1] for t in turned]
+    records = np.ascontiguousarray(np.concatenate(turned, axis=1).T).view(_RECORD)[:, 0]
+    width = DAY_MS * PARTITION_DAYS[level]
+    start = np.repeat(np.array([p[1] * width for p in pieces], np.int64), rows)
+    mean = np.ascontiguousarray(records["mean"])
+    least, most, last = ((records[name] ^ mean).view(np.float64) for name in ("min", "max", "last"))
+    count = records["count"].astype(np.int64)
+    return Summaries(
+        np.repeat(np.array([p[0] for p in pieces], np.int32), rows),
+        start + records["step"].astype(np.int64) * LEVEL_MS[level],
+        mean.view(np.float64), least, most, last,
+        count, count - records["bad"], records["quality"].copy(),
+    )  # fmt: skip
+
+
+class SummaryFile:
+    """The file of summaries in a store's folder. Several threads read, one writes."""
+
+    def __init__(self, folder: Path, read_only: bool = False) -> None:
+        self._path = folder / NAME
+        self._read_only = read_only
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        if not read_only:
+            with self._connection() as connection:
+                connection.executescript(_SCHEMA)
+
+    def _open(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rwc"
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode={mode}",
+            uri=True, timeout=10, isolation_level=None, check_same_thread=False,
+        )  # fmt: skip
+        if not self._read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                connection = self._open()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.put(connection)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
+
+    def closed(self) -> dict[int, int]:
+        """The days that have summaries: the number of the last raw part in them."""
+        with self._connection() as connection:
+            return dict(connection.execute("SELECT day, through FROM closed").fetchall())
+
+    def read(self, level: Level, series: int, start_ms: int, end_ms: int) -> Summaries:
+        """Summaries of one series with start_ms <= time < end_ms, in the order of time."""
+        if start_ms >= end_ms:
+            return levels.concat([])
+        first, last = partition_of(level, start_ms), partition_of(level, end_ms - 1)
+        lowest, highest = -_PARTITION_ZERO, _PARTITION_ZERO - 1
+        span = [key_of(level, series, min(max(p, lowest), highest)) for p in (first, last)]
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT key, data FROM pieces WHERE key BETWEEN ? AND ? ORDER BY key", span
+            ).fetchall()
+        mask = (1 << _PARTITION_BITS) - 1
+        found = unpack(
+            [(series, (key & mask) - _PARTITION_ZERO, data) for key, data in rows], level
+        )
+        inside = (found.time_ms >= start_ms) & (found.time_ms < end_ms)
+        return found if inside.all() else found.select(inside)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is kept, or nothing."""
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def put(
+        self,
+        connection: sqlite3.Connection,
+        level: Level,
+        day: int,
+        new: Summaries,
+        adding: bool = False,
+        circular: Collection[int] = (),
+    ) -> None:
+        """Make ``new`` the summaries of its series on ``day``; or add it to those that are there."""
+        partition = partition_of(level, day * DAY_MS)
+        start_ms = partition * PARTITION_DAYS[level] * DAY_MS
+        together = new
+        if adding or PARTITION_DAYS[level] > 1:
+            old = self._pieces(connection, level, np.unique(new.series), partition)
+            if not adding:
+                old = old.select(old.time_ms // DAY_MS != day)
+            together = levels.concat([s for s in (old, new) if len(s)])
+            together = together.select(np.lexsort((together.time_ms, together.series)))
+            together = (
+                levels.coarsen(together, LEVEL_MS[level], 0, circular) if adding else together
+            )
+        records = encode(together, start_ms, level)
+        series, first = np.unique(together.series, return_index=True)
+        ends = np.append(first[1:], len(together))
+        connection.executemany(
+            "INSERT OR REPLACE INTO pieces VALUES (?, ?)",
+            (
+                (key_of(level, s, partition), pack(records[a:b]))
+                for s, a, b in zip(series.tolist(), first.tolist(), ends.tolist(), strict=True)
+            ),
+        )
+
+    @staticmethod
+    def _pieces(
+        connection: sqlite3.Connection, level: Level, series: Int64, partition: int
+    ) -> Summaries:
+        found = []
+        for s in series.tolist():
+            key = key_of(level, s, partition)
+            row = connection.execute("SELECT data FROM pieces WHERE key = ?", [key]).fetchone()
+            if row:
+                found.append((s, partition, row[0]))
+        return unpack(found, level)
+
+    def forget(self, level: Level, before_ms: int) -> None:
+        """Drop the partitions in which everything is older than ``before_ms``."""
+        partition = max(partition_of(level, before_ms), -_PARTITION_ZERO)
+        here, beyond = key_of(level, 0, -_PARTITION_ZERO), key_of(level, (1 << 31) - 1, 0)
+        with self.writing() as connection:
+            while True:
+                [found] = connection.execute(
+                    "SELECT min(key) FROM pieces WHERE key >= ?", [here]
+                ).fetchone()
+                if found is None or found > beyond + _PARTITION_ZERO:
+                    return
+                series = (found >> _PARTITION_BITS) & ((1 << 31) - 1)
+                connection.execute(
+                    "DELETE FROM pieces WHERE key >= ? AND key < ?",
+                    [found, key_of(level, series, partition)],
+                )
+                here = key_of(level, series, _PARTITION_ZERO - 1) + 1
+
+    def close(self) -> None:
+        """Let go of the file."""
+        while not self._idle.empty():
+            self._idle.get().close()
+
+
+def set_closed(connection: sqlite3.Connection, day: int, through: int) -> None:
+    """Say that the summaries of ``day`` know all raw parts up to this number."""
+    connection.execute("INSERT OR REPLACE INTO closed VALUES (?, ?)", [day, through])

@@ -1,0 +1,1 @@
+"""Acquisition: buses and devices read on schedule, over serial lines and TCP."""

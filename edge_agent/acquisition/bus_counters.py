@@ -1,0 +1,44 @@
+"""What happened on the bus of each device, counted: the diagnostics that travel with the samples."""
+
+from dataclasses import dataclass, field
+
+from telemetry.sparkplug.names import DIAGNOSTIC_COUNTERS
+
+
+@dataclass(slots=True)
+class Counters:
+    """The counts of one device, by the names in telemetry.sparkplug.names.DIAGNOSTIC_COUNTERS."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DIAGNOSTIC_COUNTERS, 0))
+    last_answer_ms: int | None = None
+    last_error: str | None = None
+    last_error_ms: int | None = None
+
+    def add(self, counter: str, number: int = 1) -> None:
+        """Count ``number`` more of ``counter``."""
+        self.counts[counter] += number
+
+    def __getitem__(self, counter: str) -> int:
+        return self.counts[counter]
+
+
+@dataclass(slots=True)
+class Burst:
+    """Lets a recurring trouble be logged once when it begins and once when it is over."""
+
+    text: str | None = None
+    times: int = 0
+
+    def begins(self, text: str) -> bool:
+        """Whether this trouble is news; the same again only counts."""
+        self.times += 1
+        if self.text == text:
+            return False
+        self.text = text
+        return True
+
+    def ends(self) -> int:
+        """How often it happened; 0 where there was none."""
+        times = self.times
+        self.text, self.times = None, 0
+        return times

@@ -1,0 +1,86 @@
+"""A line that the kernel offers as a file descriptor: a serial port, a connection."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from edge_agent.acquisition.lines.line import BusLost, Receiver
+
+_CHUNK = 4096
+
+
+class DescriptorLine:
+    """Reads and writes an open descriptor by the event loop; what it brings goes to ``receiver``.
+
+    ``hung_up`` says what it means when nothing more can be read; ``release`` closes the descriptor.
+    """
+
+    def __init__(
+        self, fd: int, name: str, hung_up: str, release: Callable[[], None], receiver: Receiver
+    ) -> None:
+        self._fd = fd
+        self._name = name
+        self._hung_up = hung_up
+        self._release = release
+        self._receiver = receiver
+        self._loop = asyncio.get_running_loop()
+        self._unsent = b""
+        os.set_blocking(fd, False)
+        self._loop.add_reader(fd, self._readable)
+
+    def send(self, data: bytes) -> None:
+        """Send ``data``; what the kernel does not take at once goes when it can."""
+        if self._fd < 0:
+            raise BusLost(f"{self._name} is closed")
+        if self._unsent:
+            self._unsent += data
+            return
+        try:
+            sent = os.write(self._fd, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._lose(error)
+            raise BusLost(f"{self._name}: {error.strerror}") from error
+        if sent < len(data):
+            self._unsent = data[sent:]
+            self._loop.add_writer(self._fd, self._writable)
+
+    def close(self) -> None:
+        """Let go of the descriptor; afterwards the receiver hears nothing."""
+        if self._fd < 0:
+            return
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._fd = -1
+        self._release()
+
+    def _writable(self) -> None:
+        try:
+            sent = os.write(self._fd, self._unsent)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        self._unsent = self._unsent[sent:]
+        if not self._unsent:
+            self._loop.remove_writer(self._fd)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        if data:
+            self._receiver.on_data(data)
+        else:
+            self._lose(None)
+
+    def _lose(self, error: OSError | None) -> None:
+        why = self._hung_up if error is None or not error.errno else os.strerror(error.errno)
+        self.close()
+        self._receiver.on_lost(f"{self._name}: {why}")

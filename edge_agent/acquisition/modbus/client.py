@@ -1,0 +1,150 @@
+"""Asks one question at a time on a line and waits for its answer."""
+
+import asyncio
+from dataclasses import dataclass
+
+from edge_agent.acquisition.lines.line import BusLost, Line
+from edge_agent.acquisition.modbus.outcomes import Answer, Confused, Outcome, Refusal
+from edge_agent.acquisition.modbus.requests import Request
+from edge_agent.acquisition.modbus.rtu_framer import RtuGuard
+from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpGuard
+from edge_agent.acquisition.modbus.timing import LineTiming
+
+Guard = RtuGuard | TcpGuard
+
+QUIET_S = 0.1
+"""After bytes that make no answer, so much silence ends the wait (USB adapters pause 16 ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What came of one request. ``outcome`` None: no answer in time.
+
+    ``damaged`` says that something came that could not be read. ``sent_s`` and ``received_s`` are
+    times of ``time.monotonic()``.
+    """
+
+    outcome: Answer | Refusal | None
+    sent_s: float
+    received_s: float
+    damaged: bool = False
+
+    @property
+    def middle_s(self) -> float:
+        """The middle of the transaction: the time of what was read."""
+        return (self.sent_s + self.received_s) / 2
+
+
+def _is_settled(outcome: Outcome | None) -> bool:
+    """Whether nothing older can follow this."""
+    return isinstance(outcome, Answer) or (isinstance(outcome, Refusal) and outcome.certain)
+
+
+class Client:
+    """The receiver of a line and the only one that sends on it.
+
+    ``timing`` is that of a serial line; None for TCP, where frames need no silence between them.
+    """
+
+    def __init__(self, guard: Guard, timing: LineTiming | None) -> None:
+        self._guard = guard
+        self._timing = timing
+        self._gap_s = timing.gap_s if timing else 0.0
+        self._loop = asyncio.get_running_loop()
+        self._line: Line | None = None
+        self._lost: str | None = None
+        self._waiter: asyncio.Future[Outcome | None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._limit_s = self._until_s = 0.0
+        self._free_s = 0.0
+
+    def attach(self, line: Line) -> None:
+        """Use ``line`` from now on."""
+        self._line, self._lost = line, None
+
+    def on_data(self, data: bytes) -> None:
+        """Bytes from the line."""
+        now = self._loop.time()
+        outcome = self._guard.feed(data, now)
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if outcome is not None:
+            waiter.set_result(outcome)
+        elif self._timing is not None and self._guard.incomplete:
+            self._wait_until(min(self._limit_s, now + QUIET_S + 20 * self._timing.character_s))
+
+    def on_lost(self, why: str) -> None:
+        """The line is gone."""
+        self._lost = why
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(BusLost(why))
+
+    async def ask(self, request: Request, timeout_s: float, pause_s: float = 0.0) -> Exchange:
+        """Send ``request`` and wait for its answer at most ``timeout_s`` beyond the wire's time.
+
+        ``pause_s`` is the silence that the device needs before it is spoken to. Where a late reply
+        to an earlier request could be mistaken, a probe of another length goes first. Raises
+        BusLost.
+        """
+        if self._guard.ambiguous(request, self._loop.time()):
+            probe = self._guard.probe(request, self._loop.time())
+            if probe is not None:
+                first = await self._ask(probe, timeout_s, pause_s)
+                if not _is_settled(first.outcome):
+                    return first
+        return await self._ask(request, timeout_s, pause_s)
+
+    async def _ask(self, request: Request, timeout_s: float, pause_s: float) -> Exchange:
+        line, loop, guard = self._line, self._loop, self._guard
+        if line is None or self._lost is not None:
+            raise BusLost(self._lost or "the line is not open")
+        sent_s = loop.time()
+        wait_s = self._free_s + max(pause_s - self._gap_s, 0.0) - sent_s
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+            sent_s = loop.time()
+        waiter = self._waiter = loop.create_future()
+        frame = guard.ask(request)
+        line.send(frame)
+        self._limit_s = sent_s + timeout_s
+        if self._timing is not None:
+            self._limit_s += self._wire_s(request, frame, self._timing)
+        self._wait_until(self._limit_s)
+        try:
+            outcome = await waiter
+        finally:
+            self._waiter = None
+        received_s = loop.time()
+        self._free_s = received_s + self._gap_s
+        if outcome is None:
+            damaged = guard.incomplete
+            guard.give_up(received_s)
+            return Exchange(None, sent_s, received_s, damaged)
+        if isinstance(outcome, Confused):
+            raise BusLost("the reply stream makes no sense; connecting anew")
+        return Exchange(outcome, sent_s, received_s)
+
+    def _wire_s(self, request: Request, frame: bytes, timing: LineTiming) -> float:
+        characters = len(frame) + (request.reply_length or 64) + 3
+        return characters * timing.character_s + self._gap_s
+
+    def _wait_until(self, at_s: float) -> None:
+        """Give up at ``at_s``. One timer serves many requests: where it rings early, it is set anew."""
+        self._until_s = at_s
+        timer = self._timer
+        if timer is not None:
+            if timer.when() <= at_s:
+                return
+            timer.cancel()
+        self._timer = self._loop.call_at(at_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self._loop.time() >= self._until_s:
+            waiter.set_result(None)
+        else:
+            self._timer = self._loop.call_at(self._until_s, self._ring)

@@ -1,0 +1,109 @@
+"""What counts as the answer to a request on a Modbus TCP connection: its number decides (no I/O)."""
+
+from edge_agent.acquisition.modbus.outcomes import Answer, Confused, Event, Note, Outcome, Refusal
+from edge_agent.acquisition.modbus.requests import Request
+
+MOST_NONSENSE = 300
+"""So many bytes without an answer among them make a connection useless."""
+
+
+class TcpGuard:
+    """Numbers requests on a Modbus TCP connection and recognises their answers by the number."""
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+        self._buffer = bytearray()
+        self._request: Request | None = None
+        self._unit = 0
+        self._transaction = 0
+        self._given_up: list[int] = []
+
+    def ambiguous(self, request: Request, now_s: float) -> bool:  # noqa: ARG002  # as RtuGuard
+        """Never: transactions carry numbers."""
+        return False
+
+    def probe(self, request: Request, now_s: float) -> Request | None:  # noqa: ARG002  # as RtuGuard
+        """None is ever needed."""
+        return None
+
+    def ask(self, request: Request) -> bytes:
+        """The frame to send; from now on its answer is looked for."""
+        self._request = request
+        self._unit = request.unit
+        self._transaction = (self._transaction + 1) & 0xFFFF
+        head = self._transaction.to_bytes(2, "big") + b"\0\0"
+        size = (len(request.pdu) + 1).to_bytes(2, "big")
+        return head + size + bytes((request.unit,)) + request.pdu
+
+    @property
+    def incomplete(self) -> bool:
+        """Never shortens the wait: TCP loses nothing, the rest will come."""
+        return False
+
+    def feed(self, data: bytes, now_s: float) -> Outcome | None:  # noqa: ARG002  # as RtuGuard
+        """Take bytes from the connection; the outcome of the request, once it is known."""
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= 8:
+            size = int.from_bytes(buffer[4:6], "big")
+            if buffer[2] or buffer[3] or not 2 <= size <= 254:
+                if self._find_answer():
+                    continue
+                if len(buffer) <= MOST_NONSENSE:
+                    return None
+                self._note(Event.RESYNC, self._unit)
+                self._request = None
+                return Confused()
+            if len(buffer) < 6 + size:
+                return None
+            outcome = self._judge(bytes(buffer[: 6 + size]))
+            del buffer[: 6 + size]
+            if outcome is not None:
+                self._request = None
+                return outcome
+        return None
+
+    def give_up(self, now_s: float) -> None:  # noqa: ARG002  # as RtuGuard
+        """The request's time is over; what comes for it from now on is late."""
+        if self._request is None:
+            return
+        if self._buffer:
+            self._note(Event.SHORT_FRAME, self._unit)
+            self._buffer.clear()
+        self._request = None
+        self._given_up.append(self._transaction)
+        del self._given_up[:-64]
+
+    def drain(self) -> None:
+        """Nothing to do: every frame says to which request it belongs."""
+
+    def _find_answer(self) -> bool:
+        """Step over the rest of a frame that broke off, to where the answer's head stands."""
+        head = self._transaction.to_bytes(2, "big") + b"\0\0"
+        place = self._buffer.find(head, 1)
+        if self._request is None or place < 0:
+            return False
+        self._note(Event.RESYNC, self._unit)
+        del self._buffer[:place]
+        return True
+
+    def _judge(self, frame: bytes) -> Outcome | None:
+        number, request = int.from_bytes(frame[:2], "big"), self._request
+        if request is None or number != self._transaction:
+            late = number in self._given_up
+            self._note(
+                Event.LATE_REPLY if late else Event.FOREIGN_FRAME, frame[6] if late else self._unit
+            )
+            return None
+        pdu = frame[7:]
+        if frame[6] != request.unit:
+            self._note(Event.FOREIGN_FRAME, self._unit)
+            return None
+        if len(pdu) == 2 and pdu[0] == request.function | 0x80:
+            return Refusal(pdu[1])
+        whole = request.reply_length is None or len(pdu) == request.reply_length
+        if whole and pdu.startswith(request.reply_head):
+            return Answer(pdu)
+        short = pdu[0] == request.function and len(pdu) < (request.reply_length or 0)
+        self._note(Event.SHORT_FRAME if short else Event.FOREIGN_FRAME, self._unit)
+        return None

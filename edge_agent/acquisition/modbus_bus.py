@@ -1,0 +1,222 @@
+"""Runs a bus: opens it, gives each device its turn, and goes on whatever the devices do."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from edge_agent.acquisition.bus_counters import Burst, Counters
+from edge_agent.acquisition.lines.line import BusLost, BusUnavailable, Line, Receiver
+from edge_agent.acquisition.lines.serial_line import open_serial
+from edge_agent.acquisition.lines.tcp_line import open_tcp
+from edge_agent.acquisition.modbus.client import Client, Guard
+from edge_agent.acquisition.modbus.outcomes import Event
+from edge_agent.acquisition.modbus.poller import Poll, Poller, Result
+from edge_agent.acquisition.modbus.rtu_framer import RtuGuard
+from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpGuard
+from edge_agent.acquisition.phase_spread import Task
+from edge_agent.acquisition.schedule import Schedule
+from edge_agent.devices import Bus, Device
+from telemetry.samples import Sample
+
+REOPEN_FIRST_S = 0.5
+REOPEN_CAP_S = 5.0
+OFFLINE_AFTER = 3
+"""So many silent turns in a row make a device offline."""
+
+_log = structlog.get_logger()
+
+
+class Station(Protocol):
+    """What a bus tells of its devices; the agent listens."""
+
+    def online(self, device: Device) -> None:
+        """The device has answered."""
+
+    def offline(self, device: Device, why: str) -> None:
+        """The device has not answered for long, or its bus is gone."""
+
+    async def take(self, device: Device, samples: Sequence[Sample]) -> None:
+        """What the device said; returns when there is room for more."""
+
+
+async def open_line(bus: Bus, receiver: Receiver) -> Line:
+    """Open a bus. Raises BusUnavailable."""
+    if bus.serial is not None:
+        return await open_serial(bus.serial, receiver)
+    assert bus.tcp is not None  # a bus has one of the two
+    return await open_tcp(bus.tcp.host, bus.tcp.port, receiver)
+
+
+async def keep_open(
+    bus: Bus,
+    counters: Mapping[str, Counters],
+    use: Callable[[], Awaitable[None]],
+    lost: Callable[[str], None],
+) -> None:
+    """Call ``use``, which opens the bus and works on it, again and again as the bus is lost."""
+    log = _log.bind(bus=bus.name, where=bus.where)
+    burst, rest_s = Burst(), REOPEN_FIRST_S
+    while True:
+        began_s = time.monotonic()
+        try:
+            await use()
+        except (BusUnavailable, BusLost) as error:
+            for counter in counters.values():
+                counter.add("bus_errors")
+                counter.last_error = str(error)
+            lost(str(error))
+            if time.monotonic() - began_s > 2 * REOPEN_CAP_S:
+                burst.ends()
+                rest_s = REOPEN_FIRST_S
+            if burst.begins(str(error)):
+                log.warning("bus cannot be used; trying again", why=str(error))
+        await asyncio.sleep(rest_s)
+        rest_s = min(2 * rest_s, REOPEN_CAP_S)
+
+
+class ModbusBus:
+    """Reads the Modbus devices of one bus, each at its own interval."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        pollers: Mapping[str, Poller],
+        station: Station,
+    ) -> None:
+        self._bus = bus
+        self._pollers = pollers
+        self._station = station
+        self._counters = {name: p.counters for name, p in pollers.items()}
+        self._by_unit = {d.unit: self._counters[d.name] for d in bus.devices}
+        self._bursts = {name: Burst() for name in pollers}
+        self._silent = dict.fromkeys(pollers, 0)
+        self._since_answer = 0
+        self._gave_up = False
+        self._began_s = time.monotonic()
+        self._busy_s = 0.0
+        self.schedule = Schedule(
+            [self._task(d) for d in bus.devices], asyncio.get_running_loop().time()
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await keep_open(self._bus, self._counters, self._use, self._lost)
+
+    @property
+    def busy(self) -> float:
+        """The share of its time that the bus was in use since it was started."""
+        return self._busy_s / max(time.monotonic() - self._began_s, 0.001)
+
+    def _task(self, device: Device) -> Task:
+        timing = self._bus.timing
+        reads = self._pollers[device.name].reads
+        cost_s = sum((timing.read_s(r) if timing else 0.002) + device.pause_s for r in reads)
+        timeout_ms = device.timeout_s * 1000
+        return Task(device.name, device.interval_ms, cost_s * 1000, timeout_ms)
+
+    def _note(self, event: Event, unit: int) -> None:
+        counters = self._by_unit.get(unit)
+        if counters is not None:
+            counters.add(event.value)
+
+    async def _use(self) -> None:
+        client = make_client(self._bus, self._note)
+        line = await open_line(self._bus, client)
+        client.attach(line)
+        self._since_answer = 0
+        if not self._gave_up:
+            self.schedule.forgive()
+        self._gave_up = False
+        _log.info("bus open", bus=self._bus.name, where=self._bus.where)
+        try:
+            await self._poll_for_ever(client)
+        finally:
+            line.close()
+
+    async def _poll_for_ever(self, client: Client) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            turn = self.schedule.next(loop.time())
+            wait_s = turn.due_s - loop.time()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            poller = self._pollers[turn.name]
+            began_s = loop.time()
+            poll = await poller.poll(client, self._patience_s(poller, 0))
+            ended_s = loop.time()
+            self._busy_s += ended_s - began_s
+            self._settle(poller, poll, ended_s)
+            if poll.samples:
+                await self._station.take(poller.device, poll.samples)
+            self._check_connection()
+
+    def _patience_s(self, poller: Poller, more_failures: int) -> float:
+        failures = self.schedule.failures(poller.device.name) + more_failures
+        if failures < 2:
+            return poller.device.timeout_s
+        return poller.probe_s(failures, max(p.slowest_s for p in self._pollers.values()))
+
+    def _settle(self, poller: Poller, poll: Poll, now_s: float) -> None:
+        name = poller.device.name
+        if poll.error is not None:
+            poller.counters.last_error = poll.error
+        if poll.result is Result.BUSY:
+            self.schedule.busy(name, now_s)
+        elif poll.result is Result.SILENT:
+            self._failed(poller, poll, now_s)
+            return
+        else:
+            self.schedule.succeeded(name, now_s)
+        if poll.result is Result.DAMAGED:
+            self._failed(poller, poll, now_s, back_off=False)
+            return
+        self._since_answer = 0
+        self._answered(poller, poll)
+
+    def _answered(self, poller: Poller, poll: Poll) -> None:
+        name = poller.device.name
+        self._silent[name] = 0
+        self._station.online(poller.device)
+        burst = self._bursts[name]
+        if poll.error is None and not burst.times:
+            return
+        log = _log.bind(bus=self._bus.name, device=name, unit=poller.device.unit)
+        if poll.error is None:
+            log.info("device answers again", after_failures=burst.ends())
+        elif burst.begins(poll.error):
+            log.warning("device refuses", why=poll.error)
+
+    def _failed(self, poller: Poller, poll: Poll, now_s: float, *, back_off: bool = True) -> None:
+        name = poller.device.name
+        self._silent[name] += 1
+        self._since_answer += 1
+        if back_off:
+            self.schedule.failed(name, now_s, self._patience_s(poller, 1))
+        error = poll.error or "no answer"
+        if self._bursts[name].begins(error):
+            _log.warning(
+                "device does not answer", bus=self._bus.name, device=name,
+                unit=poller.device.unit, why=error,
+            )  # fmt: skip
+        if self._silent[name] >= OFFLINE_AFTER:
+            self._station.offline(poller.device, error)
+
+    def _check_connection(self) -> None:
+        """A TCP connection on which nobody answers may be dead; a new one costs little."""
+        if self._bus.tcp is not None and self._since_answer > max(2, len(self._pollers)):
+            self._gave_up = True
+            raise BusLost(f"{self._bus.where}: nobody answers; connecting anew")
+
+    def _lost(self, why: str) -> None:
+        for poller in self._pollers.values():
+            self._station.offline(poller.device, why)
+
+
+def make_client(bus: Bus, note: Callable[[Event, int], None]) -> Client:
+    """A client for the framing of this bus."""
+    rtu = bus.tcp is None or bus.tcp.framing == "rtu"
+    guard: Guard = RtuGuard(note) if rtu else TcpGuard(note)
+    return Client(guard, bus.timing)

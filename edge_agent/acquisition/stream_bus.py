@@ -1,0 +1,200 @@
+"""Listens to a device that speaks by itself."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from device_profiles.streams import StreamDecoder, decoder
+from edge_agent.acquisition.bus_counters import Burst, Counters
+from edge_agent.acquisition.lines.line import BusLost
+from edge_agent.acquisition.modbus_bus import Station, keep_open, open_line
+from edge_agent.clock import distinct
+from edge_agent.devices import Bus, Device
+from telemetry.samples import Sample
+
+QUIET_S = 15.0
+"""A stream that has brought no frame for so long counts as one time-out."""
+QUIET_EVENTS_S = 6 * 3600.0
+"""The same for a sensor that speaks only when something passes: at night that may take hours."""
+QUIET_GAPS = 3.0
+"""A stream with longer pauses is silent when so many of its usual pauses have gone by."""
+REOPEN_AFTER = 4
+"""After so many of them the port is opened anew."""
+
+_log = structlog.get_logger()
+
+
+class StreamBus:
+    """Takes the frames of the one device on its bus as they come."""
+
+    def __init__(
+        self, bus: Bus, counters: Counters, station: Station, clock: Callable[[float], int]
+    ) -> None:
+        self._bus = bus
+        self._device: Device = bus.devices[0]
+        self._counters = counters
+        self._station = station
+        self._clock = clock
+        self._burst = Burst()
+        self._stamper = Stamper()
+        self._heard_s: float | None = None
+        self._usual_gap_s = self._device.interval_ms / 1000
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        counters = {self._device.name: self._counters}
+        await keep_open(self._bus, counters, self._use, self._lost)
+
+    async def _use(self) -> None:
+        listener = Listener(self._device, self._clock)
+        line = await open_line(self._bus, listener)
+        _log.info("bus open", bus=self._bus.name, where=self._bus.where)
+        try:
+            settings = self._device.profile.stream
+            for start in settings.start:
+                line.send(start)
+            if speaks_of_events(self._device):
+                self._station.online(self._device)  # its silence says nothing
+            async with asyncio.TaskGroup() as tasks:
+                if settings.request is not None:
+                    request, every_s = settings.request, (settings.interval_ms or 1000) / 1000
+                    tasks.create_task(_ask_every(line.send, request, every_s))
+                tasks.create_task(self._listen(listener))
+        except* BusLost as group:
+            raise group.exceptions[0] from None
+        finally:
+            line.close()
+
+    async def _listen(self, listener: "Listener") -> None:
+        quiet_times = 0
+        while True:
+            quiet_s = self._quiet_s()
+            samples = await listener.next(quiet_s)
+            self._count(listener)
+            if samples:
+                quiet_times = 0
+                self._heard()
+                await self._station.take(self._device, self._stamper.stamp(samples))
+            elif not listener.alive:
+                quiet_times += 1
+                self._quiet(quiet_s)
+                if quiet_times >= REOPEN_AFTER:
+                    raise BusLost(f"{self._bus.where}: silent; opening it anew")
+            else:
+                self._heard()
+
+    def _count(self, listener: "Listener") -> None:
+        frames, resyncs, checksum_errors = listener.take_counts()
+        self._counters.add("polls", frames)
+        self._counters.add("answers", frames)
+        self._counters.add("resyncs", resyncs)
+        self._counters.add("crc_errors", checksum_errors)
+
+    def _quiet_s(self) -> float:
+        least_s = QUIET_EVENTS_S if speaks_of_events(self._device) else QUIET_S
+        return max(least_s, QUIET_GAPS * self._usual_gap_s)
+
+    def _heard(self) -> None:
+        now_s = time.monotonic()
+        if self._heard_s is not None:
+            self._usual_gap_s += 0.3 * (now_s - self._heard_s - self._usual_gap_s)
+        self._heard_s = now_s
+        self._station.online(self._device)
+        if self._burst.ends():
+            _log.info("device is heard again", bus=self._bus.name, device=self._device.name)
+
+    def _quiet(self, quiet_s: float) -> None:
+        why = f"no frame for {quiet_s:g} s"
+        self._counters.add("timeouts")
+        self._counters.last_error = why
+        self._station.offline(self._device, why)
+        if self._burst.begins(why):
+            _log.warning("device is silent", bus=self._bus.name, device=self._device.name, why=why)
+
+    def _lost(self, why: str) -> None:
+        self._station.offline(self._device, why)
+
+
+def speaks_of_events(device: Device) -> bool:
+    """Whether the device speaks only when something happens, such as a radar at a road."""
+    profile = device.profile
+    return profile.is_stream and profile.domain == "traffic" and profile.stream.request is None
+
+
+async def _ask_every(send: Callable[[bytes], None], request: bytes, every_s: float) -> None:
+    while True:
+        send(request)
+        await asyncio.sleep(every_s)
+
+
+class Listener:
+    """The receiver of a stream's line: bytes in, samples out."""
+
+    def __init__(self, device: Device, clock: Callable[[float], int]) -> None:
+        self._decoder: StreamDecoder = decoder(device.profile, canonical=True)
+        self._clock = clock
+        self._samples: list[Sample] = []
+        self._arrived = asyncio.Event()
+        self._why: str | None = None
+        self._counted = (0, 0, 0)
+        self._frames_seen = 0
+        self.heard = False
+        """Whether any byte has come."""
+        self.alive = False
+        """Whether the last wait brought a frame, be it one without samples."""
+
+    def on_data(self, data: bytes) -> None:
+        """Bytes from the line."""
+        self.heard = True
+        samples = self._decoder.feed(data, self._clock(time.monotonic()))
+        if samples:
+            self._samples += samples
+            self._arrived.set()
+
+    def on_lost(self, why: str) -> None:
+        """The line is gone."""
+        self._why = why
+        self._arrived.set()
+
+    async def next(self, within_s: float) -> list[Sample]:
+        """The samples that have come; none where ``within_s`` brought none. Raises BusLost."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._arrived.wait()
+        except TimeoutError:
+            pass
+        else:
+            self._arrived.clear()
+        samples, self._samples = self._samples, []
+        if self._why is not None and not samples:
+            raise BusLost(self._why)
+        self.alive = self._decoder.frames > self._frames_seen
+        self._frames_seen = self._decoder.frames
+        return samples
+
+    def take_counts(self) -> tuple[int, int, int]:
+        """Good frames, searches for a frame's beginning and wrong checksums since the last call."""
+        now = (self._decoder.frames, self._decoder.resyncs, self._decoder.checksum_errors)
+        frames, resyncs, checksum_errors = (a - b for a, b in zip(now, self._counted, strict=True))
+        self._counted = now
+        return frames, resyncs, checksum_errors
+
+
+class Stamper:
+    """Gives samples of one metric times that only grow, by a millisecond where they must."""
+
+    def __init__(self) -> None:
+        self._last_ms: dict[str, int] = {}
+
+    def stamp(self, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+        """The samples with times after those of the same metric before them."""
+        stamped = []
+        for sample in samples:
+            time_ms = distinct(sample.time_ms, self._last_ms.get(sample.metric, 0))
+            self._last_ms[sample.metric] = time_ms
+            if time_ms != sample.time_ms:
+                sample = Sample(sample.metric, time_ms, sample.value, sample.flag)  # noqa: PLW2901
+            stamped.append(sample)
+        return tuple(stamped)

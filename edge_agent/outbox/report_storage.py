@@ -1,0 +1,402 @@
+"""Reports on disk, and in memory while the disk refuses. For one thread at a time."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from edge_agent.clock import FIRST_TRUSTED_MS, ClockEvent
+from edge_agent.outbox.confirmations import Confirmations
+from edge_agent.outbox.eviction import Thinner
+from edge_agent.outbox.quota import Room
+from edge_agent.outbox.rows import database, recovery
+from edge_agent.outbox.rows.aliases import Catalogue
+from edge_agent.outbox.rows.checksums import ReportRow
+from edge_agent.outbox.rows.database import State, save_state, transaction
+from edge_agent.outbox.rows.key_values import Kept
+from edge_agent.outbox.rows.packing import Packed, packed, renumbered
+from edge_agent.outbox.rows.report_table import insert_reports, put_aside
+from edge_agent.outbox.rows.row_format import Report, StoredReport
+from edge_agent.outbox.status import lowest_batch, oldest_time_ms
+from edge_agent.outbox.write_buffer import Waiting
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_S = 1.0
+_TRIES = 20
+
+
+class Journal:
+    """The file of an outbox and its numbers.
+
+    ``shift_ms`` turns monotonic into calendar time; None while the clock cannot be trusted.
+    """
+
+    def __init__(
+        self, path: Path, max_bytes: int, memory_samples: int, shift_ms: int | None
+    ) -> None:
+        self.catalogue = Catalogue()
+        self.problem: str | None = None
+        self.clock_jumps = 0
+        self.files_set_aside = 0
+        self.damaged_rows = 0
+        self.kept = Kept()
+        self.numbering = 0
+        """Changes when batch numbers begin anew: a session must then begin anew too."""
+        self._path = path
+        self._room = Room(path, max_bytes)
+        self._memory_samples = memory_samples
+        self._shift_ms = shift_ms
+        self._thinner = Thinner()
+        self._connection: sqlite3.Connection | None = None
+        self._waiting = Waiting()
+        self._retry_at_s = 0.0
+        # A new outbox begins at the time of its making, so that its numbers are above those of
+        # any outbox before it.
+        start = max(1, time.time_ns() // 1_000_000)
+        self.state = State(start, start - 1)
+        self._is_known = False
+        self._confirmations = Confirmations(self.state.ack_through)
+        self._open()
+
+    # -- reports -------------------------------------------------------------------------------
+
+    def take_in(self, report: Report) -> list[StoredReport]:
+        """Number a report; ``commit`` makes it durable. It may become several."""
+        return [self._number(part) for part in packed(report, self.catalogue)]
+
+    def _number(self, part: Packed) -> StoredReport:
+        time_ms = part.time_ms
+        if time_ms < FIRST_TRUSTED_MS and self._shift_ms is not None:
+            time_ms += self._shift_ms
+        row = StoredReport(self.state.next_batch, part.shape, time_ms, part.count, part.data)
+        self.state.next_batch += 1
+        self.state.measured_total += part.count
+        self._waiting.add(row, self.state.measured_total)
+        return row
+
+    def confirm(self, through: int, now_ms: int) -> None:
+        """Forget what the cloud has stored."""
+        state = self.state
+        state.last_ack_ms = now_ms
+        if through <= state.ack_through:
+            return
+        self._confirmations.note(through - state.ack_through)
+        state.ack_through = through
+        if self._connection is not None:
+            try:
+                state.confirmed_total += self._confirmations.count(self._connection, through)
+            except sqlite3.Error as error:
+                self.trouble(error)
+        state.confirmed_total += self._waiting.confirmed(through)
+        if through == state.next_batch - 1:
+            state.given_up_total += state.depth  # nothing is held: the disk has lost rows
+
+    def commit(self, *, acks: bool = False) -> bool:
+        """Make durable what was taken in, and write confirmations when it is time (or ``acks``).
+
+        False where the disk refuses: everything stays in memory, within bounds, for the next try.
+        """
+        now_s = time.monotonic()
+        acks = self._confirmations.are_due(at_once=acks)
+        tries = 0
+        while self._has_unsaved or acks or self.problem is not None:
+            if self.problem is not None and (now_s < self._retry_at_s or tries == _TRIES):
+                self._bound_memory()
+                return False
+            tries += 1
+            try:
+                self._write(acks=acks or self.problem is not None)
+                acks, tries = False, 0
+            except sqlite3.Error as error:
+                self.trouble(error)
+            self.make_room(None)
+        return True
+
+    @property
+    def _has_unsaved(self) -> bool:
+        return bool(self._waiting or self.kept or self.catalogue.unsaved)
+
+    def save_numbers(self) -> None:
+        """Write the numbers (session, aliases) at once."""
+        if self.commit() and self._connection is not None:
+            try:
+                with transaction(self._connection):
+                    save_state(self._connection, self._durable_state())
+            except sqlite3.Error as error:
+                self.trouble(error)
+
+    def make_room(self, oldest_allowed_ms: int | None) -> None:
+        """Keep the file within its bounds; see ``thinning``."""
+        if self._connection is None or self.problem is not None:
+            return
+        self._room.look()
+        try:
+            self._thin(
+                lambda connection, state: self._thinner.make_room(
+                    connection, state, self._room.pages, oldest_allowed_ms
+                )
+            )
+        except sqlite3.Error as error:
+            self.trouble(error)
+
+    def _thin(self, thin: Callable[[sqlite3.Connection, State], int]) -> None:
+        if self._connection is None:
+            return
+        durable = self._durable_state().copy()
+        given_up = thin(self._connection, durable)
+        self.state.given_up_total += given_up
+        self._announce_given_up(given_up)
+
+    def in_memory(self, after: int) -> list[StoredReport]:
+        """Reports that the disk refuses, to be sent from here."""
+        if self.problem is None:
+            return []
+        return self._waiting.after(after)
+
+    def oldest(self) -> tuple[int, int | None]:
+        """The lowest unconfirmed number that is held (or the next), and the oldest time."""
+        state = self.state
+        lowest: int | None = None
+        time_ms: int | None = None
+        readable = False
+        if self._connection is not None:
+            try:
+                lowest = lowest_batch(self._connection, state.ack_through)
+                time_ms = oldest_time_ms(self._connection, state.ack_through)
+                readable = True
+            except sqlite3.Error as error:
+                self.trouble(error)
+        if not readable and state.depth > self._waiting.samples:
+            # The file holds something that cannot be seen now: nothing of it was given up.
+            return state.ack_through + 1, time_ms
+        if self._waiting:
+            first, _ = self._waiting[0]
+            lowest = first.batch if lowest is None else lowest
+            time_ms = first.time_ms if time_ms is None else time_ms
+        return state.next_batch if lowest is None else lowest, time_ms
+
+    def set_aside_rows(self, rows: Sequence[ReportRow]) -> None:
+        """Rows that are not what was written: they are kept for inspection, and given up."""
+        if self._connection is None:
+            return
+        durable = self._durable_state().copy()
+        try:
+            with transaction(self._connection):
+                lost = put_aside(self._connection, rows, durable.measured_total)
+                durable.given_up_total += lost
+                save_state(self._connection, durable)
+        except sqlite3.Error as error:
+            self.trouble(error)
+            return
+        self.state.given_up_total += lost
+        self.damaged_rows += len(rows)
+        _log.error("rows of the outbox are damaged; they are kept aside", rows=len(rows),
+                   first=rows[0][0], samples=lost, path=str(self._path))  # fmt: skip
+
+    def bytes_used(self) -> int:
+        """Bytes of the file that hold something."""
+        try:
+            return 0 if self._connection is None else database.used_bytes(self._connection)
+        except sqlite3.Error as error:
+            self.trouble(error)
+            return 0
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def note_clock(self, event: ClockEvent) -> None:
+        """Samples of an untrusted clock wait; once it is right they get their real times."""
+        _log.warning(f"clock {event.kind}", shift_ms=event.shift_ms)
+        if event.kind == "jumped":
+            self.clock_jumps += 1
+            self._shift_ms = None
+            return
+        self._shift_ms = event.shift_ms
+        self._waiting.shift(event.shift_ms)
+        if self._connection is not None:
+            try:
+                with transaction(self._connection):
+                    recovery.restamp(
+                        self._connection, self.catalogue, event.shift_ms, same_boot=True
+                    )
+            except sqlite3.Error as error:
+                self.trouble(error)
+
+    # -- the file ------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        try:
+            self._connect()
+        except sqlite3.Error as error:
+            self._disconnect()
+            self.trouble(error)
+            self._look()
+
+    def _look(self) -> None:
+        """Learn at least what the file says, where it can be read but not written."""
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(database.connect_to_read(self._path)) as connection,
+        ):
+            found = database.load_state(connection)
+            if found is not None and not self._is_known:
+                self._adopt(found, connection)
+
+    def _adopt(self, found: State, connection: sqlite3.Connection) -> None:
+        """Go on with the numbers of the file; what came in before they were known gets new ones."""
+        names = self.catalogue.join(connection)
+        waiting = [renumbered(r, names, self.catalogue) for r in self._waiting.take_all()]
+        found.given_up_total += self.state.given_up_total
+        found.measured_total += self.state.given_up_total
+        self.state, self._is_known = found, True
+        self._confirmations.begin(found.ack_through)
+        self.numbering += 1
+        self._number_again(waiting)
+
+    def _number_again(self, waiting: Iterable[StoredReport]) -> None:
+        for row in waiting:
+            self.state.measured_total += row.count
+            numbered = replace(row, batch=self.state.next_batch)
+            self._waiting.add(numbered, self.state.measured_total)
+            self.state.next_batch += 1
+
+    @property
+    def ready(self) -> bool:
+        """Whether the numbers are known: they are not while a file is there that cannot be read."""
+        return self._is_known or not self._path.exists()
+
+    def _connect(self) -> None:
+        connection = database.connect(self._path, max_pages=self._room.pages)
+        self._connection = connection
+        found = database.load_state(connection)
+        if found is None:
+            self.catalogue.start_new_file()
+            self.kept.start_new_file()
+        elif not self._is_known:
+            self._adopt(found, connection)
+        self.catalogue.load(connection)
+        self.kept.load(connection)
+        same_boot = found is None or found.boot == database.boot_id()
+        through = self.state.ack_through
+        self.state.confirmed_total += self._confirmations.count(connection, through)
+        with transaction(connection):
+            connection.execute("DELETE FROM report WHERE batch <= ?", (through,))
+            recovery.restamp(connection, self.catalogue, self._shift_ms, same_boot=same_boot)
+            self.state.boot = database.boot_id()
+            save_state(connection, self._durable_state())
+        self._is_known = True
+
+    def _write(self, *, acks: bool) -> None:
+        if self._connection is None:
+            self._connect()
+        connection = self._connection
+        if connection is None:
+            return
+        part = self._waiting.part(self._room.part_bytes)
+        is_last = len(part) == len(self._waiting)
+        with transaction(connection):
+            self.catalogue.save(connection)
+            insert_reports(connection, part)
+            if is_last and self.kept:
+                self.kept.save(connection)
+            if acks:
+                connection.execute("DELETE FROM report WHERE batch <= ?", (self.state.ack_through,))
+                save_state(connection, self._durable_state(len(part)))
+        self.catalogue.saved()
+        self._waiting.written(len(part))
+        if is_last:
+            self.kept.saved()
+        if acks:
+            self._confirmations.written()
+        if self.problem is not None:
+            _log.info("outbox is on disk again", path=str(self._path))
+            self.problem = None
+
+    def _durable_state(self, written: int = 0) -> State:
+        """The numbers without the reports that are only in memory: no number may be skipped.
+
+        ``written`` of those that wait are being written right now.
+        """
+        if len(self._waiting) <= written:
+            return self.state
+        first, measured = self._waiting[written]
+        return replace(self.state, next_batch=first.batch, measured_total=measured - first.count)
+
+    def trouble(self, error: sqlite3.Error) -> None:
+        """Deal with what SQLite says: a new file for a damaged one, else memory and a later try."""
+        if database.is_damage(error):
+            self._replace_damaged(str(error))
+            return
+        self._retry_at_s = time.monotonic() + _RETRY_S
+        if self.problem is None:
+            _log.error("outbox cannot be written; reports wait in memory", reason=str(error))
+        self.problem = str(error)
+        if database.is_full(error) and self._connection is not None:
+            self._free_space(self._connection)
+
+    def _free_space(self, connection: sqlite3.Connection) -> None:
+        """Make room inside the file, so that it need not grow."""
+        try:
+            self._room.shrink(connection)
+            self._thin(
+                lambda c, state: self._thinner.make_room(c, state, self._room.pages, small=True)
+            )
+            self._retry_at_s = 0.0
+        except sqlite3.Error as error:
+            _log.warning("outbox cannot be thinned either", reason=str(error))
+
+    def _replace_damaged(self, reason: str) -> None:
+        """Keep the damaged file beside a new one and carry over what can still be read."""
+        self._disconnect()
+        aside = database.set_aside(self._path, time.time_ns() // 1_000_000)
+        self.files_set_aside += 1
+        self.numbering += 1
+        _log.error("outbox is damaged; a new one is used", kept=str(aside), reason=reason)
+        salvage = recovery.read_damaged(aside)
+        if not self._is_known and salvage.state is not None:
+            self.state = salvage.state
+        self._is_known = True
+        self.kept.find(salvage.kept)
+        in_memory = self._waiting.samples
+        held = self.state.depth - in_memory
+        renumbered = self._waiting.take_all()
+        self.state.measured_total -= in_memory
+        self.state.ack_through = self.state.next_batch - 1
+        self._confirmations.begin(self.state.ack_through)
+        try:
+            self._connect()
+            if self._connection is not None:
+                with transaction(self._connection):
+                    lost = recovery.carry_over(
+                        self._connection, salvage, self.state, self.catalogue, held
+                    )
+                self.catalogue.saved()
+                self._announce_given_up(lost)
+        except sqlite3.Error as error:
+            self._disconnect()
+            self.problem = str(error)
+        self._number_again(renumbered)
+
+    def close(self) -> None:
+        """Write what is waiting and let go of the file."""
+        self._retry_at_s = 0.0
+        self.commit(acks=True)
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _bound_memory(self) -> None:
+        given_up = self._waiting.bound(self._memory_samples)
+        self.state.given_up_total += given_up
+        self._announce_given_up(given_up)
+
+    def _announce_given_up(self, samples: int) -> None:
+        if samples:
+            _log.warning("outbox gave up samples", samples=samples, path=str(self._path))

@@ -1,0 +1,1 @@
+"""The rows of the outbox's SQLite file: format, checksums, tables, aliases and recovery."""

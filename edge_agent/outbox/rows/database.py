@@ -1,0 +1,237 @@
+"""The outbox's SQLite file: its tables, and which of SQLite's errors mean what."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from edge_agent.outbox.rows.checksums import Damage, check, checksum_of, is_sound
+
+SCHEMA_VERSION = 2
+WAL_BYTES = 4_194_304
+"""To what size the write-ahead log is cut back after a checkpoint."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS state(
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    next_batch INTEGER NOT NULL,
+    ack_through INTEGER NOT NULL,
+    measured_total INTEGER NOT NULL,
+    confirmed_total INTEGER NOT NULL,
+    given_up_total INTEGER NOT NULL,
+    last_ack_ms INTEGER,
+    bdseq INTEGER NOT NULL,
+    boot TEXT NOT NULL,
+    checksum INTEGER
+);
+CREATE TABLE IF NOT EXISTS alias(
+    alias INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,
+    name TEXT NOT NULL,
+    retired_at INTEGER,
+    checksum INTEGER,
+    UNIQUE(device, name)
+);
+CREATE TABLE IF NOT EXISTS shape(
+    number INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,
+    aliases BLOB NOT NULL,
+    checksum INTEGER
+);
+CREATE TABLE IF NOT EXISTS report(
+    batch INTEGER PRIMARY KEY,
+    shape INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    measured INTEGER NOT NULL,
+    data BLOB,
+    checksum INTEGER
+);
+CREATE TABLE IF NOT EXISTS damaged(batch PRIMARY KEY, shape, time_ms, count, measured, data, checksum);
+CREATE TABLE IF NOT EXISTS kept(name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER);
+"""
+_CHECKED = ("state", "alias", "shape", "report")
+# report.measured: samples ever measured, this row included. With it the totals need no page of
+# their own in each commit, which halves what an SD card has to take.
+
+
+class OutboxError(Exception):
+    """The outbox cannot be used."""
+
+
+@dataclass(slots=True)
+class State:
+    """The outbox's numbers, as of the last commit.
+
+    ``measured_total`` = ``confirmed_total`` + ``given_up_total`` + samples still held.
+    """
+
+    next_batch: int
+    ack_through: int
+    measured_total: int = 0
+    confirmed_total: int = 0
+    given_up_total: int = 0
+    last_ack_ms: int | None = None
+    bdseq: int = -1
+    boot: str = ""
+
+    @property
+    def depth(self) -> int:
+        """Samples held."""
+        return self.measured_total - self.confirmed_total - self.given_up_total
+
+    def copy(self) -> "State":
+        """The same numbers, independent of later changes."""
+        return replace(self)
+
+
+_COLUMNS = ", ".join(f.name for f in fields(State))
+_MARKS = ", ".join("?" for _ in fields(State))
+
+
+def connect(path: Path, *, max_pages: int = 0) -> sqlite3.Connection:
+    """Open the file for writing and make its tables; sqlite3.Error where that fails."""
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        checkpoint = min(500, max_pages // 4) if max_pages else 500
+        connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint}")
+        connection.execute("PRAGMA cache_size = -2000")
+        if max_pages:
+            connection.execute(f"PRAGMA max_page_count = {max_pages}")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise OutboxError(f"{path} was written by a newer version of Quantrac")
+        if version == 0:
+            connection.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
+        elif version == 1:
+            _add_checksums(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _add_checksums(connection: sqlite3.Connection) -> None:
+    """What the first version wrote has none; it is taken as it is."""
+    with transaction(connection):
+        for table in _CHECKED:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER")
+    connection.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open the file for reading beside its writer, or alone on a disk that cannot be written."""
+    for how in ("mode=ro", "immutable=1"):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{how}", uri=True, timeout=5.0, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+        try:
+            connection.execute("SELECT count(*) FROM state").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            if how == "immutable=1" or path.with_name(path.name + "-wal").exists():
+                raise
+        else:
+            break
+    connection.execute("PRAGMA cache_size = -2000")
+    return connection
+
+
+def load_state(connection: sqlite3.Connection) -> State | None:
+    """The numbers in the file, with what the newest rows add to them; None in a new file.
+
+    Raises Damage where they are not what was written.
+    """
+    row = connection.execute(f"SELECT {_COLUMNS}, checksum FROM state").fetchone()  # noqa: S608  # constant
+    if row is None:
+        return None
+    *numbers, checksum = row
+    check(checksum, *numbers)
+    state = State(*numbers)
+    newest = connection.execute(
+        "SELECT batch, shape, time_ms, count, measured, data, checksum FROM report "
+        "ORDER BY batch DESC LIMIT 1"
+    ).fetchone()
+    if newest is None:
+        return state
+    if not is_sound(newest):
+        raise Damage("the newest row was changed by the disk")
+    if newest[0] >= state.next_batch:
+        state.next_batch, state.measured_total = newest[0] + 1, newest[4]
+    return state
+
+
+def save_state(connection: sqlite3.Connection, state: State) -> None:
+    """Write the numbers."""
+    values = [getattr(state, f.name) for f in fields(State)]
+    connection.execute(
+        f"INSERT OR REPLACE INTO state(one, {_COLUMNS}, checksum) VALUES(1, {_MARKS}, ?)",
+        [*values, checksum_of(*values)],
+    )
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, durable when it ends."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something."""
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    size = connection.execute("PRAGMA page_size").fetchone()[0]
+    return int((pages - free) * size)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is broken (and not the disk, or somebody in the way)."""
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the disk, or the outbox's own bound, has no room left."""
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def set_aside(path: Path, now_ms: int) -> Path:
+    """Move a damaged file and its companions out of the way; returns where it is now."""
+    number = 0
+    while True:
+        aside = path.with_name(f"{path.name}.damaged-{now_ms}{f'-{number}' if number else ''}")
+        if not aside.exists():
+            break
+        number += 1
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    if path.exists():
+        path.rename(aside)
+    return aside
+
+
+def boot_id() -> str:
+    """Identifies this run of the machine: monotonic times are comparable within it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return f"pid-{os.getpid()}"

@@ -1,0 +1,48 @@
+"""Texts that the agent wants to find again, durable together with the reports before them."""
+
+import sqlite3
+from collections.abc import Mapping
+
+from edge_agent.outbox.rows.checksums import checksum_of
+
+
+class Kept:
+    """Texts by name; the journal writes them."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self._unsaved: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Whether something is not in the file yet."""
+        return bool(self._unsaved)
+
+    def keep(self, name: str, text: str) -> None:
+        """Remember a text."""
+        if self.texts.get(name) != text:
+            self.texts[name] = text
+            self._unsaved.add(name)
+
+    def find(self, texts: Mapping[str, str]) -> None:
+        """Take over what a file has; what is known here is newer."""
+        self.texts = {**texts, **self.texts}
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Take over what the file has, but for what it has not kept well."""
+        rows = connection.execute("SELECT name, value, checksum FROM kept").fetchall()
+        self.find({name: text for name, text, c in rows if c == checksum_of(name, text)})
+
+    def start_new_file(self) -> None:
+        """Everything has to be written again, into an empty file."""
+        self._unsaved.update(self.texts)
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        """Write what is new, in the caller's transaction; ``saved`` confirms it."""
+        connection.executemany(
+            "INSERT OR REPLACE INTO kept(name, value, checksum) VALUES(?, ?, ?)",
+            [(n, self.texts[n], checksum_of(n, self.texts[n])) for n in sorted(self._unsaved)],
+        )
+
+    def saved(self) -> None:
+        """The transaction with ``save`` was committed."""
+        self._unsaved.clear()

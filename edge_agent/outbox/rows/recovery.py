@@ -1,0 +1,183 @@
+"""Saves what can be saved: rows of a damaged file, times of an earlier run of the machine."""
+
+import contextlib
+import sqlite3
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from edge_agent.clock import FIRST_TRUSTED_MS
+from edge_agent.outbox.rows.aliases import Catalogue
+from edge_agent.outbox.rows.checksums import Damage, check, is_sound
+from edge_agent.outbox.rows.database import State, connect, load_state, save_state
+from edge_agent.outbox.rows.report_table import COLUMNS, as_reports, insert_reports, is_usable
+from edge_agent.outbox.rows.row_format import Shape, StoredReport, pack, unpack
+from telemetry.quality import Flag
+from telemetry.samples import Sample
+
+
+@dataclass(slots=True)
+class Salvage:
+    """What a damaged file still gives. ``names``: (device, name) by alias; ``shapes`` by number."""
+
+    state: State | None = None
+    names: dict[int, tuple[str, str]] = field(default_factory=dict)
+    shapes: dict[int, Shape] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+    reports: list[StoredReport] = field(default_factory=list)
+
+
+def read_damaged(path: Path) -> Salvage:
+    """Read from both ends of each table until the damage; never raises for what it finds."""
+    salvage = Salvage()
+    try:
+        connection = connect(path)
+    except (sqlite3.Error, OSError):
+        return salvage
+    with contextlib.closing(connection):
+        with contextlib.suppress(sqlite3.Error):
+            salvage.state = load_state(connection)
+        columns = "alias, device, name, retired_at, checksum"
+        for *fields, checksum in _rows(connection, "alias", columns, "alias"):
+            alias, device, name, _ = fields
+            with contextlib.suppress(Damage):
+                check(checksum, *fields)
+                if isinstance(alias, int) and isinstance(device, str) and isinstance(name, str):
+                    salvage.names[alias] = (device, name)
+        columns = "number, device, aliases, checksum"
+        for *fields, checksum in _rows(connection, "shape", columns, "number"):
+            number, device, packed = fields
+            with contextlib.suppress(Damage, TypeError, struct.error):
+                check(checksum, *fields)
+                aliases = struct.unpack(f"<{len(packed) // 4}I", packed)
+                if all(a in salvage.names for a in aliases):
+                    salvage.shapes[number] = Shape(number, device or None, aliases)
+        columns = "name, value, checksum"
+        for name, value, checksum in _rows(connection, "kept", columns, "name"):
+            with contextlib.suppress(Damage):
+                check(checksum, name, value)
+                salvage.kept[name] = value
+        through = salvage.state.ack_through if salvage.state else 0
+        for row in _rows(connection, "report", COLUMNS, "batch"):
+            batch, shape, time_ms, count, _, data, _ = row
+            known = salvage.shapes.get(shape)
+            if known is None or not isinstance(data, bytes) or batch <= through:
+                continue
+            if not is_sound(row):
+                continue
+            report = StoredReport(batch, known, time_ms, count, data)
+            if _is_whole(report):
+                salvage.reports.append(report)
+    return salvage
+
+
+def _rows(
+    connection: sqlite3.Connection, table: str, columns: str, key: str
+) -> Iterator[tuple[Any, ...]]:
+    seen = None
+    with contextlib.suppress(sqlite3.Error):
+        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY {key}"):  # noqa: S608
+            seen = row[0]
+            yield row
+        return
+    with contextlib.suppress(sqlite3.Error):
+        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY {key} DESC"):  # noqa: S608
+            if seen is not None and row[0] <= seen:
+                return
+            yield row
+
+
+def _is_whole(report: StoredReport) -> bool:
+    if not isinstance(report.time_ms, int) or not report.count:
+        return False
+    size, n = len(report.data), len(report.shape.aliases)
+    if n == 0:
+        return size == 17 * report.count
+    return report.count == n and size in (8 * n, 13 * n)
+
+
+def carry_over(
+    connection: sqlite3.Connection,
+    salvage: Salvage,
+    state: State,
+    catalogue: Catalogue,
+    held: int,
+) -> int:
+    """Put what was saved into a new file that is to stand for one of ``held`` samples.
+
+    ``state`` becomes what it then is. Returns how many samples are lost. To be called in a
+    transaction.
+    """
+    saved = restore(connection, salvage, state, catalogue)
+    lost = max(0, held - saved)
+    state.given_up_total += lost
+    state.measured_total += max(0, saved - held)
+    catalogue.save(connection)
+    save_state(connection, state)
+    return lost
+
+
+def restore(
+    connection: sqlite3.Connection, salvage: Salvage, state: State, catalogue: Catalogue
+) -> int:
+    """Put salvaged reports into a new file under new numbers; returns how many samples.
+
+    New numbers, because the cloud waits for every number between two: what was lost must not
+    leave a hole. To be called in a transaction.
+    """
+    measured = state.measured_total - sum(r.count for r in salvage.reports)
+    saved = 0
+    for report in sorted(salvage.reports, key=lambda r: r.batch):
+        shape = report.shape
+        aliases: dict[int, int] = {}
+        for alias in shape.aliases:
+            device, name = salvage.names[alias]
+            aliases[alias] = catalogue.aliases(device or None, [name])[name]
+        known = catalogue.shape(shape.device, [aliases[a] for a in shape.aliases])
+        if len(known.aliases) != len(shape.aliases):
+            continue
+        saved += report.count
+        measured += report.count
+        carried = replace(report, batch=state.next_batch, shape=known)
+        insert_reports(connection, [(carried, measured)])
+        state.next_batch += 1
+    return saved
+
+
+def restamp(
+    connection: sqlite3.Connection,
+    catalogue: Catalogue,
+    shift_ms: int | None,
+    *,
+    same_boot: bool,
+) -> None:
+    """Give reports of an untrusted clock their times, now that ``shift_ms`` is known.
+
+    Those of an earlier run of the machine cannot be placed exactly: they are taken to end where
+    this run begins, and marked suspect. To be called in a transaction.
+    """
+    found = connection.execute(
+        f"SELECT {COLUMNS} FROM report WHERE time_ms < ? AND count > 0 ORDER BY batch",  # noqa: S608  # constant
+        (FIRST_TRUSTED_MS,),
+    ).fetchall()
+    rows = [row for row in found if is_usable(row, catalogue)]
+    if not rows or (same_boot and shift_ms is None):
+        return
+    end_ms = 0 if same_boot else max(row[2] for row in rows)
+    stamped = []
+    for row, report in zip(rows, as_reports(rows, catalogue), strict=True):
+        data = report.data if same_boot else suspect(report)
+        time_ms = report.time_ms - end_ms + (shift_ms or 0)
+        stamped.append((replace(report, time_ms=time_ms, data=data), row[4]))
+    insert_reports(connection, stamped)
+
+
+def suspect(report: StoredReport) -> bytes:
+    """The data of ``report`` with every sample that is not judged yet marked suspect."""
+    samples = [
+        Sample(str(alias), time_ms, value, Flag.SUSPECT if flag is Flag.NOT_EVALUATED else flag)
+        for alias, time_ms, value, flag in unpack(report)
+    ]
+    return report.data if not report.shape.aliases else pack(samples)

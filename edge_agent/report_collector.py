@@ -1,0 +1,92 @@
+"""Samples on their way from the devices into the outbox, many in one commit."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from edge_agent.acquisition.bus_counters import Burst
+from edge_agent.outbox import Outbox, OutboxError, Report
+from telemetry.samples import Sample
+
+GATHER_S = 0.05
+"""So long reports are gathered into one commit."""
+MOST_WAITING = 20_000
+"""With so many samples not yet in the outbox, the buses wait: memory stays flat."""
+RETRY_S = 2.0
+_LARGEST_REPORT = 1000
+
+_log = structlog.get_logger()
+
+
+class ReportWriter:
+    """Puts reports into the outbox. Runs in the event loop; the outbox has its own thread."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._waiting: list[Report] = []
+        self._kept: dict[str, str] = {}
+        self._samples = 0
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._burst = Burst()
+
+    async def put(
+        self, device: str, samples: Sequence[Sample], kept: Mapping[str, str] | None = None
+    ) -> None:
+        """Hand over what a device said; waits where the outbox does not keep up.
+
+        ``kept`` are texts that become durable together with it (``Outbox.kept``).
+        """
+        if kept:
+            self._kept.update(kept)
+        elif not samples:
+            return
+        if 0 < len(samples) <= _LARGEST_REPORT:
+            self._waiting.append(Report(device, samples))
+        else:
+            for start in range(0, len(samples), _LARGEST_REPORT):
+                part = samples[start : start + _LARGEST_REPORT]
+                self._waiting.append(Report(device, part))
+        self._samples += len(samples)
+        self._empty.clear()
+        self._arrived.set()
+        if self._samples > MOST_WAITING:
+            self._room.clear()
+        if not self._room.is_set():
+            await self._room.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(GATHER_S)
+            self._arrived.clear()
+            reports, self._waiting = self._waiting, []
+            kept, self._kept = self._kept, {}
+            count, self._samples = self._samples, 0
+            self._room.set()
+            try:
+                await asyncio.wrap_future(self._outbox.submit(reports, kept))
+            except OutboxError as error:
+                self._waiting = reports + self._waiting
+                self._kept = kept | self._kept
+                self._samples += count
+                if self._burst.begins(str(error)):
+                    _log.error("the outbox takes nothing", why=str(error))
+                if self._samples > MOST_WAITING:
+                    self._room.clear()
+                self._arrived.set()
+                await asyncio.sleep(RETRY_S)
+                continue
+            if self._burst.ends():
+                _log.info("the outbox takes samples again")
+            if not self._waiting and not self._kept:
+                self._empty.set()
+
+    async def written(self) -> None:
+        """Wait until everything that was handed over is in the outbox."""
+        await self._empty.wait()

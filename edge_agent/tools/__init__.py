@@ -1,0 +1,1 @@
+"""Tools for the technician: check, status, and how they print."""

@@ -1,0 +1,50 @@
+"""The state of an agent, read from its files by another process."""
+
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edge_agent.configuration import load_gateway
+from edge_agent.learned_state import beside_outbox, read_json
+from edge_agent.outbox import read_status
+
+FRESH_MS = 10_000
+
+
+def read_agent_status(path: Path) -> dict[str, Any]:
+    """The outbox's state and what the agent last said of itself, as one JSON object.
+
+    Raises DocumentError where the gateway file is wrong and OutboxError where the outbox cannot be
+    read.
+    """
+    configuration = load_gateway(path)
+    outbox = read_status(configuration.outbox.path)
+    said = read_json(beside_outbox(configuration.outbox.path, "status"))
+    told: dict[str, Any] = said if isinstance(said, dict) else {}
+    return {
+        "gateway": configuration.gateway,
+        "running": _is_running(told),
+        "status_time_ms": told.get("time_ms"),
+        **asdict(outbox),
+        "uplink": told.get("uplink"),
+        "clock_trusted": told.get("clock_trusted"),
+        "buses": told.get("buses", {}),
+        "devices": told.get("devices", {}),
+    }
+
+
+def _is_running(told: dict[str, Any]) -> bool:
+    pid, time_ms = told.get("pid"), told.get("time_ms")
+    if not isinstance(pid, int) or not isinstance(time_ms, int):
+        return False
+    if time.time_ns() // 1_000_000 - time_ms > FRESH_MS:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

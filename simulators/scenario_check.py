@@ -1,0 +1,89 @@
+"""Whether a scenario can run: its file, the profiles and recordings that it names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from device_profiles import Profile, ProfileNotFound, load_profile
+from simulators.replay.recording import read_recording
+from simulators.scenarios import Scenario, find_scenario, load_scenario
+from simulators.scenarios.model import SimBus, SimDevice, SimStation
+from telemetry.yaml_files import DocumentError, Place, Problem, line_of, parse_tree
+
+
+def check_scenario(reference: str) -> list[str]:
+    """Lines that say what the scenario holds; DocumentError with everything that is wrong."""
+    path = find_scenario(reference)
+    scenario = load_scenario(path)
+    wrong = [
+        (("stations", i, "buses", j, *place), message)
+        for i, station in enumerate(scenario.stations)
+        for j, bus in enumerate(station.buses)
+        for place, message in _bus_problems(bus)
+    ]
+    if wrong:
+        raise DocumentError(_located(path, wrong))
+    lines = [f"{scenario.scenario}: {scenario.title}"]
+    lines += [_bus_line(s, b) for s in scenario.stations for b in s.buses]
+    return [*lines, *_rest(scenario)]
+
+
+def _located(path: Path, wrong: list[tuple[Place, str]]) -> list[Problem]:
+    tree = parse_tree(path.read_text(encoding="utf-8"), str(path))
+    problems = []
+    for place, message in wrong:
+        field = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
+        problems.append(Problem(str(path), line_of(tree, place), field, message))
+    return problems
+
+
+def _bus_problems(bus: SimBus) -> Iterator[tuple[Place, str]]:
+    profiles: list[Profile] = []
+    for k, device in enumerate(bus.devices):
+        try:
+            profile = load_profile(device.profile)
+        except (ProfileNotFound, DocumentError) as error:
+            yield ("devices", k, "profile"), str(error)
+            continue
+        profiles.append(profile)
+        for place, message in _device_problems(device, profile):
+            yield ("devices", k, *place), message
+    if any(p.is_stream for p in profiles) and (len(bus.devices) > 1 or bus.tcp is not None):
+        yield ("devices",), "a device that streams has a serial bus of its own"
+    units = [
+        p.unit if d.unit is None else d.unit for p, d in zip(profiles, bus.devices, strict=False)
+    ]
+    for unit in sorted({u for u in units if units.count(u) > 1}):
+        yield ("devices",), f"two devices have the unit {unit}"
+
+
+def _device_problems(device: SimDevice, profile: Profile) -> Iterator[tuple[Place, str]]:
+    names = [m.name for m in profile.metrics]
+    columns = device.replay.columns if device.replay else {}
+    for place, named in ((("sensors",), device.sensors), (("replay", "columns"), columns)):
+        for name in named:
+            if name not in names:
+                message = f"{profile.id} has no metric {name!r}; it has {', '.join(names)}"
+                yield (*place, name), message
+    if device.replay is not None:
+        try:
+            wanted = list(device.replay.columns.values())
+            read_recording(device.replay.file, wanted, device.replay.time)
+        except DocumentError as error:
+            yield ("replay",), error.problems[0].message
+
+
+def _bus_line(station: SimStation, bus: SimBus) -> str:
+    devices = ", ".join(f"{d.name} ({d.profile})" for d in bus.devices)
+    return f"  {station.gateway} {bus.name} {'tcp' if bus.tcp else 'serial'}: {devices}"
+
+
+def _rest(scenario: Scenario) -> Iterator[str]:
+    if scenario.episodes:
+        yield f"  episodes: {', '.join(e.name for e in scenario.episodes)}"
+    if scenario.faults:
+        yield f"  faults: {', '.join(f.kind for f in scenario.faults)}"
+    if scenario.publish:
+        yield f"  publishes straight to the broker, x{scenario.speed:g}"
+    if scenario.fleet:
+        yield f"  fleet: {scenario.fleet.gateways:,} gateways x {scenario.fleet.metrics} metrics"
+    yield "  all right"
