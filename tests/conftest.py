@@ -4,8 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import InfluxDB, Mosquitto, require
+
+# A loaded machine is no failure: neither an example nor the generation of examples has a time
+# limit. A failing example is printed as a blob for `@reproduce_failure`. The examples of one test
+# share its fixtures on purpose: such tests start each example from a name or key of its own.
+settings.register_profile(
+    "quantrac",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("quantrac")
 
 
 @pytest.fixture

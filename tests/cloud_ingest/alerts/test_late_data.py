@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_ingest.alerts.backtest.replay import Rehearser, history
@@ -239,9 +239,7 @@ def complete_runs(on):
     return [(a, b if b is not None else T0 + len(on) * 1000) for a, b in runs]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(
     on=st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=3, max_size=14),
     window=st.tuples(st.integers(0, 60), st.integers(1, 40)),

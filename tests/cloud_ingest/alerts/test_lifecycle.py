@@ -1,7 +1,7 @@
 """An alert's life agrees with a plain model, whatever is repeated, restarted or late."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_rules import load_rules
@@ -52,9 +52,7 @@ steps = st.lists(
 ACTIONS = ("go on", "repeat", "restart", "crash", "crash before judging")
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(steps=steps, actions=st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=12),
        portion=st.integers(1, 6))  # fmt: skip
 def test_repeats_restarts_and_crashes_change_no_alert(database, steps, actions, portion):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_ingest.database import Database
@@ -103,7 +103,6 @@ row = st.tuples(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.lists(row, max_size=12), max_size=4))
 def test_receipts_in_columns_are_entered_as_one_by_one(
     database: Database, batches: list[list[tuple[int, int, int, int]]]

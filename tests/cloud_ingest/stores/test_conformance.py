@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_ingest.stores.protocol import SampleStore, StoreRejected
@@ -333,11 +333,7 @@ samples = st.tuples(
 ).map(lambda x: x if not math.isnan(x[2]) else (*x[:3], 9))
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=15)
 @given(st.lists(st.lists(samples, max_size=15), max_size=5), st.integers(0, 10**6))
 def test_any_history_reads_as_a_dictionary_would(
     store: SampleStore, batches: list[list[tuple[int, int, float, int]]], salt: int
