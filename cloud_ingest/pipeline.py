@@ -27,6 +27,7 @@ from cloud_ingest.inventory.model import SeriesDescription
 from cloud_ingest.pipeline_dependencies import AlertEvent, Alerts, Counters, Parts
 from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
 from telemetry.batches import Bool, SampleBatch
+from telemetry.clock import utc_now_ms
 
 _log = structlog.get_logger()
 ResultT = TypeVar("ResultT")
@@ -90,7 +91,7 @@ class Pipeline:
 
     def broker_changed(self, online: bool) -> None:
         """The connection to the broker came or went; from any thread."""
-        self._broker_news.append((online, _now_ms()))
+        self._broker_news.append((online, utc_now_ms()))
 
     # --- the thread
 
@@ -117,7 +118,7 @@ class Pipeline:
     def commit_gathered(self) -> None:
         """Commit what the receiver has, and do what is due."""
         work = self._parts.receiver.take_work()
-        now_ms = _now_ms()
+        now_ms = utc_now_ms()
         self._send_rebirths(work, now_ms)
         self._commit(work, now_ms)
         if now_ms - self._ticked_ms >= TICK_MS:
@@ -377,7 +378,3 @@ def _event_row(event: Event) -> dict[str, Any]:
         "gateway_id": event.gateway, "device": event.device, "message": event.message,
         "details": event.details,
     }  # fmt: skip
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

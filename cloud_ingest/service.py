@@ -43,6 +43,7 @@ from cloud_ingest.quality import QualityControl
 from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.opening import open_store
 from cloud_ingest.stores.protocol import SampleStore
+from telemetry.clock import utc_now_ms
 
 _log = structlog.get_logger()
 
@@ -124,7 +125,7 @@ class Service:
         )  # fmt: skip
         self._broker: EmbeddedBroker | None = None
         self._web: _Running | None = None
-        self.started_ms = _now_ms()
+        self.started_ms = utc_now_ms()
 
     # --- running
 
@@ -139,7 +140,7 @@ class Service:
         self.quarantine.load()
         self.alerts.on_event = self._alert_changed
         self.alerts.register(self.registry.series())
-        self.alerts.start(_now_ms())
+        self.alerts.start(utc_now_ms())
         self.notification.start()
         collect_rarely()
         keep_freed_memory()
@@ -156,7 +157,7 @@ class Service:
         self.pipeline.stop(1.5)
         self.notification.stop()
         if not self.pipeline.running:
-            self.alerts.stop(_now_ms())
+            self.alerts.stop(utc_now_ms())
             self.store.close()
         if self._web is not None:
             self._web.thread.join(0.5)
@@ -190,7 +191,7 @@ class Service:
         backend = Backend(
             self.configuration, self.database, self.store, self.registry, self.ledger,
             self.quarantine, self.receiver, self.inbox, self.pipeline, self.link, self.live,
-            self.started_ms, _now_ms, lambda: self.alerts.refused,
+            self.started_ms, utc_now_ms, lambda: self.alerts.refused,
         )  # fmt: skip
         return application.create(backend, self._routers())
 
@@ -276,7 +277,3 @@ def _store_of(configuration: CloudConfiguration, shard: Shard) -> StoreConfigura
     if store.path is None or not shard.name:
         return store
     return store.model_copy(update={"path": store.path / shard.name})
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

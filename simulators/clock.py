@@ -23,8 +23,3 @@ class SimulationClock:
     def wall_s(self, simulated_ms: float) -> float:
         """How long a simulated span takes on the wall, in seconds."""
         return simulated_ms / 1000.0 / self.speed
-
-
-def wall_ms() -> int:
-    """The time on the wall, UTC milliseconds."""
-    return time.time_ns() // 1_000_000

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from device_profiles import Profile, load_profile
-from simulators.clock import SimulationClock, wall_ms
+from simulators.clock import SimulationClock
 from simulators.devices.instrument import Instrument, Source, WorldSource, usual_sensor
 from simulators.devices.line import LineSettings
 from simulators.devices.modbus_unit import ModbusUnit
@@ -29,6 +29,7 @@ from simulators.signals.episodes import Episode, Leak
 from simulators.signals.sensors import Sensor
 from simulators.signals.world import World
 from simulators.truth import Served, TruthFile
+from telemetry.clock import utc_now_ms
 
 log = structlog.get_logger()
 
@@ -79,7 +80,7 @@ class Simulation:
         self.seed = scenario.seed if seed is None else seed
         pace = scenario.speed if speed is None else speed
         self.flat_out = pace == 0
-        self.clock = SimulationClock(scenario.start_ms(wall_ms()), pace or 1.0)
+        self.clock = SimulationClock(scenario.start_ms(utc_now_ms()), pace or 1.0)
         self._offset_s = scenario.utc_offset_h * 3600.0
         self.world = World(
             self.seed, self.clock.start_ms / 1000.0, self._episodes(), self._offset_s

@@ -38,6 +38,7 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
+from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
 from tests.servers import Mosquitto, free_port, wait_until
 
@@ -48,7 +49,7 @@ WEEK_MS = 7 * 86_400_000
 
 def run(samples: int = SAMPLES) -> list[Result]:
     """Drain a backlog; report the rate beside the store's own and the age of live samples."""
-    start_ms = time.time_ns() // 1_000_000 - WEEK_MS
+    start_ms = utc_now_ms() - WEEK_MS
     folder = Path(tempfile.mkdtemp(prefix="quantrac-drain-"))
     try:
         on = _drain(folder / "on", samples // METRICS, start_ms, measuring=True)
@@ -136,7 +137,7 @@ def _watch(outbox: Outbox, port: int, database: Path, *, measuring: bool) -> _Dr
     first = outbox.status()
     worst = measured_s = seconds = 0.0
     while not seconds or outbox.status().depth_samples:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = utc_now_ms()
         outbox.put([Report("d0", (Sample("m0", now_ms, 1.0),))])
         if measuring and time.perf_counter() - measured_s >= 1:
             measured_s = time.perf_counter()

@@ -18,9 +18,9 @@ import numpy as np
 import paho.mqtt.client as paho
 
 from benchmarks.result import Result
-from simulators.clock import wall_ms
 from simulators.fleets.fleet import Fleet
 from simulators.scenarios.model import Scenario
+from telemetry.clock import utc_now_ms
 
 _GATEWAYS = 1000
 _MESSAGES = 30_000
@@ -75,7 +75,7 @@ async def _fleet(port: int, rounds: int) -> tuple[list[tuple[float, float]], int
     fleet = Fleet(scenario, scenario.fleet, f"mqtt://127.0.0.1:{port}")
     began = time.monotonic()
     while fleet.online < _GATEWAYS:
-        fleet.tick(wall_ms(), time.monotonic() - began, measuring=False)
+        fleet.tick(utc_now_ms(), time.monotonic() - began, measuring=False)
         await asyncio.sleep(0.05)
     size = len(fleet.nodes[0].data(0, b"\0" * fleet._live[0].size))  # noqa: SLF001  # for paho's payload
     everybody = np.arange(_GATEWAYS)
@@ -84,7 +84,7 @@ async def _fleet(port: int, rounds: int) -> tuple[list[tuple[float, float]], int
         before, cpu, start = fleet.counts.messages, time.process_time(), time.perf_counter()
         while fleet.counts.messages - before < _MESSAGES:
             for part in np.array_split(everybody, 10):
-                fleet.measure(part, wall_ms())
+                fleet.measure(part, utc_now_ms())
                 await asyncio.sleep(0)
         while any(  # noqa: ASYNC110  # sockets give no event when they are drained
             link and link.transport and link.transport.get_write_buffer_size()
@@ -96,7 +96,7 @@ async def _fleet(port: int, rounds: int) -> tuple[list[tuple[float, float]], int
         results.append((sent / seconds, (time.process_time() - cpu) / sent * 1e6))
     for link in fleet.links:
         if link is not None:
-            link.leave(wall_ms())
+            link.leave(utc_now_ms())
     await asyncio.sleep(0.1)
     return results, size
 

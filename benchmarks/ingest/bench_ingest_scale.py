@@ -40,6 +40,7 @@ from cloud_ingest.service import Service, collect_rarely, keep_freed_memory
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
+from telemetry.clock import utc_now_ms
 from telemetry.series import Series
 
 FLEETS = (10, 100, 1_000, 10_000)
@@ -123,18 +124,18 @@ class _Fleet:
         keep_freed_memory()
         self.service = Service(_configuration(folder))
         if judged:
-            self.service.alerts.start(time.time_ns() // 1_000_000)
+            self.service.alerts.start(utc_now_ms())
         else:
             self.service.pipeline.replace_alerts(_NoAlerts())
         rounds = samples // metrics
-        start_ms = time.time_ns() // 1_000_000 - (reports + WARM_UP) * rounds * 1000
+        start_ms = utc_now_ms() - (reports + WARM_UP) * rounds * 1000
         self.gateways = [
             FloodGateway(f"g{i:05d}", metrics, samples, start_ms, 1000) for i in range(gateways)
         ]
 
     def feed(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Put messages through the pipeline as they would come from the broker."""
-        inbox, now_ms = self.service.inbox, time.time_ns() // 1_000_000
+        inbox, now_ms = self.service.inbox, utc_now_ms()
         rest = (Message(topic, payload, now_ms) for topic, payload in messages)
         while some := list(islice(rest, 500)):
             inbox.put_all(some)

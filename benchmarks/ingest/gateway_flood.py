@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import psutil
 
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
+from telemetry.clock import utc_now_ms
 from telemetry.sparkplug import names
 
 WINDOW = 32  # reports of a gateway that may wait for their acknowledgement, as at our edge
@@ -154,7 +155,7 @@ def main(
     pid: int,
 ) -> None:
     """Send ``reports`` of each gateway, their samples ``step_ms`` apart, ending about now."""
-    start_ms = time.time_ns() // 1_000_000 - reports * (samples // metrics) * step_ms
+    start_ms = utc_now_ms() - reports * (samples // metrics) * step_ms
     fleet = {
         f"flood-{prefix}-{i:05d}": FloodGateway(
             f"flood-{prefix}-{i:05d}", metrics, samples, start_ms, step_ms

@@ -19,6 +19,7 @@ from cloud_ingest.stores.embedded.store import FLUSH_ROWS, EmbeddedStore
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient
 from cloud_ingest.stores.influxdb.line_protocol import lines, prefix
 from telemetry.batches import SampleBatch
+from telemetry.clock import utc_now_ms
 from telemetry.series import Series, SeriesKey
 from tests.servers import InfluxDB, Mosquitto, require
 
@@ -54,7 +55,7 @@ def settle(store: EmbeddedStore) -> float:
     """Let a store bring all it has into its final form; the seconds that takes."""
     began = time.perf_counter()
     store.flush()
-    store.maintain(time.time_ns() // 1_000_000 + SETTLED_MS)
+    store.maintain(utc_now_ms() + SETTLED_MS)
     return time.perf_counter() - began
 
 
@@ -68,7 +69,7 @@ def rows(load: Load, start_ms: int | None = None) -> tuple[list[Series], list[Sa
         for i in range(count)
     ]  # fmt: skip
     if start_ms is None:
-        start_ms = time.time_ns() // 1_000_000 - rounds * step_ms
+        start_ms = utc_now_ms() - rounds * step_ms
     index = np.tile(np.arange(count, dtype=np.int32), rounds)
     time_ms = np.repeat(start_ms + step_ms * np.arange(rounds), count)
     value = 20.0 + np.arange(len(index)) % 11 / 10
@@ -95,7 +96,7 @@ def bare_store(folder: Path, load: Load, start_ms: int | None = None) -> tuple[f
             store.write(batch)
             waiting += len(batch)
             if waiting >= every:
-                store.maintain(time.time_ns() // 1_000_000)
+                store.maintain(utc_now_ms())
                 waiting = 0
         if every == FLUSH_ROWS:
             settle(store)
@@ -165,7 +166,7 @@ def _write_points(url: str, port: int, load: Load, reports: int) -> float:
 
 def _publish_all(port: int, load: Load, reports: int) -> None:
     _, gateways, metrics, _, samples, _ = load
-    start_ms = time.time_ns() // 1_000_000 - reports * 1000
+    start_ms = utc_now_ms() - reports * 1000
     fleet = [FloodGateway(f"g{i}", metrics, samples, start_ms, 1000) for i in range(gateways)]
     line = Line(port)
     for _ in range(reports):

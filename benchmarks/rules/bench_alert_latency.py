@@ -18,6 +18,7 @@ from cloud_ingest.database import Database
 from cloud_ingest.notification import Channel, ChannelConfiguration, NotificationWorker
 from cloud_ingest.quality import QualityControl
 from telemetry.batches import SampleBatch
+from telemetry.clock import utc_now_ms
 from telemetry.series import Series, SeriesKey
 
 GATEWAYS = 1_000
@@ -60,7 +61,7 @@ def run() -> list[Result]:
         database.migrate()
         service = AlertService(RuleSet((rule,)), database, channels=[channel])
         service.register(series)
-        service.start(_now_ms())
+        service.start(utc_now_ms())
         worker = NotificationWorker(database, [channel])
         worker.start()
         waited = _measure(service, series, bell)
@@ -80,7 +81,7 @@ def _measure(service: AlertService, series: list[Series], bell: _Bell) -> list[f
     done = threading.Event()
     index = np.arange(len(series))
     for _ in range(ROUNDS):
-        now_ms = _now_ms()
+        now_ms = utc_now_ms()
         part = index[rng.integers(0, 40) :: 40]  # a fortieth of the fleet reports in 250 ms
         value = rng.normal(50, 5, len(part))
         chosen = rng.choice(len(part), ALERTS_A_ROUND, replace=False)
@@ -93,10 +94,6 @@ def _measure(service: AlertService, series: list[Series], bell: _Bell) -> list[f
         done.wait(BATCH_EVERY_S)
     done.wait(1.5)
     return [bell.rung.get(key, start + 60.0) - start for key, start in begun.items()]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from benchmarks.result import Result
 from device_profiles import load_profile
-from simulators.clock import SimulationClock, wall_ms
+from simulators.clock import SimulationClock
 from simulators.devices.instrument import Instrument, WorldSource
 from simulators.devices.modbus_unit import ModbusUnit
 from simulators.devices.serial_line import LineUnit
@@ -26,6 +26,7 @@ from simulators.devices.tcp_server import TcpServer
 from simulators.faults.plan import FaultPlan
 from simulators.signals.places import Place
 from simulators.signals.world import World
+from telemetry.clock import utc_now_ms
 
 _REQUEST = bytes.fromhex("0001 0000 0006 01 04 0000 0014")
 _ANSWER_SIZE = 9 + 40
@@ -47,7 +48,7 @@ def _ours(port: int, ready: Event) -> None:
         source = WorldSource(world, Place("p", 10.98, 106.65), profile)
         unit = ModbusUnit(Instrument(profile, "p", source))
         units = {1: LineUnit("p", unit, FaultPlan((), 1, "p"))}
-        server = TcpServer("127.0.0.1", port, units, SimulationClock(wall_ms()))
+        server = TcpServer("127.0.0.1", port, units, SimulationClock(utc_now_ms()))
         await server.plug_in()
         ready.set()
         await asyncio.Event().wait()

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +26,7 @@ from cloud_ingest.database import Database
 from cloud_ingest.notification.channel_test import try_channel
 from cloud_ingest.notification.queue import NotificationQueue
 from cloud_ingest.quality import MarkedSpan
+from telemetry.clock import utc_now_ms
 
 _MARKED_MS = 30 * 86_400_000
 
@@ -148,7 +148,7 @@ class AlertDesk:
         return self._change(alert_id, change)
 
     def _change(self, alert_id: int, change: Callable[[Alert, int], Outcome]) -> dict[str, Any]:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = utc_now_ms()
         with self._database.engine.begin() as connection:
             outcome = change(_existing(connection, alert_id, to_change=True), now_ms)
             if outcome.event is not None:
@@ -179,7 +179,7 @@ class AlertDesk:
 
     def silence_alert(self, alert_id: int, by: str, reason: str, end_ms: int | None) -> SilenceSpan:
         """Keep one alert quiet until ``end_ms``, or until it is resolved."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = utc_now_ms()
         alert = self.alert(alert_id)
         until = alert_id if end_ms is None else None
         return self.silence(
@@ -199,7 +199,7 @@ class AlertDesk:
 
     def end_silence(self, silence_id: int, by: str) -> SilenceSpan:
         """End a silence now; raises AlertNotFound."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = utc_now_ms()
         t = tables.silences
         with self._database.engine.begin() as connection:
             row = connection.execute(sa.select(t).where(t.c.id == silence_id)).mappings().first()
@@ -225,7 +225,7 @@ class AlertDesk:
 
     def marked_spans(self) -> list[MarkedSpan]:
         """Maintenance and calibration of the last thirty days and to come, for quality control."""
-        since_ms = time.time_ns() // 1_000_000 - _MARKED_MS
+        since_ms = utc_now_ms() - _MARKED_MS
         return [
             MarkedSpan(s.station, s.gateway, s.device, s.metric, s.start_ms, s.end_ms)
             for s in self.silences(now_ms=since_ms)

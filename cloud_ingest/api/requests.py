@@ -1,6 +1,5 @@
 """What requests of people share: who asks, when, and what was wrong with it."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -35,11 +34,6 @@ def user_of(request: Request) -> str:
     """Who asks, as they say themselves."""
     said = unquote(request.headers.get(USER_HEADER, "")).strip()[:LONGEST_NAME]
     return str(getattr(request.state, "user", None) or said or OFFICER)
-
-
-def now_ms() -> int:
-    """The time in UTC milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def moment_ms(given: str | int | None, field: str) -> int | None:

@@ -1,6 +1,5 @@
 """The door to the relational database: SQLite by default, PostgreSQL by its URL."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +88,6 @@ class Database:
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
-
-
-def now_ms() -> int:
-    """UTC milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

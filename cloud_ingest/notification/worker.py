@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from cloud_ingest.alerts.model import Alert, Entry
 from cloud_ingest.database import Database
 from cloud_ingest.notification.channels import Channel, NotifierError
 from cloud_ingest.notification.rendering import compose
+from telemetry.clock import utc_now_ms
 
 POLL_S = 0.25
 FIRST_RETRY_MS = 5_000
@@ -44,7 +44,7 @@ class NotificationWorker:
 
     def __init__(
         self, database: Database, channels: Sequence[Channel],
-        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], int] = utc_now_ms,
     ) -> None:  # fmt: skip
         self._database = database
         self._channels = {c.name: c for c in channels}

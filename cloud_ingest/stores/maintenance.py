@@ -1,12 +1,12 @@
 """The thread that keeps a store in order while others write and read."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import structlog
 
 from cloud_ingest.stores.protocol import StoreError
+from telemetry.clock import utc_now_ms
 
 _log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ class Maintenance:
                 return
             self._wake.clear()
             try:
-                self._maintain(time.time_ns() // 1_000_000)
+                self._maintain(utc_now_ms())
             except StoreError as error:
                 if not self._failing:
                     _log.warning("store maintenance fails, will be tried again", reason=str(error))

@@ -26,6 +26,7 @@ from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import EARLIEST_MS, LATEST_MS, SampleStore, StoreError
 from cloud_ingest.transfer import database_dump
 from telemetry.batches import SampleBatch
+from telemetry.clock import utc_now_ms
 from telemetry.series import Series
 
 FORMAT = 1
@@ -59,7 +60,7 @@ def back_up(configuration: StoreConfiguration, database: Database, target: Path)
             file.writelines(database_dump.dump(database.engine, only=[SERIES_TABLE]))
         about = {
             "format": FORMAT,
-            "made_ms": time.time_ns() // 1_000_000,
+            "made_ms": utc_now_ms(),
             "store": configuration.kind,
             "series": len(series_catalogue.load(samples)),
         }

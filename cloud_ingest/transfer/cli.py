@@ -1,7 +1,6 @@
 """``quantrac cloud init | export | import | backup | restore``."""
 
 import sys
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -17,6 +16,7 @@ from quantrac.console import (
     start_logging,
     stop,
 )
+from telemetry.clock import utc_now_ms
 
 if TYPE_CHECKING:
     from cloud_ingest.configuration import CloudConfiguration
@@ -218,7 +218,7 @@ def _selection(
     if aggregate not in ("mean", "min", "max", "count", "last"):
         stop(f"--aggregate {aggregate}: write mean, min, max, count or last")
     try:
-        until = parse_time(end) if end else time.time_ns() // 1_000_000 + DAY_MS
+        until = parse_time(end) if end else utc_now_ms() + DAY_MS
         step_ms = parse_duration_ms(step) if step else None
         return Selection(series, parse_time(start), until, step_ms, aggregate)  # type: ignore[arg-type]  # checked
     except ValueError as error:

@@ -23,6 +23,7 @@ from edge_agent.outbox.rows.report_table import insert_reports, put_aside
 from edge_agent.outbox.rows.row_format import Report, StoredReport
 from edge_agent.outbox.status import lowest_batch, oldest_time_ms
 from edge_agent.outbox.write_buffer import Waiting
+from telemetry.clock import utc_now_ms
 
 _log = structlog.get_logger(__name__)
 
@@ -57,7 +58,7 @@ class Journal:
         self._retry_at_s = 0.0
         # A new outbox begins at the time of its making, so that its numbers are above those of
         # any outbox before it.
-        start = max(1, time.time_ns() // 1_000_000)
+        start = max(1, utc_now_ms())
         self.state = State(start, start - 1)
         self._is_known = False
         self._confirmations = Confirmations(self.state.ack_through)
@@ -352,7 +353,7 @@ class Journal:
     def _replace_damaged(self, reason: str) -> None:
         """Keep the damaged file beside a new one and carry over what can still be read."""
         self._disconnect()
-        aside = database.set_aside(self._path, time.time_ns() // 1_000_000)
+        aside = database.set_aside(self._path, utc_now_ms())
         self.files_set_aside += 1
         self.numbering += 1
         _log.error("outbox is damaged; a new one is used", kept=str(aside), reason=reason)

@@ -1,7 +1,6 @@
 """The state of an agent, read from its files by another process."""
 
 import os
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from edge_agent.configuration import load_gateway
 from edge_agent.learned_state import beside_outbox, read_json
 from edge_agent.outbox import read_status
+from telemetry.clock import utc_now_ms
 
 FRESH_MS = 10_000
 
@@ -39,7 +39,7 @@ def _is_running(told: dict[str, Any]) -> bool:
     pid, time_ms = told.get("pid"), told.get("time_ms")
     if not isinstance(pid, int) or not isinstance(time_ms, int):
         return False
-    if time.time_ns() // 1_000_000 - time_ms > FRESH_MS:
+    if utc_now_ms() - time_ms > FRESH_MS:
         return False
     try:
         os.kill(pid, 0)

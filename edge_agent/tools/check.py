@@ -14,6 +14,7 @@ from edge_agent.acquisition.modbus.poller import Poller, Result
 from edge_agent.acquisition.modbus_bus import make_client, open_line
 from edge_agent.acquisition.stream_bus import Listener
 from edge_agent.devices import Bus, Device
+from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
 
 STREAM_WAIT_S = 10.0
@@ -78,7 +79,7 @@ async def _check_modbus(bus: Bus) -> list[DeviceCheck]:
     try:
         checks = []
         for device in bus.devices:
-            poller = Poller(device, counters[device.unit], _now_ms)
+            poller = Poller(device, counters[device.unit], _at_ms)
             began_s = time.monotonic()
             poll = await poller.poll(client)
             for _ in range(TRIES - 1):
@@ -102,7 +103,7 @@ async def _check_modbus(bus: Bus) -> list[DeviceCheck]:
 async def _check_stream(bus: Bus) -> DeviceCheck:
     device = bus.devices[0]
     check = DeviceCheck(device)
-    listener = Listener(device, _now_ms)
+    listener = Listener(device, _at_ms)
     line = await open_line(bus, listener)
     began_s = time.monotonic()
     newest: dict[str, Sample] = {}
@@ -169,8 +170,8 @@ def _line_remarks(counters: Counters) -> Iterable[str]:
             yield f"{counters[counter]} {text}"
 
 
-def _now_ms(monotonic_s: float) -> int:
-    return time.time_ns() // 1_000_000 - round((time.monotonic() - monotonic_s) * 1000)
+def _at_ms(monotonic_s: float) -> int:
+    return utc_now_ms() - round((time.monotonic() - monotonic_s) * 1000)
 
 
 def failed(checks: Iterable[DeviceCheck]) -> bool:

@@ -1,11 +1,11 @@
 """What ``edge check`` and ``edge status`` print."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_agent.acquisition.bus_plan import BusPlan
 from edge_agent.tools.check import DeviceCheck, Verdict
+from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
 
 
@@ -127,7 +127,7 @@ def _uplink_text(uplink: Mapping[str, Any]) -> str:
 
 
 def _age(time_ms: int) -> str:
-    seconds = max(0, time.time_ns() // 1_000_000 - time_ms) / 1000
+    seconds = max(0, utc_now_ms() - time_ms) / 1000
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -17,6 +17,7 @@ from edge_agent.uplink.births import Births
 from edge_agent.uplink.description import BrokerAddress, NodeDescription, UplinkSettings
 from edge_agent.uplink.mqtt_link import Accepted, Event, Link, Lost, Received
 from edge_agent.uplink.session import Session
+from telemetry.clock import utc_now_ms
 
 _log = structlog.get_logger(__name__)
 
@@ -332,4 +333,4 @@ class Uplink:
 
 
 def _now() -> Moment:
-    return Moment(time.monotonic(), time.time_ns() // 1_000_000)
+    return Moment(time.monotonic(), utc_now_ms())

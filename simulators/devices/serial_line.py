@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from simulators.clock import SimulationClock, wall_ms
+from simulators.clock import SimulationClock
 from simulators.devices.line import LineSettings, transmit
 from simulators.devices.modbus_unit import ModbusUnit
 from simulators.devices.pseudo_terminal import PseudoTerminal
@@ -15,6 +15,7 @@ from simulators.faults.answers import rtu_answer
 from simulators.faults.plan import OF_ANSWERS, FaultPlan
 from simulators.truth import Served
 from simulators.wire.rtu import RtuListener, RtuRequest
+from telemetry.clock import utc_now_ms
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class LineUnit:
 
     def served(self, pdu: bytes, now_ms: int) -> list[Served]:
         """What a good answer to a request told."""
-        wall = wall_ms()
+        wall = utc_now_ms()
         return [
             Served(f"{self.series}/{name}", wall, self.unit.served.get(name), now_ms)
             for name in self.unit.metrics_in(pdu)

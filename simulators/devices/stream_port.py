@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from device_profiles.streams import decoder, encoder
-from simulators.clock import SimulationClock, wall_ms
+from simulators.clock import SimulationClock
 from simulators.devices.instrument import Instrument
 from simulators.devices.line import LineSettings, transmit
 from simulators.devices.pseudo_terminal import PseudoTerminal
@@ -12,6 +12,7 @@ from simulators.devices.serial_line import Serve, Traffic
 from simulators.faults.answers import stream_frames
 from simulators.faults.plan import OF_ANSWERS, FaultPlan
 from simulators.truth import Served
+from telemetry.clock import utc_now_ms
 
 Moments = Callable[[int], tuple[int, Mapping[str, float]]]
 """From a simulated time: the next moment at which a frame leaves, and values for that frame."""
@@ -106,6 +107,6 @@ class StreamPort:
             self._serve(self._told(frame, now))
 
     def _told(self, frame: bytes, now: int) -> list[Served]:
-        wall = wall_ms()
+        wall = utc_now_ms()
         samples = decoder(self.instrument.profile, canonical=True).feed(frame, wall)
         return [Served(f"{self._series}/{s.metric}", wall, s.value, now) for s in samples]

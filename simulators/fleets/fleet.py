@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from simulators.clock import wall_ms
 from simulators.fleets.failures import FleetFailures
 from simulators.fleets.link import Link
 from simulators.fleets.messages import Properties
@@ -20,6 +19,7 @@ from simulators.scenarios.fleets import FleetModel
 from simulators.scenarios.model import Scenario
 from simulators.signals.randomness import Int64, generator
 from simulators.truth import Served, TruthFile
+from telemetry.clock import utc_now_ms
 
 TICK_S = 0.05
 _CONNECTING_AT_ONCE = 250
@@ -64,7 +64,7 @@ class Fleet:
         parts = urlsplit(broker)
         self._address = (parts.hostname or "127.0.0.1", parts.port or 1883)
         self.broker = broker
-        self._began_ms = wall_ms()
+        self._began_ms = utc_now_ms()
         self._truth = truth
         self._dice = generator(self._seed, "fleet")
         self._offset_s = scenario.utc_offset_h * 3600.0
@@ -114,12 +114,12 @@ class Fleet:
     async def run(self, stopped: asyncio.Event, *, drain_s: float = 10.0) -> None:
         """Run until ``stopped``, let the host confirm what is under way, say goodbye."""
         allow_files(self.capacity)
-        self._began_ms = wall_ms()
+        self._began_ms = utc_now_ms()
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         self._next_ms = self._began_ms + self._phase_ms
         while not stopped.is_set():
-            self.tick(wall_ms(), loop.time() - began_s)
+            self.tick(utc_now_ms(), loop.time() - began_s)
             await asyncio.sleep(TICK_S)
         await self._drain(drain_s)
         await self._leave()
@@ -259,7 +259,7 @@ class Fleet:
         self.links[i] = None
         self.counts.connections_lost += 1
         if np.isinf(self._retry_at_s[i]):
-            elapsed_s = (wall_ms() - self._began_ms) / 1000.0
+            elapsed_s = (utc_now_ms() - self._began_ms) / 1000.0
             self._retry_at_s[i] = elapsed_s + self._back_off_s(i)
 
     def _back_off_s(self, i: int) -> float:
@@ -317,14 +317,14 @@ class Fleet:
         while self._can_be_confirmed() and loop.time() - began < drain_s:
             for node in self.nodes:
                 node.hurry(_LAST_RETRY_MS)
-            self._send_late(wall_ms())
+            self._send_late(utc_now_ms())
             await asyncio.sleep(TICK_S)
 
     def _can_be_confirmed(self) -> bool:
         return self.model.acknowledged and self.backlog > 0 and self.online > 0
 
     async def _leave(self) -> None:
-        now = wall_ms()
+        now = utc_now_ms()
         self._retry_at_s[:] = np.inf
         for i, link in enumerate(self.links):
             if link is not None:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from simulators.clock import wall_ms
 from simulators.fleets import mqtt
 from simulators.fleets.node import KEEPALIVE_S, EdgeNode
+from telemetry.clock import utc_now_ms
 
 _FULL = 1 << 20
 
@@ -26,7 +26,7 @@ class Link(asyncio.Protocol):
         """Introduce the node."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        now = wall_ms()
+        now = utc_now_ms()
         self.write(self.node.connect(now), now)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
@@ -37,7 +37,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Let the node answer what came."""
-        now = wall_ms()
+        now = utc_now_ms()
         try:
             packets = self._receiver.feed(data)
         except mqtt.MqttError:

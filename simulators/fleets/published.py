@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from device_profiles import Metric, Profile
-from simulators.clock import SimulationClock, wall_ms
+from simulators.clock import SimulationClock
 from simulators.devices.instrument import Instrument
 from simulators.fleets.link import Link
 from simulators.fleets.messages import Properties
@@ -18,6 +18,7 @@ from simulators.scenarios.fleets import PublishModel
 from simulators.scenarios.model import Scenario, SimStation
 from simulators.signals.randomness import Float64, Int64
 from simulators.truth import Served, TruthFile
+from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.sparkplug.data_encoder import encode_batch_number, encode_data, encode_sample
 from telemetry.sparkplug.protobuf import number
@@ -52,7 +53,7 @@ class PublishedStation:
         self.shape = Shape(tuple(_device(i, model.step) for i in instruments))
         self.node = EdgeNode(
             scenario.group, station.gateway, self.shape, host=scenario.host, acknowledged=True,
-            first_batch=wall_ms(), counts=counts, limit=1_000_000,
+            first_batch=utc_now_ms(), counts=counts, limit=1_000_000,
             about=Properties(station.id, station.name, station.latitude, station.longitude),
         )  # fmt: skip
         pairs = list(zip(self.shape.aliases, self.shape.batch_aliases, strict=True))
@@ -182,7 +183,7 @@ class PublishedStations:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._stay(i)) for i in range(len(self.stations))]
             while not stopped.is_set() and not self._finished():
-                sent = self.advance(wall_ms())
+                sent = self.advance(utc_now_ms())
                 await asyncio.sleep(0 if sent else _TICK_S)
             await self._drain(stopped, drain_s)
             for task in tasks:
@@ -191,7 +192,7 @@ class PublishedStations:
 
     def advance(self, now_ms: int) -> int:
         """Let every station publish one message a device if it is time; how many did."""
-        limit = wall_ms() if self.flat_out else min(self.clock.now_ms(), now_ms)
+        limit = utc_now_ms() if self.flat_out else min(self.clock.now_ms(), now_ms)
         if self.end_ms is not None:
             limit = min(limit, self.end_ms)
         sent = 0
@@ -212,15 +213,15 @@ class PublishedStations:
         return sent
 
     def _finished(self) -> bool:
-        end = self.end_ms if self.end_ms is not None else wall_ms()
-        past = self.flat_out or self.clock.now_ms() >= wall_ms() or self.end_ms is not None
+        end = self.end_ms if self.end_ms is not None else utc_now_ms()
+        past = self.flat_out or self.clock.now_ms() >= utc_now_ms() or self.end_ms is not None
         return past and all(s.done_ms + s.span_ms > end for s in self.stations)
 
     async def _drain(self, stopped: asyncio.Event, drain_s: float) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + (2.0 if stopped.is_set() else drain_s)
         while self.backlog and loop.time() < end:
-            now = wall_ms()
+            now = utc_now_ms()
             for i, station in enumerate(self.stations):
                 link = self._links.get(i)
                 if link is not None and station.node.is_online:
@@ -241,7 +242,7 @@ class PublishedStations:
             except OSError:
                 self.counts.connections_lost += 1
             except asyncio.CancelledError:
-                link.leave(wall_ms())
+                link.leave(utc_now_ms())
                 raise
             finally:
                 self._links.pop(i, None)

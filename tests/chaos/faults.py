@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from telemetry.clock import utc_now_ms
 from tests.chaos.parts import Agent, System
 from tests.chaos.proxy import FAIR, Proxy, Weather
 
@@ -70,7 +71,7 @@ class Faults:
 
         def begin() -> None:
             agent.process.kill()
-            agent.kills.append(time.time_ns() // 1_000_000)
+            agent.kills.append(utc_now_ms())
 
         return Fault("kill -9 agent", self._seconds(0.1, 3), begin, agent.process.start)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from edge_agent.outbox import OutboxError, OutboxStatus, read_status
+from telemetry.clock import utc_now_ms
 from tests.chaos.proxy import Proxy
 from tests.servers import InfluxDB, accepts, free_port, require, wait_until
 
@@ -226,7 +227,7 @@ class System:
         """Stop measuring (the simulator goes) and wait until every outbox is empty."""
         self.simulator.stop()
         for agent in self.agents:  # what it was asked for at that moment was not answered in full
-            agent.kills.append(time.time_ns() // 1_000_000)
+            agent.kills.append(utc_now_ms())
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             states = [a.status() for a in self.agents]

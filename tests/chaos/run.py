@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from telemetry.clock import utc_now_ms
 from tests.chaos.faults import STEP_S, Faults
 from tests.chaos.parts import System
 from tests.chaos.verdict import Verdict, compare, read_served, read_store
@@ -22,7 +23,7 @@ class LiveWatch:
         self._thread.start()
 
     def _run(self) -> None:
-        newest = time.time_ns() // 1_000_000
+        newest = utc_now_ms()
         while not self._stopping.wait(0.25):
             newest = max(newest, self._system.newest_ms())
             self.longest_s = max(self.longest_s, time.time() - newest / 1000)

@@ -21,6 +21,7 @@ from cloud_ingest.inventory.inventory import Registry
 from cloud_ingest.live import Live
 from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.pipeline_dependencies import Parts
+from telemetry.clock import utc_now_ms
 from telemetry.series import SeriesKey
 from tests.cloud_ingest.fakes import MemoryStore, PassQuality, RememberingAlerts, RememberingLink
 from tests.cloud_ingest.gateways import Gateway
@@ -82,7 +83,7 @@ def cloud(tmp_path: Path) -> Cloud:
 
 @pytest.fixture
 def gateway() -> Gateway:
-    return Gateway(time_ms=time.time_ns() // 1_000_000)
+    return Gateway(time_ms=utc_now_ms())
 
 
 def test_a_report_is_stored_and_acknowledged(cloud: Cloud, gateway: Gateway) -> None:
@@ -219,7 +220,7 @@ def test_deaths_take_devices_and_gateways_offline(cloud: Cloud, gateway: Gateway
 
 
 def test_a_foreign_gateway_is_taken_in_without_acknowledgement(cloud: Cloud) -> None:
-    t = time.time_ns() // 1_000_000
+    t = utc_now_ms()
     foreign = Gateway(
         name="plc", group="plant", acknowledged=False, station="", time_ms=t,
         metrics={"pm10": ("pm10", "mg/m3"), "Boiler/Load": ("", "")},
@@ -275,7 +276,7 @@ def test_nan_infinity_and_null_are_stored_as_what_they_are(cloud: Cloud, gateway
 
 
 def test_an_unknown_unit_is_not_guessed(cloud: Cloud) -> None:
-    t = time.time_ns() // 1_000_000
+    t = utc_now_ms()
     gateway = Gateway(
         metrics={"pm2_5": ("pm2_5", "furlong"), "t": ("air_temperature", "K")}, time_ms=t
     )
@@ -288,7 +289,7 @@ def test_an_unknown_unit_is_not_guessed(cloud: Cloud) -> None:
 def test_one_gateway_cannot_flood_the_registry(cloud: Cloud) -> None:
     gateway = Gateway(
         metrics={f"m{i}": ("", "") for i in range(500)}, acknowledged=False,
-        time_ms=time.time_ns() // 1_000_000,
+        time_ms=utc_now_ms(),
     )  # fmt: skip
     cloud.feed(*gateway.births())
     assert len(cloud.registry) == 50

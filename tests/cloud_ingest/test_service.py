@@ -17,6 +17,7 @@ from cloud_ingest.configuration import CloudConfiguration, in_folder
 from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.service import Service
+from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.servers import Mosquitto, free_port, wait_until
 
@@ -91,7 +92,7 @@ def peer(mosquitto: Mosquitto) -> Iterator[Peer]:
 
 
 def now_gateway(**changes: Any) -> Gateway:
-    return Gateway(time_ms=time.time_ns() // 1_000_000, **changes)
+    return Gateway(time_ms=utc_now_ms(), **changes)
 
 
 def get(service: Service, path: str) -> Any:

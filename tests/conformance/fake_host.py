@@ -2,11 +2,11 @@
 
 import json
 import threading
-import time
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from telemetry.clock import utc_now_ms
 from telemetry.sparkplug import DataType, Metric, Payload, decode, encode, names
 from telemetry.sparkplug.topics import state_topic
 
@@ -32,7 +32,7 @@ class FakeHost:
 
     def say(self, online: bool, timestamp: int | None = None, host: str | None = None) -> int:
         """Publish STATE; returns its timestamp."""
-        stamp = time.time_ns() // 1_000_000 if timestamp is None else timestamp
+        stamp = utc_now_ms() if timestamp is None else timestamp
         payload = json.dumps({"online": online, "timestamp": stamp})
         topic = state_topic(self._host if host is None else host)
         self._client.publish(topic, payload, 1, retain=True).wait_for_publish(5)
@@ -40,7 +40,7 @@ class FakeHost:
 
     def command(self, name: str, datatype: DataType, value: object) -> None:
         """Write a metric of the gateway."""
-        now = time.time_ns() // 1_000_000
+        now = utc_now_ms()
         metric = Metric(name, None, now, datatype, value)
         self._client.publish(self._command_topic, encode(Payload(now, (metric,))))
 

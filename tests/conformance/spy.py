@@ -3,8 +3,9 @@
 import contextlib
 import socket
 import threading
-import time
 from dataclasses import dataclass
+
+from telemetry.clock import utc_now_ms
 
 NAMES = {1: "CONNECT", 2: "CONNACK", 3: "PUBLISH", 4: "PUBACK", 8: "SUBSCRIBE", 9: "SUBACK",
          10: "UNSUBSCRIBE", 11: "UNSUBACK", 12: "PINGREQ", 13: "PINGRESP", 14: "DISCONNECT"}  # fmt: skip
@@ -91,7 +92,7 @@ class Spy:
                 end.shutdown(socket.SHUT_RDWR)
 
     def _read(self, data: bytes, up: bool, number: int) -> Packet:
-        now = time.time_ns() // 1_000_000
+        now = utc_now_ms()
         kind, flags = NAMES.get(data[0] >> 4, "?"), data[0] & 15
         body = data[1 + _varint(data, 1)[1] :]
         if kind == "CONNECT":

@@ -16,6 +16,7 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
+from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 from telemetry.sparkplug import DataType
@@ -49,7 +50,7 @@ class Bench:
         self, device: str | None = "noise", n: int = 4, flag: Flag = Flag.NOT_EVALUATED
     ) -> None:
         self.count += 1
-        now = time.time_ns() // 1_000_000
+        now = utc_now_ms()
         name = "m{}" if device else "load"
         samples = tuple(Sample(name.format(i), now, float(self.count), flag) for i in range(n))
         self.outbox.put([Report(device, samples)])
@@ -123,7 +124,7 @@ def test_every_requirement_holds_over_300_messages_and_two_sessions(bench: Bench
 
 
 def test_births_wait_for_exactly_our_host_and_never_for_an_older_word(bench: Bench) -> None:
-    now = time.time_ns() // 1_000_000
+    now = utc_now_ms()
     bench.host.say(True, now, "another")
     bench.host.say(False, now)
     bench.uplink.start()
@@ -230,7 +231,7 @@ def test_live_reports_of_one_commit_share_a_message_and_a_birth_tells_the_newest
     bench.uplink.device_online("noise")
     bench.uplink.device_online("meter")
     wait_until(lambda: bench.uplink.state.delivering, what="births")
-    now = time.time_ns() // 1_000_000
+    now = utc_now_ms()
     bench.outbox.put(
         [
             Report(device, (Sample("m0", now + i, float(i)),))
@@ -265,7 +266,7 @@ def test_a_changed_description_is_a_new_birth(bench: Bench) -> None:
     )
     bench.uplink.replace_births(changed)
     wait_until(lambda: bench.kinds().count("NBIRTH") == 2, what="a second birth")
-    now = time.time_ns() // 1_000_000
+    now = utc_now_ms()
     bench.outbox.put([Report("noise", (Sample("new", now, 400.0),))])
     wait_until(bench.confirmed, what="confirmed")
     births = bench.host.of("DBIRTH")

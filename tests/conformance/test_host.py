@@ -22,6 +22,7 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
+from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
 from telemetry.sparkplug import DataType, Metric, Payload, decode, encode
 from tests.conformance.host_rules import check_host
@@ -85,12 +86,12 @@ def cloud(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Cloud]:
 
 
 def node_message(seq: int | None, *metrics: Metric) -> bytes:
-    now = time.time_ns() // 1_000_000
+    now = utc_now_ms()
     return encode(Payload(now, metrics, seq))
 
 
 def births(bdseq: int = 0) -> tuple[bytes, bytes]:
-    now = time.time_ns() // 1_000_000
+    now = utc_now_ms()
     node = node_message(
         0, Metric("bdSeq", None, now, DataType.INT64, bdseq),
         Metric("Node Control/Rebirth", None, now, DataType.BOOLEAN, value=False),
@@ -110,12 +111,12 @@ def test_every_requirement_holds_over_300_messages_from_connect_to_goodbye(
     uplink.device_online("d")
     wait_until(lambda: uplink.state.delivering, 20, "births")
     for i in range(300):
-        outbox.put([Report("d", (Sample("m", time.time_ns() // 1_000_000, float(i)),))])
+        outbox.put([Report("d", (Sample("m", utc_now_ms(), float(i)),))])
     wait_until(lambda: outbox.status().depth_samples == 0, 20, "all is confirmed")
     cloud.spy.cut()
     wait_until(lambda: len(cloud.sent(STATE)) >= 2, 20, "it is back")
     wait_until(lambda: uplink.state.delivering, 20, "births again")
-    outbox.put([Report("d", (Sample("m", time.time_ns() // 1_000_000, 1.0),))])
+    outbox.put([Report("d", (Sample("m", utc_now_ms(), 1.0),))])
     wait_until(lambda: outbox.status().depth_samples == 0, 20, "all is confirmed")
     uplink.stop()
     outbox.close()
@@ -145,7 +146,7 @@ def test_a_hole_in_the_sequence_asks_for_births_and_a_filled_one_does_not(cloud:
     node, device = births()
     cloud.inject("spBv1.0/g/NBIRTH/f", node)
     cloud.inject("spBv1.0/g/DBIRTH/f/d", device)
-    now = time.time_ns() // 1_000_000
+    now = utc_now_ms()
 
     def data(seq: int) -> None:
         metric = Metric(None, 1, now + seq, None, 400.0 + seq)
@@ -175,7 +176,7 @@ def test_only_the_death_of_the_present_session_counts(cloud: Cloud) -> None:
         )
 
     wait_until(lambda: online("gateways") is True, 10, "the node is online")
-    now = time.time_ns() // 1_000_000
+    now = utc_now_ms()
     late = node_message(None, Metric("bdSeq", None, now, DataType.INT64, 4))
     cloud.inject("spBv1.0/g/NDEATH/n", late, 1)
     time.sleep(0.7)

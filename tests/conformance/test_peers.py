@@ -15,6 +15,7 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
+from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
 from tests.conformance.edge_rules import check_edge
 from tests.conformance.peers import NODE, PYTHON
@@ -33,9 +34,7 @@ def feed(service: Cloud, spy: Spy, command: list[str], gateway: str) -> set[str]
     series = f"{gateway}/meter/co2"
 
     def values() -> list[float]:
-        answer = service.get(
-            f"samples?series={series}&start=0&end={time.time_ns() // 10**6 + 1000}"
-        )
+        answer = service.get(f"samples?series={series}&start=0&end={utc_now_ms() + 1000}")
         found = answer["value"]
         assert isinstance(found, list)
         return found
@@ -80,7 +79,7 @@ def test_pysparkplug_reads_our_edge(mosquitto: Mosquitto, tmp_path: Path) -> Non
         )
         address = BrokerAddress(mosquitto.url)
         uplink = Uplink(UplinkSettings("g", "gw", (address,), None, "standard"), outbox, node)
-        now = time.time_ns() // 1_000_000
+        now = utc_now_ms()
         outbox.put([Report("d", (Sample("co2", now - 1000 + i, float(i)),)) for i in range(50)])
         uplink.start()
         uplink.device_online("d")

@@ -13,6 +13,7 @@ import pytest
 
 from edge_agent.outbox import Outbox
 from edge_agent.outbox.rows.row_format import unpack
+from telemetry.clock import utc_now_ms
 from tests.edge_agent.acquisition.slaves import PtySlave
 from tests.servers import Mosquitto, free_port, wait_until
 
@@ -230,7 +231,7 @@ def test_a_window_goes_on_where_the_end_of_the_agent_cut_it(
     answered: list[int] = []
 
     def answer(slave: PtySlave, frame: bytes) -> bytes | None:
-        answered.append(time.time_ns() // 1_000_000)
+        answered.append(utc_now_ms())
         return slave.honest(frame)
 
     gateway.first.answer = answer
@@ -244,16 +245,16 @@ def test_a_window_goes_on_where_the_end_of_the_agent_cut_it(
 
     process = start()
     gateway.measuring()
-    while time.time_ns() // 1_000_000 % WINDOW_MS < 100:
+    while utc_now_ms() % WINDOW_MS < 100:
         time.sleep(0.01)
-    while not 1800 < (now_ms := time.time_ns() // 1_000_000) % WINDOW_MS < 2500:
+    while not 1800 < (now_ms := utc_now_ms()) % WINDOW_MS < 2500:
         time.sleep(0.01)
     process.send_signal(end)
     process.wait(5)
     before = len(answered)
     process = start()
     ends_ms = (now_ms // WINDOW_MS + 1) * WINDOW_MS
-    wait_until(lambda: time.time_ns() // 1_000_000 > ends_ms + 2200, 10)
+    wait_until(utc_now_ms > ends_ms + 2200, 10)
     process.send_signal(signal.SIGTERM)
     process.wait(5)
     outbox = Outbox(gateway.folder / "outbox.db")

@@ -19,6 +19,7 @@ from simulators.fleets.fleet import Fleet
 from simulators.fleets.template import SEQUENCE, DataTemplate
 from simulators.scenarios.model import Scenario
 from simulators.truth import TruthFile, read_truth
+from telemetry.clock import utc_now_ms
 from telemetry.sparkplug import DataType, Metric, Payload, decode, encode, names
 from telemetry.sparkplug.topics import parse_topic
 from tests.servers import wait_until
@@ -42,7 +43,7 @@ class Host:
         self._alias: dict[str, dict[int, str]] = defaultdict(dict)
         self._through: dict[str, int] = {}
         self._beyond: dict[str, set[int]] = defaultdict(set)
-        self._since = int(time.time() * 1000)
+        self._since = utc_now_ms()
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="host")
         self.client.on_message = self._message
         self.client.connect("127.0.0.1", port)
@@ -122,7 +123,7 @@ class Host:
         self._through[node] = through
         if through > before or self._beyond[node]:
             said = Metric(names.ACK_THROUGH, None, NOW_MS, DataType.UINT64, through)
-            command = encode(Payload(int(time.time() * 1000), (said,)))
+            command = encode(Payload(utc_now_ms(), (said,)))
             self.client.publish(f"spBv1.0/{group}/NCMD/{node}", command)
 
 

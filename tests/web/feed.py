@@ -2,20 +2,16 @@
 
 import itertools
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import paho.mqtt.client as mqtt
 
+from telemetry.clock import utc_now_ms
 from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, encode, names
 
 EVERY_S = 0.4
 DEVICE = "sensor"
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Feed:
@@ -38,7 +34,9 @@ class Feed:
         self._seq = itertools.count()
         self._stopped = threading.Event()
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-        self._client.will_set(self._topic("NDEATH"), encode(Payload(now_ms(), (self._bdseq(),))))
+        self._client.will_set(
+            self._topic("NDEATH"), encode(Payload(utc_now_ms(), (self._bdseq(),)))
+        )
         self._client.reconnect_delay_set(1, 1)
         self._to_be_born = threading.Event()
         self._client.on_connect = self._greet
@@ -69,7 +67,7 @@ class Feed:
         return Metric(name=names.BDSEQ, datatype=DataType.INT64, value=0)
 
     def _send(self, kind: str, metrics: list[Metric], device: str = "") -> None:
-        payload = Payload(now_ms(), tuple(metrics), next(self._seq) % 256)
+        payload = Payload(utc_now_ms(), tuple(metrics), next(self._seq) % 256)
         self._client.publish(self._topic(kind, device), encode(payload))
 
     def _births(self) -> None:
@@ -82,7 +80,7 @@ class Feed:
             (names.LATITUDE, DataType.DOUBLE, latitude),
             (names.LONGITUDE, DataType.DOUBLE, longitude),
         ]
-        node = [Metric(name=n, datatype=t, value=v, timestamp_ms=now_ms()) for n, t, v in told]
+        node = [Metric(name=n, datatype=t, value=v, timestamp_ms=utc_now_ms()) for n, t, v in told]
         self._send("NBIRTH", [self._bdseq(), *node])
         metrics = [self._metric(m, self._properties(*q)) for m, q in self._quantities.items()]
         self._send("DBIRTH", metrics, DEVICE)
@@ -96,7 +94,7 @@ class Feed:
 
     def _metric(self, name: str, properties: dict[str, PropertyValue]) -> Metric:
         return Metric(
-            name=name, datatype=DataType.DOUBLE, value=self.values[name], timestamp_ms=now_ms(),
+            name=name, datatype=DataType.DOUBLE, value=self.values[name], timestamp_ms=utc_now_ms(),
             properties=properties,
         )  # fmt: skip
 

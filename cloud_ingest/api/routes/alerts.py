@@ -13,11 +13,12 @@ from cloud_ingest.alerts.texts import shown_number, shown_unit
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cloud_ingest.api.problems import Problem
-from cloud_ingest.api.requests import asked, moment_ms, now_ms, user_of
+from cloud_ingest.api.requests import asked, moment_ms, user_of
 from cloud_ingest.api.responses.alerts import Acknowledged, Alert, AlertDetail, Silence
 from cloud_ingest.api.responses.alerts import Rule as RuleShape
 from cloud_ingest.api.responses.envelope import Page, answers
 from cloud_ingest.api.routes import notifications, silences
+from telemetry.clock import utc_now_ms
 from telemetry.durations import format_duration
 from telemetry.series import Series
 
@@ -162,7 +163,7 @@ def _add_steps(api: APIRouter, alerts: AlertService) -> None:
     def silence_alert(alert_id: int, request: Request, body: AlertSilence) -> Json:
         """Keep it quiet for a time, or until it is resolved."""
         end_ms = moment_ms(body.end, "end")
-        if end_ms is not None and end_ms <= now_ms():
+        if end_ms is not None and end_ms <= utc_now_ms():
             raise Problem(422, "The request is not valid", "end must be in the future")
         span = asked(
             lambda: alerts.desk.silence_alert(alert_id, user_of(request), body.reason, end_ms)

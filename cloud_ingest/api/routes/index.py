@@ -1,6 +1,5 @@
 """Air-quality indices of stations (contract C4)."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from cloud_ingest.api.responses.envelope import Page, answers
 from cloud_ingest.api.responses.samples import Index
 from cloud_ingest.indices.station import Kind, Period, pollutant_series, station_index
 from cloud_ingest.stores.protocol import SampleStore
+from telemetry.clock import utc_now_ms
 from telemetry.series import Series
 
 
@@ -31,7 +31,7 @@ def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> 
     ) -> Json:
         """Index value, level, dominant pollutant and inputs of a station (or a list of all)."""
         given_ms = moment_ms(at, "at")
-        at_ms = time.time_ns() // 1_000_000 if given_ms is None else given_ms
+        at_ms = utc_now_ms() if given_ms is None else given_ms
         series = known_series()
         if station is not None:
             if not any(s.station == station for s in series):

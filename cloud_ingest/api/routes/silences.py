@@ -10,9 +10,10 @@ from cloud_ingest.alerts.silences import SilenceKind, SilenceSpan
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cloud_ingest.api.problems import Problem
-from cloud_ingest.api.requests import asked, moment_ms, now_ms, user_of
+from cloud_ingest.api.requests import asked, moment_ms, user_of
 from cloud_ingest.api.responses.alerts import Silence
 from cloud_ingest.api.responses.envelope import Page, answers
+from telemetry.clock import utc_now_ms
 
 
 class NewSilence(BaseModel):
@@ -39,13 +40,13 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
         active: bool = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Json:
         """Silences and maintenance, the newest first; with ``active`` those that are not over."""
-        found = alerts.desk.silences(now_ms=now_ms() if active else None)
+        found = alerts.desk.silences(now_ms=utc_now_ms() if active else None)
         return Json(page(found, _newest_first, limit, cursor, SilenceSpan.as_json))
 
     @api.post("/silences", status_code=201, **answers(Silence, 422))
     def add_silence(request: Request, body: NewSilence) -> Json:
         """Begin a silence, a maintenance or a calibration."""
-        made_ms = now_ms()
+        made_ms = utc_now_ms()
         start_ms = moment_ms(body.start, "start")
         end_ms = moment_ms(body.end, "end")
         start_ms = made_ms if start_ms is None else start_ms

@@ -2,7 +2,6 @@
 
 import re
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from quantrac.console import (
     start_logging,
     stop,
 )
+from telemetry.clock import utc_now_ms
 
 app = typer.Typer(no_args_is_help=True, help="Check mappings of payloads that are not Sparkplug.")
 
@@ -71,7 +71,7 @@ def _show(mapping: object, topic: str, payload: bytes) -> bool:
 
     assert isinstance(mapping, Mapping)
     console = Console(width=None if sys.stdout.isatty() else 160)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = utc_now_ms()
     try:
         samples, refused = apply(mapping, topic, payload, now_ms)
     except MappingError as error:

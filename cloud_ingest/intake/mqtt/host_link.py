@@ -23,6 +23,7 @@ from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.intake.mqtt.packets import Answer, Arrived, PacketError, Parser, Will
 from cloud_ingest.intake.mqtt.shard import Shard
+from telemetry.clock import utc_now_ms
 from telemetry.sparkplug.topics import state_topic
 
 _log = structlog.get_logger()
@@ -80,7 +81,7 @@ class Link:
         self._state_heard = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._session_ms = 0
-        self.state = LinkState(connected=False, problem="not connected yet", since_ms=_now_ms())
+        self.state = LinkState(connected=False, problem="not connected yet", since_ms=utc_now_ms())
 
     def start(self) -> None:
         """Begin to connect, and go on until ``stop``."""
@@ -93,7 +94,7 @@ class Link:
             with contextlib.suppress(LinkLost):
                 if self._announce:
                     self._state_heard.clear()
-                    self._say_state(online=False, time_ms=_now_ms())
+                    self._say_state(online=False, time_ms=utc_now_ms())
                     self._state_heard.wait(timeout_s / 2)
                 self._send(packets.DISCONNECT_PACKET)
         self._hang_up()
@@ -132,7 +133,7 @@ class Link:
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def _connect(self) -> None:
-        self._session_ms = _now_ms()
+        self._session_ms = utc_now_ms()
         host, port, tls = self._broker.address
         line = socket.create_connection((host, port), CONNECT_TIMEOUT_S)
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -169,7 +170,7 @@ class Link:
         while True:
             data = self._receive(line)
             if data:
-                now_ms = _now_ms()
+                now_ms = utc_now_ms()
                 self._take_in(parser.feed(data, now_ms), now_ms)
                 if len(data) < _MUCH and len(self._inbox):
                     # There is still enough to do: let more come together, or this thread wakes for
@@ -282,7 +283,7 @@ class Link:
         before = self.state
         if (before.connected, before.problem) == (connected, problem):
             return
-        since_ms = before.since_ms if before.connected == connected else _now_ms()
+        since_ms = before.since_ms if before.connected == connected else utc_now_ms()
         self.state = LinkState(connected, problem, since_ms)
         if connected != before.connected:
             if connected:
@@ -294,7 +295,3 @@ class Link:
 
 def _state(*, online: bool, time_ms: int) -> bytes:
     return json.dumps({"online": online, "timestamp": time_ms}, separators=(",", ":")).encode()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

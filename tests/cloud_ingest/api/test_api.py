@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ from cloud_ingest.api.backend import Backend
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.intake.mqtt.host_link import LinkState
 from cloud_ingest.intake.mqtt.message import Message
+from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
 
-NOW_MS = time.time_ns() // 1_000_000
+NOW_MS = utc_now_ms()
 
 
 class Connected:

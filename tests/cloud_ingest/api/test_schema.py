@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from jsonschema import Draft202012Validator
 from cloud_ingest.configuration import CloudConfiguration, in_folder
 from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.service import Service
+from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.servers import free_port, wait_until
 
@@ -92,7 +92,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     }
     made = Service(in_folder(CloudConfiguration.model_validate(configuration), folder))
     made.start()
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = utc_now_ms()
     for gateway in (
         Gateway(time_ms=now_ms),
         Gateway("bd-bc-001", station="bc", time_ms=now_ms),
@@ -242,7 +242,7 @@ def test_the_stream(api: httpx.Client, published: Published, service: Service) -
     wanted, seen = {"ready", "samples", "gateway"}, set()
     with api.stream("GET", "/stream") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        gateway = Gateway("bd-live-001", time_ms=time.time_ns() // 1_000_000)
+        gateway = Gateway("bd-live-001", time_ms=utc_now_ms())
         for message in (*gateway.births(), gateway.data(("pm2_5", gateway.time_ms, 1.0))):
             service.inbox.put(message)
         name = ""

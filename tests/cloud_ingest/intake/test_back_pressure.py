@@ -15,6 +15,7 @@ from cloud_ingest.database.schema import events
 from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.intake.mqtt.overflow_file import Spill
+from telemetry.clock import utc_now_ms
 from telemetry.series import SeriesKey
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
@@ -67,7 +68,7 @@ def test_while_the_store_is_away_memory_is_bounded_and_nothing_is_lost(tmp_path:
     cloud = Cloud(tmp_path)
     cloud.inbox._max_bytes = 20_000
     cloud.inbox._spill = Spill(tmp_path / "spill", 10_000_000)
-    t = time.time_ns() // 1_000_000
+    t = utc_now_ms()
     ours = Gateway(time_ms=t)
     foreign = Gateway(name="plc", acknowledged=False, station="", time_ms=t)
     cloud.feed(*ours.births(), *foreign.births())
@@ -108,7 +109,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_of_any_kind_survive(tmp_path: Path, name: str) -> None:
-    t = time.time_ns() // 1_000_000
+    t = utc_now_ms()
     gateway = Gateway(
         metrics={name: ("", "")}, acknowledged=False, station=name[:60], time_ms=t,
     )  # fmt: skip
@@ -124,7 +125,7 @@ def test_names_of_any_kind_survive(tmp_path: Path, name: str) -> None:
 
 
 def test_a_name_with_a_nul_is_not_taken_in(tmp_path: Path) -> None:
-    t = time.time_ns() // 1_000_000
+    t = utc_now_ms()
     gateway = Gateway(metrics={"a\x00b": ("", ""), "ok": ("", "")}, acknowledged=False, time_ms=t)
     cloud = Cloud(tmp_path)
     cloud.feed(*gateway.births(), gateway.data(("a\x00b", t, 1.0), ("ok", t, 2.0)))
@@ -133,7 +134,7 @@ def test_a_name_with_a_nul_is_not_taken_in(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_new_series_from_one_gateway_are_limited_and_announced(tmp_path: Path) -> None:
-    t = time.time_ns() // 1_000_000
+    t = utc_now_ms()
     flood = Gateway(
         metrics={f"m{n}": ("", "") for n in range(5_000)}, acknowledged=False, time_ms=t
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from cloud_ingest.intake.sparkplug import byte_scan, commands
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.intake.work import Receipts, Work
 from cloud_ingest.inventory.inventory import Registry
+from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 
-NOW_MS = time.time_ns() // 1_000_000
+NOW_MS = utc_now_ms()
 MANY = 300  # so that aliases of one and of two bytes occur
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from cloud_ingest.intake.mappings import Mapping, MappingError, apply, load_mapp
 from cloud_ingest.intake.mappings.cli import app
 from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
+from telemetry.clock import utc_now_ms
 from telemetry.units import UnitError
 from telemetry.yaml_files import DocumentError
 from tests.cloud_ingest.test_pipeline import Cloud
@@ -182,7 +182,7 @@ def test_the_command_shows_what_a_mapping_makes_of_a_payload(tmp_path: Path) -> 
 
 def test_mapped_messages_become_samples_and_their_gateway_falls_silent(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path, mappings=load_mappings([EXAMPLES / "zigbee2mqtt.yaml"]))
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = utc_now_ms()
     cloud.feed(
         Message("zigbee2mqtt/hall", b'{"temperature": 20.5}', now_ms),
         Message("zigbee2mqtt/hall", b"rubbish", now_ms),

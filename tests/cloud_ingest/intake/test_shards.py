@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from cloud_ingest.database import Database, DatabaseUnavailable
 from cloud_ingest.database.schema import metadata
 from cloud_ingest.intake.mqtt.shard import Shard
+from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
 from tests.servers import free_port, wait_until
@@ -134,7 +135,7 @@ def test_the_tables_on_postgresql_are_those_of_the_code(postgresql: PostgreSQL) 
 def test_a_worker_that_dies_is_replaced_without_loss(
     postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
-    gateway = Gateway(time_ms=time.time_ns() // 1_000_000)
+    gateway = Gateway(time_ms=utc_now_ms())
     t = gateway.time_ms
     owner = next(n for n in (1, 2) if Shard(n, 2).owns("binh-duong/bd-tdm-001"))
     name, other = Shard(owner, 2).name, Shard(3 - owner, 2).name
@@ -158,7 +159,7 @@ def test_while_postgresql_is_away_nothing_is_acknowledged(
     postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
     cloud = Cloud(tmp_path, database=Database(postgresql.url))
-    gateway = Gateway(time_ms=time.time_ns() // 1_000_000)
+    gateway = Gateway(time_ms=utc_now_ms())
     cloud.feed(*gateway.births())
     postgresql.stop()
     with pytest.raises(DatabaseUnavailable):

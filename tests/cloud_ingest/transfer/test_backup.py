@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.transfer import database_dump
 from cloud_ingest.transfer.cli import app
 from telemetry.batches import SampleBatch
+from telemetry.clock import utc_now_ms
 from telemetry.series import Series, SeriesKey
 from tests.cloud_ingest.intake.test_shards import PostgreSQL
 from tests.servers import InfluxDB
@@ -242,7 +242,7 @@ def test_a_running_system_takes_an_import_of_series_that_it_knows(
     embedded = StoreConfiguration(kind="embedded", path=tmp_path / "a" / "data")
     store = open_store(embedded)
     store.register(series)
-    yesterday = time.time_ns() // 1_000_000 - DAY  # older ones would become summaries at once
+    yesterday = utc_now_ms() - DAY  # older ones would become summaries at once
     text = "time,gateway,device,metric,quantity,unit,value\n"
     (tmp_path / "old.csv").write_text(text + f"{yesterday},gw-1,đo,m3,pm10,mg/m3,0.5\n")
     quantrac("import", tmp_path / "old.csv", "--config", config)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_ingest.database.connection import now_ms
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient
+from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.transfer.test_backup import cloud_yaml, quantrac
 from tests.servers import InfluxDB
 
@@ -59,7 +59,7 @@ def test_buckets_and_a_token_for_them_are_made(tmp_path: Path) -> None:
     made = tmp_path / "token"
     assert made.stat().st_mode & 0o077 == 0
     client = InfluxClient(Access(URL, token=made.read_text().strip(), org=org))
-    client.write(name, f"pm2_5,device=d value=1 {now_ms()}".encode())
+    client.write(name, f"pm2_5,device=d value=1 {utc_now_ms()}".encode())
     with pytest.raises(Exception, match=r"40[134]"):
-        client.write("another", f"pm2_5,device=d value=1 {now_ms()}".encode())
+        client.write("another", f"pm2_5,device=d value=1 {utc_now_ms()}".encode())
     client.close()

@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from edge_agent.outbox import Outbox, OutboxError, Report, StoredReport, read_status
 from edge_agent.outbox.rows.row_format import Shape, pack, pack_free, split, unpack
+from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 from tests.servers import wait_until
@@ -291,7 +291,7 @@ def test_when_full_the_oldest_is_thinned_and_counted(tmp_path: Path) -> None:
 
 def test_samples_older_than_the_age_limit_are_given_up(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db", max_age_s=3600)
-    now = time.time_ns() // 10**6
+    now = utc_now_ms()
     outbox.put([report(time_ms=now - 7_200_000 + i) for i in range(50)])
     outbox.put([report(time_ms=now)])
     wait_until(lambda: outbox.status().depth_samples == 3, 4, "old samples are given up")
