@@ -4,22 +4,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alert_rules.rule import Rule
 from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8
 from telemetry.series import Series
-
-if TYPE_CHECKING:
-    from alert_rules.shared_windows import Shelf
 
 State: TypeAlias = dict[str, NDArray[np.generic]]
 
 DEFAULT_GAP_MS = 60_000
 GAP_INTERVALS = 3
 
+RuleT = TypeVar("RuleT", bound=Rule)
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
@@ -209,12 +208,6 @@ class Evaluator(ABC):
     def wants(self, series: Series) -> bool:
         """Whether ``series`` is the subject of verdicts."""
 
-    def share(self, shelf: "Shelf") -> None:
-        """Use what other rules keep too, where there is such; before any series is bound."""
-        selection = self.selection()
-        if selection is not None:
-            self.members = shelf.members(selection)
-
     def selection(self) -> str | None:
         """In which words its series are selected, if nothing else decides which it wants."""
         return None
@@ -243,6 +236,14 @@ class Evaluator(ABC):
     def gap_ms(self, given_ms: int | None) -> Int64:
         """For each slot, the longest pause between verdicts that is no missing data."""
         return self.members.gap_ms(given_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleKind(Generic[RuleT]):
+    """One kind of rule: the schema of its fields, and what makes an evaluator of such a rule."""
+
+    rule: type[RuleT]
+    evaluator: Callable[[RuleT], Evaluator]
 
 
 def grown(array: NDArray[ScalarT], size: int, fill: float | bool) -> NDArray[ScalarT]:

@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alert_rules.evaluator import State, Verdicts, last_true, run_starts
+from alert_rules.rule import LONGEST_HOLD_MS
 from telemetry.batches import Bool, Float64, Int32, Int64
-
-LONGEST_MS = 2_000_000_000
-"""The longest hold or clear time, 23 days: what is held longer is not told apart."""
 
 Change = Literal["pending", "fire", "rise", "cancel", "clear"]
 
@@ -234,7 +232,7 @@ class Holding:
         peak[at] = self._peaks(line[_Clocks.PEAK], verdicts, on, first, fresh, at)
         changes = self._transitions(number, verdicts, named, start_ms, peak)
         line[:] = (
-            time_ms[last], np.minimum(held[last], LONGEST_MS), start_ms[last], peak[last],
+            time_ms[last], np.minimum(held[last], LONGEST_HOLD_MS), start_ms[last], peak[last],
             on[last], firing[last],
         )  # fmt: skip
         state.clocks.keep(head, line, on[last] | firing[last])

@@ -3,7 +3,6 @@
 import difflib
 import fnmatch
 import re
-from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import date
 from enum import StrEnum
@@ -12,11 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
-from alert_rules.evaluator import Evaluator
-from alert_rules.hold_time import LONGEST_MS
 from telemetry.durations import DurationMs
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series
+
+LONGEST_HOLD_MS = 2_000_000_000
+"""The longest hold or clear time: 23 days."""
 
 Comparison = Literal["above", "below", "outside", "between"]
 
@@ -166,8 +166,8 @@ class Rule(_Strict):
     text: LocalText | None = None
     select: Selector = Selector()
     severity: Severity = Severity.WARNING
-    hold: Annotated[DurationMs, Field(le=LONGEST_MS)] = 0
-    clear_after: Annotated[DurationMs, Field(le=LONGEST_MS)] = 0
+    hold: Annotated[DurationMs, Field(le=LONGEST_HOLD_MS)] = 0
+    clear_after: Annotated[DurationMs, Field(le=LONGEST_HOLD_MS)] = 0
     refire_within: DurationMs = 600_000
     gap: DurationMs | None = None
     hours: str | None = None
@@ -231,7 +231,3 @@ class Rule(_Strict):
     def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """What is wrong with the rule as a whole: (field, message)."""
         return ()
-
-    @abstractmethod
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator of this rule."""

@@ -212,6 +212,14 @@ class Shelf:
         self.gatherings: dict[str, Gathering] = {}
         self._members: dict[str, Members] = {}
 
+    def attach(self, evaluator: Evaluator) -> None:
+        """Give an evaluator the state that it can share; before any series is bound to it."""
+        selection = evaluator.selection()
+        if selection is not None:
+            evaluator.members = self.members(selection)
+        if isinstance(evaluator, StepEvaluator):
+            evaluator.use(self.gathering(evaluator.steps.step_ms, energy=evaluator.energy))
+
     def members(self, selection: str) -> Members:
         """The members of all rules that select in the same words."""
         return self._members.setdefault(selection, Members())
@@ -244,17 +252,16 @@ class StepEvaluator(Evaluator):
         self._select = select
         self.asked = asked
         self.steps = Gathering(step_ms, energy=energy)
-        self._energy = energy
+        self.energy = energy
         self._shares = False
         self._ask()
 
     def _ask(self) -> None:
         self.steps.ask(self.selection(), self.wants, self.asked)
 
-    def share(self, shelf: Shelf) -> None:
-        """Take members, steps and their means from where other rules do."""
-        super().share(shelf)
-        self.steps = shelf.gathering(self.steps.step_ms, energy=self._energy)
+    def use(self, steps: Gathering) -> None:
+        """Read ``steps``, which other rules read too and somebody else keeps."""
+        self.steps = steps
         self._shares = True
         self._ask()
 

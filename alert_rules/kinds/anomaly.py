@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, Runs, Scored, State, Verdicts
+from alert_rules.evaluator import Evaluator, RuleKind, Runs, Scored, State, Verdicts
 from alert_rules.rule import Rule
 from telemetry.batches import Bool, Int32, Int64
 from telemetry.series import Series
@@ -44,10 +44,6 @@ class AnomalyRule(Rule):
     alerts_per_month: Annotated[float | None, Field(gt=0)] = None
     about: Literal["any", "value", "sensor"] = "any"
     direction: Literal["any", "above", "below"] = "any"
-
-    def evaluator(self) -> "AnomalyEvaluator":
-        """A fresh evaluator."""
-        return AnomalyEvaluator(self)
 
 
 class AnomalyEvaluator(Evaluator):
@@ -119,3 +115,6 @@ class AnomalyEvaluator(Evaluator):
 
     def restore(self, state: State) -> None:
         """Nothing is remembered."""
+
+
+KIND = RuleKind(AnomalyRule, AnomalyEvaluator)

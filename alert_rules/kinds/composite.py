@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from alert_rules.evaluator import Evaluator, Runs, State, Verdicts
+from alert_rules.evaluator import Evaluator, RuleKind, Runs, State, Verdicts
 from alert_rules.rule import Rule
 from telemetry.series import Series
 
@@ -81,10 +81,6 @@ class CompositeRule(Rule):
             yield ("when",), message
         if self.full_id in self.refers_to:
             yield ("when",), "names the rule itself"
-
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator."""
-        return CompositeEvaluator(self)
 
     def place_of(self, series: Series) -> str:
         """The place at which a series counts."""
@@ -172,3 +168,6 @@ class CompositeEvaluator(Evaluator):
 
     def restore(self, state: State) -> None:
         """See ``resume``."""
+
+
+KIND = RuleKind(CompositeRule, CompositeEvaluator)

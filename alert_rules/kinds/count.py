@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, Runs, Verdicts
+from alert_rules.evaluator import RuleKind, Runs, Verdicts
 from alert_rules.kinds.mean import MAX_STEPS
 from alert_rules.shared_windows import Asked, StepEvaluator
 from alert_rules.thresholds import LimitedRule
@@ -45,10 +45,6 @@ class CountRule(LimitedRule):
         if self.levels:
             yield ("levels",), "this kind has one limit"
 
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator."""
-        return CountEvaluator(self)
-
 
 class CountEvaluator(StepEvaluator):
     """Counts the steps of the window that were past the limit; the window is all it needs."""
@@ -76,3 +72,6 @@ class CountEvaluator(StepEvaluator):
         many = np.count_nonzero(past, axis=1)
         level = (many >= self._rule.count).astype(np.int8)
         return Verdicts(slot, self.steps.end_ms(number), level, many.astype(np.float64))
+
+
+KIND = RuleKind(CountRule, CountEvaluator)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, Members, Runs, State, Verdicts, grown
+from alert_rules.evaluator import Evaluator, Members, RuleKind, Runs, State, Verdicts, grown
 from alert_rules.hysteresis import Latches
 from alert_rules.rule import Selector
 from alert_rules.thresholds import LimitedRule
@@ -42,10 +42,6 @@ class DifferenceRule(LimitedRule):
         yield from super().complaints()
         if self.select == self.minus and self.match == "device":
             yield ("minus",), "selects the very series that it is to be compared with"
-
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator."""
-        return DifferenceEvaluator(self)
 
 
 class DifferenceEvaluator(Evaluator):
@@ -144,6 +140,9 @@ class DifferenceEvaluator(Evaluator):
         """Go on from a state."""
         self._own_steps.restore(state)
         self._latches.restore(state)
+
+
+KIND = RuleKind(DifferenceRule, DifferenceEvaluator)
 
 
 class _Waiting:

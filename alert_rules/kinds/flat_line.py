@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, Runs, State, Verdicts
+from alert_rules.evaluator import RuleKind, Runs, State, Verdicts
 from alert_rules.rule import Limit, Rule, Severity
 from alert_rules.shared_windows import Asked, StepEvaluator
 from alert_rules.windows import Windows
@@ -36,10 +36,6 @@ class FlatLineRule(Rule):
     def averaging_ms(self) -> int | None:
         """The window."""
         return self.window
-
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator."""
-        return FlatLineEvaluator(self)
 
 
 class FlatLineEvaluator(StepEvaluator):
@@ -88,3 +84,6 @@ class FlatLineEvaluator(StepEvaluator):
         for prefix, part in (("low.", self._low), ("high.", self._high)):
             n = len(prefix)
             part.restore({k[n:]: v for k, v in state.items() if k.startswith(prefix)})
+
+
+KIND = RuleKind(FlatLineRule, FlatLineEvaluator)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from alert_rules.evaluator import Evaluator
+from alert_rules.evaluator import RuleKind
 from alert_rules.index_levels import INDICES
 from alert_rules.kinds.threshold import ThresholdEvaluator
 from alert_rules.rule import Limit, Rule
@@ -47,10 +47,6 @@ class IndexLevelRule(Rule):
         if self.select.quantity:
             yield ("select", "quantity"), f"is given by the index: {self.quantity}"
 
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator."""
-        return IndexLevelEvaluator(self)
-
 
 class IndexLevelEvaluator(ThresholdEvaluator):
     """A threshold over the derived series."""
@@ -66,3 +62,6 @@ class IndexLevelEvaluator(ThresholdEvaluator):
     def wants(self, series: Series) -> bool:
         """The selected series that hold this index."""
         return series.quantity == self._quantity and super().wants(series)
+
+
+KIND = RuleKind(IndexLevelRule, IndexLevelEvaluator)

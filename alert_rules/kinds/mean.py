@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, Runs, State, Verdicts
+from alert_rules.evaluator import RuleKind, Runs, State, Verdicts
 from alert_rules.hysteresis import Latches
 from alert_rules.shared_windows import Asked, StepEvaluator
 from alert_rules.thresholds import LimitedRule
@@ -67,10 +67,6 @@ class MeanRule(LimitedRule):
                     f"must be {not self.energy} for {name}: levels are energies".lower(),
                 )
 
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator."""
-        return MeanEvaluator(self)
-
 
 class MeanEvaluator(StepEvaluator):
     """Reads windows of steps; keeps the latches."""
@@ -125,6 +121,9 @@ class MeanEvaluator(StepEvaluator):
         """Go on from a state."""
         super().restore(state)
         self._latches.restore(state)
+
+
+KIND = RuleKind(MeanRule, MeanEvaluator)
 
 
 def mean_of(window: Float64, completeness: float) -> tuple[Float64, Bool]:

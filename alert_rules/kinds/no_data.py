@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, Runs, State, Verdicts, grown, run_starts
+from alert_rules.evaluator import Evaluator, RuleKind, Runs, State, Verdicts, grown, run_starts
 from alert_rules.rule import Rule
 from telemetry.batches import Bool, Int32, Int64
 from telemetry.durations import DurationMs
@@ -43,10 +43,6 @@ class NoDataRule(Rule):
     intervals: Annotated[float, Field(gt=0)] = 5
     at_least: DurationMs = 60_000
     without_interval: DurationMs | None = None
-
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator (for history; see ``judge_silence`` for now)."""
-        return NoDataEvaluator(self)
 
     def limit_ms(self, interval_ms: Int64) -> Int64:
         """How long each series may be silent."""
@@ -108,6 +104,9 @@ class NoDataEvaluator(Evaluator):
         source = state.get("last_ms")
         if source is not None:
             self._last_ms[: len(source)] = source[: len(self._last_ms)]
+
+
+KIND = RuleKind(NoDataRule, NoDataEvaluator)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

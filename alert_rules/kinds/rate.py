@@ -8,6 +8,7 @@ from pydantic import Field
 
 from alert_rules.evaluator import (
     Evaluator,
+    RuleKind,
     Runs,
     State,
     Verdicts,
@@ -49,10 +50,6 @@ class RateRule(LimitedRule):
         for name in self.select.quantity:
             if name in QUANTITIES and QUANTITIES[name].circular:
                 yield ("select", "quantity"), f"{name} is an angle and has no rate"
-
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator."""
-        return RateEvaluator(self)
 
 
 class RateEvaluator(Evaluator):
@@ -159,3 +156,6 @@ class RateEvaluator(Evaluator):
         if self._stepper is not None:
             self._stepper.restore(state)
         self._latches.restore(state)
+
+
+KIND = RuleKind(RateRule, RateEvaluator)

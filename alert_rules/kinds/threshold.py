@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from alert_rules.evaluator import Evaluator, Runs, State, Verdicts
+from alert_rules.evaluator import Evaluator, RuleKind, Runs, State, Verdicts
 from alert_rules.hysteresis import Latches
 from alert_rules.rule import Selector
 from alert_rules.thresholds import Bound, LimitedRule
@@ -13,10 +13,6 @@ class ThresholdRule(LimitedRule):
     """Each sample is compared with the limits."""
 
     kind: Literal["threshold"]
-
-    def evaluator(self) -> Evaluator:
-        """A fresh evaluator."""
-        return ThresholdEvaluator(self.select, self.bounds)
 
 
 class ThresholdEvaluator(Evaluator):
@@ -55,3 +51,6 @@ class ThresholdEvaluator(Evaluator):
     def restore(self, state: State) -> None:
         """Go on from a state."""
         self._latches.restore(state)
+
+
+KIND = RuleKind(ThresholdRule, lambda rule: ThresholdEvaluator(rule.select, rule.bounds))

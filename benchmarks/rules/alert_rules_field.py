@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alert_rules.loading import rule_kinds
 from alert_rules.rule import Rule
+from alert_rules.rule_kinds import rule_kinds
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 
@@ -50,7 +50,7 @@ def twenty_rules() -> list[Rule]:
         ("no_data", {"intervals": 5}),
     ]
     return [
-        rule_kinds()[kind].model_validate(
+        rule_kinds()[kind].rule.model_validate(
             {"id": f"r{i}", "kind": kind, "name": {"vi": "a", "en": "b"}} | fields
         )
         for i, (kind, fields) in enumerate(given)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alert_rules.loading import RuleSet, rule_kinds
+from alert_rules.loading import RuleSet
+from alert_rules.rule_kinds import rule_kinds
 from benchmarks.result import Result
 from cloud_ingest.alerts import AlertService
 from cloud_ingest.database import Database
@@ -51,7 +52,7 @@ def run() -> list[Result]:
         for g in range(GATEWAYS)
         for m in range(EACH)
     ]  # fmt: skip
-    rule = rule_kinds()["threshold"].model_validate(
+    rule = rule_kinds()["threshold"].rule.model_validate(
         {"id": "r", "kind": "threshold", "name": {"vi": "a", "en": "b"}, "above": 100}
     )
     bell = _Bell()

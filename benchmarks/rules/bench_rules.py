@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from alert_rules.loading import rule_kinds
+from alert_rules.rule_kinds import rule_kinds
 from benchmarks.detection.river_scorers import river_rates
 from benchmarks.result import Result
 from benchmarks.rules.alert_rules_field import (
@@ -87,7 +87,7 @@ def plain_loop_rate(series: int = SERIES) -> float:
 
 def backtest_rate() -> float:
     """Samples a second of history, four series, a threshold with hysteresis and hold time."""
-    rule = rule_kinds()["threshold"].model_validate(
+    rule = rule_kinds()["threshold"].rule.model_validate(
         {"id": "r", "kind": "threshold", "name": {"vi": "a", "en": "b"}, "above": 80, "clear": 70,
          "hold": "5m"}
     )  # fmt: skip

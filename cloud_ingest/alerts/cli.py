@@ -83,7 +83,7 @@ def check(
 @app.command(epilog="Example: quantrac rules schema > rules.schema.json")
 def schema(*, log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.TEXT) -> None:
     """Print the JSON Schema of a rule file, for editors that complete and underline."""
-    from alert_rules.json_schema import json_schema
+    from alert_rules.loading.json_schema import json_schema
 
     start_logging(log_level, log_format)
     typer.echo(json_schema(), nl=False)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alert_rules.evaluator import Runs
 from alert_rules.kinds.no_data import NoDataRule, Places, Scope, judge_silence
-from alert_rules.loading import rule_kinds
+from alert_rules.rule_kinds import new_evaluator, rule_kinds
 from alert_rules.windows import LOCAL_OFFSET_MS
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
@@ -40,13 +40,13 @@ VARIANTS = [
 
 def rule_of(kind, fields):
     given_fields = {"id": "r", "kind": kind, "name": NAME, "severity": "warning"} | fields
-    rule = rule_kinds()[kind].model_validate(given_fields)
+    rule = rule_kinds()[kind].rule.model_validate(given_fields)
     assert list(rule.complaints()) == []
     return rule
 
 
 def fresh(rule, state=None, interval_ms=1000):
-    evaluator = rule.evaluator()
+    evaluator = new_evaluator(rule)
     evaluator.bind([replace(s, interval_ms=interval_ms) for s in SERIES])
     if state is not None:
         evaluator.restore({k: v.copy() for k, v in state.items()})
@@ -169,7 +169,7 @@ def test_a_sector_of_wind_may_run_over_north():
 def test_a_counter_that_falls_back_has_no_rate():
     rule = rule_of("rate", {"above": 1, "per": "1s", "direction": "rise"})
     rain = [Series(0, SeriesKey("g", "d", "rain"), "bd", "s", "precipitation", "mm", 1000)]
-    evaluator = rule.evaluator()
+    evaluator = new_evaluator(rule)
     evaluator.bind(rain)
     rows = [(0, 1000 * t, v) for t, v in enumerate((10.0, 13.0, 0.0, 0.5), start=1)]
     found = evaluator.evaluate(runs_of(rows))
@@ -240,7 +240,7 @@ class Scored:
 
 
 def told_by(rule, budgets, scores, reasons, value=60.0):
-    evaluator = rule.evaluator()
+    evaluator = new_evaluator(rule)
     evaluator.budgets = budgets
     evaluator.bind(SERIES)
     n = len(SERIES)

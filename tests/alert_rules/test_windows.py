@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alert_rules.loading import rule_kinds
+from alert_rules.rule_kinds import rule_kinds
 from alert_rules.windows import ClockWindows, Marks, Windows
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
 from telemetry.batches import SampleBatch
@@ -96,7 +96,7 @@ SERIES = [Series(i, SeriesKey("g", "d", f"m{i}"), "bd", "s", "pm10", "u", 60_000
 
 def rule(number, kind, **fields):
     own = {"id": f"r{number}", "kind": kind, "name": {"vi": "a", "en": "b"}} | fields
-    return rule_kinds()[kind].model_validate(own)
+    return rule_kinds()[kind].rule.model_validate(own)
 
 
 RULES = [

@@ -16,6 +16,7 @@ from alert_rules.hold_time import Holding, Transition
 from alert_rules.kinds.anomaly import AnomalyEvaluator
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.rule import Rule, parse_hours
+from alert_rules.rule_kinds import new_evaluator
 from alert_rules.shared_windows import Shelf
 from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.detection import Detector, Judgement, Reason, StateMismatchError, for_quantity
@@ -53,7 +54,7 @@ class RuleRun:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.evaluator = rule.evaluator()
+        self.evaluator = new_evaluator(rule)
         if isinstance(self.evaluator, AnomalyEvaluator):
             self.evaluator.budgets = _usual_budgets
         below = any(limit.comparison == "below" for limit in rule.limits)
@@ -185,7 +186,7 @@ class RuleEngine:
         self.runs = [r for r in runs if r not in self._composites] + self._composites
         self._shelf = Shelf()
         for run in self.runs:
-            run.evaluator.share(self._shelf)
+            self._shelf.attach(run.evaluator)
         self._detector = detector
         self._series: list[Series | None] = []
         self.last_ms = np.empty(0, np.int64)

@@ -3,7 +3,8 @@
 import numpy as np
 import sqlalchemy as sa
 
-from alert_rules.loading import RuleSet, rule_kinds
+from alert_rules.loading import RuleSet
+from alert_rules.rule_kinds import rule_kinds
 from cloud_ingest.alerts import AlertService, tables
 from cloud_ingest.stores.protocol import Readings
 from telemetry.batches import SampleBatch
@@ -16,7 +17,7 @@ NAME = {"vi": "Thử", "en": "Test"}
 def rule(kind="threshold", **fields):
     """A rule of the pack ``test``."""
     values = {"id": "r", "kind": kind, "name": NAME, "pack": "test"} | fields
-    found = rule_kinds()[kind].model_validate(values)
+    found = rule_kinds()[kind].rule.model_validate(values)
     assert list(found.complaints()) == []
     return found
 

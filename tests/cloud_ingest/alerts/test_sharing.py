@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.loading import rule_kinds
+from alert_rules.rule_kinds import rule_kinds
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
@@ -34,7 +34,7 @@ SAMPLES = st.lists(
 def rule_of(number):
     kind, fields = RULES[number]
     given_fields = {"id": f"r{number}", "kind": kind, "name": {"vi": "a", "en": "b"}} | fields
-    return rule_kinds()[kind].model_validate(given_fields)
+    return rule_kinds()[kind].rule.model_validate(given_fields)
 
 
 def batches_of(samples, portion):
@@ -86,7 +86,7 @@ def test_equal_values_are_a_flat_line_whatever_their_digits():
 
 @pytest.mark.parametrize("longer", ["24s", "6s"])
 def test_a_window_that_has_become_longer_or_shorter_keeps_its_steps(longer):
-    before = rule_kinds()["mean"].model_validate(
+    before = rule_kinds()["mean"].rule.model_validate(
         {"id": "r", "kind": "mean", "name": {"vi": "a", "en": "b"}, "window": "12s", "step": "3s",
          "above": 50, "completeness": 0.1}
     )  # fmt: skip

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from alert_rules.loading import Pack, rule_kinds
+from alert_rules.loading.packs import Pack
+from alert_rules.rule_kinds import rule_kinds
 from telemetry.quantities import QUANTITIES
 
 _EXPRESSION = {"$ref": "#/$defs/Expression"}
@@ -17,7 +18,7 @@ def json_schema() -> str:
 
     It knows the form of each field; what fields say together is for ``quantrac rules check``.
     """
-    kinds = rule_kinds()
+    kinds = {name: kind.rule for name, kind in rule_kinds().items()}
     found, shared = models_json_schema(
         [(model, "validation") for model in kinds.values()], by_alias=True
     )

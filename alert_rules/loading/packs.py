@@ -1,20 +1,16 @@
 """Reads rule packs, from the library or from a path, with errors that name file, line and field."""
 
 import difflib
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from alert_rules import kinds
-from alert_rules.references import about_references, in_order_of_need
+from alert_rules.loading.references import about_references, in_order_of_need
 from alert_rules.rule import LocalText, Rule
+from alert_rules.rule_kinds import rule_kinds
 from telemetry.yaml_files import (
     DocumentError,
     Problem,
@@ -24,7 +20,7 @@ from telemetry.yaml_files import (
     problems_of,
 )
 
-LIBRARY = Path(__file__).parent / "library"
+LIBRARY = Path(__file__).parents[1] / "library"
 _PREFIX = "library/"
 
 
@@ -82,18 +78,6 @@ class RuleSet:
     def find(self, full_id: str) -> Rule | None:
         """The rule ``pack/id``, if there is one."""
         return next((r for r in self.rules if r.full_id == full_id), None)
-
-
-@cache
-def rule_kinds() -> dict[str, type[Rule]]:
-    """Every kind of rule by its name: one module each in ``alert_rules.kinds``."""
-    found: dict[str, type[Rule]] = {}
-    for info in pkgutil.iter_modules(kinds.__path__):
-        module = importlib.import_module(f"{kinds.__name__}.{info.name}")
-        for _, member in inspect.getmembers(module, inspect.isclass):
-            if issubclass(member, Rule) and member.__module__ == module.__name__:
-                found[info.name] = member
-    return found
 
 
 def library_packs() -> list[str]:
@@ -203,13 +187,14 @@ def _read_rule(
 ) -> Rule | None:
     node = tree["rules"][i]
     kind = given.get("kind")
-    model = rule_kinds().get(kind) if isinstance(kind, str) else None
-    if model is None:
+    known = rule_kinds().get(kind) if isinstance(kind, str) else None
+    if known is None:
         problems.append(_problem(file, tree, ("rules", i, "kind"), _about_kind(kind)))
         return None
     if "pack" in given:
         problems.append(_problem(file, tree, ("rules", i, "pack"), "unknown field"))
         return None
+    model: type[Rule] = known.rule
     try:
         rule = model.model_validate({**given, "pack": pack})
     except ValidationError as error:
