@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from alert_rules.evaluator import State, grown, is_single, places, run_starts
 from telemetry.batches import Bool, Float64, Int32, Int64
+from telemetry.local_time import from_local_ms, to_local_ms
 
-LOCAL_OFFSET_MS = 7 * 3_600_000
-"""Viet Nam is seven hours ahead of UTC all year; days and hours of limits are local."""
 _INT32_STEP_MS = 10_000  # numbers of steps as long as this fit into 32 bits until 2650
 
 
@@ -90,13 +89,13 @@ class Stepper:
 
     def end_ms(self, number: Int64) -> Int64:
         """When steps end, in UTC milliseconds."""
-        return (number + 1) * self.step_ms - LOCAL_OFFSET_MS
+        return from_local_ms((number + 1) * self.step_ms)
 
     def advance(self, slot: Int32, time_ms: Int64, value: Float64) -> Steps | None:
         """Take samples in, by slot, then time; give the steps that they complete (None: none)."""
         if not len(slot):
             return None
-        number = (time_ms + LOCAL_OFFSET_MS) // self.step_ms
+        number = to_local_ms(time_ms) // self.step_ms
         if is_single(slot):
             return self._join(slot, number, np.ones(1, np.int64), value, value, value)
         return self._advance_many(slot, number, value)

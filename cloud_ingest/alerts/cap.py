@@ -1,11 +1,10 @@
 """An alert as a document of the Common Alerting Protocol, OASIS CAP 1.2."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
-from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.model import Alert, Entry
+from telemetry.local_time import local_datetime
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 SENDER = "quantrac"
@@ -91,5 +90,4 @@ def _add(parent: ET.Element, name: str, text: str) -> None:
 
 def _time(time_ms: int) -> str:
     """Local time with its offset and without fractions, as CAP demands."""
-    moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=(time_ms + LOCAL_OFFSET_MS) // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S+07:00")
+    return local_datetime(time_ms).isoformat(timespec="seconds")

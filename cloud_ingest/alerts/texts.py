@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 
 from alert_rules.rule import PLACEHOLDERS, LocalText, Rule
-from alert_rules.windows import LOCAL_OFFSET_MS
+from telemetry.local_time import local_datetime
 from telemetry.quantities import QUANTITIES
 
 LANGUAGES = ("vi", "en")
@@ -103,8 +102,7 @@ def shown_number(value: float, language: str, apart_from: float | None = None) -
 
 def shown_time(time_ms: int) -> str:
     """Day and time in Viet Nam."""
-    moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=time_ms + LOCAL_OFFSET_MS)
-    return moment.strftime("%d/%m/%Y %H:%M:%S")
+    return local_datetime(time_ms).strftime("%d/%m/%Y %H:%M:%S")
 
 
 def shown_window(span_ms: int, language: str) -> str:

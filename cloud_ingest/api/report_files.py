@@ -3,13 +3,13 @@
 import csv
 import io
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import xlsxwriter
 
-from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.texts import shown_unit
+from telemetry.local_time import local_datetime
 
 CSV = "text/csv"
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -136,8 +136,7 @@ def _local(time_ms: int | None) -> Any:
     """A moment on the clocks of Vietnam, without a zone: spreadsheets know none."""
     if time_ms is None:
         return None
-    moment = _EPOCH + timedelta(milliseconds=time_ms + LOCAL_OFFSET_MS)
-    return moment.replace(tzinfo=None, microsecond=0)
+    return local_datetime(time_ms).replace(tzinfo=None, microsecond=0)
 
 
 def _plain(cell: Any) -> Any:

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from cloud_ingest.detection.detector import Reason
+from telemetry.local_time import local_datetime
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
 
@@ -77,7 +77,6 @@ _EN = {
     Reason.VISIT: "many metrics of the station jumped together: probably somebody is servicing it",
     Reason.ERRATIC: "much noisier than usual: probably the sensor or its wiring",
 }
-_LOCAL = timedelta(hours=7)
 
 
 def explain(series: Series, finding: Finding) -> Explanation:
@@ -115,8 +114,7 @@ def _how_rare(score: float) -> tuple[str, str]:
 
 
 def _clock(time_ms: int) -> str:
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC) + _LOCAL
-    return moment.strftime("%H:%M %d/%m/%Y")
+    return local_datetime(time_ms).strftime("%H:%M %d/%m/%Y")
 
 
 def _number(value: float) -> str:

@@ -20,6 +20,7 @@ from cloud_ingest.detection.state_arrays import Column, Memory, saved_numbers
 from cloud_ingest.detection.statistical.ensemble import EnsembleDetector
 from cloud_ingest.detection.statistical.seasonal_residual import SeasonalResidualDetector
 from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.local_time import UTC_OFFSET_H
 from telemetry.series import Series
 
 LOOK_MS = 60_000
@@ -46,7 +47,7 @@ class LayeredDetector:
     two looks a judgement stands.
     """
 
-    def __init__(self, *, utc_offset_h: float = 7.0, warm_up_samples: int = 24) -> None:
+    def __init__(self, *, utc_offset_h: float = UTC_OFFSET_H, warm_up_samples: int = 24) -> None:
         self._first = SeasonalResidualDetector(
             utc_offset_h=utc_offset_h, warm_up_samples=warm_up_samples, slots=_FIRST_SLOTS
         )

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.indices import epa_aqi, vn_aqi
 from cloud_ingest.indices.averages import HOUR_MS, highest, hourly_means, mean, rolling_8h
 from cloud_ingest.indices.index import IndexValue
 from cloud_ingest.stores.protocol import SampleStore
+from telemetry.local_time import day_start_ms
 from telemetry.quality import Flag
 from telemetry.series import Series
 
@@ -75,7 +75,7 @@ def hour_end_ms(now_ms: int) -> int:
 
 def day_end_ms(now_ms: int) -> int:
     """The end of the last full day in Viet Nam."""
-    return (now_ms + LOCAL_OFFSET_MS) // DAY_MS * DAY_MS - LOCAL_OFFSET_MS
+    return day_start_ms(now_ms)
 
 
 def pollutant_series(series: Sequence[Series]) -> dict[str, Series]:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from alert_rules.rule import Severity, parse_hours
-from alert_rules.windows import LOCAL_OFFSET_MS
 from telemetry.durations import DurationMs
+from telemetry.local_time import ms_of_day
 
 _DAY_MS = 86_400_000
 
@@ -113,7 +113,7 @@ class Channel:
         if chosen.quiet_hours is None or Severity(severity).rank >= chosen.quiet_below.rank:
             return now_ms
         begin, end = parse_hours(chosen.quiet_hours)
-        of_day = (now_ms + LOCAL_OFFSET_MS) % _DAY_MS
+        of_day = ms_of_day(now_ms)
         quiet = begin <= of_day < end if begin <= end else of_day >= begin or of_day < end
         return now_ms + (end - of_day) % _DAY_MS if quiet else now_ms
 

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 
-from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.quality import qartod
 from cloud_ingest.quality.parameters import Numbers
 from cloud_ingest.quality.settings import QualitySettings, default_settings
 from cloud_ingest.quality.state import Memory, Stretch
 from telemetry.batches import Bool, Int64, SampleBatch, UInt8
+from telemetry.local_time import local_datetime
 from telemetry.quality import Flag
 from telemetry.series import Series
 
@@ -238,8 +237,7 @@ class QualityControl:
         for index, found in self._numbers.seasons.items():
             rows = np.flatnonzero(batch.series == index)
             for row in rows:
-                local_ms = int(batch.time_ms[row]) + LOCAL_OFFSET_MS
-                month = datetime.fromtimestamp(local_ms / 1000, UTC).month
+                month = local_datetime(int(batch.time_ms[row])).month
                 season = next((s for s in found.climatology if month in s.months), None)
                 if season is None:
                     continue

@@ -11,6 +11,7 @@ from simulators.scenarios.events import EpisodeModel, FaultModel
 from simulators.scenarios.fields import ScenarioPart, identifier
 from simulators.scenarios.fleets import FleetModel, PublishModel
 from telemetry.durations import DurationMs, parse_duration_ms
+from telemetry.local_time import UTC_OFFSET_H
 from telemetry.quantities import QUANTITIES
 from telemetry.yaml_files import Place, read_document
 
@@ -129,7 +130,7 @@ class Scenario(ScenarioPart):
     start: str = "now"
     speed: float = Field(default=1.0, ge=0, le=100_000)
     duration: DurationMs | None = None
-    utc_offset_h: float = Field(default=7.0, ge=-12, le=14)
+    utc_offset_h: float = Field(default=UTC_OFFSET_H, ge=-12, le=14)
     group: str = "binh-duong"
     host: str | None = "quantrac"
     count: int | None = Field(default=None, ge=1, le=1000)

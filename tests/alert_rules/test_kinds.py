@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from alert_rules.evaluator import Runs
 from alert_rules.kinds.no_data import NoDataRule, Places, Scope, judge_silence
 from alert_rules.rule_kinds import new_evaluator, rule_kinds
-from alert_rules.windows import LOCAL_OFFSET_MS
 from telemetry.batches import SampleBatch
+from telemetry.local_time import from_local_ms, to_local_ms
 from telemetry.series import Series, SeriesKey
 
 NAME = {"vi": "a", "en": "b"}
@@ -102,7 +102,7 @@ def plain_means(rows, slot, step_ms, steps, need, completeness):
     gathered = {}
     for index, time, value in rows:
         if index == slot:
-            gathered.setdefault((time + LOCAL_OFFSET_MS) // step_ms, []).append(value)
+            gathered.setdefault(to_local_ms(time) // step_ms, []).append(value)
     last = max(gathered)
     told = []
     for number in sorted(gathered):
@@ -114,7 +114,7 @@ def plain_means(rows, slot, step_ms, steps, need, completeness):
             if len(gathered.get(n, [])) >= need
         ]
         if window and len(window) >= completeness * steps:
-            end_ms = (number + 1) * step_ms - LOCAL_OFFSET_MS
+            end_ms = from_local_ms((number + 1) * step_ms)
             told.append((slot, end_ms, sum(window) / len(window)))
     return told
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,15 @@ import numpy as np
 
 from alert_rules.loading import RuleSet
 from alert_rules.rule import Rule
-from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.backtest.replay import Rehearsal, Rehearser, history, watches
 from cloud_ingest.alerts.texts import shown_length, shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.inventory.tags import Tags
 from cloud_ingest.stores.protocol import Readings, SampleStore
+from telemetry.local_time import LOCAL_ZONE
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series, SeriesKey
 from telemetry.yaml_files import DocumentError
-
-_LOCAL = timezone(timedelta(milliseconds=LOCAL_OFFSET_MS))
 
 
 class BacktestError(Exception):
@@ -64,7 +62,7 @@ def moment_ms(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise BacktestError(f"{text!r} is no time; write 2026-11-23 or 2026-11-23T08:00") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=_LOCAL)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_ZONE)
     return int(moment.timestamp() * 1000)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from alert_rules.evaluator import Runs
 from alert_rules.rule import Limit, Rule
-from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.alerts.backtest.replay import Exceedance, Rehearsal, watches
 from cloud_ingest.alerts.evaluation.engine import RuleRun
 from cloud_ingest.alerts.texts import (
@@ -22,6 +21,7 @@ from cloud_ingest.alerts.texts import (
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.stores.protocol import Readings, SampleStore
 from telemetry.batches import Int64, SampleBatch
+from telemetry.local_time import to_local_ms
 from telemetry.quality import Flag
 from telemetry.series import Series
 
@@ -222,7 +222,7 @@ def _draw_breaches(axes: Any, panel: Panel, end_ms: int, words: dict[str, str]) 
 
 
 def _local(time_ms: Int64) -> Any:
-    return (time_ms + LOCAL_OFFSET_MS).astype("datetime64[ms]")
+    return to_local_ms(time_ms).astype("datetime64[ms]")
 
 
 def _with_index(series: Series, index: int) -> Series:

@@ -7,7 +7,7 @@ Knows no database and no clock. What it remembers is in arrays that ``state`` gi
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 import numpy as np
 
@@ -18,10 +18,10 @@ from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.rule import Rule, parse_hours
 from alert_rules.rule_kinds import new_evaluator
 from alert_rules.shared_windows import Shelf
-from alert_rules.windows import LOCAL_OFFSET_MS
 from cloud_ingest.detection import Detector, Judgement, Reason, StateMismatchError, for_quantity
 from cloud_ingest.detection.explain import Finding as Unusual
 from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.local_time import midnight_ms, ms_of_day
 from telemetry.quality import Flag
 from telemetry.series import Series
 
@@ -163,7 +163,7 @@ def in_force_ms(rule: Rule) -> tuple[int | None, int | None]:
 
 def within_hours(time_ms: Int64, hours: tuple[int, int]) -> Bool:
     """Whether each moment (the end of what it tells of) lies in hours of the local day."""
-    of_day = (time_ms - 1 + LOCAL_OFFSET_MS) % _DAY_MS
+    of_day = ms_of_day(time_ms - 1)
     begin, end = hours
     if begin <= end:
         return (of_day >= begin) & (of_day < end)
@@ -171,10 +171,7 @@ def within_hours(time_ms: Int64, hours: tuple[int, int]) -> Bool:
 
 
 def _midnight_ms(day: date | None) -> int | None:
-    if day is None:
-        return None
-    utc = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return int(utc.timestamp() * 1000) - LOCAL_OFFSET_MS
+    return None if day is None else midnight_ms(day)
 
 
 class RuleEngine:

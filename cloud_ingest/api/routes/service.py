@@ -22,9 +22,9 @@ from cloud_ingest.database.schema import events, quarantine
 from cloud_ingest.intake.mqtt.message import Message
 from cloud_ingest.stores.protocol import StoreError
 from quantrac import __version__
+from telemetry.local_time import TIME_ZONE
 from telemetry.sparkplug.topics import NAMESPACE
 
-TIME_ZONE = "Asia/Ho_Chi_Minh"
 SHOWN_BYTES = 4096
 
 

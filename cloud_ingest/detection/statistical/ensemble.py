@@ -20,6 +20,7 @@ from cloud_ingest.detection.state_arrays import (
 from cloud_ingest.detection.statistical import daily_pattern, events, features
 from cloud_ingest.detection.statistical.features import STREAMS, Stream
 from telemetry.batches import Bool, Float64, SampleBatch
+from telemetry.local_time import UTC_OFFSET_H
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
 
@@ -75,7 +76,7 @@ class EnsembleDetector:
     the profile of the half hour.
     """
 
-    def __init__(self, *, utc_offset_h: float = 7.0) -> None:
+    def __init__(self, *, utc_offset_h: float = UTC_OFFSET_H) -> None:
         self._offset_ms = round(utc_offset_h * HOUR_MS)
         self._tails = Numbers(pareto_tail.start_tails(STREAMS).ravel())
         self._memory = Memory(

@@ -17,6 +17,7 @@ from cloud_ingest.detection.state_arrays import (
     within_reach,
 )
 from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.local_time import UTC_OFFSET_H
 from telemetry.series import Series
 
 HOURS = 24
@@ -46,7 +47,7 @@ class SeasonalResidualDetector:
     def __init__(
         self,
         *,
-        utc_offset_h: float = 7.0,
+        utc_offset_h: float = UTC_OFFSET_H,
         memory_days: float = 21.0,
         warm_up_samples: int = 48,
         band_sigmas: float = 3.0,

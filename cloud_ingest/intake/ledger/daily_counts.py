@@ -13,6 +13,7 @@ from cloud_ingest.database.rows import put_rows
 from cloud_ingest.database.schema import ledger_days
 from cloud_ingest.intake.work import Counted, Receipt, Unnumbered
 from telemetry.batches import Int64
+from telemetry.local_time import to_local_ms
 
 LATE_MS = 60_000
 """A report that comes later than this after its first sample was measured is late."""
@@ -86,7 +87,6 @@ class Days:
 
 
 _DAY_MS = 86_400_000
-_OFFSET_MS = 7 * 3_600_000  # days are those of Vietnam, which has no summer time
 _LAST_DAY = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH).days
 
 
@@ -97,12 +97,12 @@ def _name_of(day: int) -> str:
 
 def day_number(time_ms: int) -> int:
     """The local day of a moment, counted since 1970; beyond all calendars, the last day of them."""
-    return max(0, min((time_ms + _OFFSET_MS) // _DAY_MS, _LAST_DAY))
+    return max(0, min(to_local_ms(time_ms) // _DAY_MS, _LAST_DAY))
 
 
 def day_numbers(time_ms: Int64) -> Int64:
     """``day_number`` of many moments."""
-    return np.clip((time_ms + _OFFSET_MS) // _DAY_MS, 0, _LAST_DAY)
+    return np.clip(to_local_ms(time_ms) // _DAY_MS, 0, _LAST_DAY)
 
 
 def day_of(time_ms: int) -> str:
