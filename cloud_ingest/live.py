@@ -1,4 +1,4 @@
-"""What happens now, handed to everybody who watches: samples, alerts, states of gateways."""
+"""Live updates (samples, alerts, states of gateways) for the subscribers of the event stream."""
 
 import asyncio
 import threading
@@ -12,13 +12,13 @@ import numpy as np
 from telemetry.batches import Int64, SampleBatch
 from telemetry.series import Series
 
-MOST_WAITING = 200
-"""A watcher that lets more messages wait loses the oldest and is told how many."""
+MAX_WAITING = 200
+"""A subscriber that lets more messages wait loses the oldest and is told how many."""
 
 
 @dataclass(frozen=True, slots=True)
-class Interest:
-    """What a watcher wants; an empty set means all."""
+class SubscriptionFilter:
+    """What a subscriber wants; an empty set means all."""
 
     stations: frozenset[str] = frozenset()
     gateways: frozenset[str] = frozenset()
@@ -35,46 +35,46 @@ class Interest:
         )
 
     def covers_place(self, station: str | None, gateway: str | None) -> bool:
-        """Whether news of this station or gateway is wanted."""
+        """Whether updates of this station or gateway are wanted."""
         return (not self.stations or station in self.stations) and (
             not self.gateways or gateway in self.gateways
         )
 
 
-class Watcher:
-    """One who watches, in an event loop; messages are (event name, data)."""
+class Subscriber:
+    """The message queue of one subscriber in an event loop; a message is (event name, data)."""
 
-    def __init__(self, interest: Interest, loop: asyncio.AbstractEventLoop) -> None:
-        self.interest = interest
+    def __init__(self, filter_: SubscriptionFilter, loop: asyncio.AbstractEventLoop) -> None:
+        self.filter = filter_
         self._loop = loop
         self._waiting: deque[tuple[str, Any]] = deque()
         self._skipped = 0
         self._wake = asyncio.Event()
-        self._wanted: dict[int, bool] = {}
+        self._series_wanted: dict[int, bool] = {}
         self.ended = False
 
     def put(self, event: str, data: Any) -> None:
-        """Hand over a message; from any thread, never waits."""
-        if len(self._waiting) >= MOST_WAITING:
+        """Queue a message. Any thread may call it; it never blocks."""
+        if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             self._skipped += 1
         self._waiting.append((event, data))
         self._loop.call_soon_threadsafe(self._wake.set)
 
     def end(self) -> None:
-        """There will be no more messages."""
+        """End the stream: no further messages follow."""
         self.ended = True
         self._loop.call_soon_threadsafe(self._wake.set)
 
     def wants(self, series: Series) -> bool:
         """Whether samples of ``series`` are wanted."""
-        wanted = self._wanted.get(series.index)
+        wanted = self._series_wanted.get(series.index)
         if wanted is None:
-            wanted = self._wanted[series.index] = self.interest.covers(series)
+            wanted = self._series_wanted[series.index] = self.filter.covers(series)
         return wanted
 
     async def take(self, timeout_s: float) -> list[tuple[str, Any]]:
-        """All messages that wait; an empty list if none comes within ``timeout_s``."""
+        """All waiting messages; an empty list if none arrives within ``timeout_s``."""
         if not self._waiting and not self.ended:
             try:
                 await asyncio.wait_for(self._wake.wait(), timeout_s)
@@ -90,53 +90,53 @@ class Watcher:
         return messages
 
 
-class Live:
-    """Spreads news to its watchers. Late samples are no news: only newer ones than before are told."""
+class LiveUpdates:
+    """Sends updates to all subscribers; of each series only samples newer than the last one sent."""
 
     def __init__(self, series_at: Callable[[int], Series]) -> None:
         self._series_at = series_at
-        self._watchers: list[Watcher] = []
+        self._subscribers: list[Subscriber] = []
         self._lock = threading.Lock()
         self._newest: Int64 = np.full(0, -(1 << 62), dtype=np.int64)
 
-    def watch(self, interest: Interest) -> Watcher:
-        """Begin to watch, in the running event loop."""
-        watcher = Watcher(interest, asyncio.get_running_loop())
+    def subscribe(self, filter_: SubscriptionFilter) -> Subscriber:
+        """Add a subscriber that reads in the running event loop."""
+        subscriber = Subscriber(filter_, asyncio.get_running_loop())
         with self._lock:
-            self._watchers.append(watcher)
-        return watcher
+            self._subscribers.append(subscriber)
+        return subscriber
 
-    def unwatch(self, watcher: Watcher) -> None:
-        """Stop watching."""
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Remove a subscriber."""
         with self._lock:
-            if watcher in self._watchers:
-                self._watchers.remove(watcher)
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
 
-    def end(self) -> None:
-        """Send everybody home."""
+    def close(self) -> None:
+        """End the streams of all subscribers."""
         with self._lock:
-            watchers = list(self._watchers)
-        for watcher in watchers:
-            watcher.end()
+            subscribers = list(self._subscribers)
+        for subscriber in subscribers:
+            subscriber.end()
 
-    def tell_samples(self, batch: SampleBatch) -> None:
-        """Tell of stored samples: the newest of each series in the batch, if it is news."""
+    def publish_samples(self, batch: SampleBatch) -> None:
+        """Send the newest sample of each series in the batch, if it is newer than the last one sent."""
         if not len(batch):
             return
-        newest = self._news(batch)
+        newest = self._newer(batch)
         with self._lock:
-            watchers = list(self._watchers)
-        if not watchers or not len(newest):
+            subscribers = list(self._subscribers)
+        if not subscribers or not len(newest):
             return
         series = [self._series_at(int(i)) for i in newest.series]
         values = [None if v != v else v for v in newest.value.tolist()]  # noqa: PLR0124  # NaN
         rows = list(
             zip(series, newest.time_ms.tolist(), values, newest.quality.tolist(), strict=True)
         )
-        for watcher in watchers:
-            wanted = [row for row in rows if watcher.wants(row[0])]
+        for subscriber in subscribers:
+            wanted = [row for row in rows if subscriber.wants(row[0])]
             if wanted:
-                watcher.put(
+                subscriber.put(
                     "samples",
                     {
                         "series": [str(s.key) for s, _, _, _ in wanted],
@@ -146,10 +146,10 @@ class Live:
                     },
                 )
 
-    def _news(self, batch: SampleBatch) -> SampleBatch:
+    def _newer(self, batch: SampleBatch) -> SampleBatch:
         ends = batch.ends()
         if ends is not None:
-            batch = batch.select(ends)  # no other one can be the newest of its series
+            batch = batch.select(ends)  # only the last row of a series can be its newest
         highest = int(batch.series.max())
         if highest >= len(self._newest):
             more = np.full(max(highest + 1, 2 * len(self._newest)), -(1 << 62), dtype=np.int64)
@@ -159,11 +159,11 @@ class Live:
         np.maximum.at(self._newest, fresh.series, fresh.time_ms)
         return fresh.select(fresh.time_ms == self._newest[fresh.series])
 
-    def tell(
+    def publish(
         self, event: str, data: Mapping[str, Any], station: str | None, gateway: str | None
     ) -> None:
-        """Tell of an alert, or of the state of a gateway or device."""
+        """Send an alert, or the state of a gateway or device."""
         with self._lock:
-            watchers = [w for w in self._watchers if w.interest.covers_place(station, gateway)]
-        for watcher in watchers:
-            watcher.put(event, data)
+            subscribers = [w for w in self._subscribers if w.filter.covers_place(station, gateway)]
+        for subscriber in subscribers:
+            subscriber.put(event, data)

@@ -24,7 +24,7 @@ from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.sparkplug import commands
 from cloud_ingest.intake.work import Event, Work
 from cloud_ingest.inventory.model import SeriesDescription
-from cloud_ingest.pipeline_dependencies import AlertEvent, Alerts, Counters, Parts
+from cloud_ingest.pipeline_dependencies import AlertEvent, Alerts, Counters, PipelineDependencies
 from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
 from telemetry.batches import Bool, SampleBatch
 from telemetry.clock import utc_now_ms
@@ -50,7 +50,7 @@ class Pipeline:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: PipelineDependencies,
         limits: IntakeConfiguration,
         describe_gateway: Callable[[str], Mapping[str, Any] | None] = lambda _name: None,
         describe_device: Callable[[str, str], Mapping[str, Any] | None] = lambda _g, _d: None,
@@ -143,9 +143,9 @@ class Pipeline:
             if left <= 0 or self._stopping.is_set():
                 break
             messages = inbox.take_many(min(left, PAUSE_S) if pending >= MANY_SAMPLES else left)
-        shed = inbox.take_shed()
+        shed = inbox.take_dropped()
         if shed:
-            receiver.forgive(shed)
+            receiver.resync(shed)
         return True
 
     def _send_rebirths(self, work: Work, now_ms: int) -> None:
@@ -174,13 +174,13 @@ class Pipeline:
         self.counters.batches += bool(len(batch))
         self.counters.samples += len(batch)
         self.counters.last_commit_ms = now_ms
-        parts.live.tell_samples(batch)
+        parts.live.publish_samples(batch)
         self._tell(told)
         self._tell_transitions(work)
 
     def _leave_out_far_times(self, work: Work, now_ms: int) -> SampleBatch:
         """The samples whose time can be, in order; those far off go to the quarantine."""
-        batch = work.columns.take().sorted()  # once, for quality control, the rules and the store
+        batch = work.samples.take().sorted()  # once, for quality control, the rules and the store
         if not len(batch):
             return batch
         latest_ms = now_ms + int(self._limits.max_future_s * 1000)
@@ -200,7 +200,7 @@ class Pipeline:
             part.series.tolist(), part.time_ms.tolist(), part.value.tolist(),
             part.quality.tolist(), strict=True,
         ):  # fmt: skip
-            key = self._parts.registry.series_at(i).key
+            key = self._parts.inventory.series_at(i).key
             by_gateway.setdefault(key.gateway, []).append(
                 {"series": str(key), "time_ms": t, "value": v, "quality": q}
             )
@@ -211,7 +211,7 @@ class Pipeline:
 
     def _register_new_series(self) -> None:
         parts = self._parts
-        changed = parts.registry.take_announced()
+        changed = parts.inventory.take_announced()
         if not changed:
             return
         # A series must keep its index for ever: it is in the database before its first sample.
@@ -252,7 +252,7 @@ class Pipeline:
             return ()
 
     def _gap_event(self, gap: Gap) -> Event:
-        gateway = self._parts.registry.gateway(gap.gateway)
+        gateway = self._parts.inventory.gateway(gap.gateway)
         return Event(
             gap.time_ms, "data_lost", gateway.group if gateway else "", gap.gateway, None,
             f"reports {gap.first} to {gap.last} will not come: {gap.reason}",
@@ -267,7 +267,7 @@ class Pipeline:
         if (
             events
             or seen
-            or parts.registry.has_changes()
+            or parts.inventory.has_changes()
             or parts.ledger.has_changes()
             or parts.quarantine.has_changes()
         ):
@@ -276,14 +276,14 @@ class Pipeline:
     def _write_rows(self, events: Sequence[Event], *, seen: bool = False) -> None:
         parts = self._parts
         with parts.database.engine.begin() as connection:
-            parts.registry.save(connection)
+            parts.inventory.save(connection)
             parts.ledger.save(connection)
             parts.quarantine.save(connection)
             if seen:
-                parts.registry.save_seen(connection)
+                parts.inventory.save_seen(connection)
             if events:
                 connection.execute(sa.insert(schema.events), [_event_row(e) for e in events])
-        parts.registry.saved(seen=seen)
+        parts.inventory.saved(seen=seen)
         parts.ledger.saved()
         parts.quarantine.saved()
 
@@ -291,7 +291,7 @@ class Pipeline:
         due = self._parts.ledger.due(now_ms)
         if not due:
             return
-        encode, group_of = commands.Acknowledgements(now_ms).encode, self._parts.registry.group_of
+        encode, group_of = commands.Acknowledgements(now_ms).encode, self._parts.inventory.group_of
         packets = [
             (commands.command_topic(group, ack.gateway), encode(ack.batch))
             for ack in due
@@ -306,7 +306,7 @@ class Pipeline:
             online, time_ms = self._broker_news.pop(0)
             parts.alerts.set_broker_online(online, time_ms)
             if online:
-                parts.receiver.suspect_all(now_ms)
+                parts.receiver.mark_all_stale(now_ms)
         parts.receiver.tick(now_ms)
         parts.inbox.will_send_again(parts.receiver.acknowledging())
         parts.quarantine.forget_bursts(now_ms)
@@ -320,7 +320,7 @@ class Pipeline:
         except StoreUnavailable:
             return  # the next tick asks again
         for d in derived:
-            series = self._parts.registry.admit(
+            series = self._parts.inventory.admit(
                 SeriesDescription(d.key, d.group, d.station, d.quantity, d.unit, d.interval_ms)
             )
             self._parts.receiver.add_sample(series.index, d.time_ms, d.value)
@@ -330,17 +330,17 @@ class Pipeline:
     def _tell(self, told: Sequence[AlertEvent]) -> None:
         for event in told:
             alert = event.alert
-            self._parts.live.tell("alert", alert, alert.get("station"), alert.get("gateway"))
+            self._parts.live.publish("alert", alert, alert.get("station"), alert.get("gateway"))
 
     def _tell_transitions(self, work: Work) -> None:
         for t in work.transitions:
             gateway = self._describe_gateway(t.gateway)
             if gateway is None:
                 continue
-            self._parts.live.tell("gateway", gateway, gateway["station"], t.gateway)
+            self._parts.live.publish("gateway", gateway, gateway["station"], t.gateway)
             device = self._describe_device(t.gateway, t.device) if t.device else None
             if device is not None:
-                self._parts.live.tell("device", device, device["station"], t.gateway)
+                self._parts.live.publish("device", device, device["station"], t.gateway)
 
     # --- waiting for what is away
 

@@ -9,8 +9,8 @@ from cloud_ingest.intake.ledger.ledger import Ledger
 from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
-from cloud_ingest.inventory.inventory import Registry
-from cloud_ingest.live import Live
+from cloud_ingest.inventory.inventory import Inventory
+from cloud_ingest.live import LiveUpdates
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
@@ -80,17 +80,17 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class PipelineDependencies:
     """Everything that a batch meets on its way."""
 
     inbox: Inbox
     receiver: Receiver
-    registry: Registry
+    inventory: Inventory
     ledger: Ledger
     quarantine: Quarantine
     quality: Quality
     store: SampleStore
     alerts: Alerts
     database: Database
-    live: Live
+    live: LiveUpdates
     link: CommandLink

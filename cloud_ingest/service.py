@@ -27,18 +27,18 @@ from cloud_ingest.indices.derived import DerivedIndices, DerivedSample
 from cloud_ingest.intake.ledger.ledger import Ledger
 from cloud_ingest.intake.mappings import load_mappings
 from cloud_ingest.intake.mqtt.embedded_broker import EmbeddedBroker
-from cloud_ingest.intake.mqtt.host_link import Link
+from cloud_ingest.intake.mqtt.host_link import HostLink
 from cloud_ingest.intake.mqtt.inbox import Inbox
-from cloud_ingest.intake.mqtt.overflow_file import Spill
+from cloud_ingest.intake.mqtt.overflow_file import OverflowFile
 from cloud_ingest.intake.mqtt.shard import Shard
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.inventory.tags import Tags
-from cloud_ingest.live import Live
+from cloud_ingest.live import LiveUpdates
 from cloud_ingest.notification import NotificationWorker, channels
 from cloud_ingest.pipeline import Pipeline
-from cloud_ingest.pipeline_dependencies import Parts
+from cloud_ingest.pipeline_dependencies import PipelineDependencies
 from cloud_ingest.quality import QualityControl
 from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.opening import open_store
@@ -81,18 +81,18 @@ class Service:
         self.database = Database(configuration.database, shard.name)
         self.database.migrate()
         self.store = store if store is not None else open_store(_store_of(configuration, shard))
-        self.registry = Registry(self.database)
+        self.inventory = Inventory(self.database)
         self.ledger = Ledger(self.database)
         self.quarantine = Quarantine(self.database)
         intake = configuration.intake
         folder = (
             configuration.folder if configuration.store.path is None else configuration.store.path
         )
-        self.spill = Spill(folder / f"inbox{shard.name}.spill", intake.spill_bytes)
-        self.inbox = Inbox(intake.queue_bytes, self.spill)
+        self.overflow = OverflowFile(folder / f"inbox{shard.name}.spill", intake.spill_bytes)
+        self.inbox = Inbox(intake.queue_bytes, self.overflow)
         mappings = load_mappings(configuration.intake.mappings)
-        self.receiver = Receiver(self.registry, configuration.intake, mappings)
-        self.live = Live(self.registry.series_at)
+        self.receiver = Receiver(self.inventory, configuration.intake, mappings)
+        self.live = LiveUpdates(self.inventory.series_at)
         notify = channels(configuration.notify)
         self.alerts = AlertService(
             rules,
@@ -104,7 +104,7 @@ class Service:
             tags=Tags(configuration.tags),
         )
         self.notification = NotificationWorker(self.database, notify)
-        self.link = Link(
+        self.link = HostLink(
             configuration.broker,
             configuration.host,
             (*configuration.intake.filters, *(m.filter for m in mappings)),
@@ -112,10 +112,10 @@ class Service:
             shard=shard,
             on_change=self._broker_changed,
         )
-        self._indices = DerivedIndices(self.store, self.registry.series)
+        self._indices = DerivedIndices(self.store, self.inventory.series)
         self.pipeline = Pipeline(
-            Parts(
-                self.inbox, self.receiver, self.registry, self.ledger, self.quarantine,
+            PipelineDependencies(
+                self.inbox, self.receiver, self.inventory, self.ledger, self.quarantine,
                 QualityControl(marked=self.alerts.desk.marked_spans), self.store, self.alerts, self.database, self.live, self.link,
             ),
             configuration.intake,
@@ -135,11 +135,11 @@ class Service:
         if embedded is not None:
             self._broker = EmbeddedBroker(embedded.host, embedded.port)
             self._broker.start()
-        self.registry.load()
+        self.inventory.load()
         self.ledger.load()
         self.quarantine.load()
         self.alerts.on_event = self._alert_changed
-        self.alerts.register(self.registry.series())
+        self.alerts.register(self.inventory.series())
         self.alerts.start(utc_now_ms())
         self.notification.start()
         collect_rarely()
@@ -150,7 +150,7 @@ class Service:
 
     def stop(self) -> None:
         """Stop everything within about two seconds; what is unfinished will be sent again."""
-        self.live.end()
+        self.live.close()
         self.link.stop(1.0)
         if self._web is not None:
             self._web.server.should_exit = True
@@ -163,7 +163,7 @@ class Service:
             self._web.thread.join(0.5)
         if self._broker is not None:
             self._broker.stop(0.5)
-        self.spill.close()
+        self.overflow.close()
         self.database.close()
         gc.unfreeze()  # or libraries complain at the end of what is still there
 
@@ -189,14 +189,14 @@ class Service:
     def application(self) -> FastAPI:
         """The HTTP application over this service."""
         backend = Backend(
-            self.configuration, self.database, self.store, self.registry, self.ledger,
+            self.configuration, self.database, self.store, self.inventory, self.ledger,
             self.quarantine, self.receiver, self.inbox, self.pipeline, self.link, self.live,
             self.started_ms, utc_now_ms, lambda: self.alerts.refused,
         )  # fmt: skip
         return application.create(backend, self._routers())
 
     def _routers(self) -> Sequence[APIRouter]:
-        return [alerts_api.router(self.alerts), index.router(self.store, self.registry.series)]
+        return [alerts_api.router(self.alerts), index.router(self.store, self.inventory.series)]
 
     def _start_web(self) -> None:
         web = self.configuration.web
@@ -234,22 +234,22 @@ class Service:
 
     def _alert_changed(self, event: Any) -> None:
         alert = event.alert
-        self.live.tell("alert", alert, alert.get("station"), alert.get("gateway"))
+        self.live.publish("alert", alert, alert.get("station"), alert.get("gateway"))
 
     def _derive(self, now_ms: int) -> list[DerivedSample]:
         return self.receiver.clocks.tick(now_ms) + self._indices.tick(now_ms)
 
     def _station_name(self, station: str) -> str:
-        found = self.registry.station(station)
+        found = self.inventory.station(station)
         return found.name if found else station
 
     def _describe_gateway(self, name: str) -> dict[str, Any] | None:
-        gateway = self.registry.gateway(name)
-        return show_gateway(gateway, self.registry, self.ledger) if gateway else None
+        gateway = self.inventory.gateway(name)
+        return show_gateway(gateway, self.inventory, self.ledger) if gateway else None
 
     def _describe_device(self, gateway: str, name: str) -> dict[str, Any] | None:
-        device = self.registry.device(gateway, name)
-        return show_device(device, self.registry) if device else None
+        device = self.inventory.device(gateway, name)
+        return show_device(device, self.inventory) if device else None
 
 
 def collect_rarely() -> None:

@@ -35,7 +35,7 @@ from benchmarks.ingest.gateway_flood import FloodGateway
 from benchmarks.ingest.scaling_plot import draw
 from benchmarks.result import Result
 from cloud_ingest.configuration import CloudConfiguration, in_folder
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.service import Service, collect_rarely, keep_freed_memory
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import SampleStore
@@ -136,7 +136,7 @@ class _Fleet:
     def feed(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Put messages through the pipeline as they would come from the broker."""
         inbox, now_ms = self.service.inbox, utc_now_ms()
-        rest = (Message(topic, payload, now_ms) for topic, payload in messages)
+        rest = (MqttMessage(topic, payload, now_ms) for topic, payload in messages)
         while some := list(islice(rest, 500)):
             inbox.put_all(some)
             if inbox.pending_bytes > 10_000_000:
@@ -202,9 +202,9 @@ def bytes_per_series(gateways: int, *, judged: bool) -> float:
         fleet.introduce()
         fleet.gateways = everybody
         store = fleet.service.store
-        known, before = len(fleet.service.registry), _memory(store)
+        known, before = len(fleet.service.inventory), _memory(store)
         fleet.introduce()
-        known, grown = len(fleet.service.registry) - known, _memory(store) - before
+        known, grown = len(fleet.service.inventory) - known, _memory(store) - before
         fleet.service.store.close()
     return grown / known
 

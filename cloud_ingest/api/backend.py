@@ -11,8 +11,8 @@ from cloud_ingest.intake.mqtt.host_link import LinkState
 from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
-from cloud_ingest.inventory.inventory import Registry
-from cloud_ingest.live import Live
+from cloud_ingest.inventory.inventory import Inventory
+from cloud_ingest.live import LiveUpdates
 from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.stores.protocol import SampleStore
 
@@ -32,14 +32,14 @@ class Backend:
     configuration: CloudConfiguration
     database: Database
     store: SampleStore
-    registry: Registry
+    inventory: Inventory
     ledger: Ledger
     quarantine: Quarantine
     receiver: Receiver
     inbox: Inbox
     pipeline: Pipeline
     link: HasState
-    live: Live
+    live: LiveUpdates
     started_ms: int
     now_ms: Callable[[], int]
     findings_lost: Callable[[], int]

@@ -12,7 +12,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class EmbeddedBroker(_Part):
+class EmbeddedBrokerConfiguration(_Part):
     """A broker inside this process: for demonstrations and small sites."""
 
     port: int = Field(ge=1, le=65535)
@@ -23,7 +23,7 @@ class BrokerConfiguration(_Part):
     """Where the MQTT broker is: an address, or one inside this process."""
 
     url: str | None = None
-    embedded: EmbeddedBroker | None = None
+    embedded: EmbeddedBrokerConfiguration | None = None
     username: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None

@@ -1,16 +1,16 @@
-"""What the parts of the intake share: the registry, the sessions, the work gathered so far."""
+"""What the parts of the intake share: the inventory, the sessions, the work gathered so far."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.quarantine import Quarantined
-from cloud_ingest.intake.series_limiter import SeriesLimit
+from cloud_ingest.intake.series_limiter import SeriesLimiter
 from cloud_ingest.intake.sparkplug.batch_decoder import AliasTable
 from cloud_ingest.intake.sparkplug.sessions import NodeSession
-from cloud_ingest.intake.work import Counted, Introduction, Work
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.intake.work import GatewayCount, OutboxBounds, Work
+from cloud_ingest.inventory.inventory import Inventory
 from telemetry.sparkplug import names
 
 _GATEWAY_FIELDS = {
@@ -31,9 +31,9 @@ _COUNTERS: dict[str, Literal["measured", "given_up"]] = {
 class Context:
     """One for the intake; used by the pipeline's thread alone."""
 
-    registry: Registry
+    inventory: Inventory
     limits: IntakeConfiguration
-    series_limit: SeriesLimit
+    series_limiter: SeriesLimiter
     aliases: AliasTable = field(default_factory=AliasTable)
     sessions: dict[str, NodeSession] = field(default_factory=dict)
     heard: dict[tuple[str, str | None], int] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Context:
         """Put something aside."""
         self.work.quarantined.append(item)
 
-    def refuse(self, message: Message, gateway: str | None, reason: str) -> None:
+    def refuse(self, message: MqttMessage, gateway: str | None, reason: str) -> None:
         """Put a whole message aside."""
         self.quarantine(
             Quarantined(message.time_ms, message.topic, gateway, reason, message.payload)
@@ -58,16 +58,16 @@ class Context:
             number = int(value) if isinstance(value, (int, float)) else None
             if number is not None and name in _COUNTERS:
                 self._count(gateway, name, number, now_ms)
-            self.registry.update_gateway(gateway, **{field_name: number})
+            self.inventory.update_gateway(gateway, **{field_name: number})
         elif name == names.STORE_OLDEST and isinstance(value, int):
-            self.work.entries.append(Introduction(gateway, value, None))
+            self.work.entries.append(OutboxBounds(gateway, value, None))
         elif name.startswith(names.DIAGNOSTICS) and isinstance(value, (int, float)):
             device, _, counter = name.removeprefix(names.DIAGNOSTICS).rpartition("/")
-            self.registry.count_diagnostic(gateway, device, counter, int(value))
+            self.inventory.count_diagnostic(gateway, device, counter, int(value))
 
     def _count(self, gateway: str, name: str, total: int, now_ms: int) -> None:
-        known = self.registry.gateway(gateway)
+        known = self.inventory.gateway(gateway)
         before = getattr(known, _GATEWAY_FIELDS[name], None) or 0
         more = total - before if total >= before else total  # a new outbox counts from nought
         if more:
-            self.work.entries.append(Counted(gateway, _COUNTERS[name], more, now_ms))
+            self.work.entries.append(GatewayCount(gateway, _COUNTERS[name], more, now_ms))

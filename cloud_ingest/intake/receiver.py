@@ -6,18 +6,18 @@ from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.interning import shared
 from cloud_ingest.intake.mappings import Mapping
-from cloud_ingest.intake.mappings.handler import MappedMessages
-from cloud_ingest.intake.mqtt.message import Message
-from cloud_ingest.intake.series_limiter import SeriesLimit
+from cloud_ingest.intake.mappings.handler import MappedMessageHandler
+from cloud_ingest.intake.mqtt.message import MqttMessage
+from cloud_ingest.intake.series_limiter import SeriesLimiter
 from cloud_ingest.intake.sparkplug.batch_decoder import Route
-from cloud_ingest.intake.sparkplug.birth_handler import Announcements
-from cloud_ingest.intake.sparkplug.clock_offsets import Clocks
+from cloud_ingest.intake.sparkplug.birth_handler import BirthHandler
+from cloud_ingest.intake.sparkplug.clock_offsets import ClockOffsets
 from cloud_ingest.intake.sparkplug.decoder import PayloadError, decode_birth, parse
 from cloud_ingest.intake.sparkplug.presence import Presence
-from cloud_ingest.intake.sparkplug.report_handler import Reports
+from cloud_ingest.intake.sparkplug.report_handler import ReportHandler
 from cloud_ingest.intake.sparkplug.sessions import DeviceSession, NodeSession
 from cloud_ingest.intake.work import Work
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from telemetry.quality import Flag
 from telemetry.series import NODE_DEVICE
 from telemetry.sparkplug import names
@@ -30,15 +30,15 @@ class Receiver:
     """Turns messages into work: samples, ledger entries, transitions, requests for rebirth."""
 
     def __init__(
-        self, registry: Registry, limits: IntakeConfiguration, mappings: Sequence[Mapping] = ()
+        self, inventory: Inventory, limits: IntakeConfiguration, mappings: Sequence[Mapping] = ()
     ) -> None:
-        series_limit = SeriesLimit(limits.new_series_per_minute, limits.max_series_per_gateway)
-        self._context = Context(registry, limits, series_limit)
+        series_limiter = SeriesLimiter(limits.new_series_per_minute, limits.max_series_per_gateway)
+        self._context = Context(inventory, limits, series_limiter)
         self._presence = Presence(self._context)
-        self._announcements = Announcements(self._context, self._presence)
-        self.clocks = Clocks(registry)
-        self._reports = Reports(self._context, self._presence, self.clocks)
-        self._mapped = MappedMessages(self._context, self._presence, mappings)
+        self._births = BirthHandler(self._context, self._presence)
+        self.clocks = ClockOffsets(inventory)
+        self._reports = ReportHandler(self._context, self._presence, self.clocks)
+        self._mapped = MappedMessageHandler(self._context, self._presence, mappings)
         self._topics: dict[str, Topic] = {}
         self._routes: dict[str, Route] = {}
         self.messages_total = 0
@@ -47,7 +47,7 @@ class Receiver:
     def pending(self) -> int:
         """How many samples have been gathered, and new series, which cost as much."""
         context = self._context
-        return len(context.work.columns) + self._reports.waiting + context.registry.announced
+        return len(context.work.samples) + self._reports.waiting + context.inventory.announced
 
     @property
     def sessions(self) -> dict[str, NodeSession]:
@@ -59,31 +59,31 @@ class Receiver:
         self._reports.read_waiting()
         context = self._context
         work, context.work = context.work, Work()
-        context.registry.seen(context.heard)
+        context.inventory.seen(context.heard)
         context.heard.clear()
         return work
 
     def add_sample(self, series: int, time_ms: int, value: float) -> None:
         """Add a sample that no gateway measured: it was worked out from others."""
-        self._context.work.columns.add(series, time_ms, value, Flag.NOT_EVALUATED.value)
+        self._context.work.samples.add(series, time_ms, value, Flag.NOT_EVALUATED.value)
 
     def acknowledging(self) -> frozenset[str]:
         """Gateways that keep their samples until they are acknowledged."""
         return frozenset(self._context.acknowledging)
 
-    def forgive(self, gateways: Iterable[str]) -> None:
+    def resync(self, gateways: Iterable[str]) -> None:
         """Messages of these gateways were left out on purpose."""
-        self._presence.forgive(gateways)
+        self._presence.resync(gateways)
 
-    def suspect_all(self, now_ms: int) -> None:
+    def mark_all_stale(self, now_ms: int) -> None:
         """The host was away: what it believes of each gateway may be out of date."""
-        self._presence.suspect_all(now_ms)
+        self._presence.mark_all_stale(now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Do what is due."""
         self._presence.tick(now_ms)
 
-    def take_all(self, messages: Iterable[Message]) -> None:
+    def take_all(self, messages: Iterable[MqttMessage]) -> None:
         """Take messages in, in their order; the usual ones without looking at them any further."""
         routes, let_wait, taken = self._routes, self._reports.let_wait, 0
         for message in messages:
@@ -94,7 +94,7 @@ class Receiver:
                 self.take(message)
         self.messages_total += taken
 
-    def take(self, message: Message) -> None:
+    def take(self, message: MqttMessage) -> None:
         """Take one message in. What cannot be read goes to the quarantine; nothing is raised."""
         self.messages_total += 1
         if message.replayed == "samples":
@@ -130,7 +130,7 @@ class Receiver:
             self._topics[text] = topic
         return topic
 
-    def _dispatch(self, topic: Topic, message: Message) -> None:
+    def _dispatch(self, topic: Topic, message: MqttMessage) -> None:
         if topic.type in ("NCMD", "DCMD"):
             return  # commands, our own among them
         if topic.type == "DDATA" and not message.replayed and self._let_wait(topic, message):
@@ -145,7 +145,7 @@ class Receiver:
                 self._reports.take(session, topic, message, counted=bool(message.replayed))
             case "NBIRTH":
                 self._reports.read_waiting()  # a birth may give aliases another meaning
-                self._announcements.take_node(session, topic, message)
+                self._births.take_node(session, topic, message)
             case "DBIRTH":
                 self._reports.read_waiting()
                 self._take_device_birth(session, topic, message)
@@ -154,7 +154,7 @@ class Receiver:
             case "DDEATH":
                 self._take_device_death(session, topic, message)
 
-    def _let_wait(self, topic: Topic, message: Message) -> bool:
+    def _let_wait(self, topic: Topic, message: MqttMessage) -> bool:
         """Let a data message wait, and know its way from now on."""
         route = self._reports.route(topic)
         if route is None:
@@ -164,11 +164,11 @@ class Receiver:
         self._routes[message.topic] = route
         return self._reports.let_wait(route, message)
 
-    def _session(self, topic: Topic, message: Message) -> NodeSession | None:
+    def _session(self, topic: Topic, message: MqttMessage) -> NodeSession | None:
         """The session of the gateway; None where its id belongs to another group."""
         session = self._context.sessions.get(topic.gateway)
         if session is None:
-            known = self._context.registry.gateway(topic.gateway)
+            known = self._context.inventory.gateway(topic.gateway)
             group = known.group if known is not None else topic.group
         else:
             group = session.group
@@ -181,14 +181,14 @@ class Receiver:
             self._context.sessions[topic.gateway] = session
         return session
 
-    def _take_device_birth(self, session: NodeSession, topic: Topic, message: Message) -> None:
+    def _take_device_birth(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
         if session.born:
-            self._announcements.take_device(session, topic, message)
+            self._births.take_device(session, topic, message)
         else:
             reason = "a device was born before its gateway"
             self._presence.ask_rebirth(session, message.time_ms, reason)
 
-    def _take_node_death(self, session: NodeSession, message: Message) -> None:
+    def _take_node_death(self, session: NodeSession, message: MqttMessage) -> None:
         limit = self._context.limits.max_payload_bytes
         value = decode_birth(message.payload, limit).value(names.BDSEQ)
         if not session.ends(int(value) if isinstance(value, (int, float)) else None):
@@ -197,7 +197,7 @@ class Receiver:
         session.awaited = frozenset()
         self._presence.end(session.group, session.gateway, message.time_ms)
 
-    def _take_device_death(self, session: NodeSession, topic: Topic, message: Message) -> None:
+    def _take_device_death(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
         if topic.device is None or not session.born:
             return
         payload = parse(message.payload, self._context.limits.max_payload_bytes)

@@ -5,7 +5,7 @@ import numpy as np
 from telemetry.batches import SampleBatch
 
 
-class Columns:
+class SampleBuffer:
     """Four growing columns beside whole batches; ``take`` empties them into one batch."""
 
     __slots__ = ("_batches", "_in_batches", "quality", "series", "time_ms", "value")

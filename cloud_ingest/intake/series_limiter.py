@@ -12,7 +12,7 @@ class _Budget:
     total: int = 0
 
 
-class SeriesLimit:
+class SeriesLimiter:
     """At most ``per_minute`` new series a minute and ``in_all`` since the start, for each gateway."""
 
     def __init__(self, per_minute: int, in_all: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cloud_ingest.intake.quarantine import Quarantined
-from cloud_ingest.intake.sample_buffer import Columns
+from cloud_ingest.intake.sample_buffer import SampleBuffer
 from telemetry.batches import Int64
 
 
@@ -55,7 +55,7 @@ class Receipts:
 
 
 @dataclass(frozen=True, slots=True)
-class Introduction:
+class OutboxBounds:
     """What a gateway says it still holds (``upcoming`` None: only that it gave up below ``oldest``)."""
 
     gateway: str
@@ -64,7 +64,7 @@ class Introduction:
 
 
 @dataclass(frozen=True, slots=True)
-class Unnumbered:
+class UnnumberedSamples:
     """Samples of a gateway that does not number its reports."""
 
     gateway: str
@@ -74,7 +74,7 @@ class Unnumbered:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class GatewayCount:
     """A gateway says that it measured, or gave up, so many more samples than it said before."""
 
     gateway: str
@@ -83,7 +83,7 @@ class Counted:
     arrived_ms: int
 
 
-Entry = Receipt | Receipts | Introduction | Unnumbered | Counted
+Entry = Receipt | Receipts | OutboxBounds | UnnumberedSamples | GatewayCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Event:
 class Work:
     """Samples, and what must become of the ledger once they are stored."""
 
-    columns: Columns = field(default_factory=Columns)
+    samples: SampleBuffer = field(default_factory=SampleBuffer)
     entries: list[Entry] = field(default_factory=list)
     rebirths: list[Rebirth] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)

@@ -22,7 +22,7 @@ from telemetry.batches import Int64
 from telemetry.series import NODE_DEVICE, Series, SeriesKey
 
 
-class Registry:
+class Inventory:
     """Stations, gateways, devices and series. Reading methods may be called from any thread."""
 
     def __init__(self, database: Database) -> None:
@@ -296,7 +296,7 @@ class Registry:
     # --- the database
 
     def load(self) -> None:
-        """Fill the registry from the database."""
+        """Fill the inventory from the database."""
         with self._database.engine.connect().execution_options(read_only=True) as connection:
             for row in connection.execute(sa.select(schema.stations)).mappings():
                 values = dict(row)

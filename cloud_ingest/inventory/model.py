@@ -1,4 +1,4 @@
-"""What there is in the field: stations, gateways, devices, as the registry keeps them."""
+"""What there is in the field: stations, gateways, devices, as the inventory keeps them."""
 
 from dataclasses import dataclass, field
 from typing import Any

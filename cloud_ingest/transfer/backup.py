@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud_ingest.database import Database, schema
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.embedded.files import folder, manifest, series_catalogue, summary_file
 from cloud_ingest.stores.embedded.files.manifest import Manifest
@@ -55,7 +55,7 @@ def back_up(configuration: StoreConfiguration, database: Database, target: Path)
         if configuration.kind == "embedded":
             _snapshot(folder.of(configuration), samples)
         else:
-            _copy_out(configuration, Registry(database), samples)
+            _copy_out(configuration, Inventory(database), samples)
         with rows.open("a", encoding="utf-8") as file:
             file.writelines(database_dump.dump(database.engine, only=[SERIES_TABLE]))
         about = {
@@ -142,14 +142,14 @@ def _copy_summaries(source: Path, target: Path) -> None:
         here.close()
 
 
-def _copy_out(configuration: StoreConfiguration, registry: Registry, target: Path) -> None:
-    """Bring what a server holds into an embedded store at ``target``, by the registry's numbers."""
-    registry.load()
+def _copy_out(configuration: StoreConfiguration, inventory: Inventory, target: Path) -> None:
+    """Bring what a server holds into an embedded store at ``target``, by the inventory's numbers."""
+    inventory.load()
     source = open_store(configuration, beside=True)
     made = EmbeddedStore(target)
     try:
-        source.register(registry.series())
-        copy(source, made, registry.series())
+        source.register(inventory.series())
+        copy(source, made, inventory.series())
         made.flush()
         made.maintain(_CENTURIES_LATER_MS)
     finally:

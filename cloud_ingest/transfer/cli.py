@@ -184,16 +184,16 @@ def export_command(
 
 def _all_series(configuration: "CloudConfiguration", shard: str) -> "list[Series]":
     from cloud_ingest.database import DatabaseUnavailable
-    from cloud_ingest.inventory.inventory import Registry
+    from cloud_ingest.inventory.inventory import Inventory
 
     try:
         database = _database(configuration, shard)
         database.migrate()
-        registry = Registry(database)
-        registry.load()
+        inventory = Inventory(database)
+        inventory.load()
     except DatabaseUnavailable as error:
         stop(error, FOUND_A_PROBLEM)
-    return registry.series_by_name()
+    return inventory.series_by_name()
 
 
 def _matching(known: "list[Series]", names: list[str], quantities: list[str]) -> "list[Series]":

@@ -1,4 +1,4 @@
-"""Importing: rows of a file into a store, and their series into the registry."""
+"""Importing: rows of a file into a store, and their series into the inventory."""
 
 import gzip
 import io
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from cloud_ingest.database import Database
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.inventory.model import SeriesDescription
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.embedded.files import folder, import_inbox
@@ -54,7 +54,7 @@ class Importer:
         """``stopped``: it is certain that no ``quantrac cloud`` works with the same database."""
         self._configuration = configuration
         self._database = database
-        self._registry = Registry(database)
+        self._inventory = Inventory(database)
         # an embedded store tells by itself whether it is in use
         self._running = configuration.kind != "embedded" and not stopped
 
@@ -64,12 +64,12 @@ class Importer:
         Raises ImportRefused where series are new and the system is running: only it may number them.
         """
         self._database.migrate()
-        self._registry.load()
+        self._inventory.load()
         store = self._open()
         taken = refused = 0
         reason = ""
         try:
-            store.register(self._registry.series())
+            store.register(self._inventory.series())
             for batch in batches(rows, lambda d: self._admit(d, store)):
                 self._save()
                 taken += len(batch)
@@ -95,7 +95,7 @@ class Importer:
             return open_store(self._configuration, beside=True)
 
     def _admit(self, described: Described, store: SampleStore) -> Series:
-        known = self._registry.series_of(described.key)
+        known = self._inventory.series_of(described.key)
         if known is not None:
             return known
         if self._running:
@@ -106,7 +106,7 @@ class Importer:
         unit = described.unit
         if described.quantity in QUANTITIES:
             unit = QUANTITIES[described.quantity].unit
-        series = self._registry.admit(
+        series = self._inventory.admit(
             SeriesDescription(
                 described.key, "", described.station, described.quantity or UNKNOWN, unit or "1"
             )
@@ -116,10 +116,10 @@ class Importer:
 
     def _save(self) -> None:
         """Let the database know new series before the store has their samples."""
-        if self._registry.has_new_series():
+        if self._inventory.has_new_series():
             with self._database.engine.begin() as connection:
-                self._registry.save(connection)
-            self._registry.saved()
+                self._inventory.save(connection)
+            self._inventory.saved()
 
     def _wait_until_taken(self) -> None:
         path = folder.of(self._configuration)

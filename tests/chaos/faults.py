@@ -11,7 +11,7 @@ from tests.chaos.parts import Agent, System
 from tests.chaos.proxy import FAIR, Proxy, Weather
 
 STEP_S = -3600
-"""Clocks are stepped back by an hour and then right again."""
+"""ClockOffsets are stepped back by an hour and then right again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 
 DOUBLE, STRING, UINT64, INT64, BOOLEAN = 10, 12, 8, 4, 11
@@ -70,10 +70,10 @@ class Gateway:
         self.seq = 0 if restart else (self.seq + 1) % 256
         return Payload(timestamp=self.time_ms, seq=self.seq)
 
-    def message(self, kind: str, payload: Any, device: str | None = None) -> Message:
-        return Message(self.topic(kind, device), payload.SerializeToString(), self.time_ms)
+    def message(self, kind: str, payload: Any, device: str | None = None) -> MqttMessage:
+        return MqttMessage(self.topic(kind, device), payload.SerializeToString(), self.time_ms)
 
-    def node_birth(self, **extra: tuple[Any, int]) -> Message:
+    def node_birth(self, **extra: tuple[Any, int]) -> MqttMessage:
         p = self._payload(restart=True)
         wanted: dict[str, tuple[Any, int]] = {
             "bdSeq": (self.bdseq, INT64),
@@ -95,7 +95,7 @@ class Gateway:
             put(p.metrics.add(name=name, timestamp=self.time_ms), value, datatype)
         return self.message("NBIRTH", p)
 
-    def device_birth(self, device: str = "air", *, bus: str = "rs485") -> Message:
+    def device_birth(self, device: str = "air", *, bus: str = "rs485") -> MqttMessage:
         p = self._payload()
         for name, (quantity, unit) in self.metrics.items():
             m = p.metrics.add(name=name, alias=self.alias(name), timestamp=self.time_ms)
@@ -112,7 +112,7 @@ class Gateway:
             put(p.metrics.add(name="Store/Batch", alias=100), None, UINT64)
         return self.message("DBIRTH", p, device)
 
-    def births(self) -> list[Message]:
+    def births(self) -> list[MqttMessage]:
         return [self.node_birth(), self.device_birth()]
 
     def data(
@@ -121,7 +121,7 @@ class Gateway:
         device: str = "air",
         batch: int | None = None,
         flag: int | None = None,
-    ) -> Message:
+    ) -> MqttMessage:
         p = self._payload()
         for name, time_ms, value in samples:
             m = p.metrics.add(alias=self.alias(name), timestamp=time_ms)
@@ -137,16 +137,16 @@ class Gateway:
             p.metrics.add(alias=100, timestamp=self.time_ms, is_transient=True, long_value=number)
         return self.message("DDATA", p, device)
 
-    def node_data(self, **values: tuple[Any, int]) -> Message:
+    def node_data(self, **values: tuple[Any, int]) -> MqttMessage:
         p = self._payload()
         for name, (value, datatype) in values.items():
             put(p.metrics.add(name=name, timestamp=self.time_ms), value, datatype)
         return self.message("NDATA", p)
 
-    def device_death(self, device: str = "air") -> Message:
+    def device_death(self, device: str = "air") -> MqttMessage:
         return self.message("DDEATH", self._payload(), device)
 
-    def death(self) -> Message:
+    def death(self) -> MqttMessage:
         p = Payload()
         put(p.metrics.add(name="bdSeq"), self.bdseq, INT64)
         return self.message("NDEATH", p)

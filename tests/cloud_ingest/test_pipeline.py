@@ -14,13 +14,13 @@ from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.ledger.ledger import Ledger
 from cloud_ingest.intake.mappings import Mapping
 from cloud_ingest.intake.mqtt.inbox import Inbox
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
-from cloud_ingest.inventory.inventory import Registry
-from cloud_ingest.live import Live
+from cloud_ingest.inventory.inventory import Inventory
+from cloud_ingest.live import LiveUpdates
 from cloud_ingest.pipeline import Pipeline
-from cloud_ingest.pipeline_dependencies import Parts
+from cloud_ingest.pipeline_dependencies import PipelineDependencies
 from telemetry.clock import utc_now_ms
 from telemetry.series import SeriesKey
 from tests.cloud_ingest.fakes import MemoryStore, PassQuality, RememberingAlerts, RememberingLink
@@ -40,26 +40,26 @@ class Cloud:
         self.database = database or Database(f"sqlite:///{folder}/state.db")
         self.database.migrate()
         limits = IntakeConfiguration(batch_ms=1, new_series_per_minute=50)
-        self.registry = Registry(self.database)
+        self.inventory = Inventory(self.database)
         self.ledger = Ledger(self.database)
         self.quarantine = Quarantine(self.database)
         self.inbox = Inbox(10_000_000)
-        self.receiver = Receiver(self.registry, limits, mappings)
+        self.receiver = Receiver(self.inventory, limits, mappings)
         self.store = store or MemoryStore()
         self.alerts, self.link = RememberingAlerts(), RememberingLink()
-        self.live = Live(self.registry.series_at)
-        self.registry.load()
+        self.live = LiveUpdates(self.inventory.series_at)
+        self.inventory.load()
         self.ledger.load()
         self.quarantine.load()
         self.pipeline = Pipeline(
-            Parts(
-                self.inbox, self.receiver, self.registry, self.ledger, self.quarantine,
+            PipelineDependencies(
+                self.inbox, self.receiver, self.inventory, self.ledger, self.quarantine,
                 PassQuality(), self.store, self.alerts, self.database, self.live, self.link,
             ),
             limits,
         )  # fmt: skip
 
-    def feed(self, *messages: Message) -> None:
+    def feed(self, *messages: MqttMessage) -> None:
         for message in messages:
             self.inbox.put(message)
         while len(self.inbox):
@@ -71,7 +71,7 @@ class Cloud:
         self.pipeline.step()
 
     def value(self, series: str, time_ms: int) -> tuple[float, int] | None:
-        found = self.registry.series_of(SeriesKey.parse(series))
+        found = self.inventory.series_of(SeriesKey.parse(series))
         assert found is not None
         return self.store.samples.get((found.index, time_ms))
 
@@ -130,17 +130,17 @@ def test_when_a_gateway_was_last_heard_of_is_there_when_asked_and_after_a_restar
 ) -> None:
     message = gateway.data(("pm2_5", gateway.time_ms, 12.5))
     cloud.feed(*gateway.births(), message)
-    known = cloud.registry.gateway("bd-tdm-001")
+    known = cloud.inventory.gateway("bd-tdm-001")
     assert known is not None
     assert known.last_seen_ms == message.time_ms
-    [air] = [d for d in cloud.registry.devices_of("bd-tdm-001") if d.name == "air"]
+    [air] = [d for d in cloud.inventory.devices_of("bd-tdm-001") if d.name == "air"]
     assert air.last_seen_ms == message.time_ms
     with cloud.database.engine.begin() as connection:
-        cloud.registry.save_seen(connection)
-    again = Registry(cloud.database)
+        cloud.inventory.save_seen(connection)
+    again = Inventory(cloud.database)
     again.load()
     assert [d.last_seen_ms for d in again.devices_of("bd-tdm-001")] == [
-        d.last_seen_ms for d in cloud.registry.devices_of("bd-tdm-001")
+        d.last_seen_ms for d in cloud.inventory.devices_of("bd-tdm-001")
     ]
 
 
@@ -174,13 +174,13 @@ def test_a_restart_knows_series_ledger_and_state(tmp_path: Path, gateway: Gatewa
         *gateway.births(), gateway.data(("pm2_5", t, 1.0)), gateway.data(("pm2_5", t + 1, 2.0))
     )
     second = Cloud(tmp_path, first.store)
-    assert second.registry.series() == first.registry.series()
+    assert second.inventory.series() == first.inventory.series()
     assert second.ledger.samples_stored("bd-tdm-001") == 2
     gateway.oldest = 3
     second.feed(*gateway.births(), gateway.data(("pm2_5", t + 2, 3.0)))
     assert second.link.acknowledged()[-1] >= 2
     assert second.ledger.samples_stored("bd-tdm-001") == 3
-    assert second.registry.station("tdm") is not None
+    assert second.inventory.station("tdm") is not None
 
 
 def test_what_a_gateway_gave_up_becomes_a_gap_and_nothing_waits_for_it(
@@ -212,7 +212,7 @@ def test_deaths_take_devices_and_gateways_offline(cloud: Cloud, gateway: Gateway
     cloud.feed(gateway.device_birth())
     old_will = Gateway(bdseq=100, time_ms=gateway.time_ms).death()
     cloud.feed(old_will)
-    found = cloud.registry.gateway("bd-tdm-001")
+    found = cloud.inventory.gateway("bd-tdm-001")
     assert found is not None
     assert found.online
     cloud.feed(gateway.death())
@@ -227,7 +227,7 @@ def test_a_foreign_gateway_is_taken_in_without_acknowledgement(cloud: Cloud) -> 
     )  # fmt: skip
     cloud.feed(*foreign.births(), foreign.data(("pm10", t, 0.05), ("Boiler/Load", t, 7.0)))
     assert cloud.value("plc/air/pm10", t) == (pytest.approx(50.0), 1)
-    load = cloud.registry.series_of(SeriesKey("plc", "air", "Boiler/Load"))
+    load = cloud.inventory.series_of(SeriesKey("plc", "air", "Boiler/Load"))
     assert load is not None
     assert (load.quantity, load.station) == ("unknown", "plc")
     assert cloud.link.acknowledged() == []
@@ -238,9 +238,9 @@ def test_rubbish_is_kept_with_its_reason_and_stops_nothing(cloud: Cloud, gateway
     t = gateway.time_ms
     cloud.feed(
         *gateway.births(),
-        Message(gateway.topic("DDATA", "air"), b"\xff\xff\xff rubbish", t),
-        Message("spBv1.0/what", b"", t),
-        Message(gateway.topic("DDATA", "air"), b"\x00" * 2_000_000, t),
+        MqttMessage(gateway.topic("DDATA", "air"), b"\xff\xff\xff rubbish", t),
+        MqttMessage("spBv1.0/what", b"", t),
+        MqttMessage(gateway.topic("DDATA", "air"), b"\x00" * 2_000_000, t),
         gateway.data(("pm2_5", t, 5.0)),
     )
     assert cloud.value("bd-tdm-001/air/pm2_5", t) == (5.0, 1)
@@ -281,7 +281,7 @@ def test_an_unknown_unit_is_not_guessed(cloud: Cloud) -> None:
         metrics={"pm2_5": ("pm2_5", "furlong"), "t": ("air_temperature", "K")}, time_ms=t
     )
     cloud.feed(*gateway.births(), gateway.data(("pm2_5", t, 1.0), ("t", t, 300.0)))
-    assert cloud.registry.series_of(SeriesKey("bd-tdm-001", "air", "pm2_5")) is None
+    assert cloud.inventory.series_of(SeriesKey("bd-tdm-001", "air", "pm2_5")) is None
     assert cloud.value("bd-tdm-001/air/t", t) == (pytest.approx(26.85), 1)
     assert any("furlong" in reason for reason in cloud.quarantine.summary())
 
@@ -292,7 +292,7 @@ def test_one_gateway_cannot_flood_the_registry(cloud: Cloud) -> None:
         time_ms=utc_now_ms(),
     )  # fmt: skip
     cloud.feed(*gateway.births())
-    assert len(cloud.registry) == 50
+    assert len(cloud.inventory) == 50
 
 
 def test_the_store_refuses_some_samples_and_takes_the_rest(cloud: Cloud, gateway: Gateway) -> None:
@@ -335,7 +335,7 @@ def test_a_store_that_is_down_delays_and_loses_nothing(cloud: Cloud, gateway: Ga
 def test_a_gateway_id_belongs_to_one_group(cloud: Cloud, gateway: Gateway) -> None:
     other = Gateway(group="elsewhere", time_ms=gateway.time_ms)
     cloud.feed(*gateway.births(), other.node_birth())
-    found = cloud.registry.gateway("bd-tdm-001")
+    found = cloud.inventory.gateway("bd-tdm-001")
     assert found is not None
     assert found.group == "binh-duong"
     assert any("belongs to group" in reason for reason in cloud.quarantine.summary())
@@ -356,8 +356,8 @@ def test_bus_counters_reach_the_device(cloud: Cloud, gateway: Gateway) -> None:
     name = "Diagnostics/air/timeouts"
     cloud.feed(gateway.node_birth(**{name: (0, 8)}), gateway.device_birth())
     cloud.feed(gateway.node_data(**{name: (7, 8), "Store/Backlog": (42, 4)}))
-    device = cloud.registry.device("bd-tdm-001", "air")
-    found = cloud.registry.gateway("bd-tdm-001")
+    device = cloud.inventory.device("bd-tdm-001", "air")
+    found = cloud.inventory.gateway("bd-tdm-001")
     assert device is not None
     assert found is not None
     assert device.diagnostics == {"timeouts": 7}

@@ -14,7 +14,7 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from cloud_ingest.configuration import CloudConfiguration, in_folder
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.service import Service
 from telemetry.clock import utc_now_ms
@@ -36,7 +36,7 @@ class Peer:
         for topic in topics:
             self._client.subscribe(topic, 1)
 
-    def send(self, *messages: Message) -> None:
+    def send(self, *messages: MqttMessage) -> None:
         for message in messages:
             self._client.publish(message.topic, message.payload).wait_for_publish(5)
 
@@ -199,7 +199,7 @@ def test_the_stream_tells_of_samples_and_gateways_as_they_come(
     assert samples["series"] == ["bd-tdm-001/air/pm2_5"]
     assert samples["value"] == [7.0]
     wait_until(lambda: any(name == "gateway" for name, _ in heard), what="the gateway is told")
-    service.live.end()
+    service.live.close()
     thread.join(5)
     assert not thread.is_alive()
 

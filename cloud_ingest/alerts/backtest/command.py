@@ -84,7 +84,7 @@ def from_store(config: Path) -> Iterator[Source]:
     """The store and the series of a cloud.yaml, also while ``quantrac cloud`` runs."""
     from cloud_ingest.configuration import load_cloud  # noqa: PLC0415  # heavy to load
     from cloud_ingest.database import Database  # noqa: PLC0415  # as above
-    from cloud_ingest.inventory.inventory import Registry  # noqa: PLC0415  # as above
+    from cloud_ingest.inventory.inventory import Inventory  # noqa: PLC0415  # as above
     from cloud_ingest.stores import open_store  # noqa: PLC0415  # as above
     from cloud_ingest.stores.protocol import StoreUnavailable  # noqa: PLC0415  # as above
 
@@ -97,9 +97,9 @@ def from_store(config: Path) -> Iterator[Source]:
         raise BacktestError(f"the store does not open: {error}") from error
     database = Database(configuration.database)
     try:
-        registry = Registry(database)
-        registry.load()
-        series = Tags(configuration.tags).put_on(registry.series())
+        inventory = Inventory(database)
+        inventory.load()
+        series = Tags(configuration.tags).put_on(inventory.series())
         store.register(series)
         yield Source(store, series)
     finally:

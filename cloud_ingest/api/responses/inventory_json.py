@@ -3,7 +3,7 @@
 from typing import Any
 
 from cloud_ingest.intake.ledger.ledger import Ledger
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.inventory.model import Device, Gateway, Station
 from telemetry.quantities import QUANTITIES, Quantity
 from telemetry.series import Series
@@ -35,12 +35,12 @@ def show_station(station: Station, gateways: list[Gateway]) -> dict[str, Any]:
 
 
 def show_gateway(
-    gateway: Gateway, registry: Registry, ledger: Ledger, samples_stored: int | None = None
+    gateway: Gateway, inventory: Inventory, ledger: Ledger, samples_stored: int | None = None
 ) -> dict[str, Any]:
     """A gateway; ``samples_stored`` replaces the ledger's count."""
     account = ledger.account(gateway.id)
-    station = registry.station(gateway.station)
-    devices = registry.devices_of(gateway.id)
+    station = inventory.station(gateway.station)
+    devices = inventory.devices_of(gateway.id)
     stored = ledger.samples_stored(gateway.id) if samples_stored is None else samples_stored
     return {
         "id": gateway.id,
@@ -68,9 +68,9 @@ def show_gateway(
     }
 
 
-def show_device(device: Device, registry: Registry) -> dict[str, Any]:
+def show_device(device: Device, inventory: Inventory) -> dict[str, Any]:
     """A device with what happened on its bus."""
-    gateway = registry.gateway(device.gateway)
+    gateway = inventory.gateway(device.gateway)
     properties = device.properties
     return {
         "id": f"{device.gateway}/{device.name}",
@@ -85,7 +85,7 @@ def show_device(device: Device, registry: Registry) -> dict[str, Any]:
         "manufacturer": _text(properties, names.MANUFACTURER),
         "model": _text(properties, names.MODEL),
         "bus": _text(properties, names.BUS),
-        "series": registry.count_series(device.gateway, device.name),
+        "series": inventory.count_series(device.gateway, device.name),
         "diagnostics": device.diagnostics,
         "properties": properties,
     }

@@ -74,7 +74,7 @@ def _alerts(
 
 
 def _line(alert: Alert, backend: Backend) -> dict[str, Any]:
-    place = backend.registry.station(alert.station) if alert.station else None
+    place = backend.inventory.station(alert.station) if alert.station else None
     return {
         "id": alert.id, "rule": alert.rule, "name": dict(alert.name), "severity": alert.severity,
         "state": alert.state, "station": alert.station,

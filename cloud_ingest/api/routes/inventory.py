@@ -29,7 +29,7 @@ Exact = Annotated[bool, Query(description="Count the stored samples in the store
 def router(backend: Backend) -> APIRouter:
     """The endpoints over ``backend``."""
     routes = APIRouter(tags=["stations"])
-    registry = backend.registry
+    inventory = backend.inventory
 
     @routes.get(
         "/quantities", summary="What can be measured, with units and names",
@@ -41,16 +41,16 @@ def router(backend: Backend) -> APIRouter:
     @routes.get("/stations", summary="Places on the map", **answers(Page[answered.Station], 400))
     def stations(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
         at: dict[str, list[Any]] = {}
-        for gateway in registry.gateways():
+        for gateway in inventory.gateways():
             at.setdefault(gateway.station, []).append(gateway)
         chosen = [
             s
-            for s in registry.stations()
+            for s in inventory.stations()
             if asked.place(s.group, s.id)
             and (not asked.gateways or any(g.id in asked.gateways for g in at.get(s.id, [])))
         ]
         if asked.quantities:
-            having = {s.station for s in registry.series() if s.quantity in asked.quantities}
+            having = {s.station for s in inventory.series() if s.quantity in asked.quantities}
             chosen = [s for s in chosen if s.id in having]
         return Json(
             page(chosen, lambda s: s.id, limit, cursor, lambda s: show_station(s, at.get(s.id, [])))
@@ -58,10 +58,10 @@ def router(backend: Backend) -> APIRouter:
 
     @routes.get("/stations/{station}", summary="One station", **answers(answered.Station, 404))
     def station(station: str) -> Json:
-        found = registry.station(station)
+        found = inventory.station(station)
         if found is None:
             raise not_found("station", station)
-        return Json(show_station(found, [g for g in registry.gateways() if g.station == station]))
+        return Json(show_station(found, [g for g in inventory.gateways() if g.station == station]))
 
     def exact_count(gateway: str, *, exact: bool) -> int | None:
         if not exact:
@@ -69,7 +69,7 @@ def router(backend: Backend) -> APIRouter:
         return backend.store.count(
             [
                 s
-                for s in registry.series()
+                for s in inventory.series()
                 if s.key.gateway == gateway and s.key.device != DERIVED  # it measured those
             ]
         )
@@ -81,9 +81,9 @@ def router(backend: Backend) -> APIRouter:
     def gateways(
         asked: Asked, exact: Exact = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Json:
-        chosen = [g for g in registry.gateways() if asked.place(g.group, g.station, g.id)]
+        chosen = [g for g in inventory.gateways() if asked.place(g.group, g.station, g.id)]
         if asked.quantities:
-            having = {s.key.gateway for s in registry.series() if s.quantity in asked.quantities}
+            having = {s.key.gateway for s in inventory.series() if s.quantity in asked.quantities}
             chosen = [g for g in chosen if g.id in having]
         return Json(
             page(
@@ -91,34 +91,36 @@ def router(backend: Backend) -> APIRouter:
                 lambda g: g.id,
                 limit,
                 cursor,
-                lambda g: show_gateway(g, registry, backend.ledger, exact_count(g.id, exact=exact)),
+                lambda g: show_gateway(
+                    g, inventory, backend.ledger, exact_count(g.id, exact=exact)
+                ),
             )
         )
 
     @routes.get("/gateways/{gateway}", summary="One gateway", **answers(answered.Gateway, 404))
     def one_gateway(gateway: str, exact: Exact = False) -> Json:
-        found = registry.gateway(gateway)
+        found = inventory.gateway(gateway)
         if found is None:
             raise not_found("gateway", gateway)
         count = exact_count(gateway, exact=exact)
-        return Json(show_gateway(found, registry, backend.ledger, count))
+        return Json(show_gateway(found, inventory, backend.ledger, count))
 
     @routes.get(
         "/devices", summary="Devices with the counters of their bus",
         **answers(Page[answered.Device], 400),
     )  # fmt: skip
     def devices(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
-        of = {g.id: g for g in registry.gateways()}
+        of = {g.id: g for g in inventory.gateways()}
         chosen = [
             d
-            for d in registry.devices()
+            for d in inventory.devices()
             if d.gateway in of
             and asked.place(of[d.gateway].group, of[d.gateway].station, d.gateway)
         ]
         if asked.quantities:
             having = {
                 (s.key.gateway, s.key.device)
-                for s in registry.series()
+                for s in inventory.series()
                 if s.quantity in asked.quantities
             }
             chosen = [d for d in chosen if (d.gateway, d.name) in having]
@@ -129,7 +131,7 @@ def router(backend: Backend) -> APIRouter:
                 lambda d: f"{d.gateway}/{d.name}",
                 limit,
                 cursor,
-                lambda d: show_device(d, registry),
+                lambda d: show_device(d, inventory),
             )
         )
 
@@ -137,17 +139,17 @@ def router(backend: Backend) -> APIRouter:
         "/devices/{gateway}/{device}", summary="One device", **answers(answered.Device, 404)
     )
     def one_device(gateway: str, device: str) -> Json:
-        found = registry.device(gateway, device)
+        found = inventory.device(gateway, device)
         if found is None:
             raise not_found("device", f"{gateway}/{device}")
-        return Json(show_device(found, registry))
+        return Json(show_device(found, inventory))
 
     @routes.get(
         "/series", summary="Series: one metric of one device",
         **answers(Page[answered.Series], 400),
     )  # fmt: skip
     def series(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
-        chosen = registry.series_by_name()
+        chosen = inventory.series_by_name()
         if not asked.empty:
             chosen = [s for s in chosen if asked.series(s)]
         return Json(page(chosen, lambda s: str(s.key), limit, cursor, show_series))
@@ -158,7 +160,7 @@ def router(backend: Backend) -> APIRouter:
     )  # fmt: skip
     def one_series(key: str) -> Json:
         try:
-            found = registry.series_of(SeriesKey.parse(key))
+            found = inventory.series_of(SeriesKey.parse(key))
         except ValueError:
             found = None
         if found is None:

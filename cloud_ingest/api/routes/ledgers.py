@@ -28,7 +28,7 @@ def router(backend: Backend) -> APIRouter:
     def ledger(
         gateway: str, days: Annotated[int, Query(ge=1, le=3660, description="Newest days.")] = 30
     ) -> Json:
-        if backend.registry.gateway(gateway) is None:
+        if backend.inventory.gateway(gateway) is None:
             raise not_found("gateway", gateway)
         account = backend.ledger.account(gateway)
         ranges = account.ranges.copy() if account else None

@@ -15,7 +15,7 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         b = self._backend
-        counters, gateways = b.pipeline.counters, b.registry.gateways()
+        counters, gateways = b.pipeline.counters, b.inventory.gateways()
         yield _counter("quantrac_messages", "MQTT messages taken in", b.receiver.messages_total)
         yield _counter("quantrac_samples", "Samples committed", counters.samples)
         yield _counter("quantrac_batches", "Batches committed", counters.batches)
@@ -24,11 +24,13 @@ class _Figures(Collector):
         yield _counter("quantrac_commit_retries", "Commits tried again", counters.store_failures)
         yield _counter("quantrac_rule_failures", "Failures of the rules", counters.rule_failures)
         yield _counter("quantrac_findings_lost", "Findings not written down", b.findings_lost())
-        yield _counter("quantrac_messages_shed", "Left out, to be sent again", b.inbox.shed_total)
+        yield _counter(
+            "quantrac_messages_shed", "Left out, to be sent again", b.inbox.dropped_total
+        )
         yield _counter("quantrac_messages_lost", "Left out for good", b.inbox.lost_total)
         yield _gauge("quantrac_inbox_bytes", "Bytes that wait", b.inbox.pending_bytes)
-        yield _gauge("quantrac_spilled_bytes", "Bytes that wait on disk", b.inbox.spilled_bytes)
-        yield _gauge("quantrac_series", "Series known", len(b.registry))
+        yield _gauge("quantrac_spilled_bytes", "Bytes that wait on disk", b.inbox.overflow_bytes)
+        yield _gauge("quantrac_series", "Series known", len(b.inventory))
         yield _gauge("quantrac_gateways", "Gateways known", len(gateways))
         online = sum(g.online for g in gateways)
         yield _gauge("quantrac_gateways_online", "Gateways online", online)

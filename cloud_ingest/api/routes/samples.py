@@ -28,7 +28,7 @@ MOST_POINTS = 500_000
 def router(backend: Backend) -> APIRouter:
     """The endpoints over ``backend``."""
     routes = APIRouter(tags=["samples"])
-    registry = backend.registry
+    inventory = backend.inventory
 
     @routes.get(
         "/latest", summary="The last sample of each series", **answers(Page[Latest], 400, 503)
@@ -39,7 +39,7 @@ def router(backend: Backend) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Json:
-        chosen = registry.series_by_name()
+        chosen = inventory.series_by_name()
         wanted = names_in(series)
         if wanted:
             chosen = [s for s in chosen if str(s.key) in wanted]
@@ -115,7 +115,7 @@ def _find(backend: Backend, name: str) -> Series:
         key = SeriesKey.parse(name)
     except ValueError as error:
         raise Problem(400, "Not a series", str(error)) from error
-    found = backend.registry.series_of(key)
+    found = backend.inventory.series_of(key)
     if found is None:
         raise not_found("series", name)
     return found
@@ -139,7 +139,7 @@ def _latest(backend: Backend, series: list[Series]) -> list[dict[str, Any]]:
             batch.quality.tolist(), strict=True,
         )
     }  # fmt: skip
-    online = backend.registry.online()
+    online = backend.inventory.online()
     return [
         {
             "series": str(s.key), "gateway": s.key.gateway, "device": s.key.device,

@@ -19,7 +19,7 @@ from cloud_ingest.api.row_paging import newest_first
 from cloud_ingest.api.times import parse_time
 from cloud_ingest.database import DatabaseUnavailable
 from cloud_ingest.database.schema import events, quarantine
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.stores.protocol import StoreError
 from quantrac import __version__
 from telemetry.local_time import TIME_ZONE
@@ -100,7 +100,7 @@ def router(backend: Backend) -> APIRouter:
             raise Problem(409, "Not data", "Births and deaths are not replayed: ask for a rebirth.")
         form: Literal["message", "samples"] = "samples" if row["form"] == "samples" else "message"
         _forget(backend, item)
-        backend.inbox.put(Message(row["topic"], bytes(row["payload"]), row["time_ms"], form))
+        backend.inbox.put(MqttMessage(row["topic"], bytes(row["payload"]), row["time_ms"], form))
         return Json({"id": item, "replayed": True}, status_code=202)
 
     @routes.delete("/quarantine/{item}", status_code=204, summary="Forget it", **answers(None, 404))

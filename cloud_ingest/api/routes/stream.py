@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.api.responses.samples import StreamEvents
-from cloud_ingest.live import Interest, Watcher
+from cloud_ingest.live import Subscriber, SubscriptionFilter
 
 KEEP_ALIVE_S = 15.0
 
@@ -40,28 +40,30 @@ def router(backend: Backend) -> APIRouter:
         quantity: Several = None,
         series: Several = None,
     ) -> EventStream:
-        interest = Interest(
+        filter_ = SubscriptionFilter(
             names_in(station), names_in(gateway), names_in(quantity), names_in(series)
         )
-        watcher = backend.live.watch(interest)
+        subscriber = backend.live.subscribe(filter_)
         return EventStream(
-            _events(backend, watcher, request),
+            _events(backend, subscriber, request),
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
     return routes
 
 
-async def _events(backend: Backend, watcher: Watcher, request: Request) -> AsyncIterator[bytes]:
+async def _events(
+    backend: Backend, subscriber: Subscriber, request: Request
+) -> AsyncIterator[bytes]:
     try:
         yield _event("ready", {"time_ms": backend.now_ms()})
-        while not watcher.ended:
-            messages = await watcher.take(KEEP_ALIVE_S)
+        while not subscriber.ended:
+            messages = await subscriber.take(KEEP_ALIVE_S)
             if await request.is_disconnected():
                 return
             yield b"".join(_event(name, data) for name, data in messages) or b": still here\n\n"
     finally:
-        backend.live.unwatch(watcher)
+        backend.live.unsubscribe(subscriber)
 
 
 def _event(name: str, data: Any) -> bytes:

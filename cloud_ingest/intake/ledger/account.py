@@ -97,7 +97,7 @@ class Account:
         self.changed = True
         return True
 
-    def receive_run(self, first: int, last: int, samples: int) -> bool:
+    def receive_range(self, first: int, last: int, samples: int) -> bool:
         """Account for the stored batches ``first`` to ``last``, where they are the next to come.
 
         False, and nothing done, where they are not.

@@ -11,10 +11,10 @@ from cloud_ingest.intake.work import Receipts
 Run: TypeAlias = tuple[str, int, int, int, int, int, int, int]
 """A gateway, its reports from the first to the last, their samples, all of one day, how many of
 these came late, the number of the day, and where the receipts begin and end in the order of
-``split_runs``. A plain tuple: a large fleet has one for each gateway."""
+``split_ranges``. A plain tuple: a large fleet has one for each gateway."""
 
 
-def split_runs(receipts: Receipts) -> tuple[Receipts, Iterable[Run]]:
+def split_ranges(receipts: Receipts) -> tuple[Receipts, Iterable[Run]]:
     """The receipts by gateway and number, and the runs in them.
 
     The devices of a gateway send one after the other what they measured in turn, so its numbers

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from cloud_ingest.database.rows import put_rows
 from cloud_ingest.database.schema import ledger_days
-from cloud_ingest.intake.work import Counted, Receipt, Unnumbered
+from cloud_ingest.intake.work import GatewayCount, Receipt, UnnumberedSamples
 from telemetry.batches import Int64
 from telemetry.local_time import to_local_ms
 
@@ -28,7 +28,7 @@ class _Day:
     given_up: int = 0
 
 
-class Days:
+class DailyCounts:
     """What is to be added to the days of the ledger."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Days:
     def __bool__(self) -> bool:
         return bool(self._days)
 
-    def store(self, entry: Receipt | Unnumbered) -> None:
+    def store(self, entry: Receipt | UnnumberedSamples) -> None:
         """Stored samples count for the day of their own time."""
         if not entry.samples:
             return
@@ -56,7 +56,7 @@ class Days:
             day.stored += stored
             day.late += late
 
-    def count(self, entry: Counted) -> None:
+    def count(self, entry: GatewayCount) -> None:
         """What a gateway counts itself belongs to the day on which it said so."""
         day = self._day(entry.gateway, day_number(entry.arrived_ms))
         if entry.what == "measured":

@@ -10,15 +10,15 @@ from sqlalchemy.engine import Connection
 from cloud_ingest.database import Database, schema
 from cloud_ingest.database.rows import put_rows
 from cloud_ingest.intake.ledger.account import Account, Gap, Ranges
-from cloud_ingest.intake.ledger.acknowledged_ranges import split_runs
-from cloud_ingest.intake.ledger.daily_counts import Days
+from cloud_ingest.intake.ledger.acknowledged_ranges import split_ranges
+from cloud_ingest.intake.ledger.daily_counts import DailyCounts
 from cloud_ingest.intake.work import (
-    Counted,
     Entry,
-    Introduction,
+    GatewayCount,
+    OutboxBounds,
     Receipt,
     Receipts,
-    Unnumbered,
+    UnnumberedSamples,
 )
 
 SHORTEST_MS = 25
@@ -43,7 +43,7 @@ class Ledger:
         self._open: list[Account] = []
         self._changed: dict[str, None] = {}  # in the order in which they came: rows side by side
         self._gaps: list[Gap] = []
-        self._days = Days()
+        self._days = DailyCounts()
 
     def load(self) -> None:
         """Read the accounts from the database."""
@@ -74,19 +74,19 @@ class Ledger:
             match entry:
                 case Receipt():
                     self._receive(account, entry)
-                case Introduction(upcoming=None):
+                case OutboxBounds(upcoming=None):
                     gaps.extend(
                         account.give_up_below(entry.oldest, now_ms) if account.known else ()
                     )
                     self._want(account)
-                case Introduction(upcoming=int(upcoming)):
+                case OutboxBounds(upcoming=int(upcoming)):
                     gaps.extend(account.introduce(entry.oldest, upcoming, now_ms))
                     self._want(account, again=True)
-                case Unnumbered():
+                case UnnumberedSamples():
                     account.samples_stored += entry.samples
                     account.changed = True
                     self._days.store(entry)
-                case Counted():
+                case GatewayCount():
                     self._days.count(entry)
             if account.changed:
                 self._changed[entry.gateway] = None
@@ -101,12 +101,12 @@ class Ledger:
 
     def _receive_many(self, entry: Receipts) -> None:
         """Enter runs of reports that follow each other as one each, all others one by one."""
-        receipts, runs = split_runs(entry)
+        receipts, runs = split_ranges(entry)
         accounts, add_to_day, wanted = self._accounts, self._days.add, self._open
         changed = self._changed
         for gateway, first, last, samples, late, day, begin, end in runs:
             account = accounts.get(gateway) or self._account(gateway)
-            if account.receive_run(first, last, samples):
+            if account.receive_range(first, last, samples):
                 add_to_day(gateway, day, samples, late)
                 if not account.open:
                     account.open = True

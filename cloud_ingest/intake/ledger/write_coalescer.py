@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from cloud_ingest.intake.work import Entry, Introduction, Receipts
+from cloud_ingest.intake.work import Entry, OutboxBounds, Receipts
 
 LARGE_FLEET: Final = 500
 REPORTS_A_ROW: Final = 4
@@ -37,7 +37,7 @@ class StoredEntries:
             if isinstance(entry, Receipts):
                 self._reports += len(entry.batch)
                 self._gateways = len(entry.gateways)
-            self._at_once |= isinstance(entry, Introduction)
+            self._at_once |= isinstance(entry, OutboxBounds)
             self._entries.append(entry)
 
     def hasten(self) -> None:

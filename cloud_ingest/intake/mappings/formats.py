@@ -13,7 +13,7 @@ import cbor2
 
 from cloud_ingest.intake.mappings.configuration import Mapping, TimeField
 
-MAX_READINGS = 20_000
+MAX_VALUES = 20_000
 MAX_DEPTH = 32
 RELATIVE_BELOW = 1 << 28  # RFC 8428, 4.5.3: smaller times are relative to now, in seconds
 _SCALE_MS = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
@@ -24,7 +24,7 @@ class FormatError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PayloadValue:
     """One value as it stands in a payload. ``time_ms`` None: the time of arrival."""
 
     name: str
@@ -34,7 +34,7 @@ class Reading:
     names: dict[str, str] = field(default_factory=dict)
 
 
-def read(payload: bytes, mapping: Mapping, now_ms: int) -> list[Reading]:
+def read(payload: bytes, mapping: Mapping, now_ms: int) -> list[PayloadValue]:
     """The readings in ``payload``; raises FormatError."""
     match mapping.format:
         case "json":
@@ -48,8 +48,8 @@ def read(payload: bytes, mapping: Mapping, now_ms: int) -> list[Reading]:
     readings = []
     for reading in found:
         readings.append(reading)
-        if len(readings) > MAX_READINGS:
-            raise FormatError(f"more than {MAX_READINGS} values in one message")
+        if len(readings) > MAX_VALUES:
+            raise FormatError(f"more than {MAX_VALUES} values in one message")
     return readings
 
 
@@ -63,7 +63,7 @@ def _load_json(payload: bytes) -> Any:
         raise FormatError(f"not JSON: {type(error).__name__}") from error
 
 
-def _read_json(payload: bytes, mapping: Mapping) -> Iterator[Reading]:
+def _read_json(payload: bytes, mapping: Mapping) -> Iterator[PayloadValue]:
     document = _load_json(payload)
     time_ms = _time_in(document, mapping.time) if mapping.time else None
     listed = set()
@@ -71,12 +71,12 @@ def _read_json(payload: bytes, mapping: Mapping) -> Iterator[Reading]:
         found = look_up(document, metric.path)
         listed.add(metric.path)
         if found is not _ABSENT:
-            yield Reading(metric.path, _number(found), time_ms=time_ms)
+            yield PayloadValue(metric.path, _number(found), time_ms=time_ms)
     if mapping.others == "take":
         skip = listed | ({mapping.time.path} if mapping.time else set())
         for path, value in _leaves(document, "", 0):
             if path not in skip and not isinstance(value, (str, type(None))):
-                yield Reading(path, _number(value), time_ms=time_ms)
+                yield PayloadValue(path, _number(value), time_ms=time_ms)
 
 
 _ABSENT = object()
@@ -170,7 +170,7 @@ def _load_cbor(payload: bytes) -> Any:
         raise FormatError(f"not CBOR: {type(error).__name__}") from error
 
 
-def _read_senml(pack: Any, labels: dict[str, Any], now_ms: int) -> Iterator[Reading]:
+def _read_senml(pack: Any, labels: dict[str, Any], now_ms: int) -> Iterator[PayloadValue]:
     if not isinstance(pack, list) or not all(isinstance(r, dict) for r in pack):
         raise FormatError("not SenML: expected a list of records")
     base = {"bn": "", "bt": 0.0, "bu": "", "bv": 0.0}
@@ -183,7 +183,7 @@ def _read_senml(pack: Any, labels: dict[str, Any], now_ms: int) -> Iterator[Read
             continue
         time_s = _finite(base["bt"]) + _finite(record.get(labels["t"], 0))
         time_ms = time_s * 1000 + (now_ms if time_s < RELATIVE_BELOW else 0)
-        yield Reading(
+        yield PayloadValue(
             str(base["bn"]) + str(record.get(labels["n"], "")),
             value,
             str(record.get(labels["u"], base["bu"])),
@@ -215,7 +215,7 @@ _ITEM = re.compile(r'((?:[^\\,= ]|\\.)+)=((?:"(?:[^"\\]|\\.)*")|(?:[^\\,= ]|\\.)
 _ESCAPED = re.compile(r"\\([,= \\\"])")
 
 
-def _read_influx(payload: bytes, scale_ms: float) -> Iterator[Reading]:
+def _read_influx(payload: bytes, scale_ms: float) -> Iterator[PayloadValue]:
     try:
         text = payload.decode()
     except UnicodeDecodeError as error:
@@ -225,7 +225,7 @@ def _read_influx(payload: bytes, scale_ms: float) -> Iterator[Reading]:
             yield from _read_line(line.strip(), number, scale_ms)
 
 
-def _read_line(line: str, number: int, scale_ms: float) -> Iterator[Reading]:
+def _read_line(line: str, number: int, scale_ms: float) -> Iterator[PayloadValue]:
     parts = _split_line(line)
     if len(parts) not in (2, 3):
         raise FormatError(f"line {number}: not measurement,tags fields time")
@@ -245,7 +245,7 @@ def _read_line(line: str, number: int, scale_ms: float) -> Iterator[Reading]:
     for item in fields:
         value = _field_value(item.group(2))
         if value is not None:
-            yield Reading(_plain(item.group(1)), value, "", time_ms, names)
+            yield PayloadValue(_plain(item.group(1)), value, "", time_ms, names)
 
 
 def _split_line(line: str) -> list[str]:

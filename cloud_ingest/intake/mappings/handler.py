@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.mappings import MappedSample, Mapping, MappingError, Refused, apply
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.sparkplug.presence import Presence
 from cloud_ingest.intake.sparkplug.report_handler import TOO_MANY
-from cloud_ingest.intake.work import Unnumbered
+from cloud_ingest.intake.work import UnnumberedSamples
 from cloud_ingest.inventory.model import SeriesDescription, Station
 
 
-class MappedMessages:
+class MappedMessageHandler:
     """Takes messages in for which there is a mapping."""
 
     def __init__(
@@ -22,14 +22,14 @@ class MappedMessages:
         self._presence = presence
         self._mappings = tuple(mappings)
 
-    def take(self, message: Message) -> bool:
+    def take(self, message: MqttMessage) -> bool:
         """Take a message in; False where no mapping is for its topic."""
         chosen = [m for m in self._mappings if m.catch(message.topic) is not None]
         for mapping in chosen:
             self._apply(mapping, message)
         return bool(chosen)
 
-    def _apply(self, mapping: Mapping, message: Message) -> None:
+    def _apply(self, mapping: Mapping, message: MqttMessage) -> None:
         if len(message.payload) > self._context.limits.max_payload_bytes:
             limit = self._context.limits.max_payload_bytes
             self._context.refuse(message, None, f"larger than {limit} bytes")
@@ -45,42 +45,42 @@ class MappedMessages:
                 counts[sample.key.gateway] = counts.get(sample.key.gateway, 0) + 1
         for gateway, count in counts.items():
             self._context.work.entries.append(
-                Unnumbered(gateway, count, samples[0].time_ms, message.time_ms)
+                UnnumberedSamples(gateway, count, samples[0].time_ms, message.time_ms)
             )
             self._context.samples_total += count
         self._put_aside(message, refused)
 
-    def _add(self, mapping: Mapping, sample: MappedSample, message: Message) -> bool:
-        registry, key = self._context.registry, sample.key
-        series = registry.series_of(key)
+    def _add(self, mapping: Mapping, sample: MappedSample, message: MqttMessage) -> bool:
+        inventory, key = self._context.inventory, sample.key
+        series = inventory.series_of(key)
         if series is None:
-            known = registry.gateway(key.gateway)
+            known = inventory.gateway(key.gateway)
             if known is not None and known.group != sample.group:
                 reason = f"the gateway id {key.gateway!r} belongs to group {known.group!r}"
                 self._put_aside(message, [Refused(str(key), sample.value, reason)])
                 return False
-            if not self._context.series_limit.allow(key.gateway, message.time_ms):
+            if not self._context.series_limiter.allow(key.gateway, message.time_ms):
                 self._put_aside(message, [Refused(str(key), sample.value, TOO_MANY)])
                 return False
             self._introduce(sample, message.time_ms)
-            series = registry.admit(
+            series = inventory.admit(
                 SeriesDescription(
                     key, sample.group, sample.station, sample.quantity, sample.unit,
                     sample.interval_ms,
                 )
             )  # fmt: skip
         self._is_there(mapping, sample, message.time_ms)
-        self._context.work.columns.add(series.index, sample.time_ms, sample.value, sample.flag)
+        self._context.work.samples.add(series.index, sample.time_ms, sample.value, sample.flag)
         return True
 
     def _introduce(self, sample: MappedSample, now_ms: int) -> None:
-        registry, key = self._context.registry, sample.key
-        if registry.station(sample.station) is None:
-            registry.put_station(Station(sample.station, sample.station, sample.group))
-        if registry.gateway(key.gateway) is None:
-            registry.update_gateway(key.gateway, group=sample.group, station=sample.station)
-        if registry.device(key.gateway, key.device) is None:
-            registry.update_device(key.gateway, key.device, since_ms=now_ms)
+        inventory, key = self._context.inventory, sample.key
+        if inventory.station(sample.station) is None:
+            inventory.put_station(Station(sample.station, sample.station, sample.group))
+        if inventory.gateway(key.gateway) is None:
+            inventory.update_gateway(key.gateway, group=sample.group, station=sample.station)
+        if inventory.device(key.gateway, key.device) is None:
+            inventory.update_device(key.gateway, key.device, since_ms=now_ms)
 
     def _is_there(self, mapping: Mapping, sample: MappedSample, now_ms: int) -> None:
         gateway, device = sample.key.gateway, sample.key.device
@@ -90,7 +90,7 @@ class MappedMessages:
             self._presence.expect(sample.group, gateway, round(mapping.silence * 1000), now_ms)
         self._context.heard[gateway, device] = now_ms
 
-    def _put_aside(self, message: Message, refused: Sequence[Refused]) -> None:
+    def _put_aside(self, message: MqttMessage, refused: Sequence[Refused]) -> None:
         by_reason: dict[str, list[dict[str, object]]] = {}
         for r in refused:
             by_reason.setdefault(r.reason, []).append({"series": r.key, "value": r.value})

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from cloud_ingest.intake.mappings.configuration import Mapping, MetricMapping, fill
-from cloud_ingest.intake.mappings.formats import FormatError, Reading, read
+from cloud_ingest.intake.mappings.formats import FormatError, PayloadValue, read
 from cloud_ingest.intake.unit_conversion import conversion_to_stored
 from telemetry.quality import Flag
 from telemetry.quantities import QUANTITIES, UNKNOWN
@@ -69,14 +69,18 @@ def _last_part(name: str) -> str:
     return name.replace(":", "/").rsplit("/", 1)[-1]
 
 
-def _taken_as_it_is(reading: Reading) -> MetricMapping:
+def _taken_as_it_is(reading: PayloadValue) -> MetricMapping:
     name = _last_part(reading.name) or reading.name
     quantity = next((q for q in (name, name.lower()) if q in QUANTITIES), UNKNOWN)
     return MetricMapping(path=reading.name, name=reading.name, quantity=quantity)
 
 
 def _sample(
-    mapping: Mapping, metric: MetricMapping, reading: Reading, caught: dict[str, str], now_ms: int
+    mapping: Mapping,
+    metric: MetricMapping,
+    reading: PayloadValue,
+    caught: dict[str, str],
+    now_ms: int,
 ) -> MappedSample | Refused:
     names = {**caught, **reading.names}
     gateway, device = (_as_level(fill(t, names)) for t in (mapping.gateway, mapping.device))

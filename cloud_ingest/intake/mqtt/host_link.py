@@ -20,7 +20,7 @@ import structlog
 from cloud_ingest.intake.configuration import BrokerConfiguration
 from cloud_ingest.intake.mqtt import packets
 from cloud_ingest.intake.mqtt.inbox import Inbox
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.mqtt.packets import Answer, Arrived, PacketError, Parser, Will
 from cloud_ingest.intake.mqtt.shard import Shard
 from telemetry.clock import utc_now_ms
@@ -52,7 +52,7 @@ class LinkState:
     since_ms: int
 
 
-class Link:
+class HostLink:
     """Puts what arrives into ``inbox``; ``publish`` sends commands. Reconnects by itself."""
 
     def __init__(
@@ -195,21 +195,21 @@ class Link:
             raise LinkLost("the broker closed the connection")
         return data
 
-    def _take_in(self, found: Iterable[Message | Arrived | Answer], now_ms: int) -> None:
+    def _take_in(self, found: Iterable[MqttMessage | Arrived | Answer], now_ms: int) -> None:
         """Put messages into the inbox, all that came together at once; answer all else."""
-        messages: list[Message] = []
+        messages: list[MqttMessage] = []
         for packet in found:
-            if type(packet) is Message:
+            if type(packet) is MqttMessage:
                 self._sort(packet, messages)
             elif type(packet) is Arrived:
-                self._sort(Message(packet.topic, packet.payload, now_ms), messages)
+                self._sort(MqttMessage(packet.topic, packet.payload, now_ms), messages)
                 self._send(packets.puback(packet.packet_id))
             elif isinstance(packet, Answer):
                 self._answer(packet)
         if messages:
             self._inbox.put_all(messages)
 
-    def _sort(self, message: Message, messages: list[Message]) -> None:
+    def _sort(self, message: MqttMessage, messages: list[MqttMessage]) -> None:
         if message.topic == self._state_topic:
             self._defend_state(message.payload)
         elif self._shard.takes(message.topic):

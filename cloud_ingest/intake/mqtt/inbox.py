@@ -9,8 +9,8 @@ import threading
 import time
 from collections import deque
 
-from cloud_ingest.intake.mqtt.message import Message
-from cloud_ingest.intake.mqtt.overflow_file import Spill
+from cloud_ingest.intake.mqtt.message import MqttMessage
+from cloud_ingest.intake.mqtt.overflow_file import OverflowFile
 
 _DATA = ("/DDATA/", "/NDATA/")
 # What a queued message costs beside its payload.
@@ -20,17 +20,17 @@ _OVERHEAD = 200
 class Inbox:
     """A queue of messages of at most ``max_bytes`` in memory; what is beyond goes to ``spill``."""
 
-    def __init__(self, max_bytes: int, spill: Spill | None = None) -> None:
+    def __init__(self, max_bytes: int, spill: OverflowFile | None = None) -> None:
         self._max_bytes = max_bytes
-        self._spill = spill
-        self._messages: deque[list[Message]] = deque()  # as they came together
+        self._overflow = spill
+        self._messages: deque[list[MqttMessage]] = deque()  # as they came together
         self._put_bytes = 0
         self._taken_bytes = 0  # written by the pipeline alone
         self._wake = threading.Event()
         self._will_send_again: frozenset[str] = frozenset()
-        self._shed: set[str] = set()
+        self._dropped: set[str] = set()
         self._lock = threading.Lock()
-        self.shed_total = 0
+        self.dropped_total = 0
         self.lost_total = 0
 
     @property
@@ -39,18 +39,18 @@ class Inbox:
         return self._put_bytes - self._taken_bytes
 
     @property
-    def spilled_bytes(self) -> int:
+    def overflow_bytes(self) -> int:
         """How much waits in the file."""
-        return len(self._spill) if self._spill is not None else 0
+        return len(self._overflow) if self._overflow is not None else 0
 
     def __len__(self) -> int:
-        return len(self._messages) or min(1, self.spilled_bytes)
+        return len(self._messages) or min(1, self.overflow_bytes)
 
-    def put(self, message: Message) -> bool:
+    def put(self, message: MqttMessage) -> bool:
         """Queue a message; False where it was left out for want of room."""
         size = len(message.payload) + _OVERHEAD
         full = self._put_bytes - self._taken_bytes + size > self._max_bytes
-        if full or (self._spill is not None and len(self._spill)):
+        if full or (self._overflow is not None and len(self._overflow)):
             return self._put_elsewhere(message)
         with self._lock:
             self._messages.append([message])
@@ -59,11 +59,11 @@ class Inbox:
             self._wake.set()
         return True
 
-    def put_all(self, messages: list[Message]) -> None:
+    def put_all(self, messages: list[MqttMessage]) -> None:
         """Queue several messages in their order."""
         size = _size(messages)
         full = self._put_bytes - self._taken_bytes + size > self._max_bytes
-        if full or (self._spill is not None and len(self._spill)):
+        if full or (self._overflow is not None and len(self._overflow)):
             for message in messages:
                 self.put(message)
             return
@@ -73,19 +73,19 @@ class Inbox:
         if not self._wake.is_set():
             self._wake.set()
 
-    def _put_elsewhere(self, message: Message) -> bool:
+    def _put_elsewhere(self, message: MqttMessage) -> bool:
         """There is no room, or what came before is still in the file."""
         gateway = _gateway_of(message.topic)
         again = gateway in self._will_send_again and any(d in message.topic for d in _DATA)
-        if not again and self._spill is not None and self._spill.put(message):
+        if not again and self._overflow is not None and self._overflow.put(message):
             return True
         with self._lock:
-            self._shed.add(gateway)
-        self.shed_total += again
+            self._dropped.add(gateway)
+        self.dropped_total += again
         self.lost_total += not again
         return False
 
-    def take(self, timeout_s: float) -> Message | None:
+    def take(self, timeout_s: float) -> MqttMessage | None:
         """The next message; None if none comes within ``timeout_s``."""
         messages = self.take_many(timeout_s)
         if not messages:
@@ -96,7 +96,7 @@ class Inbox:
             self._taken_bytes -= _size(rest)
         return messages[0]
 
-    def take_many(self, timeout_s: float) -> list[Message]:
+    def take_many(self, timeout_s: float) -> list[MqttMessage]:
         """The next messages, as many as came together; none if none come within ``timeout_s``."""
         if not self._messages and not self._read_back():
             self._wake.clear()
@@ -107,9 +107,9 @@ class Inbox:
         return messages
 
     def _read_back(self) -> bool:
-        if self._spill is None or not len(self._spill):
+        if self._overflow is None or not len(self._overflow):
             return False
-        messages = self._spill.take()
+        messages = self._overflow.take()
         # Not counted as put: the bytes are counted off as soon as they are taken.
         self._taken_bytes -= _size(messages)
         if messages:
@@ -129,16 +129,16 @@ class Inbox:
         """These gateways keep their data until it is acknowledged."""
         self._will_send_again = gateways
 
-    def take_shed(self) -> set[str]:
+    def take_dropped(self) -> set[str]:
         """Gateways of which messages were left out since the last call."""
-        if not self._shed:
+        if not self._dropped:
             return set()
         with self._lock:
-            shed, self._shed = self._shed, set()
+            shed, self._dropped = self._dropped, set()
         return shed
 
 
-def _size(messages: list[Message]) -> int:
+def _size(messages: list[MqttMessage]) -> int:
     return sum([len(m.payload) for m in messages]) + _OVERHEAD * len(messages)
 
 

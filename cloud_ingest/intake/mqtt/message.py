@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 
-class Message(NamedTuple):
+class MqttMessage(NamedTuple):
     """What came by MQTT, and when (UTC ms). ``replayed``: it comes from the quarantine."""
 
     topic: str

@@ -5,13 +5,13 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 
 _HEAD: Final = struct.Struct(">QHI")
 _READ_BYTES: Final = 4_000_000
 
 
-class Spill:
+class OverflowFile:
     """A file of at most ``max_bytes``, read back in the order in which it was written."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -26,7 +26,7 @@ class Spill:
         """How many bytes wait."""
         return self._write_at - self._read_at
 
-    def put(self, message: Message) -> bool:
+    def put(self, message: MqttMessage) -> bool:
         """Keep a message; False where the file is full or the disk refuses."""
         topic = message.topic.encode()
         head = _HEAD.pack(message.time_ms, len(topic), len(message.payload))
@@ -42,7 +42,7 @@ class Spill:
             self._write_at += len(record)
             return True
 
-    def take(self) -> list[Message]:
+    def take(self) -> list[MqttMessage]:
         """The oldest messages, some megabytes of them; none when it is empty."""
         with self._lock:
             if self._read_at == self._write_at:
@@ -60,7 +60,7 @@ class Spill:
                 self._file.truncate(0)
             return found
 
-    def _split(self, data: bytes) -> tuple[list[Message], int]:
+    def _split(self, data: bytes) -> tuple[list[MqttMessage], int]:
         found, at = [], 0
         while at + _HEAD.size <= len(data):
             time_ms, topic, payload = _HEAD.unpack_from(data, at)
@@ -69,7 +69,7 @@ class Spill:
                 break
             middle = at + _HEAD.size + topic
             text = data[at + _HEAD.size : middle].decode()
-            found.append(Message(text, data[middle:end], time_ms))
+            found.append(MqttMessage(text, data[middle:end], time_ms))
             at = end
         return found, at
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 
 CONNACK: Final = 2
 PUBLISH: Final = 3
@@ -121,10 +121,10 @@ class Parser:
         self._parts: list[bytes] = []
         self._topics: dict[bytes, str] = {}
 
-    def feed(self, data: bytes, now_ms: int) -> list[Message | Arrived | Answer]:
+    def feed(self, data: bytes, now_ms: int) -> list[MqttMessage | Arrived | Answer]:
         """The packets that are complete now; raises PacketError.
 
-        What came with QoS 0, nearly everything, is a Message that arrived at ``now_ms``.
+        What came with QoS 0, nearly everything, is a MqttMessage that arrived at ``now_ms``.
         """
         if self._wanted > len(data):  # in the middle of a large packet: join only at its end
             self._parts.append(data)
@@ -135,7 +135,7 @@ class Parser:
             self._parts = []
         elif self._rest:
             data = self._rest + data
-        found: list[Message | Arrived | Answer] = []
+        found: list[MqttMessage | Arrived | Answer] = []
         at, end, topics = 0, len(data), self._topics
         self._wanted = 0
         while end - at >= 2:
@@ -157,7 +157,7 @@ class Parser:
                     raise PacketError("not MQTT: a message shorter than its topic")
                 raw = data[body + 2 : place]
                 topic = topics.get(raw) or self._new_topic(raw)
-                found.append(Message(topic, data[place:after], now_ms))
+                found.append(MqttMessage(topic, data[place:after], now_ms))
             else:
                 found.append(self._read(data, data[at], body, after))
             at = after

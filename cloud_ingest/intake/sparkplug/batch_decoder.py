@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.sparkplug import byte_scan
-from cloud_ingest.intake.sparkplug.byte_scan import Columns
-from cloud_ingest.intake.sparkplug.sessions import DeviceSession, Kind, NodeSession
-from cloud_ingest.intake.work import Receipts, Unnumbered
+from cloud_ingest.intake.sparkplug.byte_scan import ScannedMessages
+from cloud_ingest.intake.sparkplug.sessions import DeviceSession, MetricRole, NodeSession
+from cloud_ingest.intake.work import Receipts, UnnumberedSamples
 from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8
 from telemetry.quality import Flag
 from telemetry.sparkplug.topics import Topic
@@ -50,11 +50,11 @@ class AliasTable:
 
     def place(self, session: NodeSession, device: DeviceSession) -> None:
         """Enter a device's aliases after its birth; devices that need conversion stay out."""
-        known = [(a, s) for a, s in device.slots if a is not None]
-        slots = [s for _, s in known if s.kind is Kind.SERIES]
-        aliases = [a for a, s in known if s.kind is Kind.SERIES]
-        plain = all(s.factor == 1.0 and s.offset == 0.0 for s in slots)
-        marks = [a for a, s in known if s.kind is Kind.BATCH]
+        known = [(a, s) for a, s in device.targets if a is not None]
+        targets = [s for _, s in known if s.role is MetricRole.SERIES]
+        aliases = [a for a, s in known if s.role is MetricRole.SERIES]
+        plain = all(s.factor == 1.0 and s.offset == 0.0 for s in targets)
+        marks = [a for a, s in known if s.role is MetricRole.BATCH]
         if not plain or not aliases or max(aliases) > LARGEST_ALIAS or len(marks) > 1:
             device.plain = False
             return
@@ -67,7 +67,7 @@ class AliasTable:
         mark = marks[0] if marks else _NO_MARK
         self._devices[device.number] = start, first, room, mark, gateway
         self._series[start : start + room] = -1
-        self._series[np.array(aliases) + (start - first)] = [s.series for s in slots]
+        self._series[np.array(aliases) + (start - first)] = [s.series for s in targets]
         device.plain = True
 
     def _number(self, session: NodeSession, device: DeviceSession) -> None:
@@ -126,7 +126,7 @@ class AliasTable:
         return result
 
 
-class Read(NamedTuple):
+class DecodedBatch(NamedTuple):
     """What was read of the messages that waited.
 
     ``device`` and ``gateway`` hold for each message the numbers of what sent it, ``arrived_ms`` when
@@ -136,19 +136,19 @@ class Read(NamedTuple):
 
     batch: SampleBatch
     receipts: Receipts | None
-    unnumbered: list[Unnumbered]
+    unnumbered: list[UnnumberedSamples]
     device: Int64
     arrived_ms: Int64
     gateway: Int64
     offset_ms: Int64
-    strange: list[tuple[Message, Route]]
+    strange: list[tuple[MqttMessage, Route]]
 
 
-class Gathered:
+class BatchDecoder:
     """Messages that wait to be read together."""
 
     def __init__(self) -> None:
-        self._messages: list[Message] = []
+        self._messages: list[MqttMessage] = []
         self._routes: list[Route] = []
         self._bytes = 0
 
@@ -160,13 +160,13 @@ class Gathered:
         """About how many samples wait: none takes fewer than 20 bytes."""
         return self._bytes // 20
 
-    def add(self, message: Message, route: Route) -> None:
+    def add(self, message: MqttMessage, route: Route) -> None:
         """Let a message wait."""
         self._messages.append(message)
         self._routes.append(route)
         self._bytes += len(message.payload)
 
-    def read(self, table: AliasTable) -> Read:
+    def read(self, table: AliasTable) -> DecodedBatch:
         """Read what waits; nothing waits afterwards."""
         messages, routes = self._messages, self._routes
         self._messages, self._routes, self._bytes = [], [], 0
@@ -180,11 +180,11 @@ class Gathered:
         marks = table.marks_of(device)[columns.mark_owner]
         good[columns.mark_owner[columns.mark_alias != marks]] = False
         batch = SampleBatch(series, columns.time_ms, *_judge_numbers(columns.value))
-        strange: list[tuple[Message, Route]] = []
+        strange: list[tuple[MqttMessage, Route]] = []
         if not good.all():
             batch, columns = batch.select(good[columns.owner]), _only(columns, good)
             strange = [(messages[n], routes[n]) for n in np.flatnonzero(~good).tolist()]
-        return Read(
+        return DecodedBatch(
             batch,
             _receipts(columns, gateway, arrived_ms, table),
             _unnumbered(columns, gateway, arrived_ms, table),
@@ -196,7 +196,7 @@ class Gathered:
         )
 
 
-def _only(columns: Columns, good: Bool) -> Columns:
+def _only(columns: ScannedMessages, good: Bool) -> ScannedMessages:
     """The marks of the messages that are good; their samples are left in ``columns``."""
     keep = good[columns.mark_owner]
     return replace(
@@ -210,7 +210,7 @@ def _only(columns: Columns, good: Bool) -> Columns:
 
 
 def _receipts(
-    columns: Columns, gateway: Int64, arrived_ms: Int64, table: AliasTable
+    columns: ScannedMessages, gateway: Int64, arrived_ms: Int64, table: AliasTable
 ) -> Receipts | None:
     owner = columns.mark_owner
     if not len(owner):
@@ -222,11 +222,11 @@ def _receipts(
 
 
 def _unnumbered(
-    columns: Columns, gateway: Int64, arrived_ms: Int64, table: AliasTable
-) -> list[Unnumbered]:
+    columns: ScannedMessages, gateway: Int64, arrived_ms: Int64, table: AliasTable
+) -> list[UnnumberedSamples]:
     some = np.flatnonzero(columns.unmarked)
     return [
-        Unnumbered(table.gateways[g], samples, time_ms, now_ms)
+        UnnumberedSamples(table.gateways[g], samples, time_ms, now_ms)
         for g, samples, time_ms, now_ms in zip(
             gateway[some].tolist(), columns.unmarked[some].tolist(),
             columns.unmarked_time_ms[some].tolist(), arrived_ms[some].tolist(), strict=True,

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.interning import shared
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.sparkplug import birth_metrics
-from cloud_ingest.intake.sparkplug.birth_metrics import Announced, Owner
+from cloud_ingest.intake.sparkplug.birth_metrics import BirthMetric, Owner
 from cloud_ingest.intake.sparkplug.decoder import Birth, decode_birth
 from cloud_ingest.intake.sparkplug.presence import Presence
-from cloud_ingest.intake.sparkplug.sessions import DeviceSession, Kind, NodeSession
-from cloud_ingest.intake.work import Event, Introduction, Unnumbered
+from cloud_ingest.intake.sparkplug.sessions import DeviceSession, MetricRole, NodeSession
+from cloud_ingest.intake.work import Event, OutboxBounds, UnnumberedSamples
 from cloud_ingest.inventory.model import Station
 from telemetry.series import NODE_DEVICE
 from telemetry.sparkplug import names
@@ -21,14 +21,14 @@ AWAIT_DEVICES_MS = 5_000
 _NOBODY: frozenset[str] = frozenset()
 
 
-class Announcements:
+class BirthHandler:
     """Takes NBIRTH and DBIRTH messages in."""
 
     def __init__(self, context: Context, presence: Presence) -> None:
         self._context = context
         self._presence = presence
 
-    def take_node(self, session: NodeSession, topic: Topic, message: Message) -> None:
+    def take_node(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
         """Take an NBIRTH in: a new session begins."""
         birth = decode_birth(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
@@ -40,12 +40,12 @@ class Announcements:
         self._note_acknowledges(session)
         self._presence.heard_of(topic.gateway)
         station = self._note_station(topic, birth)
-        announced = birth_metrics.read_announced(
+        announced = birth_metrics.read_birth_metrics(
             birth, Owner(topic.group, topic.gateway, station, NODE_DEVICE)
         )
         self._note_gateway(session, station, announced, now_ms)
         self._announce(session, session.node, announced, message)
-        known = self._context.registry.devices_of(topic.gateway)
+        known = self._context.inventory.devices_of(topic.gateway)
         session.awaited = frozenset([d.name for d in known if d.online]) or _NOBODY
         session.awaited_until_ms = now_ms + AWAIT_DEVICES_MS
         for device in session.devices.values():
@@ -66,7 +66,7 @@ class Announcements:
         if not session.acknowledges or not isinstance(upcoming, int):
             return
         oldest = oldest if isinstance(oldest, int) else upcoming
-        self._context.work.entries.append(Introduction(session.gateway, oldest, upcoming))
+        self._context.work.entries.append(OutboxBounds(session.gateway, oldest, upcoming))
 
     def _note_station(self, topic: Topic, birth: Birth) -> str:
         value = birth.value(names.STATION_ID)
@@ -74,7 +74,7 @@ class Announcements:
         station = value if isinstance(value, str) and value else topic.gateway
         name = birth.value(names.STATION_NAME)
         latitude, longitude = birth.value(names.LATITUDE), birth.value(names.LONGITUDE)
-        self._context.registry.put_station(
+        self._context.inventory.put_station(
             Station(
                 station,
                 name if isinstance(name, str) and name else station,
@@ -86,9 +86,9 @@ class Announcements:
         return station
 
     def _note_gateway(
-        self, session: NodeSession, station: str, announced: list[Announced], now_ms: int
+        self, session: NodeSession, station: str, announced: list[BirthMetric], now_ms: int
     ) -> None:
-        self._context.registry.update_gateway(
+        self._context.inventory.update_gateway(
             session.gateway,
             group=session.group,
             station=station,
@@ -102,7 +102,7 @@ class Announcements:
             if a.metric.name != names.STORE_OLDEST and names.is_reserved(a.metric.name):
                 self._context.note_node(session.gateway, a.metric.name, a.metric.value, now_ms)
 
-    def take_device(self, session: NodeSession, topic: Topic, message: Message) -> None:
+    def take_device(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
         """Take a DBIRTH in: the device's metrics, in place of those before."""
         assert topic.device is not None
         if not session.born:
@@ -120,12 +120,12 @@ class Announcements:
             value if isinstance(value := birth.value(name), str) else ""
             for name in (names.PROFILE, names.BUS)
         )
-        gateway = self._context.registry.gateway(topic.gateway)
+        gateway = self._context.inventory.gateway(topic.gateway)
         station = gateway.station if gateway else topic.gateway
         tags = shared((f"bus:{bus}",)) if bus else ()
         owner = Owner(topic.group, topic.gateway, station, topic.device, shared(profile), tags)
-        announced = birth_metrics.read_announced(birth, owner)
-        self._context.registry.update_device(
+        announced = birth_metrics.read_birth_metrics(birth, owner)
+        self._context.inventory.update_device(
             topic.gateway,
             topic.device,
             profile=profile,
@@ -143,22 +143,22 @@ class Announcements:
         self,
         session: NodeSession,
         device: DeviceSession,
-        announced: list[Announced],
-        message: Message,
+        announced: list[BirthMetric],
+        message: MqttMessage,
     ) -> None:
         refused = 0
         for a in announced:
             if a.series is not None:
-                known = self._context.registry.series_of(a.series.key) is not None
-                if not known and not self._context.series_limit.allow(
+                known = self._context.inventory.series_of(a.series.key) is not None
+                if not known and not self._context.series_limiter.allow(
                     session.gateway, message.time_ms
                 ):
-                    a.slot.kind = Kind.REFUSED
-                    a.slot.reason = "too many new series"
+                    a.target.role = MetricRole.REFUSED
+                    a.target.reason = "too many new series"
                     refused += 1
                     continue
-                a.slot.series = self._context.registry.admit(a.series).index
-        device.announce([(a.metric.alias, a.slot) for a in announced])
+                a.target.series = self._context.inventory.admit(a.series).index
+        device.announce([(a.metric.alias, a.target) for a in announced])
         self._context.aliases.place(session, device)
         if refused:
             self._announce_limit(session, device, refused, message.time_ms)
@@ -175,21 +175,23 @@ class Announcements:
         )  # fmt: skip
 
     def _store_born_values(
-        self, session: NodeSession, announced: Iterable[Announced], now_ms: int
+        self, session: NodeSession, announced: Iterable[BirthMetric], now_ms: int
     ) -> None:
         count = 0
         for a in announced:
             value = a.metric.value
-            if a.slot.kind is Kind.SERIES and isinstance(value, (int, float)):
+            if a.target.role is MetricRole.SERIES and isinstance(value, (int, float)):
                 flag = birth_metrics.flag(a.metric)
                 number, flag = birth_metrics.finite(float(value), flag)
-                self._context.work.columns.add(
-                    a.slot.series,
+                self._context.work.samples.add(
+                    a.target.series,
                     a.metric.time_ms if a.metric.time_ms is not None else now_ms,
-                    number * a.slot.factor + a.slot.offset,
+                    number * a.target.factor + a.target.offset,
                     flag,
                 )
                 count += 1
         if count:
             self._context.samples_total += count
-            self._context.work.entries.append(Unnumbered(session.gateway, count, now_ms, now_ms))
+            self._context.work.entries.append(
+                UnnumberedSamples(session.gateway, count, now_ms, now_ms)
+            )

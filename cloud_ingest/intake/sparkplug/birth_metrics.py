@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from cloud_ingest.intake.interning import shared
-from cloud_ingest.intake.sparkplug.decoder import NUMERIC, Birth, BirthMetric
-from cloud_ingest.intake.sparkplug.sessions import Kind, Slot
+from cloud_ingest.intake.sparkplug.decoder import NUMERIC, Birth, DecodedMetric
+from cloud_ingest.intake.sparkplug.sessions import MetricRole, MetricTarget
 from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
 from cloud_ingest.inventory.model import SeriesDescription
 from telemetry.quality import Flag, from_sparkplug
@@ -36,36 +36,42 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
-    """One metric of a birth: its slot and, for a series, its description (None: no series)."""
+class BirthMetric:
+    """One metric of a birth: its target and, for a series, its description (None: no series)."""
 
-    metric: BirthMetric
-    slot: Slot
+    metric: DecodedMetric
+    target: MetricTarget
     series: SeriesDescription | None = None
 
 
-def read_announced(birth: Birth, owner: Owner) -> list[Announced]:
+def read_birth_metrics(birth: Birth, owner: Owner) -> list[BirthMetric]:
     """What each metric of ``birth`` is to the host."""
-    return [_announced(m, owner) for m in birth.metrics if m.name]
+    return [_birth_metric(m, owner) for m in birth.metrics if m.name]
 
 
-def _announced(metric: BirthMetric, owner: Owner) -> Announced:
+def _birth_metric(metric: DecodedMetric, owner: Owner) -> BirthMetric:
     if metric.name == names.STORE_BATCH:
-        return Announced(metric, _plain_slot(Kind.BATCH, metric.name, metric.datatype))
+        return BirthMetric(metric, _plain_target(MetricRole.BATCH, metric.name, metric.datatype))
     if "\x00" in metric.name:
-        slot = Slot(Kind.REFUSED, metric.name, metric.datatype, reason="a NUL in its name")
-        return Announced(metric, slot)
+        target = MetricTarget(
+            MetricRole.REFUSED, metric.name, metric.datatype, reason="a NUL in its name"
+        )
+        return BirthMetric(metric, target)
     if names.is_reserved(metric.name) or metric.datatype not in NUMERIC:
-        return Announced(metric, _plain_slot(Kind.PROPERTY, metric.name, metric.datatype))
+        return BirthMetric(metric, _plain_target(MetricRole.PROPERTY, metric.name, metric.datatype))
     quantity = _quantity(metric)
     given = metric.properties.get(names.ENG_UNIT)
     unit = given if isinstance(given, str) else ""
     try:
         canonical, factor, offset = conversion_to_stored(quantity, unit, _conditions(metric))
     except UnitError as error:
-        slot = Slot(Kind.REFUSED, metric.name, metric.datatype, reason=f"unit: {error}")
-        return Announced(metric, slot)
-    slot = Slot(Kind.SERIES, metric.name, metric.datatype, factor=factor, offset=offset)
+        target = MetricTarget(
+            MetricRole.REFUSED, metric.name, metric.datatype, reason=f"unit: {error}"
+        )
+        return BirthMetric(metric, target)
+    target = MetricTarget(
+        MetricRole.SERIES, metric.name, metric.datatype, factor=factor, offset=offset
+    )
     description = SeriesDescription(
         key=SeriesKey(owner.gateway, owner.device, metric.name),
         group=owner.group,
@@ -77,23 +83,23 @@ def _announced(metric: BirthMetric, owner: Owner) -> Announced:
         profile=owner.profile,
         tags=owner.tags,
     )
-    return Announced(metric, slot, description)
+    return BirthMetric(metric, target, description)
 
 
 @lru_cache(maxsize=4096)
-def _plain_slot(kind: Kind, name: str, datatype: int) -> Slot:
-    """The slot of what is no series: the same for all gateways."""
-    return Slot(kind, name, datatype)
+def _plain_target(role: MetricRole, name: str, datatype: int) -> MetricTarget:
+    """The target of what is no series: the same for all gateways."""
+    return MetricTarget(role, name, datatype)
 
 
-def _quantity(metric: BirthMetric) -> str:
+def _quantity(metric: DecodedMetric) -> str:
     stated = metric.properties.get(names.QUANTITY)
     if isinstance(stated, str) and _QUANTITY_NAME.fullmatch(stated):
         return shared(stated)
     return next((n for n in (metric.name, metric.name.lower()) if n in QUANTITIES), UNKNOWN)
 
 
-def _conditions(metric: BirthMetric) -> Conditions | None:
+def _conditions(metric: DecodedMetric) -> Conditions | None:
     """The state of a gas in which a foreign gateway says that it states concentrations."""
     temperature = _number(metric.properties.get(names.REFERENCE_TEMPERATURE))
     pressure = _number(metric.properties.get(names.REFERENCE_PRESSURE))
@@ -102,7 +108,7 @@ def _conditions(metric: BirthMetric) -> Conditions | None:
     return Conditions(temperature, pressure)
 
 
-def _valid(metric: BirthMetric, factor: float, offset: float) -> tuple[float, float] | None:
+def _valid(metric: DecodedMetric, factor: float, offset: float) -> tuple[float, float] | None:
     low, high = (_number(metric.properties.get(n)) for n in (names.LOW, names.HIGH))
     if low is None or high is None or low > high:
         return None
@@ -115,12 +121,12 @@ def _number(value: Any) -> float | None:
     return None
 
 
-def described(announced: Sequence[Announced]) -> dict[str, Any]:
+def described(announced: Sequence[BirthMetric]) -> dict[str, Any]:
     """Texts and numbers of a birth that describe its gateway or device, by short name."""
     found = {
         a.metric.name.removeprefix(PROPERTIES): a.metric.value
         for a in announced
-        if a.slot.kind is Kind.PROPERTY and _describes(a.metric.name)
+        if a.target.role is MetricRole.PROPERTY and _describes(a.metric.name)
     }
     given = {name: _plain(value) for name, value in found.items() if value is not None}
     return given or _NOTHING
@@ -147,7 +153,7 @@ def number(properties: dict[str, Any], name: str) -> float | None:
     return _number(properties.get(name.removeprefix(PROPERTIES)))
 
 
-def flag(metric: BirthMetric) -> int:
+def flag(metric: DecodedMetric) -> int:
     """The QARTOD flag that a metric's properties state."""
     stated = metric.properties.get(names.FLAG)
     if stated in {f.value for f in Flag}:

@@ -28,7 +28,7 @@ _VARINT_6: Final = np.uint64(0x0000808080808000)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Columns:
+class ScannedMessages:
     """What was read: samples in the order in which they came, marks (Store/Batch) likewise.
 
     ``owner`` and ``mark_owner`` are places in the list of messages. A mark closes ``mark_samples``
@@ -83,7 +83,7 @@ class _Bytes:
         return found
 
 
-def read(payloads: Sequence[bytes]) -> Columns:
+def read(payloads: Sequence[bytes]) -> ScannedMessages:
     """Read ``payloads``, as far as they are in their usual form."""
     lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
     ends = np.cumsum(lengths)
@@ -223,7 +223,7 @@ def _batch_numbers(data: _Bytes, at: Int64, end: Int64) -> Int64:
 
 def _columns(
     data: _Bytes, metrics: _Metrics, first: Int64, count: Int64, good: Bool, sent_ms: Int64
-) -> Columns:
+) -> ScannedMessages:
     owner = np.repeat(np.arange(len(count)), count)
     marks = np.flatnonzero(metrics.is_mark)
     mark_owner = owner[marks]
@@ -235,7 +235,7 @@ def _columns(
     sample = ~metrics.is_mark
     times = np.append(metrics.time_ms, -1)
     words: Any = data.words(metrics.end[sample] - 8)
-    return Columns(
+    return ScannedMessages(
         owner[sample],
         metrics.alias[sample],
         metrics.time_ms[sample],

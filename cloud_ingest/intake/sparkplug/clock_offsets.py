@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from cloud_ingest.indices.derived import DEVICE, DerivedSample
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from telemetry.batches import Int64
 from telemetry.series import SeriesKey
 
@@ -21,11 +21,11 @@ _NEVER: Final = -(1 << 62)
 _TIME_STAMP: Final = 0x08  # field 1 of a Sparkplug payload, a varint; it comes first
 
 
-class Clocks:
+class ClockOffsets:
     """Hears the messages of all gateways; once a minute tells how far each clock is off."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
         self._next_ms: dict[str, int] = {}
         self._best_ms: dict[str, int] = {}
         self._names: list[str] = []
@@ -73,7 +73,7 @@ class Clocks:
         return [
             self._sample(gateway, known.group, known.station, offset_ms, now_ms)
             for gateway, offset_ms in heard.items()
-            if (known := self._registry.gateway(gateway)) is not None
+            if (known := self._inventory.gateway(gateway)) is not None
         ]
 
     def _sample(

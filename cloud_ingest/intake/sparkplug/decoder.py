@@ -34,7 +34,7 @@ class PayloadError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class BirthMetric:
+class DecodedMetric:
     """What a birth says of one metric. ``value``: number, text or None."""
 
     name: str
@@ -51,7 +51,7 @@ class Birth:
 
     time_ms: int | None
     seq: int | None
-    metrics: tuple[BirthMetric, ...]
+    metrics: tuple[DecodedMetric, ...]
 
     def value(self, name: str) -> float | int | str | None:
         """The value of the metric ``name``; None where there is none."""
@@ -104,8 +104,8 @@ def decode_birth(data: bytes, max_bytes: int) -> Birth:
     )
 
 
-def _birth_metric(m: Any) -> BirthMetric:
-    return BirthMetric(
+def _birth_metric(m: Any) -> DecodedMetric:
+    return DecodedMetric(
         shared(m.name),
         m.alias if m.HasField("alias") else None,
         m.datatype,

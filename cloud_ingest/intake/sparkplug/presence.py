@@ -21,7 +21,7 @@ class Presence:
         self._context = context
         self._rebirths = RebirthLimiter(context.limits.rebirths_per_s)
         self._reorder_ms = int(context.limits.reorder_timeout_s * 1000)
-        self._suspects: dict[str, int] = {}
+        self._stale: dict[str, int] = {}
         self._silences: dict[str, tuple[str, int]] = {}
 
     # --- lost messages
@@ -29,7 +29,7 @@ class Presence:
     def count_sequence(self, session: NodeSession, seq: int | None, now_ms: int) -> None:
         """Note the sequence number of a message."""
         if session.sequence.take(seq, now_ms, self._reorder_ms):
-            self._context.registry.count_gateway(session.gateway, "sequence_gaps")
+            self._context.inventory.count_gateway(session.gateway, "sequence_gaps")
 
     def ask_rebirth(self, session: NodeSession, now_ms: int, reason: str) -> None:
         """Ask a gateway to introduce itself again, if it was not asked just now."""
@@ -37,40 +37,40 @@ class Presence:
             return
         work = self._context.work
         work.rebirths.append(Rebirth(session.group, session.gateway))
-        self._context.registry.count_gateway(session.gateway, "rebirths_asked")
+        self._context.inventory.count_gateway(session.gateway, "rebirths_asked")
         text = f"asked: {reason}"
         work.events.append(Event(now_ms, "rebirth", session.group, session.gateway, None, text))
 
-    def forgive(self, gateways: Iterable[str]) -> None:
+    def resync(self, gateways: Iterable[str]) -> None:
         """Messages of these gateways were left out on purpose."""
         for name in gateways:
             session = self._context.sessions.get(name)
             if session is not None:
-                session.sequence.forgive()
+                session.sequence.resync()
 
     # --- states
 
     def set_gateway(self, group: str, gateway: str, *, online: bool, now_ms: int) -> None:
         """A gateway is (or is no longer) there."""
-        registry = self._context.registry
-        known = registry.gateway(gateway)
+        inventory = self._context.inventory
+        known = inventory.gateway(gateway)
         if known is not None and known.online != online:
-            registry.update_gateway(gateway, online=online, since_ms=now_ms)
+            inventory.update_gateway(gateway, online=online, since_ms=now_ms)
             self._tell(group, gateway, None, online, now_ms)
 
     def set_device(
         self, group: str, gateway: str, device: str, *, online: bool, now_ms: int
     ) -> None:
         """A device is (or is no longer) there."""
-        registry = self._context.registry
-        known = registry.device(gateway, device)
+        inventory = self._context.inventory
+        known = inventory.device(gateway, device)
         if known is not None and known.online != online:
-            registry.update_device(gateway, device, online=online, since_ms=now_ms)
+            inventory.update_device(gateway, device, online=online, since_ms=now_ms)
             self._tell(group, gateway, device, online, now_ms)
 
     def end(self, group: str, gateway: str, now_ms: int) -> None:
         """A gateway is gone, and with it all of its devices."""
-        for device in self._context.registry.devices_of(gateway):
+        for device in self._context.inventory.devices_of(gateway):
             self.set_device(group, gateway, device.name, online=False, now_ms=now_ms)
         self.set_gateway(group, gateway, online=False, now_ms=now_ms)
 
@@ -89,22 +89,22 @@ class Presence:
 
     def heard_of(self, gateway: str) -> None:
         """A gateway introduced itself: nothing is doubtful about it."""
-        self._suspects.pop(gateway, None)
+        self._stale.pop(gateway, None)
 
     def expect(self, group: str, gateway: str, within_ms: int, now_ms: int) -> None:
         """A gateway without births and deaths was heard: it is offline if it is silent too long."""
         self._silences[gateway] = (group, now_ms + within_ms)
 
-    def suspect_all(self, now_ms: int) -> None:
+    def mark_all_stale(self, now_ms: int) -> None:
         """The host was away: what it believes of each gateway may be out of date.
 
         Those that stay silent are asked to introduce themselves, and are offline after a minute.
         """
         for session in self._context.sessions.values():
-            session.sequence.forgive()
-        for gateway in self._context.registry.gateways():
+            session.sequence.resync()
+        for gateway in self._context.inventory.gateways():
             if gateway.online:
-                self._suspects[gateway.id] = now_ms
+                self._stale[gateway.id] = now_ms
 
     def tick(self, now_ms: int) -> None:
         """Do what is due: reorder time-outs, devices that were not born again, silent gateways."""
@@ -117,7 +117,7 @@ class Presence:
                         session.group, session.gateway, name, online=False, now_ms=now_ms
                     )
                 session.awaited = frozenset()
-        for name, since_ms in list(self._suspects.items()):
+        for name, since_ms in list(self._stale.items()):
             self._question(name, since_ms, now_ms)
         for name, (group, until_ms) in list(self._silences.items()):
             if now_ms > until_ms:
@@ -125,16 +125,16 @@ class Presence:
                 self.end(group, name, now_ms)
 
     def _question(self, name: str, since_ms: int, now_ms: int) -> None:
-        gateway = self._context.registry.gateway(name)
+        gateway = self._context.inventory.gateway(name)
         if gateway is None or (gateway.last_seen_ms or 0) > since_ms:
-            del self._suspects[name]
+            del self._stale[name]
             return
         sessions = self._context.sessions
         session = sessions.setdefault(
             name, NodeSession(gateway.group, name, DeviceSession(NODE_DEVICE))
         )
         if now_ms - since_ms > GRACE_MS:
-            del self._suspects[name]
+            del self._stale[name]
             session.born = False
             self.end(gateway.group, name, now_ms)
         elif now_ms - since_ms > ASK_AFTER_MS:

@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from cloud_ingest.intake.context import Context
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.quarantine import Quarantined
-from cloud_ingest.intake.sparkplug.batch_decoder import Gathered, Route
+from cloud_ingest.intake.sparkplug.batch_decoder import BatchDecoder, Route
 from cloud_ingest.intake.sparkplug.byte_scan import sequence_number
-from cloud_ingest.intake.sparkplug.clock_offsets import Clocks
+from cloud_ingest.intake.sparkplug.clock_offsets import ClockOffsets
 from cloud_ingest.intake.sparkplug.decoder import (
     MAX_TIME_MS,
     PayloadError,
@@ -19,8 +19,8 @@ from cloud_ingest.intake.sparkplug.decoder import (
     sample_of,
 )
 from cloud_ingest.intake.sparkplug.presence import Presence
-from cloud_ingest.intake.sparkplug.sessions import Kind, NodeSession, Slot
-from cloud_ingest.intake.work import Receipt, Unnumbered
+from cloud_ingest.intake.sparkplug.sessions import MetricRole, MetricTarget, NodeSession
+from cloud_ingest.intake.work import Receipt, UnnumberedSamples
 from telemetry.quality import Flag
 from telemetry.series import NODE_DEVICE, SeriesKey
 from telemetry.sparkplug import names
@@ -29,14 +29,14 @@ from telemetry.sparkplug.topics import Topic
 TOO_MANY = "too many new series"
 
 
-class Reports:
+class ReportHandler:
     """Takes NDATA and DDATA messages in; those in their usual form wait to be read together."""
 
-    def __init__(self, context: Context, presence: Presence, clocks: Clocks) -> None:
+    def __init__(self, context: Context, presence: Presence, clocks: ClockOffsets) -> None:
         self._context = context
         self._presence = presence
         self._clocks = clocks
-        self._gathered = Gathered()
+        self._gathered = BatchDecoder()
         self._largest = context.limits.max_payload_bytes
 
     @property
@@ -54,7 +54,7 @@ class Reports:
             return None
         return Route(topic, session, device, device.number)
 
-    def let_wait(self, route: Route, message: Message) -> bool:
+    def let_wait(self, route: Route, message: MqttMessage) -> bool:
         """Keep a message that looks usual to read it with others; False for any other message."""
         _, session, device, _ = route
         payload = message.payload
@@ -77,9 +77,9 @@ class Reports:
             return
         context = self._context
         read = self._gathered.read(context.aliases)
-        context.work.columns.extend(read.batch)
+        context.work.samples.extend(read.batch)
         context.samples_total += len(read.batch)
-        context.registry.heard(context.aliases.devices, read.device, read.arrived_ms)
+        context.inventory.heard(context.aliases.devices, read.device, read.arrived_ms)
         self._clocks.hear_offsets(context.aliases.gateways, read.gateway, read.offset_ms)
         if read.receipts is not None:
             context.work.entries.append(read.receipts)
@@ -91,13 +91,13 @@ class Reports:
                 context.refuse(message, route.topic.gateway, str(error))
 
     def take(
-        self, session: NodeSession, topic: Topic, message: Message, *, counted: bool = False
+        self, session: NodeSession, topic: Topic, message: MqttMessage, *, counted: bool = False
     ) -> None:
         """Take a message in with the full decoder. ``counted``: its sequence number was seen."""
         payload = parse(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         device = session.device(topic.device)
-        if not session.born or device is None or not (device.born or device.slots):
+        if not session.born or device is None or not (device.born or device.targets):
             self._presence.ask_rebirth(session, now_ms, "data came before the birth")
             return
         if not counted:
@@ -107,10 +107,10 @@ class Reports:
         sent_ms = payload.timestamp if payload.HasField("timestamp") else now_ms
         reading = _Reading(self._context, session, topic, min(sent_ms, MAX_TIME_MS), now_ms)
         for m in payload.metrics:
-            slot = (
+            target = (
                 device.by_name.get(m.name) if m.HasField("name") else device.by_alias.get(m.alias)
             )
-            reading.take(m, slot)
+            reading.take(m, target)
         reading.finish()
         if reading.unknown:
             self._presence.ask_rebirth(session, now_ms, "data of a metric without a birth")
@@ -122,27 +122,29 @@ class Reports:
                 )
             )  # fmt: skip
 
-    def take_samples(self, message: Message) -> None:
+    def take_samples(self, message: MqttMessage) -> None:
         """Take single samples in again that were put aside: ``payload`` is what was kept of them."""
         left: list[dict[str, Any]] = []
         counts: dict[str, int] = {}
         for sample in orjson.loads(message.payload):
             key = SeriesKey.parse(sample["series"])
-            series = self._context.registry.series_of(key)
+            series = self._context.inventory.series_of(key)
             if series is None:
                 left.append(sample)
                 continue
-            slot = self._slot(key)
+            target = self._target(key)
             value = math.nan if sample["value"] is None else sample["value"]
-            if slot is not None:
-                value = value * slot.factor + slot.offset
-            self._context.work.columns.add(
+            if target is not None:
+                value = value * target.factor + target.offset
+            self._context.work.samples.add(
                 series.index, sample["time_ms"], value, sample["quality"] or Flag.MISSING.value
             )
             counts[key.gateway] = counts.get(key.gateway, 0) + 1
         for gateway, count in counts.items():
             self._context.samples_total += count
-            self._context.work.entries.append(Unnumbered(gateway, count, None, message.time_ms))
+            self._context.work.entries.append(
+                UnnumberedSamples(gateway, count, None, message.time_ms)
+            )
         if left:
             gateway = left[0]["series"].split("/", 1)[0]
             self._context.quarantine(
@@ -152,7 +154,7 @@ class Reports:
                 )
             )  # fmt: skip
 
-    def _slot(self, key: SeriesKey) -> Slot | None:
+    def _target(self, key: SeriesKey) -> MetricTarget | None:
         session = self._context.sessions.get(key.gateway)
         device = (
             session.device(None if key.device == NODE_DEVICE else key.device) if session else None
@@ -167,7 +169,7 @@ class _Reading:
         self, context: Context, session: NodeSession, topic: Topic, sent_ms: int, now_ms: int
     ) -> None:
         self._context = context
-        self._columns = context.work.columns
+        self._columns = context.work.samples
         self._session = session
         self._topic = topic
         self._sent_ms = sent_ms
@@ -177,23 +179,23 @@ class _Reading:
         self.unknown = False
         self.refused: dict[str, list[dict[str, Any]]] = {}
 
-    def take(self, m: Any, slot: Slot | None) -> None:
-        """Take one metric in; ``slot`` None: no birth announced it."""
-        if slot is None and names.is_reserved(m.name):
-            slot = Slot(Kind.PROPERTY, m.name, m.datatype)
-        if slot is None:
+    def take(self, m: Any, target: MetricTarget | None) -> None:
+        """Take one metric in; ``target`` None: no birth announced it."""
+        if target is None and names.is_reserved(m.name):
+            target = MetricTarget(MetricRole.PROPERTY, m.name, m.datatype)
+        if target is None:
             self._complete, self.unknown = False, True
-        elif slot.kind is Kind.SERIES:
-            self._add_sample(m, slot)
-        elif slot.kind is Kind.BATCH:
+        elif target.role is MetricRole.SERIES:
+            self._add_sample(m, target)
+        elif target.role is MetricRole.BATCH:
             self._close_batch(m)
-        elif slot.kind is Kind.PROPERTY:
-            self._note(slot.name, metric_value(m, slot.datatype))
-        elif slot.reason == TOO_MANY and self._session.acknowledges:
+        elif target.role is MetricRole.PROPERTY:
+            self._note(target.name, metric_value(m, target.datatype))
+        elif target.reason == TOO_MANY and self._session.acknowledges:
             # It is not acknowledged: after a later birth there is room for the series again.
             self._complete, self.unknown = False, True
         else:
-            self.refused.setdefault(slot.reason, []).append(self._describe(slot, m))
+            self.refused.setdefault(target.reason, []).append(self._describe(target, m))
 
     def finish(self) -> None:
         """The message is at its end."""
@@ -201,18 +203,18 @@ class _Reading:
         self._context.samples_total += len(self._columns) - self._began
         if rest and not self._session.acknowledges:
             self._context.work.entries.append(
-                Unnumbered(self._session.gateway, rest, self._first(), self._now_ms)
+                UnnumberedSamples(self._session.gateway, rest, self._first(), self._now_ms)
             )
 
     def _first(self) -> int | None:
         """The time of the first sample since the last mark."""
         return self._columns.time_at(self._counted)
 
-    def _add_sample(self, m: Any, slot: Slot) -> None:
-        sample = sample_of(m, slot.datatype)
+    def _add_sample(self, m: Any, target: MetricTarget) -> None:
+        sample = sample_of(m, target.datatype)
         if sample is not None:
-            value = sample[0] * slot.factor + slot.offset
-            self._columns.add(slot.series, self._time(m), value, sample[1])
+            value = sample[0] * target.factor + target.offset
+            self._columns.add(target.series, self._time(m), value, sample[1])
 
     def _close_batch(self, m: Any) -> None:
         if not m.is_null and self._complete:
@@ -226,16 +228,16 @@ class _Reading:
         if self._topic.device is None and names.is_reserved(name):
             self._context.note_node(self._topic.gateway, name, value, self._now_ms)
         else:
-            self._context.registry.describe(self._topic.gateway, self._topic.device, name, value)
+            self._context.inventory.describe(self._topic.gateway, self._topic.device, name, value)
 
     def _time(self, m: Any) -> int:
         return min(m.timestamp, MAX_TIME_MS) if m.HasField("timestamp") else self._sent_ms
 
-    def _describe(self, slot: Slot, m: Any) -> dict[str, Any]:
-        sample = sample_of(m, slot.datatype)
+    def _describe(self, target: MetricTarget, m: Any) -> dict[str, Any]:
+        sample = sample_of(m, target.datatype)
         device = self._topic.device or NODE_DEVICE
         return {
-            "series": f"{self._topic.gateway}/{device}/{slot.name}",
+            "series": f"{self._topic.gateway}/{device}/{target.name}",
             "time_ms": self._time(m),
             "value": sample[0] if sample else None,
             "quality": sample[1] if sample else None,

@@ -10,20 +10,20 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Kind(Enum):
+class MetricRole(Enum):
     """What a metric of a birth is to the host."""
 
     SERIES = "series"
     BATCH = "batch"  # Store/Batch: closes a report
     PROPERTY = "property"  # text, structures, and what describes the gateway
-    REFUSED = "refused"  # a series that is not taken in; the reason is in the slot
+    REFUSED = "refused"  # a series that is not taken in; the reason is in the target
 
 
 @dataclass(slots=True)
-class Slot:
+class MetricTarget:
     """Where the values of one metric go. ``factor`` and ``offset`` bring them to the series' unit."""
 
-    kind: Kind
+    role: MetricRole
     name: str
     datatype: int
     series: int = -1
@@ -32,37 +32,37 @@ class Slot:
     reason: str = ""
 
 
-Slots = Sequence[tuple[int | None, Slot]]
+MetricTargets = Sequence[tuple[int | None, MetricTarget]]
 
 
 class _Shape(NamedTuple):
     """What a device announced, as far as thousands of its kind announce the same.
 
-    In ``others`` are the slots that are no series; series are the rest.
+    In ``others`` are the targets that are no series; series are the rest.
     """
 
     aliases: tuple[int | None, ...]
     names: tuple[str, ...]
     datatypes: tuple[int, ...]
-    others: tuple[Slot | None, ...]
+    others: tuple[MetricTarget | None, ...]
 
 
 _shapes: dict[object, _Shape] = {}
 _MOST_SHAPES = 10_000
 
 
-def _shape_of(slots: Slots) -> _Shape:
+def _shape_of(targets: MetricTargets) -> _Shape:
     """The shape of these metrics; the same object for the same ones."""
-    key = tuple((a, s.kind, s.name, s.datatype, s.reason) for a, s in slots)
+    key = tuple((a, s.role, s.name, s.datatype, s.reason) for a, s in targets)
     found = _shapes.get(key)
     if found is None:
         if len(_shapes) >= _MOST_SHAPES:
             _shapes.clear()
         found = _shapes[key] = _Shape(
-            tuple(a for a, _ in slots),
-            tuple(s.name for _, s in slots),
-            tuple(s.datatype for _, s in slots),
-            tuple(None if s.kind is Kind.SERIES else s for _, s in slots),
+            tuple(a for a, _ in targets),
+            tuple(s.name for _, s in targets),
+            tuple(s.datatype for _, s in targets),
+            tuple(None if s.role is MetricRole.SERIES else s for _, s in targets),
         )
     return found
 
@@ -76,49 +76,49 @@ class DeviceSession:
     # Its row in the table that runs.py reads with (plain: its aliases are there).
     plain: bool = False
     number: int = -1
-    _announced: Slots | _Shape | None = None
+    _announced: MetricTargets | _Shape | None = None
     _series: "array[int] | range | None" = None
-    _by_alias: dict[int, Slot] | None = None
-    _by_name: dict[str, Slot] | None = None
+    _by_alias: dict[int, MetricTarget] | None = None
+    _by_name: dict[str, MetricTarget] | None = None
 
-    def announce(self, slots: Slots) -> None:
+    def announce(self, targets: MetricTargets) -> None:
         """Take the metrics of a birth in place of those before."""
         self.born = True
         self._by_alias = self._by_name = None
-        series = [s for _, s in slots if s.kind is Kind.SERIES]
+        series = [s for _, s in targets if s.role is MetricRole.SERIES]
         if any(s.factor != 1.0 or s.offset != 0.0 for s in series):
-            self._announced = slots
+            self._announced = targets
             return
-        # Reports in their usual form need no slots: an outline is kept, most often a shared one.
-        self._announced = _shape_of(slots)
+        # Reports in their usual form need no targets: an outline is kept, most often a shared one.
+        self._announced = _shape_of(targets)
         numbers = [s.series for s in series]
         run = range(numbers[0], numbers[0] + len(numbers)) if numbers else range(0)
         self._series = run if numbers == list(run) else array("i", numbers)
 
     @property
-    def slots(self) -> Slots:
-        """The metrics of the last birth: the alias and the slot of each."""
+    def targets(self) -> MetricTargets:
+        """The metrics of the last birth: the alias and the target of each."""
         shape = self._announced
         if not isinstance(shape, _Shape):
             return shape or []
         series = iter(self._series or ())
         return [
-            (alias, other or Slot(Kind.SERIES, name, datatype, next(series)))
+            (alias, other or MetricTarget(MetricRole.SERIES, name, datatype, next(series)))
             for alias, name, datatype, other in zip(*shape, strict=True)
         ]
 
     @property
-    def by_alias(self) -> dict[int, Slot]:
-        """The slot of each alias."""
+    def by_alias(self) -> dict[int, MetricTarget]:
+        """The target of each alias."""
         if self._by_alias is None:
-            self._by_alias = {alias: slot for alias, slot in self.slots if alias is not None}
+            self._by_alias = {alias: target for alias, target in self.targets if alias is not None}
         return self._by_alias
 
     @property
-    def by_name(self) -> dict[str, Slot]:
-        """The slot of each metric."""
+    def by_name(self) -> dict[str, MetricTarget]:
+        """The target of each metric."""
         if self._by_name is None:
-            self._by_name = {slot.name: slot for _, slot in self.slots}
+            self._by_name = {target.name: target for _, target in self.targets}
         return self._by_name
 
 
@@ -140,7 +140,7 @@ class SequenceCheck:
         self.missing = None
         self.deadline_ms = None
 
-    def forgive(self) -> None:
+    def resync(self) -> None:
         """Messages were left out on purpose: the next one counts as the expected one."""
         self.restart(None)
 

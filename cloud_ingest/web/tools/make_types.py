@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
             return dict(service.application().openapi())
         finally:
             service.store.close()
-            service.spill.close()
+            service.overflow.close()
             service.database.close()
 
 

@@ -12,7 +12,7 @@ from cloud_ingest.api import application
 from cloud_ingest.api.backend import Backend
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.intake.mqtt.host_link import LinkState
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
@@ -42,7 +42,7 @@ def api(cloud: Cloud, tmp_path: Path) -> TestClient:
         {"broker": {"url": "mqtt://127.0.0.1"}, "store": {"kind": "embedded", "path": "data"}}
     )
     backend = Backend(
-        configuration, cloud.database, cloud.store, cloud.registry, cloud.ledger, cloud.quarantine,
+        configuration, cloud.database, cloud.store, cloud.inventory, cloud.ledger, cloud.quarantine,
         cloud.receiver, cloud.inbox, cloud.pipeline, Connected(), cloud.live, NOW_MS,
         lambda: NOW_MS, lambda: 3,
     )  # fmt: skip
@@ -159,7 +159,7 @@ def test_a_store_that_is_down_is_a_503(api: TestClient, cloud: Cloud) -> None:
 
 def test_the_quarantine_is_listed_newest_first(api: TestClient, cloud: Cloud) -> None:
     for n in range(3):
-        cloud.feed(Message(f"spBv1.0/g/DDATA/x{n}", b"abc", NOW_MS))
+        cloud.feed(MqttMessage(f"spBv1.0/g/DDATA/x{n}", b"abc", NOW_MS))
     found = items(api, "quarantine?limit=2")
     assert [f["topic"] for f in found] == ["spBv1.0/g/DDATA/x2", "spBv1.0/g/DDATA/x1"]
     assert api.get("/api/v1/quarantine/summary").json()["total"] == 3
@@ -210,15 +210,15 @@ def test_messages_are_replayed_without_upsetting_the_session(api: TestClient, cl
     gateway = Gateway(name="gw-7", time_ms=NOW_MS)
     cloud.feed(*gateway.births())
     lost = gateway.data(("pm2_5", NOW_MS, 1.0))
-    cloud.feed(Message("spBv1.0/x/DDATA/gw-7/air", lost.payload, NOW_MS))  # the wrong group
-    cloud.feed(Message("spBv1.0/binh-duong/NBIRTH/gw-7", b"rubbish", NOW_MS))
+    cloud.feed(MqttMessage("spBv1.0/x/DDATA/gw-7/air", lost.payload, NOW_MS))  # the wrong group
+    cloud.feed(MqttMessage("spBv1.0/binh-duong/NBIRTH/gw-7", b"rubbish", NOW_MS))
     birth, data = items(api, "quarantine?gateway=gw-7")
     assert api.post(f"/api/v1/quarantine/{birth['id']}/replay").status_code == 409
     assert api.delete(f"/api/v1/quarantine/{birth['id']}").status_code == 204
     assert api.post(f"/api/v1/quarantine/{data['id']}/replay").status_code == 202
     cloud.feed()
     assert [q["reason"] for q in items(api, "quarantine?gateway=gw-7")] == [data["reason"]]
-    found = cloud.registry.gateway("gw-7")
+    found = cloud.inventory.gateway("gw-7")
     assert found is not None
     assert found.sequence_gaps == 0
 

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cloud_ingest.configuration import CloudConfiguration, in_folder
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.service import Service
 from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
@@ -105,9 +105,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             made.inbox.put(report)
         made.inbox.put(gateway.data(("pm2_5", now_ms, 140.0), ("temperature", now_ms, None)))
     for _ in range(2):
-        made.inbox.put(Message("spBv1.0/x/DDATA/bd-bc-001/air", b"\xff", now_ms))
+        made.inbox.put(MqttMessage("spBv1.0/x/DDATA/bd-bc-001/air", b"\xff", now_ms))
     for kind in ("NBIRTH", "DDATA"):
-        made.inbox.put(Message(f"spBv1.0/binh-duong/{kind}/bd-new-001/a", b"\xff\xff", now_ms))
+        made.inbox.put(MqttMessage(f"spBv1.0/binh-duong/{kind}/bd-new-001/a", b"\xff\xff", now_ms))
     yield made
     made.stop()
 

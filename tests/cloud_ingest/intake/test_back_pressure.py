@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from cloud_ingest.database.schema import events
 from cloud_ingest.intake.mqtt.inbox import Inbox
-from cloud_ingest.intake.mqtt.message import Message
-from cloud_ingest.intake.mqtt.overflow_file import Spill
+from cloud_ingest.intake.mqtt.message import MqttMessage
+from cloud_ingest.intake.mqtt.overflow_file import OverflowFile
 from telemetry.clock import utc_now_ms
 from telemetry.series import SeriesKey
 from tests.cloud_ingest.gateways import Gateway
@@ -25,21 +25,21 @@ DATA = "spBv1.0/g/DDATA/{}/d"
 
 
 def test_data_that_will_be_sent_again_is_left_out_first(tmp_path: Path) -> None:
-    inbox = Inbox(10_000, Spill(tmp_path / "spill", 1_000_000))
+    inbox = Inbox(10_000, OverflowFile(tmp_path / "spill", 1_000_000))
     inbox.will_send_again(frozenset({"ours"}))
     for n in range(100):
-        inbox.put(Message(DATA.format("ours"), b"x" * 500, n))
-        inbox.put(Message(DATA.format("foreign"), b"y" * 500, n))
-        inbox.put(Message("spBv1.0/g/NBIRTH/ours", b"z", n))
+        inbox.put(MqttMessage(DATA.format("ours"), b"x" * 500, n))
+        inbox.put(MqttMessage(DATA.format("foreign"), b"y" * 500, n))
+        inbox.put(MqttMessage("spBv1.0/g/NBIRTH/ours", b"z", n))
         assert inbox.pending_bytes <= 10_000
     taken = []
     while (message := inbox.take(0)) is not None:
         taken.append(message)
     assert [m.time_ms for m in taken if "foreign" in m.topic] == list(range(100))
     assert [m.time_ms for m in taken if "NBIRTH" in m.topic] == list(range(100))
-    assert inbox.shed_total > 0
+    assert inbox.dropped_total > 0
     assert inbox.lost_total == 0
-    assert inbox.take_shed() == {"ours"}
+    assert inbox.take_dropped() == {"ours"}
     assert inbox.pending_bytes == 0
 
 
@@ -49,11 +49,11 @@ def test_order_is_kept_through_the_file(steps: list[tuple[int, bool]]) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        spill = Spill(Path(folder) / "spill", 10_000_000)
+        spill = OverflowFile(Path(folder) / "spill", 10_000_000)
         inbox = Inbox(5_000, spill)
         put, taken = 0, []
         for size, take in steps:
-            assert inbox.put(Message("a/b", b"x" * size, put))
+            assert inbox.put(MqttMessage("a/b", b"x" * size, put))
             put += 1
             if take and (message := inbox.take(0)):
                 taken.append(message.time_ms)
@@ -67,7 +67,7 @@ def test_order_is_kept_through_the_file(steps: list[tuple[int, bool]]) -> None:
 def test_while_the_store_is_away_memory_is_bounded_and_nothing_is_lost(tmp_path: Path) -> None:
     cloud = Cloud(tmp_path)
     cloud.inbox._max_bytes = 20_000
-    cloud.inbox._spill = Spill(tmp_path / "spill", 10_000_000)
+    cloud.inbox._overflow = OverflowFile(tmp_path / "spill", 10_000_000)
     t = utc_now_ms()
     ours = Gateway(time_ms=t)
     foreign = Gateway(name="plc", acknowledged=False, station="", time_ms=t)
@@ -80,7 +80,7 @@ def test_while_the_store_is_away_memory_is_bounded_and_nothing_is_lost(tmp_path:
         cloud.inbox.put(report)
         cloud.inbox.put(foreign.data(("pm2_5", t + n, float(n))))
         assert cloud.inbox.pending_bytes <= 20_000
-    assert cloud.inbox.shed_total > 0
+    assert cloud.inbox.dropped_total > 0
     assert cloud.inbox.lost_total == 0
     cloud.store.down = False
     deadline = time.monotonic() + 20
@@ -90,7 +90,7 @@ def test_while_the_store_is_away_memory_is_bounded_and_nothing_is_lost(tmp_path:
         acknowledged = max(cloud.link.acknowledged())
         for report in reports[acknowledged:]:
             wait_until(
-                lambda: cloud.inbox.pending_bytes <= 10_000 and not cloud.inbox.spilled_bytes
+                lambda: cloud.inbox.pending_bytes <= 10_000 and not cloud.inbox.overflow_bytes
             )
             cloud.inbox.put(report)
         time.sleep(0.6)
@@ -117,7 +117,7 @@ def test_names_of_any_kind_survive(tmp_path: Path, name: str) -> None:
     cloud.feed(*gateway.births(), gateway.data((name, t, 1.0)))
     again = Cloud(tmp_path, cloud.store)
     key = SeriesKey("bd-tdm-001", "air", name)
-    series = again.registry.series_of(key)
+    series = again.inventory.series_of(key)
     assert series is not None
     assert cloud.store.samples[series.index, t][0] == 1.0
     assert SeriesKey.parse(str(key)) == key
@@ -129,7 +129,7 @@ def test_a_name_with_a_nul_is_not_taken_in(tmp_path: Path) -> None:
     gateway = Gateway(metrics={"a\x00b": ("", ""), "ok": ("", "")}, acknowledged=False, time_ms=t)
     cloud = Cloud(tmp_path)
     cloud.feed(*gateway.births(), gateway.data(("a\x00b", t, 1.0), ("ok", t, 2.0)))
-    assert len(cloud.registry) == 1
+    assert len(cloud.inventory) == 1
     assert any("NUL" in reason for reason in cloud.quarantine.summary())
 
 
@@ -142,7 +142,7 @@ def test_ten_thousand_new_series_from_one_gateway_are_limited_and_announced(tmp_
     cloud = Cloud(tmp_path)
     births = [flood.node_birth(), flood.device_birth("a"), flood.device_birth("b")]
     cloud.feed(*births, *calm.births(), calm.data(("pm2_5", t, 1.0)))
-    assert len(cloud.registry) == 50 + 2
+    assert len(cloud.inventory) == 50 + 2
     assert cloud.value("calm/air/pm2_5", t) == (1.0, 1)
     with cloud.database.engine.connect() as connection:
         said = connection.execute(sa.select(events).where(events.c.kind == "series_limit"))

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from cloud_ingest.database import Database
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.intake.sparkplug import byte_scan, commands
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.intake.work import Receipts, Work
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 
@@ -34,7 +34,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
 
 
 def receiver(database: Database, *, fast: bool, acknowledged: bool) -> Receiver:
-    made = Receiver(Registry(database), IntakeConfiguration())
+    made = Receiver(Inventory(database), IntakeConfiguration())
     gateway = Gateway(
         metrics={f"m{i}": ("", "") for i in range(MANY)}, time_ms=NOW_MS, acknowledged=acknowledged
     )
@@ -87,7 +87,7 @@ def build(parts: list[Any], seq: int) -> bytes:
 
 
 def told(work: Work) -> tuple[list[tuple[Any, ...]], list[Any]]:
-    batch = work.columns.take()
+    batch = work.samples.take()
     rows = zip(
         batch.series.tolist(), batch.time_ms.tolist(),
         [None if math.isnan(v) else v for v in batch.value.tolist()], batch.quality.tolist(),
@@ -115,7 +115,7 @@ def test_both_ways_of_reading_agree(
         made = receivers[fast, acknowledged]
         for n, parts in enumerate(messages):
             topic = "spBv1.0/binh-duong/DDATA/bd-tdm-001/air"
-            made.take(Message(topic, build(parts, (n + 2) % 256), NOW_MS))
+            made.take(MqttMessage(topic, build(parts, (n + 2) % 256), NOW_MS))
         results.append(told(made.take_work()))
     assert results[0] == results[1]
 
@@ -209,30 +209,30 @@ def test_numbers_survive_to_the_last_bit(database: Database) -> None:
         {"alias": i + 1, "timestamp": NOW_MS, "historical": False, "kind": "double", "value": v}
         for i, v in enumerate(values)
     ]
-    made.take(Message("spBv1.0/binh-duong/DDATA/bd-tdm-001/air", build([*parts, 1], 2), NOW_MS))
-    batch = made.take_work().columns.take()
+    made.take(MqttMessage("spBv1.0/binh-duong/DDATA/bd-tdm-001/air", build([*parts, 1], 2), NOW_MS))
+    batch = made.take_work().samples.take()
     assert batch.value.tobytes() == np.array(values).tobytes()
 
 
 def test_when_a_device_was_heard_of_is_known_and_kept(database: Database) -> None:
-    registry = Registry(database)
-    registry.update_gateway("g", group="bd", station="s", online=True, since_ms=1)
-    registry.update_device("g", "d", online=True, since_ms=1)
+    inventory = Inventory(database)
+    inventory.update_gateway("g", group="bd", station="s", online=True, since_ms=1)
+    inventory.update_device("g", "d", online=True, since_ms=1)
     names: list[tuple[str, str | None]] = [("g", "d")]
-    registry.heard(names, np.array([0, 0]), np.array([5, 9]))
-    registry.seen({("g", "d"): 7})
-    gateway, device = registry.gateway("g"), registry.device("g", "d")
+    inventory.heard(names, np.array([0, 0]), np.array([5, 9]))
+    inventory.seen({("g", "d"): 7})
+    gateway, device = inventory.gateway("g"), inventory.device("g", "d")
     assert gateway is not None
     assert device is not None
     assert (gateway.last_seen_ms, device.last_seen_ms) == (9, 9)
     with database.engine.begin() as connection:
-        registry.save(connection)
-    registry.saved(seen=True)
+        inventory.save(connection)
+    inventory.saved(seen=True)
     names.append(("g", "later"))
-    registry.heard(names, np.array([1, 0]), np.array([11, 12]))
+    inventory.heard(names, np.array([1, 0]), np.array([11, 12]))
     with database.engine.begin() as connection:
-        registry.save_seen(connection)
-    again = Registry(database)
+        inventory.save_seen(connection)
+    again = Inventory(database)
     again.load()
     device = again.device("g", "d")
     assert device is not None

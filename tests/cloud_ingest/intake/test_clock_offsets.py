@@ -8,11 +8,11 @@ from alert_rules import load_rules
 from cloud_ingest.alerts.operations import AlertFilter
 from cloud_ingest.database import Database
 from cloud_ingest.intake.configuration import IntakeConfiguration
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.intake.sparkplug.clock_offsets import time_stamp
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 from tests.cloud_ingest.alerts.parts import service_of
@@ -27,8 +27,8 @@ class Host:
     def __init__(self, tmp_path):
         self.database = Database(f"sqlite:///{tmp_path}/quantrac.db")
         self.database.migrate()
-        self.registry = Registry(self.database)
-        self.receiver = Receiver(self.registry, IntakeConfiguration())
+        self.inventory = Inventory(self.database)
+        self.receiver = Receiver(self.inventory, IntakeConfiguration())
         rules = [r for r in load_rules(["library/device-health"]) if r.id.startswith("clock-")]
         self.service = service_of(self.database, rules, known=())
         self.gateway = Gateway()
@@ -36,7 +36,7 @@ class Host:
         self.offsets = []
 
     def take(self, message):
-        self.receiver.take(Message(message.topic, message.payload, self.now_ms))
+        self.receiver.take(MqttMessage(message.topic, message.payload, self.now_ms))
 
     def run(self, minutes, offset_ms, delays=(50,)):
         """Messages each ten seconds from a clock that is ``offset_ms`` off."""
@@ -107,7 +107,7 @@ def test_wills_and_replayed_messages_say_nothing_of_a_clock(host):
     host.gateway.time_ms = host.now_ms - 3_600_000
     host.take(host.gateway.message("NDEATH", Payload(timestamp=host.gateway.time_ms)))
     again = host.gateway.data(("pm2_5", host.gateway.time_ms, 9.0))
-    host.receiver.take(Message(again.topic, again.payload, host.now_ms, replayed="message"))
+    host.receiver.take(MqttMessage(again.topic, again.payload, host.now_ms, replayed="message"))
     host.now_ms += 2 * MINUTE
     host.judge()
     assert min(host.offsets) > -1

@@ -16,7 +16,7 @@ from cloud_ingest.intake.ledger.write_coalescer import (
     REPORTS_A_ROW,
     StoredEntries,
 )
-from cloud_ingest.intake.work import Entry, Introduction, Receipts, Unnumbered
+from cloud_ingest.intake.work import Entry, OutboxBounds, Receipts, UnnumberedSamples
 
 
 @given(st.lists(st.integers(1, 60), max_size=80), st.integers(0, 5))
@@ -110,7 +110,7 @@ def test_receipts_in_columns_are_entered_as_one_by_one(
     fleet = ["a", "b", "c"]
     together, single = Ledger(database), Ledger(database)
     for ledger in (together, single):
-        ledger.apply([Introduction(name, 1, 1) for name in fleet], NOW_MS)
+        ledger.apply([OutboxBounds(name, 1, 1) for name in fleet], NOW_MS)
     waiting = StoredEntries()
     waiting.extend(receipts(fleet, rows) for rows in batches if rows)
     waiting.hasten()
@@ -135,7 +135,7 @@ def test_receipts_of_a_large_fleet_wait_for_others_or_for_a_second() -> None:
     waiting = StoredEntries()
     one: list[Entry] = [receipts(fleet, [(0, 1, 5, 0)])]
     waiting.extend(one)
-    waiting.extend([Unnumbered("x", 1, NOW_MS, NOW_MS)])
+    waiting.extend([UnnumberedSamples("x", 1, NOW_MS, NOW_MS)])
     assert waiting.take(NOW_MS) == []
     assert len(waiting.take(NOW_MS + LONGEST_MS)) == 2
     waiting.extend(one)
@@ -144,13 +144,13 @@ def test_receipts_of_a_large_fleet_wait_for_others_or_for_a_second() -> None:
     [joined] = waiting.take(NOW_MS)
     assert isinstance(joined, Receipts)
     assert len(joined.batch) == 1 + REPORTS_A_ROW * len(fleet)
-    waiting.extend([*one, Introduction("g1", 1, 1)])
+    waiting.extend([*one, OutboxBounds("g1", 1, 1)])
     assert len(waiting.take(NOW_MS)) == 2
 
 
 def test_a_gateway_is_told_once_and_not_too_often(database: Database) -> None:
     ledger = Ledger(database)
-    ledger.apply([Introduction("a", 1, 1), receipts(["a"], [(0, 1, 5, 0)])], NOW_MS)
+    ledger.apply([OutboxBounds("a", 1, 1), receipts(["a"], [(0, 1, 5, 0)])], NOW_MS)
     assert ledger.due(NOW_MS) == [AckThrough("a", 1)]
     assert ledger.due(NOW_MS + SHORTEST_MS) == []
     for number in (2, 3):
@@ -167,5 +167,5 @@ def test_a_gateway_that_is_not_known_yet_is_told_nothing(database: Database) -> 
     ledger = Ledger(database)
     ledger.apply([receipts(["a"], [(0, 1, 5, 0)])], NOW_MS)
     assert ledger.due(NOW_MS) == []
-    ledger.apply([Introduction("a", 2, 2)], NOW_MS)
+    ledger.apply([OutboxBounds("a", 2, 2)], NOW_MS)
     assert ledger.due(NOW_MS) == [AckThrough("a", 1)]

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from cloud_ingest.intake.mappings import Mapping, MappingError, apply, load_mappings
 from cloud_ingest.intake.mappings.cli import app
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
 from telemetry.clock import utc_now_ms
 from telemetry.units import UnitError
@@ -184,9 +184,9 @@ def test_mapped_messages_become_samples_and_their_gateway_falls_silent(tmp_path:
     cloud = Cloud(tmp_path, mappings=load_mappings([EXAMPLES / "zigbee2mqtt.yaml"]))
     now_ms = utc_now_ms()
     cloud.feed(
-        Message("zigbee2mqtt/hall", b'{"temperature": 20.5}', now_ms),
-        Message("zigbee2mqtt/hall", b"rubbish", now_ms),
-        Message("elsewhere", b"{}", now_ms),
+        MqttMessage("zigbee2mqtt/hall", b'{"temperature": 20.5}', now_ms),
+        MqttMessage("zigbee2mqtt/hall", b"rubbish", now_ms),
+        MqttMessage("elsewhere", b"{}", now_ms),
     )
     assert cloud.value("zigbee/hall/temperature", now_ms) == (20.5, 1)
     assert sorted(cloud.quarantine.summary().values()) == [1, 1]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_ingest.intake.mqtt import packets
-from cloud_ingest.intake.mqtt.message import Message
+from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.mqtt.packets import Answer, Arrived, PacketError, Parser
 
 topics = st.text(
@@ -31,9 +31,9 @@ def test_any_pieces_give_the_same_packets(
     for size in [*sizes, len(data)]:
         found += parser.feed(data[at : at + size], 7)
         at += size
-    expected: list[Message | Arrived | Answer] = []
+    expected: list[MqttMessage | Arrived | Answer] = []
     for t, p, i, _ in sent:
-        arrived = Arrived(t, p, i) if i else Message(t, p, 7)
+        arrived = Arrived(t, p, i) if i else MqttMessage(t, p, 7)
         expected += [arrived, Answer(packets.PUBACK, b"\x00\x07")]
     assert found == expected
 
@@ -44,7 +44,7 @@ def test_a_message_of_ten_megabytes_arrives_in_blocks() -> None:
     parser, found = Parser(), []
     for at in range(0, len(data), 262_144):
         found += parser.feed(data[at : at + 262_144], 7)
-    assert [(m.topic, len(m.payload)) for m in found if isinstance(m, Message)] == [
+    assert [(m.topic, len(m.payload)) for m in found if isinstance(m, MqttMessage)] == [
         ("a", 10_000_000), ("b", 1),
     ]  # fmt: skip
 

@@ -143,7 +143,7 @@ def test_a_worker_that_dies_is_replaced_without_loss(
     first.feed(*gateway.births(), gateway.data(("pm2_5", t, 1.0), ("temperature", t, 2.0)))
     first.feed(gateway.data(("pm2_5", t + 2, 3.0), batch=3))
     second = Cloud(tmp_path, first.store, database=Database(postgresql.url, name))
-    assert second.registry.series() == first.registry.series()
+    assert second.inventory.series() == first.inventory.series()
     account = second.ledger.account("bd-tdm-001")
     assert account is not None
     assert (account.ranges.through, account.ranges.above) == (1, [(3, 3)])
@@ -151,7 +151,7 @@ def test_a_worker_that_dies_is_replaced_without_loss(
     second.settle()
     assert second.link.acknowledged()[-1] == 3
     bystander = Cloud(tmp_path, database=Database(postgresql.url, other))
-    assert bystander.registry.gateways() == []
+    assert bystander.inventory.gateways() == []
 
 
 @pytest.mark.postgresql

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_ingest.live import Interest, Live
+from cloud_ingest.live import LiveUpdates, SubscriptionFilter
 from cloud_ingest.stores.latest_samples import Newest
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
@@ -43,10 +43,10 @@ def test_watchers_are_told_the_newest_once(
     first: list[tuple[int, int]], second: list[tuple[int, int]]
 ) -> None:
     async def told() -> list[tuple[str, int]]:
-        live = Live(SERIES.__getitem__)
-        watcher = live.watch(Interest())
+        live = LiveUpdates(SERIES.__getitem__)
+        watcher = live.subscribe(SubscriptionFilter())
         for batch in (batch_of(sorted(set(first))), batch_of(list(dict.fromkeys(second)))):
-            live.tell_samples(batch)
+            live.publish_samples(batch)
         return [
             (name, time_ms)
             for _, data in await watcher.take(0)

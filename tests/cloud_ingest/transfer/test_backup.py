@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from cloud_ingest.database import Database, schema
-from cloud_ingest.inventory.inventory import Registry
+from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.inventory.model import SeriesDescription
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.configuration import KeepConfiguration
@@ -42,12 +42,12 @@ def system(folder: Path, n: int = 20) -> list[Series]:
     """A database that knows series, as ingest would have left it."""
     database = Database(f"sqlite:///{folder}/data/quantrac.db")
     database.migrate()
-    registry = Registry(database)
+    inventory = Inventory(database)
     for i in range(n):
         key = SeriesKey("gw-1", "đo", f"m{i}")
-        registry.admit(SeriesDescription(key, "bd", "tdm", "pm10", "ug/m3", 1000, (0.0, 500.0)))
+        inventory.admit(SeriesDescription(key, "bd", "tdm", "pm10", "ug/m3", 1000, (0.0, 500.0)))
     with database.engine.begin() as connection:
-        registry.save(connection)
+        inventory.save(connection)
         connection.execute(
             sa.insert(schema.quarantine).values(
                 time_ms=5,
@@ -66,7 +66,7 @@ def system(folder: Path, n: int = 20) -> list[Series]:
             )
         )  # fmt: skip
     database.close()
-    return registry.series()
+    return inventory.series()
 
 
 def quantrac(*arguments: object, ok: bool = True) -> str:
@@ -266,9 +266,9 @@ def test_a_backup_moves_from_sqlite_to_postgresql_and_back(
     for _ in range(2):
         assert database_dump.restore(server.engine, rows) == len(rows)
     assert sorted(database_dump.dump(server.engine)) == sorted(rows)
-    registry = Registry(server)
-    registry.load()
-    assert registry.series() == series
+    inventory = Inventory(server)
+    inventory.load()
+    assert inventory.series() == series
     with server.engine.begin() as connection:  # ids go on behind those that were restored
         connection.execute(
             sa.insert(schema.quarantine).values(
