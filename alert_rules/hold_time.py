@@ -5,9 +5,9 @@ a firing run ends once the condition has been false for ``clear_after``. Both cl
 samples' own, and stand still while data is missing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from alert_rules.evaluator import State, Verdicts, last_true, run_starts
 from alert_rules.rule import LONGEST_HOLD_MS
 from telemetry.batches import Bool, Float64, Int32, Int64
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 Change = Literal["pending", "fire", "rise", "cancel", "clear"]
 
@@ -33,6 +35,84 @@ class Transition:
     time_ms: int
     value: float
     peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSpan:
+    """A time during which a condition held and fired.
+
+    ``fired`` is the transition that fired, with the highest level that the span reached. Its
+    ``peak`` is the worst value of the whole span once the span has ended, before that the worst
+    value until it fired. ``end_ms`` is None while the span has not ended.
+    """
+
+    fired: Transition
+    end_ms: int | None
+
+    @property
+    def start_ms(self) -> int:
+        """When the condition became true."""
+        return self.fired.start_ms
+
+    @property
+    def fired_ms(self) -> int:
+        """When the condition had been true for its hold time."""
+        return self.fired.time_ms
+
+    @property
+    def peak(self) -> float:
+        """The worst value (see the class)."""
+        return self.fired.peak
+
+    @property
+    def level(self) -> int:
+        """The highest level, 1 for the first threshold."""
+        return self.fired.level
+
+
+class OpenSpans(Generic[KeyT]):
+    """Folds transitions into condition spans, one transition after another.
+
+    Contract: the transitions of one key come in the order of time, as ``advance`` gives them. Keys
+    are independent of each other. Only conditions that fire have a span: ``pending`` and ``cancel``
+    are ignored, and so are ``rise`` and ``clear`` of a span whose ``fire`` was not applied (it came
+    before the fold began). A second ``fire`` of an open span raises ValueError.
+    """
+
+    def __init__(self) -> None:
+        self._fired: dict[KeyT, Transition] = {}
+
+    def apply(self, key: KeyT, transition: Transition) -> ConditionSpan | None:
+        """Take one transition; returns the span that it ends, if it ends one."""
+        fired = self._fired.get(key)
+        if transition.change == "fire":
+            if fired is not None:
+                raise ValueError(f"{key} fires at {transition.time_ms} and has not been cleared")
+            self._fired[key] = transition
+        elif transition.change == "rise" and fired is not None:
+            self._fired[key] = replace(fired, level=transition.level)
+        elif transition.change == "clear" and fired is not None:
+            del self._fired[key]
+            return ConditionSpan(replace(fired, peak=transition.peak), transition.time_ms)
+        return None
+
+    def finish(self, end_ms: int | None = None) -> dict[KeyT, ConditionSpan]:
+        """The spans that are still open, with ``end_ms`` as their end; forgets them."""
+        spans = {key: ConditionSpan(fired, end_ms) for key, fired in self._fired.items()}
+        self._fired.clear()
+        return spans
+
+
+def fold_transitions(
+    transitions: Iterable[Transition], end_ms: int | None = None
+) -> list[ConditionSpan]:
+    """The condition spans of a whole sequence, by row as OpenSpans folds them.
+
+    In the order in which they end; those that do not end come last, with ``end_ms`` as their end.
+    """
+    spans: OpenSpans[int] = OpenSpans()
+    ended = [spans.apply(transition.slot, transition) for transition in transitions]
+    return [span for span in ended if span is not None] + list(spans.finish(end_ms).values())
 
 
 class _Clocks:
