@@ -20,9 +20,9 @@ from edge_agent.clock import Clock
 from edge_agent.configuration import GatewayConfiguration
 from edge_agent.devices import Bus, Device
 from edge_agent.gateway import fingerprint, read_gateway
-from edge_agent.learned_state import Memory, beside_outbox, write_json
+from edge_agent.learned_state import LearnedState, beside_outbox, write_json
 from edge_agent.outbox import Outbox
-from edge_agent.report_collector import ReportWriter
+from edge_agent.report_collector import ReportCollector
 from edge_agent.reporting.chain import Chain
 from edge_agent.self_description import describe_node, uplink_settings
 from edge_agent.signals import Signals
@@ -68,7 +68,7 @@ class Agent:
             self._outbox,
             describe_node(self._configuration, self._wanted),
         )
-        self._memory = Memory.open(beside_outbox(outbox.path, "memory"))
+        self._learned_state = LearnedState.open(beside_outbox(outbox.path, "memory"))
         self._counters: dict[str, Counters] = {}
         self._chains: dict[str, Chain] = {}
         self._online: set[str] = set()
@@ -78,8 +78,8 @@ class Agent:
     async def run(self) -> None:
         """Measure and deliver until SIGTERM or SIGINT; SIGUSR1 delivers the rest first."""
         self._signals.listen()
-        self._writer = ReportWriter(self._outbox)
-        writing = asyncio.create_task(self._writer.run(), name="report writer")
+        self._collector = ReportCollector(self._outbox)
+        writing = asyncio.create_task(self._collector.run(), name="report collector")
         closing = asyncio.create_task(self._close_windows(), name="windows")
         housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         reloading = asyncio.create_task(self._reload_when_told(), name="reload")
@@ -98,18 +98,18 @@ class Agent:
             await self._keep_windows(self._clock.now_ms())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_WITHIN_S):
-                    await self._writer.written()
+                    await self._collector.written()
             if self._signals.drain.is_set():
                 await self._until_delivered()
             for task in (writing, closing, housekeeping):
                 task.cancel()
             await asyncio.to_thread(self._uplink.stop, STOP_WITHIN_S)
             self._write_status()
-            self._memory.save()
+            self._learned_state.save()
             self._outbox.close()
             self._signals.ignore()
 
-    # What the buses tell (acquisition.Station)
+    # What the buses tell (acquisition.BusObserver)
 
     def online(self, device: Device) -> None:
         """The device has answered."""
@@ -133,14 +133,14 @@ class Agent:
         """What the device said."""
         chain = self._chains[device.name]
         if chain.is_plain:
-            await self._writer.put(device.name, samples)
+            await self._collector.put(device.name, samples)
         else:
             await self._report(device.name, chain.take(samples))
 
     async def _report(self, device: str, samples: Sequence[Sample]) -> None:
         """Put reports into the outbox, and with them what is left in the window behind them."""
         if samples:
-            await self._writer.put(device, samples, self._window(device, self._clock.now_ms()))
+            await self._collector.put(device, samples, self._window(device, self._clock.now_ms()))
 
     def _window(self, device: str, now_ms: int) -> Mapping[str, str]:
         window = self._chains[device].window(now_ms)
@@ -149,7 +149,7 @@ class Agent:
     async def _keep_windows(self, now_ms: int) -> None:
         """Make durable what is in the open windows."""
         for device in list(self._chains):
-            await self._writer.put(device, (), self._window(device, now_ms))
+            await self._collector.put(device, (), self._window(device, now_ms))
 
     async def _close_windows(self) -> None:
         """Report what was put together in windows that have ended, and keep what is in the others."""
@@ -185,7 +185,7 @@ class Agent:
     def _chain(self, device: Device) -> Chain:
         def on_reset(metric: str, before: float, after: float) -> None:
             self._counters[device.name].add("counter_resets")
-            self._memory.changed = True
+            self._learned_state.changed = True
             _log.warning(
                 "counter was reset; its total goes on", device=device.name, metric=metric,
                 before=before, after=after,
@@ -194,17 +194,19 @@ class Agent:
         window = (
             self._window(device.name, self._clock.now_ms())
             if device.name in self._chains
-            else self._outbox.kept()
+            else self._outbox.entries()
         )
-        return Chain(device, self._memory.totals, on_reset, window.get(_window_of(device.name)))
+        return Chain(
+            device, self._learned_state.totals, on_reset, window.get(_window_of(device.name))
+        )
 
     def _poller(self, device: Device) -> Poller:
         return Poller(
             device,
             self._counters[device.name],
             self._clock.at,
-            self._memory.recall(device),
-            lambda learned: self._memory.learn(device, learned),
+            self._learned_state.recall(device),
+            lambda learned: self._learned_state.learn(device, learned),
         )
 
     async def _stop_buses(self, names: set[str] | None = None) -> None:
@@ -299,8 +301,8 @@ class Agent:
         while True:
             self._write_status()
             now_s = time.monotonic()
-            if self._memory.changed or now_s >= next_save_s:
-                self._memory.save()
+            if self._learned_state.changed or now_s >= next_save_s:
+                self._learned_state.save()
                 next_save_s = now_s + SAVE_EVERY_S
             if now_s >= next_diagnostics_s:
                 self._tell_diagnostics()

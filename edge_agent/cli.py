@@ -71,14 +71,14 @@ def check(
     except DocumentError as error:
         stop(error)
     plans = [plan_bus(bus) for bus in buses]
-    typer.echo(console_output.plan_page(plans) + "\n")
+    typer.echo(console_output.plan_text(plans) + "\n")
     try:
         refuse_impossible(config, plans)
     except DocumentError as error:
         stop(error)
     checks = run_check(buses)
-    typer.echo(console_output.values_page(checks) + "\n")
-    typer.echo(console_output.verdicts_page(checks))
+    typer.echo(console_output.values_text(checks) + "\n")
+    typer.echo(console_output.verdicts_text(checks))
     if failed(checks):
         raise typer.Exit(FOUND_A_PROBLEM)
 
@@ -106,5 +106,5 @@ def status(
     except OutboxError as error:
         stop(error, FOUND_A_PROBLEM)
     typer.echo(
-        json.dumps(found, ensure_ascii=False) if as_json else console_output.status_page(found)
+        json.dumps(found, ensure_ascii=False) if as_json else console_output.status_text(found)
     )

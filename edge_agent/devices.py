@@ -87,9 +87,9 @@ def resolve(configuration: GatewayConfiguration, path: Path) -> tuple[Bus, ...]:
             except DocumentError as error:
                 wrong_profiles += error.problems
                 continue
-            problems += [((*place, *p), text) for p, text in _complaints(bus, device, profile)]
+            problems += [((*place, *p), text) for p, text in _device_errors(bus, device, profile)]
             devices.append(_device(bus, device, profile))
-        problems += [(("buses", i, *p), text) for p, text in _bus_complaints(devices)]
+        problems += [(("buses", i, *p), text) for p, text in _bus_errors(devices)]
         if devices:
             buses.append(
                 Bus(bus.name, bus.where, _serial(bus, devices[0]), bus.tcp, tuple(devices))
@@ -126,7 +126,7 @@ def _serial(bus: BusConfiguration, first: Device) -> SerialSettings | None:
     )
 
 
-def _complaints(
+def _device_errors(
     bus: BusConfiguration, device: DeviceConfiguration, profile: Profile
 ) -> Iterator[tuple[Place, str]]:
     if profile.is_stream:
@@ -153,7 +153,7 @@ def _complaints(
             yield ("report", name), f"{profile.id} has no metric {name!r}; it has {known}"
 
 
-def _bus_complaints(devices: list[Device]) -> Iterator[tuple[Place, str]]:
+def _bus_errors(devices: list[Device]) -> Iterator[tuple[Place, str]]:
     seen: dict[tuple[int, str], str] = {}
     for j, device in enumerate(devices):
         if device.profile.is_stream:

@@ -39,7 +39,7 @@ def read_json(path: Path) -> Any:
 
 
 @dataclass(slots=True)
-class Memory:
+class LearnedState:
     """Holes and cuts by device, and the state of counters. ``changed``: do not wait to save it."""
 
     path: Path
@@ -48,7 +48,7 @@ class Memory:
     changed: bool = False
 
     @classmethod
-    def open(cls, path: Path) -> "Memory":
+    def open(cls, path: Path) -> "LearnedState":
         """What the file remembers; empty where there is none."""
         value = read_json(path)
         kept = value if isinstance(value, dict) else {}

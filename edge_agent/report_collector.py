@@ -19,13 +19,13 @@ _LARGEST_REPORT = 1000
 _log = structlog.get_logger()
 
 
-class ReportWriter:
+class ReportCollector:
     """Puts reports into the outbox. Runs in the event loop; the outbox has its own thread."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._waiting: list[Report] = []
-        self._kept: dict[str, str] = {}
+        self._entries: dict[str, str] = {}
         self._samples = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -35,14 +35,14 @@ class ReportWriter:
         self._burst = Burst()
 
     async def put(
-        self, device: str, samples: Sequence[Sample], kept: Mapping[str, str] | None = None
+        self, device: str, samples: Sequence[Sample], entries: Mapping[str, str] | None = None
     ) -> None:
         """Hand over what a device said; waits where the outbox does not keep up.
 
-        ``kept`` are texts that become durable together with it (``Outbox.kept``).
+        ``entries`` are texts that become durable together with it (``Outbox.entries``).
         """
-        if kept:
-            self._kept.update(kept)
+        if entries:
+            self._entries.update(entries)
         elif not samples:
             return
         if 0 < len(samples) <= _LARGEST_REPORT:
@@ -66,14 +66,14 @@ class ReportWriter:
             await asyncio.sleep(GATHER_S)
             self._arrived.clear()
             reports, self._waiting = self._waiting, []
-            kept, self._kept = self._kept, {}
+            entries, self._entries = self._entries, {}
             count, self._samples = self._samples, 0
             self._room.set()
             try:
-                await asyncio.wrap_future(self._outbox.submit(reports, kept))
+                await asyncio.wrap_future(self._outbox.submit(reports, entries))
             except OutboxError as error:
                 self._waiting = reports + self._waiting
-                self._kept = kept | self._kept
+                self._entries = entries | self._entries
                 self._samples += count
                 if self._burst.begins(str(error)):
                     _log.error("the outbox takes nothing", why=str(error))
@@ -84,7 +84,7 @@ class ReportWriter:
                 continue
             if self._burst.ends():
                 _log.info("the outbox takes samples again")
-            if not self._waiting and not self._kept:
+            if not self._waiting and not self._entries:
                 self._empty.set()
 
     async def written(self) -> None:

@@ -52,7 +52,7 @@ class _Counting:
     def offline(self, device: Device, why: str) -> None:
         """Nothing to do."""
 
-    async def take(self, device: Device, samples: Sequence[Sample]) -> None:  # noqa: ARG002  # as Station
+    async def take(self, device: Device, samples: Sequence[Sample]) -> None:  # noqa: ARG002  # as BusObserver
         """Count a device's turn."""
         self.turns += 1
         self.began.set()

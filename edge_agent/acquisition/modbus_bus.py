@@ -11,11 +11,11 @@ from edge_agent.acquisition.bus_counters import Burst, Counters
 from edge_agent.acquisition.lines.line import BusLost, BusUnavailable, Line, Receiver
 from edge_agent.acquisition.lines.serial_line import open_serial
 from edge_agent.acquisition.lines.tcp_line import open_tcp
-from edge_agent.acquisition.modbus.client import Client, Guard
+from edge_agent.acquisition.modbus.client import Client, ReplyMatcher
 from edge_agent.acquisition.modbus.outcomes import Event
 from edge_agent.acquisition.modbus.poller import Poll, Poller, Result
-from edge_agent.acquisition.modbus.rtu_framer import RtuGuard
-from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpGuard
+from edge_agent.acquisition.modbus.rtu_framer import RtuFramer
+from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpReplyMatcher
 from edge_agent.acquisition.phase_spread import Task
 from edge_agent.acquisition.schedule import Schedule
 from edge_agent.devices import Bus, Device
@@ -29,7 +29,7 @@ OFFLINE_AFTER = 3
 _log = structlog.get_logger()
 
 
-class Station(Protocol):
+class BusObserver(Protocol):
     """What a bus tells of its devices; the agent listens."""
 
     def online(self, device: Device) -> None:
@@ -84,17 +84,17 @@ class ModbusBus:
         self,
         bus: Bus,
         pollers: Mapping[str, Poller],
-        station: Station,
+        observer: BusObserver,
     ) -> None:
         self._bus = bus
         self._pollers = pollers
-        self._station = station
+        self._observer = observer
         self._counters = {name: p.counters for name, p in pollers.items()}
         self._by_unit = {d.unit: self._counters[d.name] for d in bus.devices}
         self._bursts = {name: Burst() for name in pollers}
         self._silent = dict.fromkeys(pollers, 0)
         self._since_answer = 0
-        self._gave_up = False
+        self._reconnecting = False
         self._began_s = time.monotonic()
         self._busy_s = 0.0
         self.schedule = Schedule(
@@ -127,9 +127,9 @@ class ModbusBus:
         line = await open_line(self._bus, client)
         client.attach(line)
         self._since_answer = 0
-        if not self._gave_up:
+        if not self._reconnecting:
             self.schedule.forgive()
-        self._gave_up = False
+        self._reconnecting = False
         _log.info("bus open", bus=self._bus.name, where=self._bus.where)
         try:
             await self._poll_for_ever(client)
@@ -150,7 +150,7 @@ class ModbusBus:
             self._busy_s += ended_s - began_s
             self._settle(poller, poll, ended_s)
             if poll.samples:
-                await self._station.take(poller.device, poll.samples)
+                await self._observer.take(poller.device, poll.samples)
             self._check_connection()
 
     def _patience_s(self, poller: Poller, more_failures: int) -> float:
@@ -179,7 +179,7 @@ class ModbusBus:
     def _answered(self, poller: Poller, poll: Poll) -> None:
         name = poller.device.name
         self._silent[name] = 0
-        self._station.online(poller.device)
+        self._observer.online(poller.device)
         burst = self._bursts[name]
         if poll.error is None and not burst.times:
             return
@@ -202,21 +202,21 @@ class ModbusBus:
                 unit=poller.device.unit, why=error,
             )  # fmt: skip
         if self._silent[name] >= OFFLINE_AFTER:
-            self._station.offline(poller.device, error)
+            self._observer.offline(poller.device, error)
 
     def _check_connection(self) -> None:
         """A TCP connection on which nobody answers may be dead; a new one costs little."""
         if self._bus.tcp is not None and self._since_answer > max(2, len(self._pollers)):
-            self._gave_up = True
+            self._reconnecting = True
             raise BusLost(f"{self._bus.where}: nobody answers; connecting anew")
 
     def _lost(self, why: str) -> None:
         for poller in self._pollers.values():
-            self._station.offline(poller.device, why)
+            self._observer.offline(poller.device, why)
 
 
 def make_client(bus: Bus, note: Callable[[Event, int], None]) -> Client:
     """A client for the framing of this bus."""
     rtu = bus.tcp is None or bus.tcp.framing == "rtu"
-    guard: Guard = RtuGuard(note) if rtu else TcpGuard(note)
-    return Client(guard, bus.timing)
+    matcher: ReplyMatcher = RtuFramer(note) if rtu else TcpReplyMatcher(note)
+    return Client(matcher, bus.timing)

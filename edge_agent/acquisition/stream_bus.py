@@ -9,7 +9,7 @@ import structlog
 from device_profiles.streams import StreamDecoder, decoder
 from edge_agent.acquisition.bus_counters import Burst, Counters
 from edge_agent.acquisition.lines.line import BusLost
-from edge_agent.acquisition.modbus_bus import Station, keep_open, open_line
+from edge_agent.acquisition.modbus_bus import BusObserver, keep_open, open_line
 from edge_agent.clock import distinct
 from edge_agent.devices import Bus, Device
 from telemetry.samples import Sample
@@ -30,12 +30,12 @@ class StreamBus:
     """Takes the frames of the one device on its bus as they come."""
 
     def __init__(
-        self, bus: Bus, counters: Counters, station: Station, clock: Callable[[float], int]
+        self, bus: Bus, counters: Counters, observer: BusObserver, clock: Callable[[float], int]
     ) -> None:
         self._bus = bus
         self._device: Device = bus.devices[0]
         self._counters = counters
-        self._station = station
+        self._observer = observer
         self._clock = clock
         self._burst = Burst()
         self._stamper = Stamper()
@@ -56,7 +56,7 @@ class StreamBus:
             for start in settings.start:
                 line.send(start)
             if speaks_of_events(self._device):
-                self._station.online(self._device)  # its silence says nothing
+                self._observer.online(self._device)  # its silence says nothing
             async with asyncio.TaskGroup() as tasks:
                 if settings.request is not None:
                     request, every_s = settings.request, (settings.interval_ms or 1000) / 1000
@@ -76,7 +76,7 @@ class StreamBus:
             if samples:
                 quiet_times = 0
                 self._heard()
-                await self._station.take(self._device, self._stamper.stamp(samples))
+                await self._observer.take(self._device, self._stamper.stamp(samples))
             elif not listener.alive:
                 quiet_times += 1
                 self._quiet(quiet_s)
@@ -101,7 +101,7 @@ class StreamBus:
         if self._heard_s is not None:
             self._usual_gap_s += 0.3 * (now_s - self._heard_s - self._usual_gap_s)
         self._heard_s = now_s
-        self._station.online(self._device)
+        self._observer.online(self._device)
         if self._burst.ends():
             _log.info("device is heard again", bus=self._bus.name, device=self._device.name)
 
@@ -109,12 +109,12 @@ class StreamBus:
         why = f"no frame for {quiet_s:g} s"
         self._counters.add("timeouts")
         self._counters.last_error = why
-        self._station.offline(self._device, why)
+        self._observer.offline(self._device, why)
         if self._burst.begins(why):
             _log.warning("device is silent", bus=self._bus.name, device=self._device.name, why=why)
 
     def _lost(self, why: str) -> None:
-        self._station.offline(self._device, why)
+        self._observer.offline(self._device, why)
 
 
 def speaks_of_events(device: Device) -> bool:

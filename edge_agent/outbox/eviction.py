@@ -8,9 +8,9 @@ does not wait for it.
 import sqlite3
 from collections import Counter
 
-from edge_agent.outbox.rows.checksums import is_sound, report_row
-from edge_agent.outbox.rows.database import State, save_state, transaction
-from edge_agent.outbox.rows.report_table import COLUMNS, insert_rows
+from edge_agent.outbox.sqlite.checksums import is_sound, report_row
+from edge_agent.outbox.sqlite.database import State, save_state, transaction
+from edge_agent.outbox.sqlite.report_table import COLUMNS, insert_rows
 
 _CHUNK_ROWS = 5000
 _SMALL_CHUNK_ROWS = 200
@@ -21,17 +21,17 @@ _SPARSE = 1 / 16
 """Where fewer of the numbers than this still hold samples, thinning has nothing to give."""
 _STEPS = 32
 _FILL = 0.85
-"""Room is made when more than this part of the bound is used."""
+"""Quota is made when more than this part of the bound is used."""
 _VACUUM_PAGES = 2000
 
 
-class Thinner:
+class Eviction:
     """Makes room in an outbox, a step at a time, from the oldest on."""
 
     def __init__(self) -> None:
         self._cursor = 0
 
-    def make_room(
+    def run(
         self,
         connection: sqlite3.Connection,
         state: State,
@@ -45,21 +45,21 @@ class Thinner:
         ``small`` steps are for a disk that has no room for bigger ones.
         ``state`` (as durable) is updated and saved in the same transaction.
         """
-        given_up = 0
+        evicted = 0
         if oldest_allowed_ms is not None:
-            given_up += _drop_older(connection, state, oldest_allowed_ms)
+            evicted += _drop_older(connection, state, oldest_allowed_ms)
         rows = _SMALL_CHUNK_ROWS if small else _CHUNK_ROWS
         steps = 0
         while _used_pages(connection) > page_limit * _FILL and steps < _STEPS:
-            given_up += self.thin(connection, state, rows)
+            evicted += self.step(connection, state, rows)
             steps += 1
         if steps == _STEPS:
-            given_up += self._drop_oldest(connection, state, rows)
+            evicted += self._drop_oldest(connection, state, rows)
         if state.depth == 0:
             _give_back(connection)
-        return given_up
+        return evicted
 
-    def thin(self, connection: sqlite3.Connection, state: State, rows: int = _CHUNK_ROWS) -> int:
+    def step(self, connection: sqlite3.Connection, state: State, rows: int = _CHUNK_ROWS) -> int:
         """One step; returns how many samples were given up."""
         oldest, newest = connection.execute(
             "SELECT min(batch), max(batch) FROM report WHERE batch > ?", (state.ack_through,)
@@ -104,7 +104,7 @@ def _empty_three_of_four(
     ).fetchall()
     seen: Counter[int] = Counter()
     kept = []
-    given_up = 0
+    evicted = 0
     for row in rows:
         batch, shape, time_ms, count, measured, _, _ = row
         # A damaged row stays as it is: whoever reads it will put it aside.
@@ -112,26 +112,26 @@ def _empty_three_of_four(
         kept.append(row if stays else report_row(batch, shape, time_ms, 0, measured, None))
         if is_sound(row):
             seen[shape] += count > 0
-            given_up += 0 if stays else count
+            evicted += 0 if stays else count
     with transaction(connection):
         # Rows that only shrink would leave their pages half empty: they are written anew.
         connection.execute("DELETE FROM report WHERE batch BETWEEN ? AND ?", (first, last))
         insert_rows(connection, kept)
-        state.given_up_total += given_up
+        state.evicted_total += evicted
         save_state(connection, state)
-    return given_up
+    return evicted
 
 
 def _drop_through(connection: sqlite3.Connection, state: State, batch: int) -> int:
-    (given_up,) = connection.execute(
+    (evicted,) = connection.execute(
         "SELECT coalesce(sum(count), 0) FROM report WHERE batch > ? AND batch <= ?",
         (state.ack_through, batch),
     ).fetchone()
     with transaction(connection):
         connection.execute("DELETE FROM report WHERE batch <= ?", (batch,))
-        state.given_up_total += given_up
+        state.evicted_total += evicted
         save_state(connection, state)
-    return int(given_up)
+    return int(evicted)
 
 
 def _drop_older(connection: sqlite3.Connection, state: State, oldest_allowed_ms: int) -> int:

@@ -17,11 +17,11 @@ from typing import IO
 import structlog
 
 from edge_agent.clock import Clock, ClockEvent
-from edge_agent.outbox.report_storage import Journal
-from edge_agent.outbox.rows.checksums import ReportRow
-from edge_agent.outbox.rows.database import OutboxError, connect_to_read, is_damage
-from edge_agent.outbox.rows.report_table import as_reports, is_usable, rows_after
-from edge_agent.outbox.rows.row_format import MAX_SAMPLES, Report, StoredReport
+from edge_agent.outbox.report_storage import ReportStorage
+from edge_agent.outbox.sqlite.checksums import ReportRow
+from edge_agent.outbox.sqlite.database import OutboxError, connect_to_read, is_damage
+from edge_agent.outbox.sqlite.report_table import as_reports, is_usable, rows_after
+from edge_agent.outbox.sqlite.row_format import MAX_SAMPLES, Report, StoredReport
 from edge_agent.outbox.status import DrainRate, OutboxStatus
 
 _log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ class Outbox:
         self._closing = False
 
         self._database = threading.RLock()
-        self._journal = Journal(path, max_bytes, memory_samples, self._clock.shift_ms)
+        self._storage = ReportStorage(path, max_bytes, memory_samples, self._clock.shift_ms)
         self._reading = threading.Lock()
         self._reader: sqlite3.Connection | None = None
         self._reader_of: tuple[int, bool] | None = None
@@ -78,42 +78,42 @@ class Outbox:
 
     # -- for the acquisition -------------------------------------------------------------------
 
-    def put(self, reports: Sequence[Report], kept: Mapping[str, str] | None = None) -> None:
+    def put(self, reports: Sequence[Report], entries: Mapping[str, str] | None = None) -> None:
         """Take reports in; they are durable when this returns (unless ``status().problem``).
 
         ``kept`` are texts to be found again by ``kept``: durable together with the reports.
         """
-        self.submit(reports, kept).result()
+        self.submit(reports, entries).result()
 
     def submit(
-        self, reports: Sequence[Report], kept: Mapping[str, str] | None = None
+        self, reports: Sequence[Report], entries: Mapping[str, str] | None = None
     ) -> "Future[None]":
         """The same without waiting; the future is done when they are durable."""
         future: Future[None] = Future()
         with self._queue:
             if self._closing:
                 raise OutboxError("the outbox is closed")
-            self._waiting.append((reports, kept or {}, future))
+            self._waiting.append((reports, entries or {}, future))
             self._queue.notify()
         return future
 
-    def kept(self) -> dict[str, str]:
+    def entries(self) -> dict[str, str]:
         """The texts that were kept last, by name."""
         with self._database:
-            return dict(self._journal.kept.texts)
+            return dict(self._storage.entries.texts)
 
     def status(self) -> OutboxStatus:
         """How it is doing."""
         with self._database:
-            journal = self._journal
-            state = journal.state
-            _, oldest_ms = journal.oldest()
+            storage = self._storage
+            state = storage.state
+            _, oldest_ms = storage.oldest()
             return OutboxStatus(
                 state.depth, oldest_ms if state.depth else None, state.next_batch,
-                state.ack_through, state.measured_total, state.given_up_total, state.last_ack_ms,
-                journal.bytes_used(), self._rate.drained_in_s(state.depth), journal.problem,
-                journal.clock_jumps, journal.files_set_aside, journal.ready,
-                journal.numbering, journal.damaged_rows,
+                state.ack_through, state.measured_total, state.evicted_total, state.last_ack_ms,
+                storage.bytes_used(), self._rate.drained_in_s(state.depth), storage.problem,
+                storage.clock_jumps, storage.files_set_aside, storage.ready,
+                storage.numbering, storage.damaged_rows,
             )  # fmt: skip
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class Outbox:
                 self._reader.close()
                 self._reader = None
         with self._database:
-            self._journal.close()
+            self._storage.close()
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
@@ -144,28 +144,28 @@ class Outbox:
         Ends before samples whose time is not known yet. Reports may be empty (given up);
         confirmed ones are left out.
         """
-        after = max(after, self._journal.state.ack_through)
-        catalogue = self._journal.catalogue
+        after = max(after, self._storage.state.ack_through)
+        aliases = self._storage.aliases
         rows = self._read_rows(after, max_samples)
-        damaged = [row for row in rows if not is_usable(row, catalogue)]
+        damaged = [row for row in rows if not is_usable(row, aliases)]
         if damaged:
             with self._database:
-                self._journal.set_aside_rows(damaged)
-        reports = as_reports(rows, catalogue, {row[0] for row in damaged})
+                self._storage.set_aside_rows(damaged)
+        reports = as_reports(rows, aliases, {row[0] for row in damaged})
         for i, report in enumerate(reports):
             if not report.stamped:
                 return reports[:i]
         full = sum(r.count + 1 for r in reports) >= max_samples
-        if self._journal.problem is not None and not full:
+        if self._storage.problem is not None and not full:
             with self._database:
                 last = reports[-1].batch if reports else after
-                reports.extend(self._journal.in_memory(last))
+                reports.extend(self._storage.in_memory(last))
         return reports
 
     def confirm(self, through: int, now_ms: int) -> bool:
         """The cloud has stored all batches up to ``through``; False where that cannot be."""
         with self._queue:
-            if through >= self._journal.state.next_batch:
+            if through >= self._storage.state.next_batch:
                 return False
             if self._acknowledged is not None:
                 through = max(through, self._acknowledged[0])
@@ -176,43 +176,43 @@ class Outbox:
     def numbers(self) -> tuple[int, int]:
         """The lowest batch number that is held and unconfirmed, and the next one to be given."""
         with self._database:
-            return self._journal.oldest()[0], self._journal.state.next_batch
+            return self._storage.oldest()[0], self._storage.state.next_batch
 
     def next_bdseq(self) -> int:
         """The number of the next session, 0 to 255; remembered before it is used."""
         with self._database:
-            state = self._journal.state
+            state = self._storage.state
             state.bdseq = (state.bdseq + 1) % 256
-            self._journal.save_numbers()
+            self._storage.save_numbers()
             return state.bdseq
 
     def aliases(self, device: str | None, names: Sequence[str]) -> dict[str, int]:
         """The alias of each metric, the same after every restart."""
-        catalogue = self._journal.catalogue
-        found = catalogue.aliases(device, names)
-        if catalogue.unsaved:
+        known = self._storage.aliases
+        found = known.assign(device, names)
+        if known.unsaved:
             with self._database:
-                self._journal.commit()
+                self._storage.commit()
         return found
 
     def retire_all_but(self, present: dict[str, list[str]]) -> None:
         """Say which metrics there are now, by device; the others stay known until confirmed."""
         with self._database:
-            self._journal.catalogue.retire(present, self._journal.state.next_batch)
-            self._journal.commit()
+            self._storage.aliases.retire(present, self._storage.state.next_batch)
+            self._storage.commit()
 
     def needed_metrics(self, device: str | None) -> dict[str, int]:
         """Metrics and aliases that reports of the device may still carry."""
-        return self._journal.catalogue.needed(device, self._journal.state.ack_through)
+        return self._storage.aliases.needed(device, self._storage.state.ack_through)
 
     def devices(self) -> set[str]:
         """Every device that reports in the outbox may belong to."""
-        return {d for d in self._journal.catalogue.devices() if self.needed_metrics(d)}
+        return {d for d in self._storage.aliases.devices() if self.needed_metrics(d)}
 
     def note_clock(self, event: ClockEvent) -> None:
         """Take in what happened to the clock."""
         with self._database:
-            self._journal.note_clock(event)
+            self._storage.note_clock(event)
 
     # -- the writer's thread -------------------------------------------------------------------
 
@@ -240,29 +240,29 @@ class Outbox:
         refused: dict[Future[None], Exception] = {}
         fresh: list[StoredReport] = []
         with self._database:
-            numbering = self._journal.numbering
-            for reports, kept, future in work:
+            numbering = self._storage.numbering
+            for reports, entries, future in work:
                 try:
                     for report in reports:
-                        fresh.extend(self._journal.take_in(report))
-                    for name, text in kept.items():
-                        self._journal.kept.keep(name, text)
+                        fresh.extend(self._storage.take_in(report))
+                    for name, text in entries.items():
+                        self._storage.entries.put(name, text)
                 except Exception as error:  # noqa: BLE001  # the caller's mistake goes to the caller
                     refused[future] = error
             if acknowledged is not None:
-                self._journal.confirm(*acknowledged)
+                self._storage.confirm(*acknowledged)
             begun_s = time.monotonic()
-            self._journal.commit()
+            self._storage.commit()
             if work:
                 took_s = time.monotonic() - begun_s
                 self._gather_s = min(_GATHER_S, took_s) if took_s > _FAST_S else 0.0
-            if numbering != self._journal.numbering:
+            if numbering != self._storage.numbering:
                 fresh.clear()  # they got other numbers; the uplink will read them from the file
             now_s = time.monotonic()
             if now_s - self._last_room_s >= _ROOM_S or len(fresh) > 100:
-                self._journal.make_room(self._oldest_allowed_ms())
+                self._storage.evict(self._oldest_allowed_ms())
                 self._last_room_s = now_s
-            self._rate.note(now_s, self._journal.state.depth)
+            self._rate.note(now_s, self._storage.state.depth)
             self._last_commit_s = time.monotonic() if work else self._last_commit_s
         for _, _, future in work:
             if future in refused:
@@ -294,13 +294,13 @@ class Outbox:
                 self._reader_of = None
             if is_damage(error):
                 with self._database:
-                    self._journal.trouble(error)
+                    self._storage.trouble(error)
                 return []
         return rows
 
     def _connection_to_read(self) -> sqlite3.Connection:
-        journal = self._journal
-        current = (journal.numbering, journal.problem is None)
+        storage = self._storage
+        current = (storage.numbering, storage.problem is None)
         if self._reader is None or self._reader_of != current:
             if self._reader is not None:
                 self._reader.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from edge_agent.outbox.rows.database import WAL_BYTES
+from edge_agent.outbox.sqlite.database import WAL_BYTES
 
 _log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ _FEWEST_PAGES = 64
 _LOOK_S = 10.0
 
 
-class Room:
+class Quota:
     """How many pages the outbox at ``path`` may have."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:

@@ -11,18 +11,18 @@ import structlog
 
 from edge_agent.clock import FIRST_TRUSTED_MS, ClockEvent
 from edge_agent.outbox.confirmations import Confirmations
-from edge_agent.outbox.eviction import Thinner
-from edge_agent.outbox.quota import Room
-from edge_agent.outbox.rows import database, recovery
-from edge_agent.outbox.rows.aliases import Catalogue
-from edge_agent.outbox.rows.checksums import ReportRow
-from edge_agent.outbox.rows.database import State, save_state, transaction
-from edge_agent.outbox.rows.key_values import Kept
-from edge_agent.outbox.rows.packing import Packed, packed, renumbered
-from edge_agent.outbox.rows.report_table import insert_reports, put_aside
-from edge_agent.outbox.rows.row_format import Report, StoredReport
+from edge_agent.outbox.eviction import Eviction
+from edge_agent.outbox.quota import Quota
+from edge_agent.outbox.sqlite import database, recovery
+from edge_agent.outbox.sqlite.aliases import Aliases
+from edge_agent.outbox.sqlite.checksums import ReportRow
+from edge_agent.outbox.sqlite.database import State, save_state, transaction
+from edge_agent.outbox.sqlite.key_values import KeyValueEntries
+from edge_agent.outbox.sqlite.packing import Packed, packed, renumbered
+from edge_agent.outbox.sqlite.report_table import insert_reports, put_aside
+from edge_agent.outbox.sqlite.row_format import Report, StoredReport
 from edge_agent.outbox.status import lowest_batch, oldest_time_ms
-from edge_agent.outbox.write_buffer import Waiting
+from edge_agent.outbox.write_buffer import WriteBuffer
 from telemetry.clock import utc_now_ms
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ _RETRY_S = 1.0
 _TRIES = 20
 
 
-class Journal:
+class ReportStorage:
     """The file of an outbox and its numbers.
 
     ``shift_ms`` turns monotonic into calendar time; None while the clock cannot be trusted.
@@ -40,21 +40,21 @@ class Journal:
     def __init__(
         self, path: Path, max_bytes: int, memory_samples: int, shift_ms: int | None
     ) -> None:
-        self.catalogue = Catalogue()
+        self.aliases = Aliases()
         self.problem: str | None = None
         self.clock_jumps = 0
         self.files_set_aside = 0
         self.damaged_rows = 0
-        self.kept = Kept()
+        self.entries = KeyValueEntries()
         self.numbering = 0
         """Changes when batch numbers begin anew: a session must then begin anew too."""
         self._path = path
-        self._room = Room(path, max_bytes)
+        self._quota = Quota(path, max_bytes)
         self._memory_samples = memory_samples
         self._shift_ms = shift_ms
-        self._thinner = Thinner()
+        self._eviction = Eviction()
         self._connection: sqlite3.Connection | None = None
-        self._waiting = Waiting()
+        self._buffer = WriteBuffer()
         self._retry_at_s = 0.0
         # A new outbox begins at the time of its making, so that its numbers are above those of
         # any outbox before it.
@@ -68,7 +68,7 @@ class Journal:
 
     def take_in(self, report: Report) -> list[StoredReport]:
         """Number a report; ``commit`` makes it durable. It may become several."""
-        return [self._number(part) for part in packed(report, self.catalogue)]
+        return [self._number(part) for part in packed(report, self.aliases)]
 
     def _number(self, part: Packed) -> StoredReport:
         time_ms = part.time_ms
@@ -77,7 +77,7 @@ class Journal:
         row = StoredReport(self.state.next_batch, part.shape, time_ms, part.count, part.data)
         self.state.next_batch += 1
         self.state.measured_total += part.count
-        self._waiting.add(row, self.state.measured_total)
+        self._buffer.add(row, self.state.measured_total)
         return row
 
     def confirm(self, through: int, now_ms: int) -> None:
@@ -93,9 +93,9 @@ class Journal:
                 state.confirmed_total += self._confirmations.count(self._connection, through)
             except sqlite3.Error as error:
                 self.trouble(error)
-        state.confirmed_total += self._waiting.confirmed(through)
+        state.confirmed_total += self._buffer.confirmed(through)
         if through == state.next_batch - 1:
-            state.given_up_total += state.depth  # nothing is held: the disk has lost rows
+            state.evicted_total += state.depth  # nothing is held: the disk has lost rows
 
     def commit(self, *, acks: bool = False) -> bool:
         """Make durable what was taken in, and write confirmations when it is time (or ``acks``).
@@ -115,12 +115,12 @@ class Journal:
                 acks, tries = False, 0
             except sqlite3.Error as error:
                 self.trouble(error)
-            self.make_room(None)
+            self.evict(None)
         return True
 
     @property
     def _has_unsaved(self) -> bool:
-        return bool(self._waiting or self.kept or self.catalogue.unsaved)
+        return bool(self._buffer or self.entries or self.aliases.unsaved)
 
     def save_numbers(self) -> None:
         """Write the numbers (session, aliases) at once."""
@@ -131,33 +131,33 @@ class Journal:
             except sqlite3.Error as error:
                 self.trouble(error)
 
-    def make_room(self, oldest_allowed_ms: int | None) -> None:
+    def evict(self, oldest_allowed_ms: int | None) -> None:
         """Keep the file within its bounds; see ``thinning``."""
         if self._connection is None or self.problem is not None:
             return
-        self._room.look()
+        self._quota.look()
         try:
-            self._thin(
-                lambda connection, state: self._thinner.make_room(
-                    connection, state, self._room.pages, oldest_allowed_ms
+            self._evict(
+                lambda connection, state: self._eviction.run(
+                    connection, state, self._quota.pages, oldest_allowed_ms
                 )
             )
         except sqlite3.Error as error:
             self.trouble(error)
 
-    def _thin(self, thin: Callable[[sqlite3.Connection, State], int]) -> None:
+    def _evict(self, thin: Callable[[sqlite3.Connection, State], int]) -> None:
         if self._connection is None:
             return
         durable = self._durable_state().copy()
-        given_up = thin(self._connection, durable)
-        self.state.given_up_total += given_up
-        self._announce_given_up(given_up)
+        evicted = thin(self._connection, durable)
+        self.state.evicted_total += evicted
+        self._log_evicted(evicted)
 
     def in_memory(self, after: int) -> list[StoredReport]:
         """Reports that the disk refuses, to be sent from here."""
         if self.problem is None:
             return []
-        return self._waiting.after(after)
+        return self._buffer.after(after)
 
     def oldest(self) -> tuple[int, int | None]:
         """The lowest unconfirmed number that is held (or the next), and the oldest time."""
@@ -172,11 +172,11 @@ class Journal:
                 readable = True
             except sqlite3.Error as error:
                 self.trouble(error)
-        if not readable and state.depth > self._waiting.samples:
+        if not readable and state.depth > self._buffer.samples:
             # The file holds something that cannot be seen now: nothing of it was given up.
             return state.ack_through + 1, time_ms
-        if self._waiting:
-            first, _ = self._waiting[0]
+        if self._buffer:
+            first, _ = self._buffer[0]
             lowest = first.batch if lowest is None else lowest
             time_ms = first.time_ms if time_ms is None else time_ms
         return state.next_batch if lowest is None else lowest, time_ms
@@ -189,12 +189,12 @@ class Journal:
         try:
             with transaction(self._connection):
                 lost = put_aside(self._connection, rows, durable.measured_total)
-                durable.given_up_total += lost
+                durable.evicted_total += lost
                 save_state(self._connection, durable)
         except sqlite3.Error as error:
             self.trouble(error)
             return
-        self.state.given_up_total += lost
+        self.state.evicted_total += lost
         self.damaged_rows += len(rows)
         _log.error("rows of the outbox are damaged; they are kept aside", rows=len(rows),
                    first=rows[0][0], samples=lost, path=str(self._path))  # fmt: skip
@@ -217,13 +217,11 @@ class Journal:
             self._shift_ms = None
             return
         self._shift_ms = event.shift_ms
-        self._waiting.shift(event.shift_ms)
+        self._buffer.shift(event.shift_ms)
         if self._connection is not None:
             try:
                 with transaction(self._connection):
-                    recovery.restamp(
-                        self._connection, self.catalogue, event.shift_ms, same_boot=True
-                    )
+                    recovery.restamp(self._connection, self.aliases, event.shift_ms, same_boot=True)
             except sqlite3.Error as error:
                 self.trouble(error)
 
@@ -249,20 +247,20 @@ class Journal:
 
     def _adopt(self, found: State, connection: sqlite3.Connection) -> None:
         """Go on with the numbers of the file; what came in before they were known gets new ones."""
-        names = self.catalogue.join(connection)
-        waiting = [renumbered(r, names, self.catalogue) for r in self._waiting.take_all()]
-        found.given_up_total += self.state.given_up_total
-        found.measured_total += self.state.given_up_total
+        names = self.aliases.join(connection)
+        buffered = [renumbered(r, names, self.aliases) for r in self._buffer.take_all()]
+        found.evicted_total += self.state.evicted_total
+        found.measured_total += self.state.evicted_total
         self.state, self._is_known = found, True
         self._confirmations.begin(found.ack_through)
         self.numbering += 1
-        self._number_again(waiting)
+        self._number_again(buffered)
 
-    def _number_again(self, waiting: Iterable[StoredReport]) -> None:
-        for row in waiting:
+    def _number_again(self, reports: Iterable[StoredReport]) -> None:
+        for row in reports:
             self.state.measured_total += row.count
             numbered = replace(row, batch=self.state.next_batch)
-            self._waiting.add(numbered, self.state.measured_total)
+            self._buffer.add(numbered, self.state.measured_total)
             self.state.next_batch += 1
 
     @property
@@ -271,22 +269,22 @@ class Journal:
         return self._is_known or not self._path.exists()
 
     def _connect(self) -> None:
-        connection = database.connect(self._path, max_pages=self._room.pages)
+        connection = database.connect(self._path, max_pages=self._quota.pages)
         self._connection = connection
         found = database.load_state(connection)
         if found is None:
-            self.catalogue.start_new_file()
-            self.kept.start_new_file()
+            self.aliases.start_new_file()
+            self.entries.start_new_file()
         elif not self._is_known:
             self._adopt(found, connection)
-        self.catalogue.load(connection)
-        self.kept.load(connection)
+        self.aliases.load(connection)
+        self.entries.load(connection)
         same_boot = found is None or found.boot == database.boot_id()
         through = self.state.ack_through
         self.state.confirmed_total += self._confirmations.count(connection, through)
         with transaction(connection):
             connection.execute("DELETE FROM report WHERE batch <= ?", (through,))
-            recovery.restamp(connection, self.catalogue, self._shift_ms, same_boot=same_boot)
+            recovery.restamp(connection, self.aliases, self._shift_ms, same_boot=same_boot)
             self.state.boot = database.boot_id()
             save_state(connection, self._durable_state())
         self._is_known = True
@@ -297,20 +295,20 @@ class Journal:
         connection = self._connection
         if connection is None:
             return
-        part = self._waiting.part(self._room.part_bytes)
-        is_last = len(part) == len(self._waiting)
+        part = self._buffer.part(self._quota.part_bytes)
+        is_last = len(part) == len(self._buffer)
         with transaction(connection):
-            self.catalogue.save(connection)
+            self.aliases.save(connection)
             insert_reports(connection, part)
-            if is_last and self.kept:
-                self.kept.save(connection)
+            if is_last and self.entries:
+                self.entries.save(connection)
             if acks:
                 connection.execute("DELETE FROM report WHERE batch <= ?", (self.state.ack_through,))
                 save_state(connection, self._durable_state(len(part)))
-        self.catalogue.saved()
-        self._waiting.written(len(part))
+        self.aliases.saved()
+        self._buffer.written(len(part))
         if is_last:
-            self.kept.saved()
+            self.entries.saved()
         if acks:
             self._confirmations.written()
         if self.problem is not None:
@@ -322,9 +320,9 @@ class Journal:
 
         ``written`` of those that wait are being written right now.
         """
-        if len(self._waiting) <= written:
+        if len(self._buffer) <= written:
             return self.state
-        first, measured = self._waiting[written]
+        first, measured = self._buffer[written]
         return replace(self.state, next_batch=first.batch, measured_total=measured - first.count)
 
     def trouble(self, error: sqlite3.Error) -> None:
@@ -342,9 +340,9 @@ class Journal:
     def _free_space(self, connection: sqlite3.Connection) -> None:
         """Make room inside the file, so that it need not grow."""
         try:
-            self._room.shrink(connection)
-            self._thin(
-                lambda c, state: self._thinner.make_room(c, state, self._room.pages, small=True)
+            self._quota.shrink(connection)
+            self._evict(
+                lambda c, state: self._eviction.run(c, state, self._quota.pages, small=True)
             )
             self._retry_at_s = 0.0
         except sqlite3.Error as error:
@@ -357,14 +355,14 @@ class Journal:
         self.files_set_aside += 1
         self.numbering += 1
         _log.error("outbox is damaged; a new one is used", kept=str(aside), reason=reason)
-        salvage = recovery.read_damaged(aside)
-        if not self._is_known and salvage.state is not None:
-            self.state = salvage.state
+        recovered = recovery.read_damaged(aside)
+        if not self._is_known and recovered.state is not None:
+            self.state = recovered.state
         self._is_known = True
-        self.kept.find(salvage.kept)
-        in_memory = self._waiting.samples
+        self.entries.adopt(recovered.entries)
+        in_memory = self._buffer.samples
         held = self.state.depth - in_memory
-        renumbered = self._waiting.take_all()
+        buffered = self._buffer.take_all()
         self.state.measured_total -= in_memory
         self.state.ack_through = self.state.next_batch - 1
         self._confirmations.begin(self.state.ack_through)
@@ -373,14 +371,14 @@ class Journal:
             if self._connection is not None:
                 with transaction(self._connection):
                     lost = recovery.carry_over(
-                        self._connection, salvage, self.state, self.catalogue, held
+                        self._connection, recovered, self.state, self.aliases, held
                     )
-                self.catalogue.saved()
-                self._announce_given_up(lost)
+                self.aliases.saved()
+                self._log_evicted(lost)
         except sqlite3.Error as error:
             self._disconnect()
             self.problem = str(error)
-        self._number_again(renumbered)
+        self._number_again(buffered)
 
     def close(self) -> None:
         """Write what is waiting and let go of the file."""
@@ -394,10 +392,10 @@ class Journal:
             self._connection = None
 
     def _bound_memory(self) -> None:
-        given_up = self._waiting.bound(self._memory_samples)
-        self.state.given_up_total += given_up
-        self._announce_given_up(given_up)
+        evicted = self._buffer.bound(self._memory_samples)
+        self.state.evicted_total += evicted
+        self._log_evicted(evicted)
 
-    def _announce_given_up(self, samples: int) -> None:
+    def _log_evicted(self, samples: int) -> None:
         if samples:
             _log.warning("outbox gave up samples", samples=samples, path=str(self._path))

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.outbox.rows.database import (
+from edge_agent.outbox.sqlite.database import (
     SCHEMA_VERSION,
     OutboxError,
     connect_to_read,
@@ -18,7 +18,7 @@ from edge_agent.outbox.rows.database import (
 class OutboxStatus:
     """The outbox at one moment.
 
-    ``measured_total``, ``given_up_total``: samples since the file was made. ``drained_in_s``: at
+    ``measured_total``, ``evicted_total``: samples since the file was made. ``drained_in_s``: at
     the present rate, None where it does not shrink. ``problem``: why the disk refuses, if it does;
     reports are then kept in memory. ``ready``: whether the batch numbers are known; ``numbering``
     changes when they begin anew. ``damaged_rows``: rows that the disk has changed, kept aside.
@@ -29,7 +29,7 @@ class OutboxStatus:
     next_batch: int
     ack_through: int
     measured_total: int
-    given_up_total: int
+    evicted_total: int
     last_ack_ms: int | None
     bytes_used: int = 0
     drained_in_s: float | None = None
@@ -87,7 +87,7 @@ def read_status(path: Path) -> OutboxStatus:
             oldest = oldest_time_ms(connection, state.ack_through)
             return OutboxStatus(
                 state.depth, oldest, state.next_batch, state.ack_through, state.measured_total,
-                state.given_up_total, state.last_ack_ms, used_bytes(connection),
+                state.evicted_total, state.last_ack_ms, used_bytes(connection),
                 damaged_rows=_damaged(connection),
             )  # fmt: skip
         finally:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from edge_agent.outbox.rows.row_format import StoredReport
+from edge_agent.outbox.sqlite.row_format import StoredReport
 
 _ROW_BYTES = 48
 
@@ -12,7 +12,7 @@ Numbered = tuple[StoredReport, int]
 """A report, and the total of samples ever measured up to it."""
 
 
-class Waiting:
+class WriteBuffer:
     """The reports in the order of their numbers."""
 
     def __init__(self) -> None:
@@ -75,15 +75,15 @@ class Waiting:
     def bound(self, most_samples: int) -> int:
         """Empty the oldest until no more than ``most_samples`` wait; returns how many went."""
         held = self.samples
-        given_up = 0
+        evicted = 0
         for i, (report, measured) in enumerate(self._reports):
             if held <= most_samples:
                 break
             if report.count:
                 self._reports[i] = (replace(report, count=0, data=b""), measured)
                 held -= report.count
-                given_up += report.count
-        return given_up
+                evicted += report.count
+        return evicted
 
 
 def shifted(report: StoredReport, shift_ms: int) -> StoredReport:

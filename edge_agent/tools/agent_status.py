@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_agent.configuration import load_gateway
 from edge_agent.learned_state import beside_outbox, read_json
-from edge_agent.outbox import read_status
+from edge_agent.outbox import OutboxStatus, read_status
 from telemetry.clock import utc_now_ms
 
 FRESH_MS = 10_000
@@ -27,11 +27,19 @@ def read_agent_status(path: Path) -> dict[str, Any]:
         "gateway": configuration.gateway,
         "running": _is_running(told),
         "status_time_ms": told.get("time_ms"),
-        **asdict(outbox),
+        **_outbox_json(outbox),
         "uplink": told.get("uplink"),
         "clock_trusted": told.get("clock_trusted"),
         "buses": told.get("buses", {}),
         "devices": told.get("devices", {}),
+    }
+
+
+def _outbox_json(outbox: OutboxStatus) -> dict[str, Any]:
+    """The fields as programs know them: evicted samples are called "given up" there."""
+    return {
+        {"evicted_total": "given_up_total"}.get(name, name): value
+        for name, value in asdict(outbox).items()
     }
 
 

@@ -18,7 +18,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def plan_page(plans: Sequence[BusPlan]) -> str:
+def plan_text(plans: Sequence[BusPlan]) -> str:
     """The bus plan: reads, seconds of the wire, utilisation."""
     rows = []
     for plan in plans:
@@ -39,7 +39,7 @@ def plan_page(plans: Sequence[BusPlan]) -> str:
     return table(head, rows)
 
 
-def values_page(checks: Sequence[DeviceCheck]) -> str:
+def values_text(checks: Sequence[DeviceCheck]) -> str:
     """The values that the devices gave, with units."""
     rows = []
     for check in checks:
@@ -61,7 +61,7 @@ def _value_text(sample: Sample | None) -> str:
     return "no reading" if sample.value is None else f"{sample.value:.7g}"
 
 
-def verdicts_page(checks: Sequence[DeviceCheck]) -> str:
+def verdicts_text(checks: Sequence[DeviceCheck]) -> str:
     """One line a device."""
     marks = {Verdict.GOOD: "ok      ", Verdict.DOUBTFUL: "doubtful", Verdict.FAILED: "FAILED  "}
     lines = []
@@ -72,7 +72,7 @@ def verdicts_page(checks: Sequence[DeviceCheck]) -> str:
     return "\n".join(lines)
 
 
-def status_page(status: Mapping[str, Any]) -> str:
+def status_text(status: Mapping[str, Any]) -> str:
     """The state of an agent for people."""
     uplink = status["uplink"] or {}
     lines = [

@@ -1,10 +1,10 @@
 """What the births of a session have named: only that may be sent."""
 
 from edge_agent.outbox import StoredReport
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 
 
-class Named:
+class BirthAliases:
     """Devices that are born, and the aliases that their births and the gateway's have given."""
 
     def __init__(self) -> None:

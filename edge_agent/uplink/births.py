@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge_agent.outbox import OutboxStatus, StoredReport
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 from edge_agent.uplink.description import DeviceDescription, MetricDescription, NodeDescription
 from telemetry.quality import Flag, to_sparkplug
 from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, names
@@ -13,7 +13,7 @@ from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, names
 _MOST_NEWEST = 64
 
 
-class Aliases(Protocol):
+class AliasSource(Protocol):
     """Where aliases are kept: the outbox."""
 
     def aliases(self, device: str | None, names: Sequence[str]) -> dict[str, int]:
@@ -53,7 +53,7 @@ class Diagnostics:
 class Births:
     """Makes the births of one gateway, and knows the last value of every metric."""
 
-    def __init__(self, node: NodeDescription, aliases: Aliases, *, confirmed: bool) -> None:
+    def __init__(self, node: NodeDescription, aliases: AliasSource, *, confirmed: bool) -> None:
         self.diagnostics = Diagnostics()
         self._aliases = aliases
         self._confirmed = confirmed
@@ -141,7 +141,7 @@ class Births:
             _plain(names.STORE_BACKLOG, DataType.INT64, status.depth_samples, now_ms),
             _plain(names.STORE_OLDEST_TIME, DataType.INT64, oldest_ms, now_ms),
             _plain(names.STORE_MEASURED, DataType.UINT64, status.measured_total, now_ms),
-            _plain(names.STORE_GIVEN_UP, DataType.UINT64, status.given_up_total, now_ms),
+            _plain(names.STORE_GIVEN_UP, DataType.UINT64, status.evicted_total, now_ms),
         ]
         if self._confirmed:
             metrics.insert(0, _plain(names.STORE_OLDEST, DataType.UINT64, lowest, now_ms))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from edge_agent.outbox import StoredReport
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 from edge_agent.uplink.actions import Publish
 from telemetry.sparkplug import names
 from telemetry.sparkplug.data_encoder import SampleEncoder, encode_batch_number, encode_sample

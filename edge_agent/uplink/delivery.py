@@ -135,7 +135,7 @@ class Delivery:
         self._mend_hole(now_s)
         return moved
 
-    def given_up(self, lowest: int, now_s: float) -> bool:
+    def evicted(self, lowest: int, now_s: float) -> bool:
         """The outbox no longer has anything below ``lowest``; True where that is news."""
         if lowest <= self.head:
             return False

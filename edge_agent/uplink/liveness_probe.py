@@ -12,7 +12,7 @@ answer for so long again, it is given up."""
 
 
 @dataclass(slots=True)
-class Fence:
+class LivenessProbe:
     """A subscription under way; what was published before it is on this side."""
 
     _heard_s: float = 0.0

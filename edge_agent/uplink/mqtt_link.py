@@ -48,7 +48,7 @@ class Lost:
 Event = Accepted | Subscribed | Received | Lost
 
 
-class Link:
+class MqttLink:
     """A connection to ``broker`` as ``client_id``; ``will`` is its last will.
 
     Opens at once; OSError where the broker cannot be reached (CONNECT was not sent then).

@@ -11,13 +11,13 @@ import structlog
 
 from edge_agent.outbox import OutboxStatus, StoredReport
 from edge_agent.uplink.actions import Action, Confirm, Disconnect, Moment, Publish, Subscribe, death
-from edge_agent.uplink.birth_aliases import Named
+from edge_agent.uplink.birth_aliases import BirthAliases
 from edge_agent.uplink.births import Births
 from edge_agent.uplink.data_messages import Outgoing, ReportEncoder, by_device, in_parts
 from edge_agent.uplink.delivery import Delivery
 from edge_agent.uplink.description import UplinkSettings
 from edge_agent.uplink.host_state import parse_host_state
-from edge_agent.uplink.liveness_probe import Fence
+from edge_agent.uplink.liveness_probe import LivenessProbe
 from telemetry.sparkplug import Limits, Payload, PayloadError, decode, encode, names
 from telemetry.sparkplug.data_encoder import encode_batch_number, encode_data
 from telemetry.sparkplug.topics import NAMESPACE, MessageType, state_topic
@@ -56,7 +56,7 @@ class Session:
         self._encoder = ReportEncoder()
         self._subscribed = False
         self._online: set[str] = set()
-        self._named = Named()
+        self._born = BirthAliases()
         self._history_only: set[str] = set()
         self._status: OutboxStatus | None = None
         self._lowest = 1
@@ -65,7 +65,7 @@ class Session:
         self._behind = 0
         self._numbering = 0
         self._connected_s = 0.0
-        self._fence = Fence()
+        self._probe = LivenessProbe()
 
     @property
     def messages_sent(self) -> int:
@@ -82,7 +82,7 @@ class Session:
     def connected(self, now: Moment) -> list[Action]:
         """The broker took the connection."""
         self._connected_s = now.monotonic_s
-        self._fence.heard(now.monotonic_s)
+        self._probe.heard(now.monotonic_s)
         s = self._settings
         topics = [
             f"{NAMESPACE}/{s.group}/NCMD/{s.gateway}",
@@ -96,12 +96,12 @@ class Session:
         self, now: Moment, status: OutboxStatus, lowest: int, online: set[str]
     ) -> list[Action]:
         """The broker confirmed a subscription: the first one, or one that asked for a sign of life."""
-        self._fence.heard(now.monotonic_s)
+        self._probe.heard(now.monotonic_s)
         if not self._subscribed:
             self._subscribed = True
             self._online = set(online)
             return self._begin(now, status, lowest) if self.host_online else []
-        through = self._fence.passed()
+        through = self._probe.passed()
         if through is None or self._stored:
             return []
         return self._confirmed(through, now)
@@ -110,7 +110,7 @@ class Session:
         self, topic: str, payload: bytes, now: Moment, status: OutboxStatus, lowest: int
     ) -> list[Action]:
         """A message for us."""
-        self._fence.heard(now.monotonic_s)
+        self._probe.heard(now.monotonic_s)
         s = self._settings
         if s.host is not None and topic == state_topic(s.host):
             return self._host_state(payload, now, status, lowest)
@@ -175,8 +175,8 @@ class Session:
 
     def _rebirth(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
         payload = self._births.nbirth(now.wall_ms, self.bdseq, status, lowest)
-        born = self._named.devices
-        self._named.begin({m.alias for m in payload.metrics if m.alias is not None})
+        born = self._born.devices
+        self._born.begin({m.alias for m in payload.metrics if m.alias is not None})
         self._outgoing.restart()
         self._told, self._told_s = _told(status, lowest), now.monotonic_s
         actions: list[Action] = [self._outgoing.message("NBIRTH", None, encode(payload))]
@@ -189,7 +189,7 @@ class Session:
         payload, aliases = self._births.dbirth(
             device, now.wall_ms, self._outgoing.next_seq(), history_only=history_only
         )
-        self._named.born(device, aliases)
+        self._born.born(device, aliases)
         if history_only:
             self._history_only.add(device)
         else:
@@ -197,7 +197,7 @@ class Session:
         return self._outgoing.message("DBIRTH", device, encode(payload))
 
     def _ddeath(self, device: str, now: Moment) -> Publish:
-        self._named.died(device)
+        self._born.died(device)
         self._history_only.discard(device)
         payload = encode(Payload(now.wall_ms, (), self._outgoing.next_seq()))
         return self._outgoing.message("DDEATH", device, payload)
@@ -206,14 +206,14 @@ class Session:
         """A device answers."""
         known = device in self._online
         self._online.add(device)
-        if self.delivery is None or (known and self._named.is_born(device)):
+        if self.delivery is None or (known and self._born.is_born(device)):
             return []
         return [self._dbirth(device, now)]
 
     def device_offline(self, device: str, now: Moment) -> list[Action]:
         """A device does not answer any more."""
         self._online.discard(device)
-        if self.delivery is None or not self._named.is_born(device):
+        if self.delivery is None or not self._born.is_born(device):
             return []
         return [self._ddeath(device, now)]
 
@@ -222,7 +222,7 @@ class Session:
         if self.delivery is None:
             return []
         known = {d.name for d in self._births.node.devices}
-        gone = sorted(self._named.devices - known)
+        gone = sorted(self._born.devices - known)
         self._online &= known
         actions: list[Action] = [self._ddeath(device, now) for device in gone]
         return actions + self._rebirth(now, status, lowest)
@@ -311,9 +311,9 @@ class Session:
     ) -> list[Action]:
         """A metric must be in a birth before it is sent."""
         actions: list[Action] = []
-        if device is not None and not self._named.is_born(device):
+        if device is not None and not self._born.is_born(device):
             actions.append(self._dbirth(device, now))
-        if all(self._named.has_all(report) for report in reports):
+        if all(self._born.has_all(report) for report in reports):
             return actions
         if device is not None:
             return [*actions, self._dbirth(device, now)]
@@ -348,7 +348,7 @@ class Session:
             delivery.is_new(self._behind - 1)
             delivery.put_back(self._behind - 1)
         self._behind = status.next_batch
-        moved = delivery.given_up(lowest, now.monotonic_s)
+        moved = delivery.evicted(lowest, now.monotonic_s)
         actions += self._tell_status(now, status, lowest, at_once=moved)
         if not delivery.unsent:
             actions += [self._ddeath(device, now) for device in sorted(self._history_only)]
@@ -376,17 +376,17 @@ class Session:
 
     def _watch_broker(self, now: Moment) -> list[Action]:
         """Ask for a sign of life where one is due; without confirmations, to know what got through."""
-        if self._fence.is_up:
-            if self._fence.is_silent(now.monotonic_s):
+        if self._probe.is_up:
+            if self._probe.is_silent(now.monotonic_s):
                 return [Disconnect("the broker does not answer")]
             return []
         delivery = self.delivery
         if delivery is None or not delivery.is_waiting:
             return []
-        if self._stored and not self._fence.is_silent(now.monotonic_s):
+        if self._stored and not self._probe.is_silent(now.monotonic_s):
             return []
         lowest = delivery.unsent.lowest
-        self._fence.put_up(
+        self._probe.put_up(
             delivery.following - 1 if lowest is None else lowest - 1, now.monotonic_s
         )
         s = self._settings
@@ -395,4 +395,4 @@ class Session:
 
 def _told(status: OutboxStatus, lowest: int) -> tuple[object, ...]:
     return (status.depth_samples, status.oldest_time_ms, status.measured_total,
-            status.given_up_total, lowest if status.depth_samples else 0)  # fmt: skip
+            status.evicted_total, lowest if status.depth_samples else 0)  # fmt: skip

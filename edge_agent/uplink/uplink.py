@@ -15,7 +15,7 @@ from edge_agent.outbox import Outbox, StoredReport
 from edge_agent.uplink.actions import Action, Confirm, Disconnect, Moment, Publish, Subscribe, death
 from edge_agent.uplink.births import Births
 from edge_agent.uplink.description import BrokerAddress, NodeDescription, UplinkSettings
-from edge_agent.uplink.mqtt_link import Accepted, Event, Link, Lost, Received
+from edge_agent.uplink.mqtt_link import Accepted, Event, Lost, MqttLink, Received
 from edge_agent.uplink.session import Session
 from telemetry.clock import utc_now_ms
 
@@ -172,7 +172,7 @@ class Uplink:
         now = _now()
         will = death(self._settings.group, self._settings.gateway, bdseq, now.wall_ms)
         try:
-            link = Link(broker, self._settings.gateway, will, self._settings.keepalive_s)
+            link = MqttLink(broker, self._settings.gateway, will, self._settings.keepalive_s)
         except (OSError, ValueError) as error:
             self._spare_bdseq = bdseq
             self._note_offline(f"{broker.host}:{broker.port}: {error}")
@@ -200,7 +200,7 @@ class Uplink:
             self._fresh.clear()  # they are in the outbox, and the next session reads them there
             self._answer_asked(None, None)
 
-    def _serve(self, link: Link, session: Session, url: str) -> tuple[str, bool]:
+    def _serve(self, link: MqttLink, session: Session, url: str) -> tuple[str, bool]:
         """Run a session to its end; returns why it ended, and whether to try the next broker."""
         started_s = time.monotonic()
         self._next_tick_s = started_s + _TICK_S
@@ -230,11 +230,11 @@ class Uplink:
         link.finish(1.5, self._wake)
         return "stopped", False
 
-    def _end(self, link: Link, ended: Disconnect) -> tuple[str, bool]:
+    def _end(self, link: MqttLink, ended: Disconnect) -> tuple[str, bool]:
         link.finish(1.0, self._wake)
         return ended.reason, ended.walk_on
 
-    def _work(self, link: Link, session: Session) -> Disconnect | None:
+    def _work(self, link: MqttLink, session: Session) -> Disconnect | None:
         """Live reports, then what was asked, then a stretch of backlog, then the tick."""
         now_s = time.monotonic()
         if link.is_clear:
@@ -259,7 +259,7 @@ class Uplink:
             self._note_state(session)
         return ended
 
-    def _wants_backlog(self, session: Session, link: Link) -> bool:
+    def _wants_backlog(self, session: Session, link: MqttLink) -> bool:
         return (
             time.monotonic() >= self._read_again_s
             and link.is_clear
@@ -280,7 +280,7 @@ class Uplink:
             return actions
         return []
 
-    def _answer_asked(self, session: Session | None, link: Link | None) -> Disconnect | None:
+    def _answer_asked(self, session: Session | None, link: MqttLink | None) -> Disconnect | None:
         ended = None
         while self._asked and ended is None:
             actions = self._asked.popleft()(session, _now())
@@ -288,7 +288,7 @@ class Uplink:
                 ended = self._do(actions, link)
         return ended
 
-    def _do(self, actions: Sequence[Action], link: Link) -> Disconnect | None:
+    def _do(self, actions: Sequence[Action], link: MqttLink) -> Disconnect | None:
         for action in actions:
             if isinstance(action, Publish):
                 link.publish(action)

@@ -61,7 +61,7 @@ def run(
             status = agent.status()
             if status is not None:
                 verdict.measured += status.measured_total
-                verdict.given_up += status.given_up_total
+                verdict.given_up += status.evicted_total
         system.cloud.stop()
         kills = {a.name: a.kills for a in system.agents}
         stored = read_store(system.store)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.outbox import Outbox
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 from telemetry.clock import utc_now_ms
 from tests.edge_agent.acquisition.slaves import PtySlave
 from tests.servers import Mosquitto, free_port, wait_until

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge_agent.clock import FIRST_TRUSTED_MS, Clock, ClockEvent, ClockWatch, distinct
 from edge_agent.outbox import Outbox, Report
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.samples import Sample
@@ -130,9 +130,9 @@ def test_samples_of_an_earlier_boot_are_placed_before_this_one_and_marked(tmp_pa
     for _ in range(3):
         fake.pass_(1_000)
         outbox.put([Report("d", (Sample("m", clock.now_ms(), 1.0),))])
-    journal = outbox._journal
+    storage = outbox._storage
     outbox.close()
-    assert journal.state.depth == 3
+    assert storage.state.depth == 3
 
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE state SET boot = 'an earlier boot', checksum = NULL")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from edge_agent.acquisition.lines.line import BusLost, Line
 from edge_agent.acquisition.modbus.outcomes import Answer, Confused, Outcome, Refusal
 from edge_agent.acquisition.modbus.requests import Request
-from edge_agent.acquisition.modbus.rtu_framer import RtuGuard
-from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpGuard
+from edge_agent.acquisition.modbus.rtu_framer import RtuFramer
+from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpReplyMatcher
 from edge_agent.acquisition.modbus.timing import LineTiming
 
-Guard = RtuGuard | TcpGuard
+ReplyMatcher = RtuFramer | TcpReplyMatcher
 
 QUIET_S = 0.1
 """After bytes that make no answer, so much silence ends the wait (USB adapters pause 16 ms)."""
@@ -46,8 +46,8 @@ class Client:
     ``timing`` is that of a serial line; None for TCP, where frames need no silence between them.
     """
 
-    def __init__(self, guard: Guard, timing: LineTiming | None) -> None:
-        self._guard = guard
+    def __init__(self, matcher: ReplyMatcher, timing: LineTiming | None) -> None:
+        self._matcher = matcher
         self._timing = timing
         self._gap_s = timing.gap_s if timing else 0.0
         self._loop = asyncio.get_running_loop()
@@ -65,13 +65,13 @@ class Client:
     def on_data(self, data: bytes) -> None:
         """Bytes from the line."""
         now = self._loop.time()
-        outcome = self._guard.feed(data, now)
+        outcome = self._matcher.feed(data, now)
         waiter = self._waiter
         if waiter is None or waiter.done():
             return
         if outcome is not None:
             waiter.set_result(outcome)
-        elif self._timing is not None and self._guard.incomplete:
+        elif self._timing is not None and self._matcher.incomplete:
             self._wait_until(min(self._limit_s, now + QUIET_S + 20 * self._timing.character_s))
 
     def on_lost(self, why: str) -> None:
@@ -87,8 +87,8 @@ class Client:
         to an earlier request could be mistaken, a probe of another length goes first. Raises
         BusLost.
         """
-        if self._guard.ambiguous(request, self._loop.time()):
-            probe = self._guard.probe(request, self._loop.time())
+        if self._matcher.ambiguous(request, self._loop.time()):
+            probe = self._matcher.probe(request, self._loop.time())
             if probe is not None:
                 first = await self._ask(probe, timeout_s, pause_s)
                 if not _is_settled(first.outcome):
@@ -96,7 +96,7 @@ class Client:
         return await self._ask(request, timeout_s, pause_s)
 
     async def _ask(self, request: Request, timeout_s: float, pause_s: float) -> Exchange:
-        line, loop, guard = self._line, self._loop, self._guard
+        line, loop, matcher = self._line, self._loop, self._matcher
         if line is None or self._lost is not None:
             raise BusLost(self._lost or "the line is not open")
         sent_s = loop.time()
@@ -105,7 +105,7 @@ class Client:
             await asyncio.sleep(wait_s)
             sent_s = loop.time()
         waiter = self._waiter = loop.create_future()
-        frame = guard.ask(request)
+        frame = matcher.ask(request)
         line.send(frame)
         self._limit_s = sent_s + timeout_s
         if self._timing is not None:
@@ -118,8 +118,8 @@ class Client:
         received_s = loop.time()
         self._free_s = received_s + self._gap_s
         if outcome is None:
-            damaged = guard.incomplete
-            guard.give_up(received_s)
+            damaged = matcher.incomplete
+            matcher.time_out(received_s)
             return Exchange(None, sent_s, received_s, damaged)
         if isinstance(outcome, Confused):
             raise BusLost("the reply stream makes no sense; connecting anew")

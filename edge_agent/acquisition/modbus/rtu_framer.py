@@ -1,7 +1,7 @@
 """What counts as the answer to a request on a serial line, and what never may (no I/O).
 
 A Modbus RTU reply names its unit, its function and its length, but not the request it belongs to.
-So the guard remembers every request that was given up, because its reply may still come. While one
+So the matcher remembers every request that was given up, because its reply may still come. While one
 is outstanding for a unit, a request whose answer would look the same is ``ambiguous``: the client
 first asks for another length (``probe``). A device answers in the order in which it was asked, so
 once that answer is there, nothing older can follow.
@@ -51,7 +51,7 @@ def probes_for(request: Request) -> Iterator[Request]:
         yield Request(request.unit, pdu, bytes((function, size)), 2 + size)
 
 
-class RtuGuard:
+class RtuFramer:
     """Frames requests for a serial line and recognises their answers among all else on it."""
 
     def __init__(self, note: Note) -> None:
@@ -113,7 +113,7 @@ class RtuGuard:
                 return None
         return None
 
-    def give_up(self, now_s: float) -> None:
+    def time_out(self, now_s: float) -> None:
         """The request's time is over; what comes for it from now on is late."""
         request = self._request
         if request is None:

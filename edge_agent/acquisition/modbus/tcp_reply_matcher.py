@@ -7,7 +7,7 @@ MOST_NONSENSE = 300
 """So many bytes without an answer among them make a connection useless."""
 
 
-class TcpGuard:
+class TcpReplyMatcher:
     """Numbers requests on a Modbus TCP connection and recognises their answers by the number."""
 
     def __init__(self, note: Note) -> None:
@@ -16,13 +16,13 @@ class TcpGuard:
         self._request: Request | None = None
         self._unit = 0
         self._transaction = 0
-        self._given_up: list[int] = []
+        self._timed_out: list[int] = []
 
-    def ambiguous(self, request: Request, now_s: float) -> bool:  # noqa: ARG002  # as RtuGuard
+    def ambiguous(self, request: Request, now_s: float) -> bool:  # noqa: ARG002  # as RtuFramer
         """Never: transactions carry numbers."""
         return False
 
-    def probe(self, request: Request, now_s: float) -> Request | None:  # noqa: ARG002  # as RtuGuard
+    def probe(self, request: Request, now_s: float) -> Request | None:  # noqa: ARG002  # as RtuFramer
         """None is ever needed."""
         return None
 
@@ -40,7 +40,7 @@ class TcpGuard:
         """Never shortens the wait: TCP loses nothing, the rest will come."""
         return False
 
-    def feed(self, data: bytes, now_s: float) -> Outcome | None:  # noqa: ARG002  # as RtuGuard
+    def feed(self, data: bytes, now_s: float) -> Outcome | None:  # noqa: ARG002  # as RtuFramer
         """Take bytes from the connection; the outcome of the request, once it is known."""
         buffer = self._buffer
         buffer += data
@@ -63,7 +63,7 @@ class TcpGuard:
                 return outcome
         return None
 
-    def give_up(self, now_s: float) -> None:  # noqa: ARG002  # as RtuGuard
+    def time_out(self, now_s: float) -> None:  # noqa: ARG002  # as RtuFramer
         """The request's time is over; what comes for it from now on is late."""
         if self._request is None:
             return
@@ -71,8 +71,8 @@ class TcpGuard:
             self._note(Event.SHORT_FRAME, self._unit)
             self._buffer.clear()
         self._request = None
-        self._given_up.append(self._transaction)
-        del self._given_up[:-64]
+        self._timed_out.append(self._transaction)
+        del self._timed_out[:-64]
 
     def drain(self) -> None:
         """Nothing to do: every frame says to which request it belongs."""
@@ -90,7 +90,7 @@ class TcpGuard:
     def _judge(self, frame: bytes) -> Outcome | None:
         number, request = int.from_bytes(frame[:2], "big"), self._request
         if request is None or number != self._transaction:
-            late = number in self._given_up
+            late = number in self._timed_out
             self._note(
                 Event.LATE_REPLY if late else Event.FOREIGN_FRAME, frame[6] if late else self._unit
             )

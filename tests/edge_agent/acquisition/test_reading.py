@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge_agent.acquisition.reading import Reading
 from edge_agent.outbox import Outbox, Report
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from edge_agent.outbox import Outbox
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 from tests.servers import wait_until
 
 SECONDS = 12.0

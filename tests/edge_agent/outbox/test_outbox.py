@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.outbox import Outbox, OutboxError, Report, StoredReport, read_status
-from edge_agent.outbox.rows.row_format import Shape, pack, pack_free, split, unpack
+from edge_agent.outbox.sqlite.row_format import Shape, pack, pack_free, split, unpack
 from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.samples import Sample
@@ -252,7 +252,7 @@ def test_what_can_be_read_of_a_damaged_file_is_kept(tmp_path: Path) -> None:
     assert 0.5 * before.depth_samples < sum(r.count for r in rows) < before.depth_samples
     status = again.status()
     assert status.depth_samples == sum(r.count for r in rows)
-    assert status.given_up_total == before.depth_samples - status.depth_samples
+    assert status.evicted_total == before.depth_samples - status.depth_samples
     assert status.measured_total == before.measured_total
     numbers = [r.batch for r in rows]
     assert numbers == list(range(before.next_batch, before.next_batch + len(rows)))
@@ -280,7 +280,7 @@ def test_when_full_the_oldest_is_thinned_and_counted(tmp_path: Path) -> None:
     assert status.problem is None
     assert status.measured_total == 50_000 * 20
     assert status.depth_samples == sum(r.count for r in held)
-    assert status.given_up_total == status.measured_total - status.depth_samples
+    assert status.evicted_total == status.measured_total - status.depth_samples
     oldest = [r.time_ms for r in held[:100]]
     assert oldest[-1] - oldest[0] > 120 * 1000  # sparse, but still there
     outbox.close()
@@ -295,5 +295,5 @@ def test_samples_older_than_the_age_limit_are_given_up(tmp_path: Path) -> None:
     outbox.put([report(time_ms=now - 7_200_000 + i) for i in range(50)])
     outbox.put([report(time_ms=now)])
     wait_until(lambda: outbox.status().depth_samples == 3, 4, "old samples are given up")
-    assert outbox.status().given_up_total == 150
+    assert outbox.status().evicted_total == 150
     outbox.close()

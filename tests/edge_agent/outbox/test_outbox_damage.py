@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.outbox import Outbox, OutboxError, Report, read_status
-from edge_agent.outbox.rows.checksums import is_sound, report_row
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.checksums import is_sound, report_row
+from edge_agent.outbox.sqlite.row_format import unpack
 from telemetry.samples import Sample
 from tests.servers import wait_until
 
@@ -81,10 +81,10 @@ def test_a_changed_row_is_kept_aside_and_counted(path: Path, what: str) -> None:
     assert found[8:] == [true_values(i) for i in range(8, REPORTS)]
     status = outbox.status()
     assert (status.damaged_rows, status.set_aside) == (1, 0)
-    assert (status.given_up_total, status.depth_samples) == (METRICS, (REPORTS - 1) * METRICS)
+    assert (status.evicted_total, status.depth_samples) == (METRICS, (REPORTS - 1) * METRICS)
     assert status.measured_total == REPORTS * METRICS
     assert delivered(outbox)[7] == []
-    assert outbox.status().given_up_total == METRICS, "counted once"
+    assert outbox.status().evicted_total == METRICS, "counted once"
     outbox.confirm(status.next_batch - 1, T0)
     wait_until(lambda: outbox.status().depth_samples == 0, what="nothing is left")
     outbox.close()
@@ -99,7 +99,7 @@ def test_neighbouring_rows_may_be_damaged(path: Path) -> None:
     change(path, f"UPDATE report SET data = zeroblob(32) WHERE batch < {lowest + 5}")
     outbox = Outbox(path)
     assert delivered(outbox) == [[]] * 5 + [true_values(i) for i in range(5, REPORTS)]
-    assert outbox.status().given_up_total == 5 * METRICS
+    assert outbox.status().evicted_total == 5 * METRICS
     outbox.close()
 
 
@@ -123,7 +123,7 @@ def test_where_numbers_or_names_were_changed_what_is_sure_goes_into_a_new_file(
     assert all(r in everything for r in found)
     status = outbox.status()
     assert status.depth_samples == len(found) * METRICS
-    assert status.measured_total == status.depth_samples + status.given_up_total
+    assert status.measured_total == status.depth_samples + status.evicted_total
     outbox.put([report(REPORTS)])
     assert delivered(outbox)[-1] == true_values(REPORTS)
     outbox.close()
@@ -173,7 +173,7 @@ def test_rows_that_have_vanished_are_counted_once_everything_is_confirmed(path: 
     assert len(delivered(outbox)) == REPORTS - 10
     outbox.confirm(outbox.status().next_batch - 1, T0)
     wait_until(lambda: outbox.status().depth_samples == 0, what="nothing is left")
-    assert outbox.status().given_up_total == 10 * METRICS
+    assert outbox.status().evicted_total == 10 * METRICS
     outbox.close()
 
 
@@ -203,9 +203,9 @@ def test_texts_are_durable_together_with_the_reports_before_them(tmp_path: Path)
     outbox.put([], {"window": "whole", "other": "é"})
     outbox.close()
     again = Outbox(path)
-    assert again.kept() == {"window": "whole", "other": "é"}
+    assert again.entries() == {"window": "whole", "other": "é"}
     again.close()
     change(path, "UPDATE kept SET value = 'hole' WHERE name = 'window'")
     last = Outbox(path)
-    assert last.kept() == {"other": "é"}
+    assert last.entries() == {"other": "é"}
     last.close()

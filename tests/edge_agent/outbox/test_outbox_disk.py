@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.outbox import Outbox, Report
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 from telemetry.samples import Sample
 from tests.servers import wait_until
 
@@ -57,10 +57,10 @@ def test_a_full_disk_costs_the_oldest_and_never_the_newest(small_disk: Path) -> 
     assert status.problem is None
     times = held(outbox)
     assert times[-1000:] == list(range(newest - 999, newest + 1))
-    assert status.given_up_total > 0
+    assert status.evicted_total > 0
     assert status.measured_total == 12 * 2000 * 80
     assert status.depth_samples == len(times) * 80
-    assert status.measured_total == status.depth_samples + status.given_up_total
+    assert status.measured_total == status.depth_samples + status.evicted_total
     outbox.close()
     again = Outbox(path, 100_000_000)
     assert held(again) == times
@@ -83,8 +83,8 @@ def test_a_disk_filled_by_others_is_survived(small_disk: Path) -> None:
     assert status.problem is None
     times = held(outbox)
     assert times[-300:] == list(range(total - 300, total))
-    assert status.given_up_total > 0
-    assert status.measured_total == total * 20 == len(times) * 20 + status.given_up_total
+    assert status.evicted_total > 0
+    assert status.measured_total == total * 20 == len(times) * 20 + status.evicted_total
     outbox.close()
 
 
@@ -121,7 +121,7 @@ WRITER = """
 import os, sys
 from pathlib import Path
 from edge_agent.outbox import Outbox, Report
-from edge_agent.outbox.rows.row_format import unpack
+from edge_agent.outbox.sqlite.row_format import unpack
 from telemetry.samples import Sample
 outbox = Outbox(Path(sys.argv[1]))
 for i in range(100):
@@ -162,7 +162,7 @@ def test_an_agent_that_starts_on_a_full_disk_gives_nothing_up(
     wait_until(lambda: again.status().problem is None, 5, "the disk is used again")
     assert again.numbers() == (lowest, lowest + 101)
     assert held(again) == [*range(100), 1000]
-    assert again.status().given_up_total == 0
+    assert again.status().evicted_total == 0
     again.close()
 
 
@@ -173,7 +173,7 @@ def test_memory_is_bounded_and_what_it_gives_up_is_counted(small_disk: Path) -> 
     outbox = Outbox(path, memory_samples=400)
     outbox.put([report(i) for i in range(50)])
     status = outbox.status()
-    assert (status.depth_samples, status.given_up_total) == (400, 600)
+    assert (status.depth_samples, status.evicted_total) == (400, 600)
     assert held(outbox) == list(range(30, 50))
     remount(small_disk, "rw")
     wait_until(lambda: outbox.status().problem is None, 5, "the disk is used again")

@@ -174,11 +174,11 @@ def test_one_lost_live_report_is_sent_again_alone() -> None:
 def test_what_the_outbox_gave_up_is_not_waited_for() -> None:
     delivery = Delivery(1, 101, 0.0)
     delivery.sent_backlog([1, 2, 3], 60, 0.0)
-    assert delivery.given_up(50, 1.0)
+    assert delivery.evicted(50, 1.0)
     assert delivery.confirmed == 49
     assert delivery.unsent.runs() == [(50, 100)]
     assert delivery.in_flight == 0
-    assert not delivery.given_up(50, 2.0)
+    assert not delivery.evicted(50, 2.0)
 
 
 def test_a_confirmation_of_what_was_never_measured_is_ignored() -> None:

@@ -3,11 +3,11 @@
 import sqlite3
 from collections.abc import Mapping
 
-from edge_agent.outbox.rows.checksums import checksum_of
+from edge_agent.outbox.sqlite.checksums import checksum_of
 
 
-class Kept:
-    """Texts by name; the journal writes them."""
+class KeyValueEntries:
+    """Texts by name; the storage writes them."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
@@ -17,20 +17,20 @@ class Kept:
         """Whether something is not in the file yet."""
         return bool(self._unsaved)
 
-    def keep(self, name: str, text: str) -> None:
+    def put(self, name: str, text: str) -> None:
         """Remember a text."""
         if self.texts.get(name) != text:
             self.texts[name] = text
             self._unsaved.add(name)
 
-    def find(self, texts: Mapping[str, str]) -> None:
+    def adopt(self, texts: Mapping[str, str]) -> None:
         """Take over what a file has; what is known here is newer."""
         self.texts = {**texts, **self.texts}
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Take over what the file has, but for what it has not kept well."""
         rows = connection.execute("SELECT name, value, checksum FROM kept").fetchall()
-        self.find({name: text for name, text, c in rows if c == checksum_of(name, text)})
+        self.adopt({name: text for name, text, c in rows if c == checksum_of(name, text)})
 
     def start_new_file(self) -> None:
         """Everything has to be written again, into an empty file."""

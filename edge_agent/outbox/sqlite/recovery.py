@@ -9,68 +9,68 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.clock import FIRST_TRUSTED_MS
-from edge_agent.outbox.rows.aliases import Catalogue
-from edge_agent.outbox.rows.checksums import Damage, check, is_sound
-from edge_agent.outbox.rows.database import State, connect, load_state, save_state
-from edge_agent.outbox.rows.report_table import COLUMNS, as_reports, insert_reports, is_usable
-from edge_agent.outbox.rows.row_format import Shape, StoredReport, pack, unpack
+from edge_agent.outbox.sqlite.aliases import Aliases
+from edge_agent.outbox.sqlite.checksums import Damage, check, is_sound
+from edge_agent.outbox.sqlite.database import State, connect, load_state, save_state
+from edge_agent.outbox.sqlite.report_table import COLUMNS, as_reports, insert_reports, is_usable
+from edge_agent.outbox.sqlite.row_format import Shape, StoredReport, pack, unpack
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 
 
 @dataclass(slots=True)
-class Salvage:
+class Recovered:
     """What a damaged file still gives. ``names``: (device, name) by alias; ``shapes`` by number."""
 
     state: State | None = None
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
     shapes: dict[int, Shape] = field(default_factory=dict)
-    kept: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, str] = field(default_factory=dict)
     reports: list[StoredReport] = field(default_factory=list)
 
 
-def read_damaged(path: Path) -> Salvage:
+def read_damaged(path: Path) -> Recovered:
     """Read from both ends of each table until the damage; never raises for what it finds."""
-    salvage = Salvage()
+    recovered = Recovered()
     try:
         connection = connect(path)
     except (sqlite3.Error, OSError):
-        return salvage
+        return recovered
     with contextlib.closing(connection):
         with contextlib.suppress(sqlite3.Error):
-            salvage.state = load_state(connection)
+            recovered.state = load_state(connection)
         columns = "alias, device, name, retired_at, checksum"
         for *fields, checksum in _rows(connection, "alias", columns, "alias"):
             alias, device, name, _ = fields
             with contextlib.suppress(Damage):
                 check(checksum, *fields)
                 if isinstance(alias, int) and isinstance(device, str) and isinstance(name, str):
-                    salvage.names[alias] = (device, name)
+                    recovered.names[alias] = (device, name)
         columns = "number, device, aliases, checksum"
         for *fields, checksum in _rows(connection, "shape", columns, "number"):
             number, device, packed = fields
             with contextlib.suppress(Damage, TypeError, struct.error):
                 check(checksum, *fields)
                 aliases = struct.unpack(f"<{len(packed) // 4}I", packed)
-                if all(a in salvage.names for a in aliases):
-                    salvage.shapes[number] = Shape(number, device or None, aliases)
+                if all(a in recovered.names for a in aliases):
+                    recovered.shapes[number] = Shape(number, device or None, aliases)
         columns = "name, value, checksum"
         for name, value, checksum in _rows(connection, "kept", columns, "name"):
             with contextlib.suppress(Damage):
                 check(checksum, name, value)
-                salvage.kept[name] = value
-        through = salvage.state.ack_through if salvage.state else 0
+                recovered.entries[name] = value
+        through = recovered.state.ack_through if recovered.state else 0
         for row in _rows(connection, "report", COLUMNS, "batch"):
             batch, shape, time_ms, count, _, data, _ = row
-            known = salvage.shapes.get(shape)
+            known = recovered.shapes.get(shape)
             if known is None or not isinstance(data, bytes) or batch <= through:
                 continue
             if not is_sound(row):
                 continue
             report = StoredReport(batch, known, time_ms, count, data)
             if _is_whole(report):
-                salvage.reports.append(report)
-    return salvage
+                recovered.reports.append(report)
+    return recovered
 
 
 def _rows(
@@ -100,9 +100,9 @@ def _is_whole(report: StoredReport) -> bool:
 
 def carry_over(
     connection: sqlite3.Connection,
-    salvage: Salvage,
+    recovered: Recovered,
     state: State,
-    catalogue: Catalogue,
+    aliases: Aliases,
     held: int,
 ) -> int:
     """Put what was saved into a new file that is to stand for one of ``held`` samples.
@@ -110,32 +110,32 @@ def carry_over(
     ``state`` becomes what it then is. Returns how many samples are lost. To be called in a
     transaction.
     """
-    saved = restore(connection, salvage, state, catalogue)
+    saved = restore(connection, recovered, state, aliases)
     lost = max(0, held - saved)
-    state.given_up_total += lost
+    state.evicted_total += lost
     state.measured_total += max(0, saved - held)
-    catalogue.save(connection)
+    aliases.save(connection)
     save_state(connection, state)
     return lost
 
 
 def restore(
-    connection: sqlite3.Connection, salvage: Salvage, state: State, catalogue: Catalogue
+    connection: sqlite3.Connection, recovered: Recovered, state: State, aliases: Aliases
 ) -> int:
     """Put salvaged reports into a new file under new numbers; returns how many samples.
 
     New numbers, because the cloud waits for every number between two: what was lost must not
     leave a hole. To be called in a transaction.
     """
-    measured = state.measured_total - sum(r.count for r in salvage.reports)
+    measured = state.measured_total - sum(r.count for r in recovered.reports)
     saved = 0
-    for report in sorted(salvage.reports, key=lambda r: r.batch):
+    for report in sorted(recovered.reports, key=lambda r: r.batch):
         shape = report.shape
-        aliases: dict[int, int] = {}
+        new_alias: dict[int, int] = {}
         for alias in shape.aliases:
-            device, name = salvage.names[alias]
-            aliases[alias] = catalogue.aliases(device or None, [name])[name]
-        known = catalogue.shape(shape.device, [aliases[a] for a in shape.aliases])
+            device, name = recovered.names[alias]
+            new_alias[alias] = aliases.assign(device or None, [name])[name]
+        known = aliases.shape(shape.device, [new_alias[a] for a in shape.aliases])
         if len(known.aliases) != len(shape.aliases):
             continue
         saved += report.count
@@ -148,7 +148,7 @@ def restore(
 
 def restamp(
     connection: sqlite3.Connection,
-    catalogue: Catalogue,
+    aliases: Aliases,
     shift_ms: int | None,
     *,
     same_boot: bool,
@@ -162,12 +162,12 @@ def restamp(
         f"SELECT {COLUMNS} FROM report WHERE time_ms < ? AND count > 0 ORDER BY batch",  # noqa: S608  # constant
         (FIRST_TRUSTED_MS,),
     ).fetchall()
-    rows = [row for row in found if is_usable(row, catalogue)]
+    rows = [row for row in found if is_usable(row, aliases)]
     if not rows or (same_boot and shift_ms is None):
         return
     end_ms = 0 if same_boot else max(row[2] for row in rows)
     stamped = []
-    for row, report in zip(rows, as_reports(rows, catalogue), strict=True):
+    for row, report in zip(rows, as_reports(rows, aliases), strict=True):
         data = report.data if same_boot else suspect(report)
         time_ms = report.time_ms - end_ms + (shift_ms or 0)
         stamped.append((replace(report, time_ms=time_ms, data=data), row[4]))

@@ -5,14 +5,14 @@ import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 
-from edge_agent.outbox.rows.checksums import check, checksum_of
-from edge_agent.outbox.rows.row_format import NO_SHAPE, Shape
+from edge_agent.outbox.sqlite.checksums import check, checksum_of
+from edge_agent.outbox.sqlite.row_format import NO_SHAPE, Shape
 
 MAX_SHAPES = 4096
 """Beyond this many, reports of unusual composition carry an alias with every sample."""
 
 
-class Catalogue:
+class Aliases:
     """Aliases and shapes of one outbox. ``device`` None is the gateway itself."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Catalogue:
             self._unsaved_aliases = set(self._names)
             self._unsaved_shapes = set(self._by_number) - {NO_SHAPE.number}
 
-    def aliases(self, device: str | None, names: Iterable[str]) -> dict[str, int]:
+    def assign(self, device: str | None, names: Iterable[str]) -> dict[str, int]:
         """The alias of each metric; new ones get the next numbers."""
         owner = device or ""
         with self._lock:
@@ -107,7 +107,7 @@ class Catalogue:
         """The same for the metrics of a read by name; they are the same ones poll after poll."""
         shape = self._of_metrics.get((device, metrics))
         if shape is None:
-            aliases = self.aliases(device, metrics)
+            aliases = self.assign(device, metrics)
             shape = self.shape(device, [aliases[name] for name in metrics])
             if len(self._of_metrics) < MAX_SHAPES:
                 self._of_metrics[device, metrics] = shape

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from edge_agent.acquisition.reading import Reading
-from edge_agent.outbox.rows.aliases import Catalogue
-from edge_agent.outbox.rows.row_format import (
+from edge_agent.outbox.sqlite.aliases import Aliases
+from edge_agent.outbox.sqlite.row_format import (
     NO_SHAPE,
     Report,
     Shape,
@@ -28,28 +28,28 @@ class Packed:
     data: bytes
 
 
-def packed(report: Report, catalogue: Catalogue) -> Iterator[Packed]:
+def packed(report: Report, aliases: Aliases) -> Iterator[Packed]:
     """The rows of a report: one, or several where it is long."""
     device, samples = report.device, report.samples
     if isinstance(samples, Reading):
-        data, shape = samples.packed(), catalogue.shape_for(device, samples.metrics)
+        data, shape = samples.packed(), aliases.shape_for(device, samples.metrics)
         if data is not None and shape.aliases:
             yield Packed(shape, samples.time_ms, len(samples), data)
             return
     for part in split(samples):
         names = [s.metric for s in part]
-        aliases = catalogue.aliases(device, names)
-        shape = catalogue.shape(device, [aliases[n] for n in names])
-        data = pack(part) if shape.aliases else pack_free(part, aliases)
+        alias_of = aliases.assign(device, names)
+        shape = aliases.shape(device, [alias_of[n] for n in names])
+        data = pack(part) if shape.aliases else pack_free(part, alias_of)
         yield Packed(shape, part[0].time_ms, len(part), data)
 
 
 def renumbered(
-    report: StoredReport, names: Mapping[int, tuple[str, str]], catalogue: Catalogue
+    report: StoredReport, names: Mapping[int, tuple[str, str]], aliases: Aliases
 ) -> StoredReport:
-    """``report``, made with aliases that stood for ``names``, with those of ``catalogue``."""
+    """``report``, made with aliases that stood for ``names``, with those of ``aliases``."""
     samples = [Sample(names[a][1], time_ms, v, flag) for a, time_ms, v, flag in unpack(report)]
     if not samples:
         return replace(report, shape=NO_SHAPE)
-    row = next(packed(Report(report.shape.device, samples), catalogue))
+    row = next(packed(Report(report.shape.device, samples), aliases))
     return replace(report, shape=row.shape, data=row.data)

@@ -4,9 +4,9 @@ import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from edge_agent.clock import FIRST_TRUSTED_MS
-from edge_agent.outbox.rows.aliases import Catalogue
-from edge_agent.outbox.rows.checksums import ReportRow, is_sound, report_row
-from edge_agent.outbox.rows.row_format import MAX_SAMPLES, NO_SHAPE, StoredReport
+from edge_agent.outbox.sqlite.aliases import Aliases
+from edge_agent.outbox.sqlite.checksums import ReportRow, is_sound, report_row
+from edge_agent.outbox.sqlite.row_format import MAX_SAMPLES, NO_SHAPE, StoredReport
 from edge_agent.outbox.write_buffer import Numbered
 
 COLUMNS = "batch, shape, time_ms, count, measured, data, checksum"
@@ -41,19 +41,19 @@ def rows_after(connection: sqlite3.Connection, batch: int) -> sqlite3.Cursor:
     )
 
 
-def is_usable(row: ReportRow, catalogue: Catalogue) -> bool:
+def is_usable(row: ReportRow, aliases: Aliases) -> bool:
     """Whether the row is what was written and belongs to something that is known."""
-    return is_sound(row) and catalogue.knows(row[1])
+    return is_sound(row) and aliases.knows(row[1])
 
 
 def as_reports(
-    rows: Iterable[ReportRow], catalogue: Catalogue, damaged: Container[int] = ()
+    rows: Iterable[ReportRow], aliases: Aliases, damaged: Container[int] = ()
 ) -> list[StoredReport]:
     """Rows as reports.
 
     Those with ``damaged`` numbers become reports without samples: their numbers are waited for.
     """
-    shape_of = catalogue.shape_of
+    shape_of = aliases.shape_of
     return [
         StoredReport(batch, NO_SHAPE, FIRST_TRUSTED_MS, 0, b"")
         if batch in damaged

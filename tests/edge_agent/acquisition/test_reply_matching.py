@@ -13,16 +13,16 @@ from device_profiles.registers import Table
 from edge_agent.acquisition.modbus import requests
 from edge_agent.acquisition.modbus.outcomes import Answer, Confused, Event, Outcome, Refusal
 from edge_agent.acquisition.modbus.requests import Request
-from edge_agent.acquisition.modbus.rtu_framer import RtuGuard, probes_for
-from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpGuard
+from edge_agent.acquisition.modbus.rtu_framer import RtuFramer, probes_for
+from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpReplyMatcher
 from telemetry.crc import crc16, with_crc
 
 FAULTS = int(os.environ.get("QUANTRAC_FAULTS", "150000"))
 
 
-def rtu() -> tuple[RtuGuard, Counter[Event]]:
+def rtu() -> tuple[RtuFramer, Counter[Event]]:
     seen: Counter[Event] = Counter()
-    return RtuGuard(lambda event, unit: seen.update([event])), seen
+    return RtuFramer(lambda event, unit: seen.update([event])), seen
 
 
 def reply(unit: int, function: int, *registers: int) -> bytes:
@@ -39,19 +39,19 @@ def test_the_crc_is_that_of_the_specification() -> None:
 
 
 def test_an_answer_is_taken_whole() -> None:
-    guard, seen = rtu()
-    assert guard.ask(READ) == with_crc(bytes.fromhex("010300000002"))
-    assert guard.feed(reply(1, 3, 7, 8), 0.1) == Answer(bytes.fromhex("030400070008"))
+    matcher, seen = rtu()
+    assert matcher.ask(READ) == with_crc(bytes.fromhex("010300000002"))
+    assert matcher.feed(reply(1, 3, 7, 8), 0.1) == Answer(bytes.fromhex("030400070008"))
     assert not seen
 
 
 def test_an_answer_is_taken_in_any_pieces() -> None:
-    guard, _ = rtu()
-    guard.ask(READ)
+    matcher, _ = rtu()
+    matcher.ask(READ)
     frame = reply(1, 3, 7, 8)
     for byte in frame[:-1]:
-        assert guard.feed(bytes((byte,)), 0.1) is None
-    assert isinstance(guard.feed(frame[-1:], 0.1), Answer)
+        assert matcher.feed(bytes((byte,)), 0.1) is None
+    assert isinstance(matcher.feed(frame[-1:], 0.1), Answer)
 
 
 @pytest.mark.parametrize(
@@ -60,141 +60,141 @@ def test_an_answer_is_taken_in_any_pieces() -> None:
     ids=["unit", "function", "shorter", "longer"],
 )
 def test_a_frame_that_was_not_asked_for_is_foreign_and_stepped_over(frame: bytes) -> None:
-    guard, seen = rtu()
-    guard.ask(READ)
-    assert guard.feed(frame, 0.1) is None
+    matcher, seen = rtu()
+    matcher.ask(READ)
+    assert matcher.feed(frame, 0.1) is None
     assert seen[Event.FOREIGN_FRAME] == 1
-    assert guard.feed(reply(1, 3, 5, 6), 0.2) == Answer(bytes.fromhex("030400050006"))
+    assert matcher.feed(reply(1, 3, 5, 6), 0.2) == Answer(bytes.fromhex("030400050006"))
 
 
 def test_an_exception_is_a_refusal_with_its_code() -> None:
-    guard, _ = rtu()
-    guard.ask(READ)
-    assert guard.feed(with_crc(bytes((1, 0x83, 2))), 0.1) == Refusal(2)
+    matcher, _ = rtu()
+    matcher.ask(READ)
+    assert matcher.feed(with_crc(bytes((1, 0x83, 2))), 0.1) == Refusal(2)
 
 
 def test_an_echo_is_not_the_answer() -> None:
-    guard, seen = rtu()
-    frame = guard.ask(READ)
-    assert guard.feed(frame, 0.1) is None
-    assert guard.echoing
-    assert isinstance(guard.feed(reply(1, 3, 1, 2), 0.1), Answer)
+    matcher, seen = rtu()
+    frame = matcher.ask(READ)
+    assert matcher.feed(frame, 0.1) is None
+    assert matcher.echoing
+    assert isinstance(matcher.feed(reply(1, 3, 1, 2), 0.1), Answer)
     assert not seen
 
 
 def test_an_adapter_known_to_echo_does_not_confirm_a_write_by_itself() -> None:
-    guard, _ = rtu()
-    guard.feed(guard.ask(READ) + reply(1, 3, 1, 2), 0.1)
+    matcher, _ = rtu()
+    matcher.feed(matcher.ask(READ) + reply(1, 3, 1, 2), 0.1)
     write = requests.write_register(1, 5, 77)
-    frame = guard.ask(write)
-    assert guard.feed(frame, 0.2) is None
-    assert isinstance(guard.feed(frame, 0.3), Answer)
+    frame = matcher.ask(write)
+    assert matcher.feed(frame, 0.2) is None
+    assert isinstance(matcher.feed(frame, 0.3), Answer)
 
 
 def test_noise_before_an_answer_is_skipped() -> None:
-    guard, seen = rtu()
-    guard.ask(READ)
-    assert isinstance(guard.feed(b"\x00\xff" + reply(1, 3, 1, 2), 0.1), Answer)
+    matcher, seen = rtu()
+    matcher.ask(READ)
+    assert isinstance(matcher.feed(b"\x00\xff" + reply(1, 3, 1, 2), 0.1), Answer)
     assert seen == {Event.RESYNC: 1}
 
 
 def test_a_damaged_answer_is_counted_and_not_taken() -> None:
-    guard, seen = rtu()
-    guard.ask(READ)
+    matcher, seen = rtu()
+    matcher.ask(READ)
     frame = bytearray(reply(1, 3, 1, 2))
     frame[4] ^= 1
-    assert guard.feed(bytes(frame), 0.1) is None
-    assert guard.incomplete
-    guard.give_up(0.5)
+    assert matcher.feed(bytes(frame), 0.1) is None
+    assert matcher.incomplete
+    matcher.time_out(0.5)
     assert seen == {Event.CRC_ERROR: 1}
 
 
 def test_a_short_answer_is_counted_and_not_taken() -> None:
-    guard, seen = rtu()
-    guard.ask(READ)
-    assert guard.feed(reply(1, 3, 1, 2)[:5], 0.1) is None
-    guard.give_up(0.5)
+    matcher, seen = rtu()
+    matcher.ask(READ)
+    assert matcher.feed(reply(1, 3, 1, 2)[:5], 0.1) is None
+    matcher.time_out(0.5)
     assert seen == {Event.SHORT_FRAME: 1}
 
 
 def test_a_late_answer_is_not_taken_for_that_of_the_same_shape() -> None:
-    guard, seen = rtu()
-    guard.ask(READ)
-    guard.give_up(0.5)
+    matcher, seen = rtu()
+    matcher.ask(READ)
+    matcher.time_out(0.5)
     other = requests.read(1, Table.HOLDING, 100, 2)
-    assert guard.ambiguous(other, 0.6)
-    guard.ask(other)
-    assert guard.feed(reply(1, 3, 7, 8), 0.7) is None
+    assert matcher.ambiguous(other, 0.6)
+    matcher.ask(other)
+    assert matcher.feed(reply(1, 3, 7, 8), 0.7) is None
     assert seen[Event.LATE_REPLY] == 1
 
 
 def test_a_probe_of_another_length_makes_the_line_clear_again() -> None:
-    guard, seen = rtu()
-    guard.ask(READ)
-    guard.give_up(0.5)
-    probe = guard.probe(READ, 0.6)
+    matcher, seen = rtu()
+    matcher.ask(READ)
+    matcher.time_out(0.5)
+    probe = matcher.probe(READ, 0.6)
     assert probe is not None
-    assert not guard.ambiguous(probe, 0.6)
-    guard.ask(probe)
-    assert guard.feed(reply(1, 3, 7, 8), 0.7) is None, "the late one"
-    assert isinstance(guard.feed(reply(1, 3, 7), 0.7), Answer)
-    assert not guard.ambiguous(READ, 0.8)
+    assert not matcher.ambiguous(probe, 0.6)
+    matcher.ask(probe)
+    assert matcher.feed(reply(1, 3, 7, 8), 0.7) is None, "the late one"
+    assert isinstance(matcher.feed(reply(1, 3, 7), 0.7), Answer)
+    assert not matcher.ambiguous(READ, 0.8)
     assert seen == {Event.LATE_REPLY: 1}
 
 
 def test_each_probe_has_a_length_that_is_not_outstanding() -> None:
-    guard, _ = rtu()
+    matcher, _ = rtu()
     read = requests.read(1, Table.HOLDING, 0, 6)
-    guard.ask(read)
-    guard.give_up(0.1)
+    matcher.ask(read)
+    matcher.time_out(0.1)
     lengths = []
     for i in range(8):
-        probe = guard.probe(read, 0.2 + i / 10)
+        probe = matcher.probe(read, 0.2 + i / 10)
         assert probe is not None
         lengths.append(int.from_bytes(probe.pdu[3:5], "big"))
-        guard.ask(probe)
-        guard.give_up(0.3 + i / 10)
+        matcher.ask(probe)
+        matcher.time_out(0.3 + i / 10)
     assert lengths == [5, 4, 3, 2, 1, 7, 8, 9]
     assert not list(probes_for(requests.write_register(1, 1, 1)))
 
 
 def test_the_refusal_of_a_probe_settles_it_where_the_read_was_answered_before() -> None:
-    guard, _ = rtu()
+    matcher, _ = rtu()
     one = requests.read(1, Table.HOLDING, 9, 1)
-    guard.ask(one)
-    assert isinstance(guard.feed(reply(1, 3, 5), 0.1), Answer)
-    guard.ask(one)
-    guard.give_up(0.5)
-    probe = guard.probe(one, 0.6)
+    matcher.ask(one)
+    assert isinstance(matcher.feed(reply(1, 3, 5), 0.1), Answer)
+    matcher.ask(one)
+    matcher.time_out(0.5)
+    probe = matcher.probe(one, 0.6)
     assert probe is not None
-    guard.ask(probe)
-    assert guard.feed(with_crc(bytes((1, 0x83, 2))), 0.7) == Refusal(2, certain=True)
-    assert not guard.ambiguous(one, 0.8)
+    matcher.ask(probe)
+    assert matcher.feed(with_crc(bytes((1, 0x83, 2))), 0.7) == Refusal(2, certain=True)
+    assert not matcher.ambiguous(one, 0.8)
 
 
 def test_a_late_answer_of_another_unit_is_counted_as_late() -> None:
-    guard, seen = rtu()
-    guard.ask(READ)
-    guard.give_up(0.5)
-    guard.ask(requests.read(2, Table.HOLDING, 0, 2))
-    guard.feed(reply(1, 3, 7, 8), 0.6)
+    matcher, seen = rtu()
+    matcher.ask(READ)
+    matcher.time_out(0.5)
+    matcher.ask(requests.read(2, Table.HOLDING, 0, 2))
+    matcher.feed(reply(1, 3, 7, 8), 0.6)
     assert seen == {Event.LATE_REPLY: 1}
 
 
 def test_a_refusal_that_could_be_a_late_one_is_not_certain() -> None:
-    guard, _ = rtu()
-    guard.ask(READ)
-    guard.give_up(0.5)
-    guard.ask(requests.read(1, Table.HOLDING, 0, 3))
-    assert guard.feed(with_crc(bytes((1, 0x83, 2))), 0.7) == Refusal(2, certain=False)
+    matcher, _ = rtu()
+    matcher.ask(READ)
+    matcher.time_out(0.5)
+    matcher.ask(requests.read(1, Table.HOLDING, 0, 3))
+    assert matcher.feed(with_crc(bytes((1, 0x83, 2))), 0.7) == Refusal(2, certain=False)
 
 
 def test_what_is_left_on_the_line_is_drained_before_the_next_request() -> None:
-    guard, seen = rtu()
-    guard.feed(reply(9, 3, 1) + b"xyz", 0.0)
-    guard.ask(READ)
+    matcher, seen = rtu()
+    matcher.feed(reply(9, 3, 1) + b"xyz", 0.0)
+    matcher.ask(READ)
     assert seen == {Event.FOREIGN_FRAME: 1, Event.RESYNC: 1}
-    assert isinstance(guard.feed(reply(1, 3, 7, 8), 0.7), Answer)
+    assert isinstance(matcher.feed(reply(1, 3, 7, 8), 0.7), Answer)
 
 
 ALL_REQUESTS = [
@@ -216,10 +216,10 @@ ALL_REQUESTS = [
 @pytest.mark.parametrize(("request_", "answer"), ALL_REQUESTS)
 def test_every_function_is_asked_and_answered_on_both_wires(request_: Request, answer: str) -> None:
     pdu = bytes.fromhex(answer)
-    guard, _ = rtu()
-    guard.ask(request_)
-    assert guard.feed(with_crc(b"\x01" + pdu), 0.1) == Answer(pdu)
-    tcp = TcpGuard(lambda event, unit: None)
+    matcher, _ = rtu()
+    matcher.ask(request_)
+    assert matcher.feed(with_crc(b"\x01" + pdu), 0.1) == Answer(pdu)
+    tcp = TcpReplyMatcher(lambda event, unit: None)
     head = tcp.ask(request_)[:4]
     frame = head + (len(pdu) + 1).to_bytes(2, "big") + b"\x01" + pdu
     assert tcp.feed(frame, 0.1) == Answer(pdu)
@@ -256,45 +256,45 @@ def tcp_reply(number: int, unit: int, pdu: bytes) -> bytes:
 
 def test_tcp_takes_the_transaction_that_was_asked_for() -> None:
     seen: Counter[Event] = Counter()
-    guard = TcpGuard(lambda event, unit: seen.update([event]))
-    guard.ask(READ)
-    guard.give_up(1.0)
-    guard.ask(READ)
-    assert guard.feed(tcp_reply(1, 1, bytes.fromhex("030400010002")), 1.1) is None
-    assert guard.feed(tcp_reply(2, 9, bytes.fromhex("030400010002")), 1.1) is None
-    assert guard.feed(tcp_reply(2, 1, bytes.fromhex("03020001")), 1.1) is None
+    matcher = TcpReplyMatcher(lambda event, unit: seen.update([event]))
+    matcher.ask(READ)
+    matcher.time_out(1.0)
+    matcher.ask(READ)
+    assert matcher.feed(tcp_reply(1, 1, bytes.fromhex("030400010002")), 1.1) is None
+    assert matcher.feed(tcp_reply(2, 9, bytes.fromhex("030400010002")), 1.1) is None
+    assert matcher.feed(tcp_reply(2, 1, bytes.fromhex("03020001")), 1.1) is None
     expected = Answer(bytes.fromhex("030400030004"))
-    assert guard.feed(tcp_reply(2, 1, expected.pdu), 1.1) == expected
+    assert matcher.feed(tcp_reply(2, 1, expected.pdu), 1.1) == expected
     assert seen == {Event.LATE_REPLY: 1, Event.FOREIGN_FRAME: 1, Event.SHORT_FRAME: 1}
 
 
 def test_tcp_gives_up_a_connection_whose_bytes_make_no_sense() -> None:
-    guard = TcpGuard(lambda event, unit: None)
-    guard.ask(READ)
-    assert guard.feed(b"HTTP/1.1 400 Bad Request\r\n" * 20, 0.1) == Confused()
+    matcher = TcpReplyMatcher(lambda event, unit: None)
+    matcher.ask(READ)
+    assert matcher.feed(b"HTTP/1.1 400 Bad Request\r\n" * 20, 0.1) == Confused()
 
 
 def test_tcp_finds_the_answer_behind_a_frame_that_broke_off() -> None:
-    guard = TcpGuard(lambda event, unit: None)
-    guard.ask(READ)
+    matcher = TcpReplyMatcher(lambda event, unit: None)
+    matcher.ask(READ)
     whole = tcp_reply(1, 1, bytes.fromhex("030400010002"))
-    assert guard.feed(whole[:9], 0.1) is None
-    guard.give_up(1.0)
-    guard.ask(READ)
+    assert matcher.feed(whole[:9], 0.1) is None
+    matcher.time_out(1.0)
+    matcher.ask(READ)
     answer = tcp_reply(2, 1, bytes.fromhex("030400030004"))
-    assert guard.feed(whole[9:] + b"\xff\xff\xff\xff\xff" + answer, 1.1) == Answer(answer[7:])
+    assert matcher.feed(whole[9:] + b"\xff\xff\xff\xff\xff" + answer, 1.1) == Answer(answer[7:])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=20))
 def test_garbage_is_never_an_answer_and_never_raises(pieces: list[bytes]) -> None:
-    for guard in (rtu()[0], TcpGuard(lambda event, unit: None)):
-        guard.ask(READ)
+    for matcher in (rtu()[0], TcpReplyMatcher(lambda event, unit: None)):
+        matcher.ask(READ)
         for i, piece in enumerate(pieces):
-            outcome = guard.feed(piece, i / 10)
+            outcome = matcher.feed(piece, i / 10)
             assert not isinstance(outcome, Answer)
             if outcome is not None:
                 break
-        guard.give_up(9.0)
+        matcher.time_out(9.0)
 
 
 # A line on which everything goes wrong
@@ -322,9 +322,9 @@ class Chaos:
         self.now = 0.0
         self.faults = 0
 
-    def transact(self, guard: RtuGuard, request: Request) -> Outcome | None:
+    def transact(self, matcher: RtuFramer, request: Request) -> Outcome | None:
         r = self.random
-        frame = guard.ask(request)
+        frame = matcher.ask(request)
         self.now += 0.02
         arriving = b""
         for unit, due in self.late.items():
@@ -357,30 +357,30 @@ class Chaos:
             honest = with_crc(bytes((request.unit, request.function | 0x80, r.randrange(1, 7))))
         arriving += honest
         cut = r.randrange(len(arriving) + 1)
-        outcome = guard.feed(arriving[:cut], self.now) if cut else None
+        outcome = matcher.feed(arriving[:cut], self.now) if cut else None
         if outcome is None and cut < len(arriving):
-            outcome = guard.feed(arriving[cut:], self.now)
+            outcome = matcher.feed(arriving[cut:], self.now)
         if outcome is None:
             self.now += 0.1
-            guard.give_up(self.now)
+            matcher.time_out(self.now)
         return outcome
 
 
 def test_no_reply_is_ever_taken_for_that_of_another_request() -> None:
     chaos = Chaos(seed=20261123)
-    guard, seen = rtu()
+    matcher, seen = rtu()
     taken = 0
     r = random.Random(7)
     while chaos.faults < FAULTS:
         table = Table.HOLDING if r.random() < 0.7 else Table.INPUT
         request = requests.read(r.randrange(1, 4), table, r.randrange(0, 40), r.randrange(1, 5))
-        if guard.ambiguous(request, chaos.now):
-            probe = guard.probe(request, chaos.now)
+        if matcher.ambiguous(request, chaos.now):
+            probe = matcher.probe(request, chaos.now)
             assert probe is not None
-            first = chaos.transact(guard, probe)
+            first = chaos.transact(matcher, probe)
             if not isinstance(first, Answer) and not (isinstance(first, Refusal) and first.certain):
                 continue
-        outcome = chaos.transact(guard, request)
+        outcome = chaos.transact(matcher, request)
         if isinstance(outcome, Answer):
             taken += 1
             address, count = (

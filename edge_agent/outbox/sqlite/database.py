@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from edge_agent.outbox.rows.checksums import Damage, check, checksum_of, is_sound
+from edge_agent.outbox.sqlite.checksums import Damage, check, checksum_of, is_sound
 
 SCHEMA_VERSION = 2
 WAL_BYTES = 4_194_304
@@ -65,14 +65,14 @@ class OutboxError(Exception):
 class State:
     """The outbox's numbers, as of the last commit.
 
-    ``measured_total`` = ``confirmed_total`` + ``given_up_total`` + samples still held.
+    ``measured_total`` = ``confirmed_total`` + ``evicted_total`` + samples still held.
     """
 
     next_batch: int
     ack_through: int
     measured_total: int = 0
     confirmed_total: int = 0
-    given_up_total: int = 0
+    evicted_total: int = 0
     last_ack_ms: int | None = None
     bdseq: int = -1
     boot: str = ""
@@ -80,14 +80,14 @@ class State:
     @property
     def depth(self) -> int:
         """Samples held."""
-        return self.measured_total - self.confirmed_total - self.given_up_total
+        return self.measured_total - self.confirmed_total - self.evicted_total
 
     def copy(self) -> "State":
         """The same numbers, independent of later changes."""
         return replace(self)
 
 
-_COLUMNS = ", ".join(f.name for f in fields(State))
+_COLUMNS = ", ".join({"evicted_total": "given_up_total"}.get(f.name, f.name) for f in fields(State))
 _MARKS = ", ".join("?" for _ in fields(State))
 
 
