@@ -19,7 +19,7 @@ PARTS: dict[str, tuple[str, str]] = {
     "sim": ("simulators.cli", "Simulate devices, buses and fleets."),
     "profiles": ("device_profiles.cli", "List, show and check device profiles."),
     "rules": ("cloud_ingest.alerts.cli", "List, check and rehearse alert rules."),
-    "detect": ("cloud_ingest.detection.cli", "Measure the anomaly detectors."),
+    "detect": ("cloud_ingest.detection.cli", "Run the anomaly detectors over a file."),
 }
 
 

@@ -68,7 +68,7 @@ def run() -> list[Result]:
         Result(
             name,
             f"state of {type(detector).__name__}",
-            detector.bytes_a_series,
+            detector.bytes_per_series,
             "bytes per series",
             "goal",
             STATE_GOAL,

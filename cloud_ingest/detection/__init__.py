@@ -1,9 +1,9 @@
 """Detectors: is this value unusual for its series, and is this sensor telling the truth."""
 
-from cloud_ingest.detection.defaults import Defaults, Layer, for_quantity
+from cloud_ingest.detection.defaults import AlertBudget, Layer, budget_for_quantity
 from cloud_ingest.detection.detector import (
+    AnyScores,
     Detector,
-    Judgement,
     Reason,
     Scores,
     threshold_for_budget,
@@ -16,20 +16,20 @@ from cloud_ingest.detection.statistical.ensemble import EnsembleDetector
 from cloud_ingest.detection.statistical.seasonal_residual import SeasonalResidualDetector
 
 __all__ = [
-    "Defaults",
+    "AlertBudget",
+    "AnyScores",
     "Detector",
     "EnsembleDetector",
     "Explanation",
     "FaultDetector",
     "Finding",
-    "Judgement",
     "Layer",
     "LayeredDetector",
     "Reason",
     "Scores",
     "SeasonalResidualDetector",
     "StateMismatchError",
+    "budget_for_quantity",
     "explain",
-    "for_quantity",
     "threshold_for_budget",
 ]

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloud_ingest.detection.detector import NEVER, Judgement, Scores, Standing
+from cloud_ingest.detection.detector import NEVER, AnyScores, HeldScores, Scores
 from cloud_ingest.detection.evaluation_ticks import usable
-from cloud_ingest.detection.state_arrays import Column, Memory, Numbers, Rare
+from cloud_ingest.detection.state_arrays import ArraySpec, SparseState, StateArrays, StateTable
 from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch
 
 _NUMBERS = ("score", "expected", "low", "high")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
+class ScorableSamples:
     """The samples of a batch that can be judged, by series, then time, without repetitions.
 
     ``place`` is where they stand in the batch (None: it holds nothing else, in this order);
@@ -31,7 +31,7 @@ class Stretch:
         return self.batch.series
 
     @classmethod
-    def of(cls, batch: SampleBatch, last_ms: Int64) -> "Stretch":
+    def of(cls, batch: SampleBatch, last_ms: Int64) -> "ScorableSamples":
         """What is newer than ``last_ms`` of its series and carries a number."""
         good = usable(batch)
         if good.all():
@@ -47,12 +47,12 @@ class Stretch:
         batch = batch.select(fresh)
         return cls(batch, place[fresh], *_starts(batch.series))
 
-    def at(self, places: Int64) -> "Stretch":
+    def at(self, places: Int64) -> "ScorableSamples":
         """The samples at some places, which hold the first one of each series."""
         if len(places) == len(self.series):
             return self
         batch = self.batch.select(places)
-        return Stretch(batch, None, *_starts(batch.series))
+        return ScorableSamples(batch, None, *_starts(batch.series))
 
     def continues(self, last_ms: Int64) -> bool:
         """Whether it is in order, without repetitions and all of it newer."""
@@ -86,7 +86,7 @@ class Stretch:
         found: Bool = np.arange(len(mark)) <= np.repeat(last, end - self.head)
         return found
 
-    def in_place_of(self, batch: SampleBatch, found: Standing) -> Judgement:
+    def in_place_of(self, batch: SampleBatch, found: HeldScores) -> AnyScores:
         """Scores of all of ``batch``, from those of this stretch."""
         if self.place is None:
             return found
@@ -95,13 +95,13 @@ class Stretch:
         return whole
 
 
-class Held:
+class LatestScores:
     """The newest judgement of each series."""
 
     def __init__(self) -> None:
-        self.numbers = Numbers(np.array([0.0, np.nan, np.nan, np.nan], np.float32))
-        self.memory = Memory({"reason": Column(np.uint8)})
-        self.since_ms = Rare()
+        self.numbers = StateTable(np.array([0.0, np.nan, np.nan, np.nan], np.float32))
+        self.memory = StateArrays({"reason": ArraySpec(np.uint8)})
+        self.since_ms = SparseState()
 
     def outside(self, series: Int32, value: Float64) -> Bool:
         """Which values lie outside the band of the newest judgement."""
@@ -109,13 +109,13 @@ class Held:
         out: Bool = (value < low[series]) | (value > high[series])
         return out
 
-    def between(self, stretch: Stretch, look: Bool, judged: Scores) -> Standing:
+    def between(self, stretch: ScorableSamples, look: Bool, judged: Scores) -> HeldScores:
         """For each sample the newest judgement at or before it, in this stretch or before it."""
         at = np.flatnonzero(look | stretch.starts)
         series, fresh = stretch.series[at], look[at]
         numbers = self.numbers.take(series)
         reason = self.memory["reason"][series]
-        since_ms = self.since_ms.of(series, np.full(len(series), NEVER))
+        since_ms = self.since_ms.times_of(series, np.full(len(series), NEVER))
         onset = np.zeros(len(at))
         if len(judged):
             numbers[:, fresh] = [getattr(judged, name) for name in _NUMBERS]
@@ -125,24 +125,24 @@ class Held:
             newest = series[last]
             self.numbers.put(newest, numbers[:, last])
             self.memory["reason"][newest] = reason[last]
-            self.since_ms.keep(newest, since_ms[last], reason[last] != 0)
+            self.since_ms.assign(newest, since_ms[last], reason[last] != 0)
         score, expected, low, high = numbers.astype(np.float64)
         scores = Scores(score, expected, low, high, reason, since_ms, onset)
-        return Standing(at, scores, stretch.batch.time_ms)
+        return HeldScores(at, scores, stretch.batch.time_ms)
 
 
-def doubted(world: Standing, sensor: Standing, score: float) -> Standing:
+def prefer_faults(world: HeldScores, sensor: HeldScores, score: float) -> HeldScores:
     """The judgement of the world, but where that of the sensor reaches ``score`` this one."""
     begins = np.zeros(len(world), np.bool_)
     begins[world.begin] = begins[sensor.begin] = True
     at = np.flatnonzero(begins)
-    judged, fault = (_standing_at(at, one) for one in (world, sensor))
+    judged, fault = (_held_at(at, one) for one in (world, sensor))
     doubt = fault.score >= score
     judged.put(doubt, fault.select(doubt))
-    return Standing(at, judged, world.time_ms)
+    return HeldScores(at, judged, world.time_ms)
 
 
-def _standing_at(at: Int64, standing: Standing) -> Scores:
+def _held_at(at: Int64, standing: HeldScores) -> Scores:
     """What stands at some places, each begun there or before."""
     which = np.searchsorted(standing.begin, at, side="right") - 1
     found = standing.judged.select(which)

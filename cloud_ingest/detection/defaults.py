@@ -14,7 +14,7 @@ class Layer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
+class AlertBudget:
     """Layers to run for a quantity, and their budgets in alerts a month and series.
 
     A budget of 0 leaves the layer off.
@@ -34,17 +34,17 @@ class Defaults:
         return self.statistical if layer is Layer.STATISTICAL else self.fault
 
 
-_OFF = Defaults(0.0, 0.0)
-_UNKNOWN = Defaults(0.5, 0.5)
+_OFF = AlertBudget(0.0, 0.0)
+_UNKNOWN = AlertBudget(0.5, 0.5)
 _BY_DOMAIN = {
-    "air": Defaults(1.0, 4.0),
-    "weather": Defaults(0.25, 1.0),
-    "noise": Defaults(1.0, 0.5),
-    "water": Defaults(1.0, 1.0),
-    "stack": Defaults(1.0, 1.0),
-    "traffic": Defaults(1.0, 0.5),
-    "power": Defaults(0.5, 0.5),
-    "soil": Defaults(0.25, 0.5),
+    "air": AlertBudget(1.0, 4.0),
+    "weather": AlertBudget(0.25, 1.0),
+    "noise": AlertBudget(1.0, 0.5),
+    "water": AlertBudget(1.0, 1.0),
+    "stack": AlertBudget(1.0, 1.0),
+    "traffic": AlertBudget(1.0, 0.5),
+    "power": AlertBudget(0.5, 0.5),
+    "soil": AlertBudget(0.25, 0.5),
     "place": _OFF,
     "health": _OFF,
     "index": _OFF,  # an index has its own limits
@@ -52,21 +52,21 @@ _BY_DOMAIN = {
 _BY_QUANTITY = {
     # Rain and sun come and go by themselves; an angle has no band; a total only grows.
     "precipitation": _OFF,
-    "precipitation_rate": Defaults(0.0, 0.25),
-    "solar_irradiance": Defaults(0.0, 0.5),
-    "illuminance": Defaults(0.0, 0.5),
-    "uv_index": Defaults(0.0, 0.5),
+    "precipitation_rate": AlertBudget(0.0, 0.25),
+    "solar_irradiance": AlertBudget(0.0, 0.5),
+    "illuminance": AlertBudget(0.0, 0.5),
+    "uv_index": AlertBudget(0.0, 0.5),
     "wind_direction": _OFF,
-    "energy": Defaults(0.5, 0.0),
-    "volume": Defaults(0.5, 0.0),
-    "vehicle_count": Defaults(1.0, 0.0),
+    "energy": AlertBudget(0.5, 0.0),
+    "volume": AlertBudget(0.5, 0.0),
+    "vehicle_count": AlertBudget(1.0, 0.0),
     # Storms make turbidity jump: only what is rare even so.
-    "turbidity": Defaults(0.5, 1.0),
-    "battery_level": Defaults(0.25, 0.25),
+    "turbidity": AlertBudget(0.5, 1.0),
+    "battery_level": AlertBudget(0.25, 0.25),
 }
 
 
-def for_quantity(name: str) -> Defaults:
+def budget_for_quantity(name: str) -> AlertBudget:
     """The defaults for a quantity; an unknown one is watched with half a budget."""
     if name in _BY_QUANTITY:
         return _BY_QUANTITY[name]

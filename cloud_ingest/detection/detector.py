@@ -94,7 +94,7 @@ class Scores:
             np.zeros(n),
         )
 
-    def put(self, where: Bool | Int64, scores: "Judgement") -> None:
+    def put(self, where: Bool | Int64, scores: "AnyScores") -> None:
         """Write other scores, one for each place."""
         for field in fields(self):
             getattr(self, field.name)[where] = getattr(scores, field.name)
@@ -104,7 +104,7 @@ class Scores:
         return Scores(*(getattr(self, field.name)[which] for field in fields(self)))
 
 
-class Standing:
+class HeldScores:
     """Scores of samples in the order of their series, where a judgement stands until the next one.
 
     ``begin`` says from which sample on each of ``judged`` stands; its onset is that sample's alone.
@@ -169,7 +169,7 @@ class Standing:
         return np.repeat(column, run)
 
 
-Judgement = Scores | Standing
+AnyScores = Scores | HeldScores
 """What a detector says of a batch: one entry for each of its samples."""
 
 
@@ -186,7 +186,7 @@ class Detector(Protocol):
         """Make room for these series; may be called again with others or changed ones."""
         ...
 
-    def update(self, batch: SampleBatch) -> Judgement:
+    def update(self, batch: SampleBatch) -> AnyScores:
         """Judge each sample, then learn from it. Every series must be registered."""
         ...
 

@@ -1,4 +1,4 @@
-"""Cuts a batch into rounds in which every series has at most one sample, oldest first."""
+"""Cuts a batch into ticks in which every series has at most one sample, oldest first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from telemetry.quality import Flag
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Round:
+class Tick:
     """Samples of different series, to be judged at once.
 
     ``place`` is where each sample stands in the batch that it came from.
@@ -21,9 +21,9 @@ class Round:
     time_ms: Int64
     value: Float64
 
-    def select(self, which: Bool | slice) -> "Round":
+    def select(self, which: Bool | slice) -> "Tick":
         """The samples where the mask is true, or a slice of them."""
-        return Round(self.place[which], self.series[which], self.time_ms[which], self.value[which])
+        return Tick(self.place[which], self.series[which], self.time_ms[which], self.value[which])
 
 
 def usable(batch: SampleBatch) -> Bool:
@@ -33,13 +33,13 @@ def usable(batch: SampleBatch) -> Bool:
     return good
 
 
-def rounds(batch: SampleBatch, which: Bool) -> Iterator[Round]:
-    """The chosen samples in rounds. Equal times of one series keep the order of the batch."""
+def ticks(batch: SampleBatch, which: Bool) -> Iterator[Tick]:
+    """The chosen samples in ticks. Equal times of one series keep the order of the batch."""
     place = np.flatnonzero(which)
     if not len(place):
         return
     series = batch.series[place].astype(np.int64)
-    whole = Round(place, series, batch.time_ms[place], batch.value[place])
+    whole = Tick(place, series, batch.time_ms[place], batch.value[place])
     if _all_different(series):
         yield whole
         return
@@ -51,12 +51,12 @@ def rounds(batch: SampleBatch, which: Bool) -> Iterator[Round]:
     order = order[np.argsort(rank, kind="stable")]
     start = 0
     for count in np.bincount(rank):
-        turn = order[start : start + count]
+        tick = order[start : start + count]
         start += count
-        yield Round(place[turn], series[turn], whole.time_ms[turn], whole.value[turn])
+        yield Tick(place[tick], series[tick], whole.time_ms[tick], whole.value[tick])
 
 
-def rounds_in_time(batch: SampleBatch, which: Bool, slice_ms: int) -> Iterator[Round]:
+def ticks_by_time_slice(batch: SampleBatch, which: Bool, slice_ms: int) -> Iterator[Tick]:
     """Rounds that never look past a slice of time, for judging series beside each other."""
     place = np.flatnonzero(which)
     if not len(place):
@@ -64,7 +64,7 @@ def rounds_in_time(batch: SampleBatch, which: Bool, slice_ms: int) -> Iterator[R
     series, time_ms = batch.series[place].astype(np.int64), batch.time_ms[place]
     slices = time_ms // slice_ms
     if slices[0] == slices[-1] and (slices == slices[0]).all() and _all_different(series):
-        yield Round(place, series, time_ms, batch.value[place])
+        yield Tick(place, series, time_ms, batch.value[place])
         return
     order = np.lexsort((time_ms, series, slices))
     series, slices = series[order], slices[order]
@@ -75,7 +75,7 @@ def rounds_in_time(batch: SampleBatch, which: Bool, slice_ms: int) -> Iterator[R
         order, slices, rank = order[again], slices[again], rank[again]
     ends = np.flatnonzero((slices[1:] != slices[:-1]) | (rank[1:] != rank[:-1])) + 1
     place = place[order]
-    whole = Round(
+    whole = Tick(
         place, batch.series[place].astype(np.int64), batch.time_ms[place], batch.value[place]
     )
     start = 0

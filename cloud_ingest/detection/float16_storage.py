@@ -35,7 +35,7 @@ def chance_of(time_ms: Int64) -> NDArray[np.uint32]:
 
 
 def packed(value: Float64, unit: Float64, chance: NDArray[np.uint32]) -> NDArray[np.float16]:
-    """Numbers of at most twice REACH units, in half precision."""
+    """StateTable of at most twice REACH units, in half precision."""
     bits = (value / unit).astype(np.float32).view(np.uint32)
     bits = (bits + chance) & ~_DROPPED
     return bits.view(np.float32).astype(np.float16)

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_ingest.detection.decimation import Held, Stretch, doubted
+from cloud_ingest.detection.decimation import LatestScores, ScorableSamples, prefer_faults
 from cloud_ingest.detection.detector import (
     NEVER,
-    Judgement,
+    AnyScores,
+    HeldScores,
     Scores,
-    Standing,
     State,
     threshold_for_budget,
 )
 from cloud_ingest.detection.sensor_faults.detector import FaultDetector
-from cloud_ingest.detection.state_arrays import Column, Memory, saved_numbers
+from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays, saved_table
 from cloud_ingest.detection.statistical.ensemble import EnsembleDetector
 from cloud_ingest.detection.statistical.seasonal_residual import SeasonalResidualDetector
 from telemetry.batches import Bool, Int64, SampleBatch
@@ -54,12 +54,12 @@ class LayeredDetector:
         self._statistical = EnsembleDetector(utc_offset_h=utc_offset_h)
         self._fault = FaultDetector()
         self._young_looks = warm_up_samples + 1
-        self._world, self._sensor = Held(), Held()
-        self._own = Memory(
+        self._world, self._sensor = LatestScores(), LatestScores()
+        self._own = StateArrays(
             {
-                "last_ms": Column(np.int64, NEVER),
-                "looks": Column(np.uint8),
-                "known": Column(np.bool_),
+                "last_ms": ArraySpec(np.int64, NEVER),
+                "looks": ArraySpec(np.uint8),
+                "known": ArraySpec(np.bool_),
             }
         )
         self._parts: dict[str, SeasonalResidualDetector | EnsembleDetector | FaultDetector] = {
@@ -74,37 +74,37 @@ class LayeredDetector:
         }
 
     @property
-    def bytes_a_series(self) -> int:
-        """Memory that one series takes."""
-        held = self._world.numbers.bytes_a_row + self._sensor.numbers.bytes_a_row
-        own = sum(m.bytes_a_row for m in self._memories.values())
-        return held + own + sum(p.bytes_a_series for p in self._parts.values())
+    def bytes_per_series(self) -> int:
+        """StateArrays that one series takes."""
+        held = self._world.numbers.bytes_per_row + self._sensor.numbers.bytes_per_row
+        own = sum(m.bytes_per_row for m in self._memories.values())
+        return held + own + sum(p.bytes_per_series for p in self._parts.values())
 
     def register(self, series: Sequence[Series]) -> None:
         """Make room for these series."""
         for part in self._parts.values():
             part.register(series)
         for memory in self._memories.values():
-            memory.make_room(max((s.index for s in series), default=-1) + 1)
+            memory.grow(max((s.index for s in series), default=-1) + 1)
         for held in (self._world, self._sensor):
-            held.numbers.make_room(self._own.rows)
+            held.numbers.grow(self._own.rows)
 
-    def update(self, batch: SampleBatch) -> Judgement:
+    def update(self, batch: SampleBatch) -> AnyScores:
         """Judge each sample by every layer, then learn from it."""
         last_ms = self._own["last_ms"]
-        stretch = Stretch.of(batch, last_ms)
+        stretch = ScorableSamples.of(batch, last_ms)
         if not len(stretch.series):
             return Scores.unjudged(batch)
         # Where nothing is looked at, a judgement stands: all else needs these samples only.
         short = stretch.first_in_slot(SHORT_LOOK_MS, last_ms)
         places = np.flatnonzero(short | stretch.starts)
         found = self._look(stretch.at(places), short[places], last_ms)
-        scores = Standing(places[found.begin], found.judged, stretch.batch.time_ms)
+        scores = HeldScores(places[found.begin], found.judged, stretch.batch.time_ms)
         last = np.append(stretch.head[1:], len(short)) - 1
         last_ms[stretch.series[last]] = stretch.batch.time_ms[last]
         return stretch.in_place_of(batch, scores)
 
-    def _look(self, stretch: Stretch, short: Bool, last_ms: Int64) -> Standing:
+    def _look(self, stretch: ScorableSamples, short: Bool, last_ms: Int64) -> HeldScores:
         """Judge what there is to look at; ``short`` are the first samples in five seconds."""
         minute = stretch.first_in_slot(LOOK_MS, last_ms)
         long = stretch.first_in_slot(LONG_LOOK_MS, last_ms)
@@ -112,11 +112,11 @@ class LayeredDetector:
         outside = short & stretch.early(minute)
         world = self._look_at_world(stretch, long, minute, short, outside)
         sensor = self._look_at_sensor(stretch, minute, outside)
-        return doubted(world, sensor, IN_DOUBT)
+        return prefer_faults(world, sensor, IN_DOUBT)
 
     def _look_at_world(
-        self, stretch: Stretch, long: Bool, minute: Bool, short: Bool, outside: Bool
-    ) -> Standing:
+        self, stretch: ScorableSamples, long: Bool, minute: Bool, short: Bool, outside: Bool
+    ) -> HeldScores:
         """What is unusual for the series: the ensemble's word, else the first path's."""
         known = self._own["known"]
         judged = self._statistical.update(stretch.batch.select(long))
@@ -132,7 +132,7 @@ class LayeredDetector:
             scores.put(first[look], self._first.update(stretch.batch.select(first)))
         return self._world.between(stretch, look, scores)
 
-    def _odd(self, stretch: Stretch, short: Bool, outside: Bool) -> Int64:
+    def _odd(self, stretch: ScorableSamples, short: Bool, outside: Bool) -> Int64:
         """Where series that the ensemble does not know are new, or outside the last band."""
         looks = self._own["looks"]
         at: Int64 = np.flatnonzero(short)
@@ -147,7 +147,7 @@ class LayeredDetector:
         found: Int64 = at[odd]
         return found
 
-    def _look_at_sensor(self, stretch: Stretch, minute: Bool, outside: Bool) -> Standing:
+    def _look_at_sensor(self, stretch: ScorableSamples, minute: Bool, outside: Bool) -> HeldScores:
         """What is wrong with the sensor."""
         at = np.flatnonzero(outside)
         odd = self._sensor.outside(stretch.series[at], stretch.batch.value[at])
@@ -172,7 +172,7 @@ class LayeredDetector:
         for name, memory in self._memories.items():
             memory.load(_part_of(state, name))
         for name, held in (("world", self._world), ("sensor", self._sensor)):
-            held.numbers.load(saved_numbers(_part_of(state, name)))
+            held.numbers.load(saved_table(_part_of(state, name)))
             held.since_ms.load(_part_of(state, name), "since_ms")
 
 

@@ -87,7 +87,7 @@ def _packed(number: Reals) -> Bits:
 
 
 def _rounded(number: Reals, chance: Bits) -> Reals:
-    """Numbers that a half word can hold, rounded up or down by chance."""
+    """StateTable that a half word can hold, rounded up or down by chance."""
     bits = np.maximum(number, 0.0).astype(np.float32).view(np.uint32)
     bits = np.clip(bits + (chance << _CHANCE_BITS), _LEAST, _MOST)
     rounded: Reals = (bits >> _DROPPED << _DROPPED).astype(np.uint32).view(np.float32)

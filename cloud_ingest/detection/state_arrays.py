@@ -14,7 +14,7 @@ _LARGEST = 1e30
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ArraySpec:
     """One named array: what a row holds, and what it starts with."""
 
     dtype: type[np.generic]
@@ -26,10 +26,10 @@ class StateMismatchError(ValueError):
     """A saved state does not fit the detector that should take it up."""
 
 
-class Memory:
+class StateArrays:
     """Arrays by name, each with a row for every registered series."""
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
+    def __init__(self, columns: Mapping[str, ArraySpec]) -> None:
         self._columns = dict(columns)
         self.rows = 0
         self._arrays: State = {name: self._new(column, 0) for name, column in columns.items()}
@@ -38,11 +38,11 @@ class Memory:
         return self._arrays[name]
 
     @property
-    def bytes_a_row(self) -> int:
+    def bytes_per_row(self) -> int:
         """What one series costs."""
         return sum(a.dtype.itemsize * int(np.prod(a.shape[1:])) for a in self._arrays.values())
 
-    def make_room(self, rows: int) -> None:
+    def grow(self, rows: int) -> None:
         """Have at least this many rows; those that are there keep what they hold."""
         self.rows = max(self.rows, rows)
         for name, old in self._arrays.items():
@@ -69,25 +69,25 @@ class Memory:
                 raise StateMismatchError(
                     f"{name} has rows of {state[name].shape[1:]}, not {column.shape}"
                 )
-        self.make_room(max(rows, default=0))
+        self.grow(max(rows, default=0))
         for name in self._columns:
             array = self._arrays[name]
             array[:] = self._columns[name].start
             array[: len(state[name])] = state[name]
 
     @staticmethod
-    def _new(column: Column, rows: int) -> NDArray[Any]:
+    def _new(column: ArraySpec, rows: int) -> NDArray[Any]:
         return np.full((rows, *column.shape), column.start, dtype=column.dtype)
 
 
-class Rare:
+class SparseState:
     """A time in milliseconds, or another number, of the few series that have one now."""
 
     def __init__(self) -> None:
         self._series = np.empty(0, np.int32)
         self._number = np.empty(0)  # milliseconds are exact in float64 until the year 287,000
 
-    def numbers_of(self, series: NDArray[np.signedinteger[Any]]) -> NDArray[np.float64]:
+    def values_of(self, series: NDArray[np.signedinteger[Any]]) -> NDArray[np.float64]:
         """The numbers of some series, NaN where there is none."""
         found = np.full(len(series), np.nan)
         if len(self._series):
@@ -96,14 +96,14 @@ class Rare:
             found[known] = self._number[at[known]]
         return found
 
-    def of(
+    def times_of(
         self, series: NDArray[np.signedinteger[Any]], usual: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """The times of some series, the usual one where there is none."""
-        found = self.numbers_of(series)
+        found = self.values_of(series)
         return np.where(np.isnan(found), usual, found).astype(np.int64)
 
-    def keep(
+    def assign(
         self,
         series: NDArray[np.signedinteger[Any]],
         number: NDArray[Any],
@@ -129,8 +129,8 @@ class Rare:
         self._series, self._number = state[f"{name}_of"], state[name]
 
 
-class Numbers:
-    """Numbers of all series in one table, a line for each field: what a round takes as a whole."""
+class StateTable:
+    """StateTable of all series in one table, a line for each field: what a round takes as a whole."""
 
     def __init__(self, start: NDArray[np.float32]) -> None:
         self._start = start
@@ -138,7 +138,7 @@ class Numbers:
         self.rows = 0
 
     @property
-    def bytes_a_row(self) -> int:
+    def bytes_per_row(self) -> int:
         """What one series costs."""
         return self._start.nbytes
 
@@ -146,7 +146,7 @@ class Numbers:
         line: NDArray[np.float32] = self._table[field]
         return line
 
-    def make_room(self, rows: int) -> None:
+    def grow(self, rows: int) -> None:
         """Have at least this many series; those that are there keep what they hold."""
         self.rows = max(self.rows, rows)
         old = self._table.shape[1]
@@ -176,7 +176,7 @@ class Numbers:
         """Take over saved rows. StateMismatchError where their length differs."""
         if saved.ndim != 2 or saved.shape[1] != len(self._start):
             raise StateMismatchError(f"numbers has rows of {saved.shape[1:]}")
-        self.make_room(len(saved))
+        self.grow(len(saved))
         self._table[:] = self._start[:, None]
         self._table[:, : len(saved)] = saved.T
 
@@ -191,14 +191,14 @@ def _adjoining(series: NDArray[np.signedinteger[Any]]) -> slice | None:
     return slice(first, first + n)
 
 
-def saved_numbers(state: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    """The saved rows of ``Numbers``. StateMismatchError where there are none."""
+def saved_table(state: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The saved rows of ``StateTable``. StateMismatchError where there are none."""
     if "numbers" not in state:
         raise StateMismatchError("the saved state lacks numbers")
     return state["numbers"]
 
 
-def within_reach(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values as ``Numbers`` can hold them: beyond 1e30 there is only 1e30."""
+def clip_to_float32(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values as ``StateTable`` can hold them: beyond 1e30 there is only 1e30."""
     reached: NDArray[np.float64] = np.minimum(np.maximum(value, -_LARGEST), _LARGEST)
     return reached

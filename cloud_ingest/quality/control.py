@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cloud_ingest.quality import qartod
-from cloud_ingest.quality.parameters import Numbers
+from cloud_ingest.quality.parameters import TestParameters
 from cloud_ingest.quality.settings import QualitySettings, default_settings
-from cloud_ingest.quality.state import Memory, Stretch
+from cloud_ingest.quality.state import ConsecutiveSamples, SeriesState
 from telemetry.batches import Bool, Int64, SampleBatch, UInt8
 from telemetry.local_time import local_datetime
 from telemetry.quality import Flag
@@ -33,7 +33,7 @@ class MarkedSpan:
     start_ms: int
     end_ms: int | None
 
-    def meant(self, series: Series) -> bool:
+    def covers(self, series: Series) -> bool:
         """Whether a series is under it."""
         key = series.key
         given = (self.station, self.gateway, self.device, self.metric)
@@ -56,9 +56,9 @@ class QualityControl:
     ) -> None:
         self._settings = settings if settings is not None else default_settings()
         self._marked = marked
-        self._numbers = Numbers()
+        self._parameters = TestParameters()
         self._series: list[Series | None] = []
-        self._memory = Memory()
+        self._state = SeriesState()
         self._corrections: list[SampleBatch] = []
         self._spans: list[tuple[MarkedSpan, Bool]] = []
         self._known_spans: tuple[MarkedSpan, ...] = ()
@@ -67,8 +67,8 @@ class QualityControl:
 
     def register(self, series: Sequence[Series]) -> None:
         """Make series known; again when what is known of them changed."""
-        self._numbers.register(series, self._settings)
-        self._series.extend([None] * (len(self._numbers) - len(self._series)))
+        self._parameters.register(series, self._settings)
+        self._series.extend([None] * (len(self._parameters) - len(self._series)))
         for s in series:
             self._series[s.index] = s
         names = (
@@ -79,9 +79,9 @@ class QualityControl:
             "neighbour",
             "gap_ms",
         )
-        self._used = {name for name in names if self._numbers.uses(name)}
-        self._memory.grow(
-            len(self._numbers),
+        self._used = {name for name in names if self._parameters.uses(name)}
+        self._state.grow(
+            len(self._parameters),
             flat="flat_tolerance" in self._used,
             periods="period_ms" in self._used,
         )
@@ -104,12 +104,12 @@ class QualityControl:
         batch = batch.with_quality(np.concatenate(flags))
         if "neighbour" in self._used:
             self._judge_neighbours(batch, np.concatenate(newest))
-        self._numbers.forget()
+        self._parameters.forget()
         return batch
 
     def _flag(self, batch: SampleBatch, now_ms: int) -> tuple[UInt8, Int64]:
         """The flags, and the places of what is the newest of its series now."""
-        n = self._numbers
+        n = self._parameters
         index = batch.series.astype(np.int64)
         flags = qartod.gross_range(
             batch.value, n.of("fail_low", index), n.of("fail_high", index),
@@ -132,7 +132,7 @@ class QualityControl:
     @property
     def nbytes(self) -> int:
         """What all series cost together, in bytes: their numbers and what is remembered."""
-        return self._numbers.nbytes + self._memory.nbytes
+        return self._parameters.nbytes + self._state.nbytes
 
     def take_corrections(self) -> SampleBatch:
         """Earlier samples whose flags have become worse since they were given."""
@@ -144,7 +144,7 @@ class QualityControl:
         self, batch: SampleBatch, index: Int64, flags: UInt8, missing: Bool
     ) -> Int64:
         """The tests that look along each series; the places of what is newest now."""
-        run = Stretch.of(batch, index, missing, self._memory)
+        run = ConsecutiveSamples.of(batch, index, missing, self._state)
         newest = run.rows[run.last]
         if not len(newest):
             return newest
@@ -153,11 +153,11 @@ class QualityControl:
             judged.append(self._judge_spikes(run))
         rows = slice(None) if run.whole else run.rows
         flags[rows] = qartod.worst([flags[rows], *judged])
-        self._memory.follow(run, flags[newest])
+        self._state.follow(run, flags[newest])
         return newest
 
-    def _judge_neighbourhood(self, run: Stretch) -> list[UInt8]:
-        n, at = self._numbers, run.series
+    def _judge_neighbourhood(self, run: ConsecutiveSamples) -> list[UInt8]:
+        n, at = self._parameters, run.series
         found: list[UInt8] = []
         pause_ms = run.pause_ms
         if "rate_suspect" in self._used:
@@ -168,14 +168,14 @@ class QualityControl:
             found.append(_only(judged, np.isfinite(limit)))
         if "flat_tolerance" in self._used:
             tolerance = n.of("flat_tolerance", at)
-            flat_ms = self._memory.flat_ms(run, tolerance)
+            flat_ms = self._state.flat_ms(run, tolerance)
             flat_ms[run.value == n.of("flat_ignore", at)] = 0.0
             limit = n.of("flat_suspect_ms", at)
             judged = qartod.flat_line(flat_ms, limit, n.of("flat_fail_ms", at))
             found.append(_only(judged, tolerance > 0))
         if "period_ms" in self._used:
             period_ms = n.of("period_ms", at)
-            deviation = self._memory.deviation(run, period_ms)
+            deviation = self._state.deviation(run, period_ms)
             judged = qartod.attenuated_signal(
                 deviation, n.of("std_suspect", at), n.of("std_fail", at)
             )
@@ -186,9 +186,9 @@ class QualityControl:
             found.append(_only(judged, np.isfinite(gap_ms)))
         return found
 
-    def _judge_spikes(self, run: Stretch) -> UInt8:
+    def _judge_spikes(self, run: ConsecutiveSamples) -> UInt8:
         """Judge what has a sample before and after it now; the newest ones wait for the next."""
-        n, memory, at = self._numbers, self._memory, run.series
+        n, memory, at = self._parameters, self._state, run.series
         judged = np.full(len(at), Flag.NOT_EVALUATED, np.uint8)
         if len(run.first) < len(at):  # none has a sample after it otherwise
             limits = n.of("spike_suspect", at), n.of("spike_fail", at)
@@ -218,23 +218,23 @@ class QualityControl:
         All series of a batch are up to date by now, in whatever order they came. ``newest`` are the
         places in the batch of what is newest; a missing value is compared with nothing.
         """
-        memory = self._memory
+        memory = self._state
         newest = newest[batch.quality[newest] != Flag.MISSING]
-        limit = self._numbers.of("neighbour", batch.series[newest].astype(np.int64))
+        limit = self._parameters.of("neighbour", batch.series[newest].astype(np.int64))
         asked = newest[np.isfinite(limit)]
         if not len(asked):
             return
         at = batch.series[asked]
         now = memory.value.copy()
         now[memory.time_ms <= int(batch.time_ms[newest].max()) - _NEIGHBOUR_AGE_MS] = np.nan
-        distance = self._numbers.neighbours.nearest(now)
+        distance = self._parameters.neighbours.nearest(now)
         found = qartod.neighbour(distance[at], limit[np.isfinite(limit)])
         batch.quality[asked] = qartod.worse(batch.quality[asked], found)
         memory.flag[at] = qartod.worse(memory.flag[at], found)
 
     def _judge_seasons(self, batch: SampleBatch, flags: UInt8) -> None:
         """Climatology: what is usual in this month."""
-        for index, found in self._numbers.seasons.items():
+        for index, found in self._parameters.seasons.items():
             rows = np.flatnonzero(batch.series == index)
             for row in rows:
                 month = local_datetime(int(batch.time_ms[row])).month
@@ -264,8 +264,8 @@ class QualityControl:
             flags[inside] = Flag.FAIL
 
     def _under(self, span: MarkedSpan) -> Bool:
-        under = np.zeros(len(self._numbers), np.bool_)
-        under[[s.index for s in self._series if s is not None and span.meant(s)]] = True
+        under = np.zeros(len(self._parameters), np.bool_)
+        under[[s.index for s in self._series if s is not None and span.covers(s)]] = True
         return under
 
 

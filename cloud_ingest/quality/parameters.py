@@ -54,7 +54,7 @@ class Neighbours:
         return distance
 
 
-class Numbers:
+class TestParameters:
     """The numbers of every series; series with the same numbers share a row of the table."""
 
     def __init__(self) -> None:

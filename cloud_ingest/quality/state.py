@@ -10,7 +10,7 @@ from telemetry.quality import Flag
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
+class ConsecutiveSamples:
     """The samples of a batch that are newer than what is known, by series, then time.
 
     ``rows`` is where they stand in the batch; ``whole``: it holds nothing else, in this order.
@@ -30,7 +30,9 @@ class Stretch:
     last: Int64
 
     @classmethod
-    def of(cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "Memory") -> "Stretch":
+    def of(
+        cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "SeriesState"
+    ) -> "ConsecutiveSamples":
         """The samples that continue ``memory``."""
         order, series, time_ms = np.arange(len(index)), index, batch.time_ms
         first = _begins(series)
@@ -74,7 +76,7 @@ def _begins(series: Int64) -> Int64:
     return np.flatnonzero(begins)
 
 
-def _continues(series: Int64, time_ms: Int64, first: Int64, memory: "Memory") -> bool:
+def _continues(series: Int64, time_ms: Int64, first: Int64, memory: "SeriesState") -> bool:
     """Whether all samples are in order, without repetitions, and newer than what is known."""
     later = (series[1:] == series[:-1]) & (time_ms[1:] > time_ms[:-1])
     if not (later | (series[1:] > series[:-1])).all():
@@ -82,7 +84,7 @@ def _continues(series: Int64, time_ms: Int64, first: Int64, memory: "Memory") ->
     return bool((time_ms[first] > memory.time_ms[series[first]]).all())
 
 
-def _fresh(series: Int64, time_ms: Int64, memory: "Memory") -> Int64:
+def _fresh(series: Int64, time_ms: Int64, memory: "SeriesState") -> Int64:
     """The places, in order, of samples newer than what is known, of those alike the first."""
     order = np.lexsort((time_ms, series))
     series, time_ms = series[order], time_ms[order]
@@ -104,7 +106,7 @@ _PERIODS = {
 }  # fmt: skip
 
 
-class Memory:
+class SeriesState:
     """Two samples of each series, its flat run, and the spread of the period under way."""
 
     def __init__(self) -> None:
@@ -143,13 +145,13 @@ class Memory:
             if extra > 0:
                 setattr(self, name, np.append(array, np.full(extra, fill, kind)))
 
-    def follow(self, run: Stretch, flags: UInt8) -> None:
+    def follow(self, run: ConsecutiveSamples, flags: UInt8) -> None:
         """These are the newest samples now; ``flags`` are those of the last of each series."""
         at, last = run.series[run.last], run.last
         self.before[at] = run.before[last]
         self.value[at], self.time_ms[at], self.flag[at] = run.value[last], run.time_ms[last], flags
 
-    def flat_ms(self, run: Stretch, tolerance: Float64) -> Float64:
+    def flat_ms(self, run: ConsecutiveSamples, tolerance: Float64) -> Float64:
         """For how long each value has moved by less than its tolerance.
 
         A run begins anew where its range reaches the tolerance. Steps as large as that end it for
@@ -181,7 +183,7 @@ class Memory:
         for g in np.flatnonzero(~(high - low < near[begin])):
             end = begin[g + 1] if g + 1 < len(begin) else len(value)
             went_on = bool(g in kept)
-            low[g], high[g] = self._crawl(
+            low[g], high[g] = self._scan_run(
                 series[begin[g]], value[begin[g] : end], time_ms[begin[g] : end],
                 near[begin[g]], starts[begin[g] : end], went_on=went_on,
             )  # fmt: skip
@@ -195,7 +197,7 @@ class Memory:
         self._flat_since_ms[at] = since[tail]
         return found
 
-    def _crawl(
+    def _scan_run(
         self, who: np.int64, value: Float64, time_ms: Int64, near: np.float64, starts: Int64,
         *, went_on: bool,
     ) -> tuple[float, float]:  # fmt: skip
@@ -211,7 +213,7 @@ class Memory:
             starts[i] = since
         return low, high
 
-    def deviation(self, run: Stretch, period_ms: Float64) -> Float64:
+    def deviation(self, run: ConsecutiveSamples, period_ms: Float64) -> Float64:
         """The standard deviation of the period before that of each sample; NaN if unknown."""
         found = np.full(len(run.rows), np.nan)
         there, series, time_ms, value, period_ms = run.where(period_ms > 0, period_ms)

@@ -8,7 +8,7 @@ import pytest
 from alert_rules import load_rules
 from alert_rules.loading import library_packs
 from cloud_ingest.alerts.limit_table import with_table
-from cloud_ingest.detection import for_quantity
+from cloud_ingest.detection import budget_for_quantity
 from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
 from telemetry.units import convert
@@ -92,7 +92,7 @@ def test_packs_take_the_budget_of_each_quantity_for_anomalies():
     assert {r.pack for r in anomalies if r.alerts_per_month is not None} == {"demo"}
     # A quantity whose world is not judged at all has no place in a pack that judges it.
     named = {q for r in anomalies if r.about == "value" for q in r.select.quantity}
-    assert all(for_quantity(q).statistical > 0 for q in named)
+    assert all(budget_for_quantity(q).statistical > 0 for q in named)
 
 
 @pytest.mark.parametrize(

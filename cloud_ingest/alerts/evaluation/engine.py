@@ -18,7 +18,13 @@ from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.rule import Rule, parse_hours
 from alert_rules.rule_kinds import new_evaluator
 from alert_rules.shared_windows import Shelf
-from cloud_ingest.detection import Detector, Judgement, Reason, StateMismatchError, for_quantity
+from cloud_ingest.detection import (
+    AnyScores,
+    Detector,
+    Reason,
+    StateMismatchError,
+    budget_for_quantity,
+)
 from cloud_ingest.detection.explain import Finding as Unusual
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.local_time import midnight_ms, ms_of_day
@@ -134,7 +140,7 @@ def _moved(members: Members, own: State, kept: State, prefix: str) -> State:
 
 
 def _usual_budgets(quantity: str) -> tuple[float, float]:
-    usual = for_quantity(quantity)
+    usual = budget_for_quantity(quantity)
     return usual.statistical, usual.fault
 
 
@@ -304,7 +310,7 @@ class RuleEngine:
         at = left + int(np.searchsorted(runs.time_ms[left:right], change.time_ms))
         at = min(at, int(right) - 1)
         scores = runs.scores
-        assert isinstance(scores, Judgement)
+        assert isinstance(scores, AnyScores)
         unusual = Unusual(
             Reason(int(scores.reason[at])), change.time_ms, int(scores.since_ms[at]),
             float(runs.value[at]), float(scores.expected[at]), float(scores.low[at]),

@@ -1,10 +1,10 @@
-"""Jumps of a series away from its last few values, what became of them, and stuck values."""
+"""LevelShifts of a series away from its last few values, what became of them, and stuck values."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from cloud_ingest.detection.sensor_faults.sensor_state import RING, Numbers, Of
+from cloud_ingest.detection.sensor_faults.sensor_state import RECENT_VALUES, Float32, SensorField
 from telemetry.batches import Bool
 
 CONFIRM = 4
@@ -15,59 +15,65 @@ _LEAST_RUN = 6.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Jumps:
+class LevelShifts:
     """For each sample of a round: its distance from the median of the last few values."""
 
-    distance: Numbers
+    distance: Float32
     known: Bool
-    expected: Numbers
+    expected: Float32
     returned: Bool
-    stuck: Numbers
+    stuck: Float32
     at_limit: Bool
     new_zero: Bool
-    run: Numbers
+    run: Float32
 
 
-def follow_jumps(sensor: Numbers, x: Numbers) -> Jumps:
+def follow_level_shifts(sensor: Float32, x: Float32) -> LevelShifts:
     """Measure this round's samples against the last few, and remember them."""
-    ring = sensor[RING]
+    ring = sensor[RECENT_VALUES]
     median = _median_of_five(*ring)
     known = ~np.isnan(ring[0])  # filled from the end
     distance = np.where(known, x - median, np.float32(0.0))
-    since = sensor[Of.SINCE_JUMP]
+    since = sensor[SensorField.SINCE_SHIFT]
     since += 1.0
-    height = np.abs(sensor[Of.JUMP_HEIGHT])
-    returned = (since <= CONFIRM) & (np.abs(x - sensor[Of.JUMP_FROM]) < RETURNED * height)
+    height = np.abs(sensor[SensorField.SHIFT_HEIGHT])
+    returned = (since <= CONFIRM) & (
+        np.abs(x - sensor[SensorField.SHIFT_START]) < RETURNED * height
+    )
     stuck, at_limit = _follow_run(sensor, x, ring[-1])
-    zeros, zero = sensor[Of.ZEROS], x == 0
-    new_zero = zero & (sensor[Of.STEPS] > 300) & (zeros < 0.002 * sensor[Of.STEPS])
-    new_zero &= sensor[Of.LOWEST] >= 0
+    zeros, zero = sensor[SensorField.ZEROS], x == 0
+    new_zero = (
+        zero & (sensor[SensorField.STEPS] > 300) & (zeros < 0.002 * sensor[SensorField.STEPS])
+    )
+    new_zero &= sensor[SensorField.LOWEST] >= 0
     zeros += zero
     ring[:-1] = ring[1:]
     ring[-1] = x
     expected = np.where(known, median, np.float32(np.nan))
-    run = sensor[Of.RUN]
-    return Jumps(distance, known, expected, returned, stuck, at_limit, new_zero, run)
+    run = sensor[SensorField.RUN_LENGTH]
+    return LevelShifts(distance, known, expected, returned, stuck, at_limit, new_zero, run)
 
 
-def note_jump(sensor: Numbers, which: Bool, x: Numbers, jumps: Jumps, evidence: Numbers) -> None:
+def record_level_shift(
+    sensor: Float32, which: Bool, x: Float32, shifts: LevelShifts, evidence: Float32
+) -> None:
     """Remember where these jumps started, to see whether they come back."""
-    distance = jumps.distance[which]
-    sensor[Of.JUMP_EVIDENCE, which] = evidence[which]
-    sensor[Of.JUMP_FROM, which] = x[which] - distance
-    sensor[Of.JUMP_HEIGHT, which] = distance
-    sensor[Of.SINCE_JUMP, which] = 0.0
+    distance = shifts.distance[which]
+    sensor[SensorField.SHIFT_EVIDENCE, which] = evidence[which]
+    sensor[SensorField.SHIFT_START, which] = x[which] - distance
+    sensor[SensorField.SHIFT_HEIGHT, which] = distance
+    sensor[SensorField.SINCE_SHIFT, which] = 0.0
 
 
-def _median_of_five(a: Numbers, b: Numbers, c: Numbers, d: Numbers, e: Numbers) -> Numbers:
+def _median_of_five(a: Float32, b: Float32, c: Float32, d: Float32, e: Float32) -> Float32:
     """The median line by line; NaN where one is NaN."""
     low = np.maximum(np.minimum(a, b), np.minimum(c, d))
     high = np.minimum(np.maximum(a, b), np.maximum(c, d))
-    middle: Numbers = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), e))
+    middle: Float32 = np.maximum(np.minimum(low, high), np.minimum(np.maximum(low, high), e))
     return middle
 
 
-def _follow_run(sensor: Numbers, x: Numbers, last: Numbers) -> tuple[Numbers, Bool]:
+def _follow_run(sensor: Float32, x: Float32, last: Float32) -> tuple[Float32, Bool]:
     """Evidence that a value is stuck (5: enough to alert), and whether it is at an extreme.
 
     Two things must hold: the run of equal values is several times longer than the series'
@@ -75,8 +81,8 @@ def _follow_run(sensor: Numbers, x: Numbers, last: Numbers) -> tuple[Numbers, Bo
     improbable at the rate at which the series repeats its value.
     """
     same = x == last
-    run, usual = sensor[Of.RUN], sensor[Of.USUAL_RUN]
-    repeats, steps = sensor[Of.REPEATS], sensor[Of.STEPS]
+    run, usual = sensor[SensorField.RUN_LENGTH], sensor[SensorField.LONGEST_USUAL_RUN]
+    repeats, steps = sensor[SensorField.REPEATS], sensor[SensorField.STEPS]
     ended = ~same & (run > 0)
     if ended.any():
         # The usual longest run: up at once (to at most twice of itself), down slowly.
@@ -98,7 +104,7 @@ def _follow_run(sensor: Numbers, x: Numbers, last: Numbers) -> tuple[Numbers, Bo
     repeats *= fading
     steps += counted | ~same
     steps *= fading
-    highest, lowest = sensor[Of.HIGHEST], sensor[Of.LOWEST]
+    highest, lowest = sensor[SensorField.HIGHEST], sensor[SensorField.LOWEST]
     at_limit = same & ((x >= highest) | (x <= lowest))
     np.maximum(highest, x, out=highest)
     np.minimum(lowest, x, out=lowest)

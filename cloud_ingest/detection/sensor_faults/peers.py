@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloud_ingest.detection.sensor_faults.sensor_state import Numbers, Of
-from cloud_ingest.detection.state_arrays import Column, Memory
+from cloud_ingest.detection.sensor_faults.sensor_state import Float32, SensorField
+from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays
 from telemetry.batches import Bool, Int64
 from telemetry.series import Series
 
@@ -28,12 +28,14 @@ class Peers:
         self._kinds: dict[tuple[str, str], int] = {}
         self._stations: dict[tuple[str, str], int] = {}
         self._chosen = np.empty((0, _CHOSEN), np.int32)
-        self._memory = Memory({"kind": Column(np.int32, -1), "station": Column(np.int32, -1)})
+        self._memory = StateArrays(
+            {"kind": ArraySpec(np.int32, -1), "station": ArraySpec(np.int32, -1)}
+        )
 
     @property
-    def bytes_a_series(self) -> int:
-        """Memory that one series takes."""
-        return self._memory.bytes_a_row
+    def bytes_per_series(self) -> int:
+        """StateArrays that one series takes."""
+        return self._memory.bytes_per_row
 
     def station(self, series: Int64) -> Int64:
         """The number of each series' station."""
@@ -42,7 +44,7 @@ class Peers:
     def register(self, series: Iterable[Series]) -> None:
         """Take in series, or what has changed of them."""
         series = list(series)
-        self._memory.make_room(max((s.index for s in series), default=-1) + 1)
+        self._memory.grow(max((s.index for s in series), default=-1) + 1)
         kinds, stations = self._memory["kind"], self._memory["station"]
         moved = False
         for one in series:
@@ -86,67 +88,78 @@ class Peers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Beside:
+class PeerComparison:
     """For each sample: short means of difference, log ratio and unlikeness to the peers."""
 
-    difference: Numbers
-    ratio: Numbers
-    apart: Numbers
+    difference: Float32
+    ratio: Float32
+    apart: Float32
     known: Bool
 
 
-def compare(sensor: Numbers, x: Numbers, values: Numbers) -> Beside:
+def compare(sensor: Float32, x: Float32, values: Float32) -> PeerComparison:
     """Compare each sample with the median of its peers' values (NaN where there is no fresh one)."""
     many = np.count_nonzero(~np.isnan(values), axis=1)
     known = many >= LEAST_PEERS
     if not known.any():  # a station by itself, or one whose backlog comes in: nothing is learnt
-        apart = np.log(sensor[Of.APART] + 1e-9)
-        return Beside(sensor[Of.DIFFERENCE], sensor[Of.RATIO], apart, known)
+        apart = np.log(sensor[SensorField.PEER_DISTANCE] + 1e-9)
+        return PeerComparison(
+            sensor[SensorField.PEER_DIFFERENCE], sensor[SensorField.PEER_RATIO], apart, known
+        )
     zero = np.float32(0.0)
     middle = np.where(known, median(values, many), zero)
-    n = sensor[Of.COMPARED]
+    n = sensor[SensorField.COMPARISONS]
     rate = known / np.minimum(n + 1.0, DAY_STEPS)
     slow = known / np.minimum(n + 1.0, SLOW)
     ready = known & (n >= DAY_STEPS)
     n += known
-    size = sensor[Of.SIZE]
+    size = sensor[SensorField.PEER_LEVEL]
     size += slow * (np.abs(middle) - size)
     floor = 0.1 * size + 1e-9
     difference = np.where(known, x - middle, zero)
     ratio = np.log((np.maximum(x, 0.0) + floor) / (np.maximum(middle, 0.0) + floor))
-    usual = sensor[Of.USUAL_DIFFERENCE]
+    usual = sensor[SensorField.USUAL_PEER_DIFFERENCE]
     apart = np.abs(difference - usual)
-    for line, value in ((Of.DIFFERENCE, difference), (Of.RATIO, ratio), (Of.APART, apart)):
+    for line, value in (
+        (SensorField.PEER_DIFFERENCE, difference),
+        (SensorField.PEER_RATIO, ratio),
+        (SensorField.PEER_DISTANCE, apart),
+    ):
         mean = sensor[line]
         mean += rate * (value - mean)
     usual += slow * (difference - usual)
     _follow_side(sensor, difference - usual, known)
-    return Beside(sensor[Of.DIFFERENCE], sensor[Of.RATIO], np.log(sensor[Of.APART] + 1e-9), ready)
+    return PeerComparison(
+        sensor[SensorField.PEER_DIFFERENCE],
+        sensor[SensorField.PEER_RATIO],
+        np.log(sensor[SensorField.PEER_DISTANCE] + 1e-9),
+        ready,
+    )
 
 
-def _follow_side(sensor: Numbers, away: Numbers, known: Bool) -> None:
+def _follow_side(sensor: Float32, away: Float32, known: Bool) -> None:
     """Follow how far from its usual difference a series has been since it was last on this side.
 
     There are two means since then: a plain one, and one in which each sample weighs as much as
     its number. They are the same where the difference stays, and apart where it goes on growing.
     """
-    side = sensor[Of.SIDE]
+    side = sensor[SensorField.DEVIATION_SIDE]
     before = side > 0
     side += known * _SIDE_RATE * (away - side)
-    n = sensor[Of.AWAY]
+    n = sensor[SensorField.DEVIATION_COUNT]
     n *= (side > 0) == before
     n += known
     least = np.maximum(n, 1.0)
-    plain, late = sensor[Of.AWAY_MEAN], sensor[Of.AWAY_LATE]
+    plain, late = sensor[SensorField.DEVIATION_MEAN], sensor[SensorField.DEVIATION_LATE_MEAN]
     plain += known / least * (away - plain)
     late += 2.0 * known / (least + 1.0) * (away - late)
 
 
-def median(values: Numbers, many: Int64) -> Numbers:
+def median(values: Float32, many: Int64) -> Float32:
     """The median of each row's numbers, NaN where there are none."""
     ordered = np.sort(values, axis=1)  # NaN last
     row = np.arange(len(values))
     low, high = np.maximum(many - 1, 0) // 2, many // 2
     high = np.minimum(high, values.shape[1] - 1)
-    middle: Numbers = 0.5 * (ordered[row, low] + ordered[row, high])
+    middle: Float32 = 0.5 * (ordered[row, low] + ordered[row, high])
     return middle

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from cloud_ingest.detection import float16_storage, pareto_tail
 from cloud_ingest.detection.detector import HIGHEST_SCORE, Reason, Scores, State
-from cloud_ingest.detection.evaluation_ticks import Round, rounds, usable
+from cloud_ingest.detection.evaluation_ticks import Tick, ticks, usable
 from cloud_ingest.detection.state_arrays import (
-    Column,
-    Memory,
-    Numbers,
-    Rare,
-    saved_numbers,
-    within_reach,
+    ArraySpec,
+    SparseState,
+    StateArrays,
+    StateTable,
+    clip_to_float32,
+    saved_table,
 )
 from cloud_ingest.detection.statistical import daily_pattern, events, features
 from cloud_ingest.detection.statistical.features import STREAMS, Stream
@@ -78,32 +78,32 @@ class EnsembleDetector:
 
     def __init__(self, *, utc_offset_h: float = UTC_OFFSET_H) -> None:
         self._offset_ms = round(utc_offset_h * HOUR_MS)
-        self._tails = Numbers(pareto_tail.start_tails(STREAMS).ravel())
-        self._memory = Memory(
+        self._tails = StateTable(pareto_tail.start_tails(STREAMS).ravel())
+        self._memory = StateArrays(
             {
-                "kind": Column(np.uint8),
-                "recent": Column(np.float32),
-                "settling": Column(np.float32),
-                "reason": Column(np.uint8),
-                **features.COLUMNS,
-                **daily_pattern.COLUMNS,
-                **events.COLUMNS,
+                "kind": ArraySpec(np.uint8),
+                "recent": ArraySpec(np.float32),
+                "settling": ArraySpec(np.float32),
+                "reason": ArraySpec(np.uint8),
+                **features.ARRAYS,
+                **daily_pattern.ARRAYS,
+                **events.ARRAYS,
             }
         )
-        self._since_ms, self._readings = Rare(), Rare()  # of events, of counters
+        self._since_ms, self._readings = SparseState(), SparseState()  # of events, of counters
 
     @property
-    def bytes_a_series(self) -> int:
-        """Memory that one series takes."""
-        return self._memory.bytes_a_row + self._tails.bytes_a_row
+    def bytes_per_series(self) -> int:
+        """StateArrays that one series takes."""
+        return self._memory.bytes_per_row + self._tails.bytes_per_row
 
     def register(self, series: Sequence[Series]) -> None:
         """Make room for these series."""
         if not series:
             return
         rows = max(s.index for s in series) + 1
-        self._memory.make_room(rows)
-        self._tails.make_room(rows)
+        self._memory.grow(rows)
+        self._tails.grow(rows)
         for one in series:
             known = QUANTITIES.get(one.quantity)
             kind = _PLAIN
@@ -116,12 +116,12 @@ class EnsembleDetector:
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample, then learn from it."""
         scores = Scores.unjudged(batch)
-        for turn in rounds(batch, usable(batch)):
-            fresh = turn.time_ms > self._memory["last_ms"][turn.series]
-            fresh &= self._memory["kind"][turn.series] != _CIRCULAR
-            turn = turn if fresh.all() else turn.select(fresh)  # noqa: PLW2901
-            if len(turn.place):
-                self._judge(*self._signal(turn), scores)
+        for tick in ticks(batch, usable(batch)):
+            fresh = tick.time_ms > self._memory["last_ms"][tick.series]
+            fresh &= self._memory["kind"][tick.series] != _CIRCULAR
+            tick = tick if fresh.all() else tick.select(fresh)  # noqa: PLW2901
+            if len(tick.place):
+                self._judge(*self._signal(tick), scores)
         return scores
 
     def state(self) -> State:
@@ -132,30 +132,30 @@ class EnsembleDetector:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         self._memory.load(state)
-        self._tails.load(saved_numbers(state))
+        self._tails.load(saved_table(state))
         self._since_ms.load(state, "since_ms")
         self._readings.load(state, "reading")
 
-    def _signal(self, turn: Round) -> tuple[Round, Float64]:
+    def _signal(self, tick: Tick) -> tuple[Tick, Float64]:
         """The samples to judge, and their values: for a counter the increase an hour."""
-        memory, s = self._memory, turn.series
+        memory, s = self._memory, tick.series
         counter = memory["kind"][s] == _CUMULATIVE
         if not counter.any():
-            return turn, turn.value
-        grown = turn.value - self._readings.numbers_of(s)
-        self._readings.keep(s, turn.value, counter)
-        hours = (turn.time_ms - memory["last_ms"][s]) / HOUR_MS
-        value = np.where(counter, grown / np.maximum(hours, 1e-9), turn.value)
+            return tick, tick.value
+        grown = tick.value - self._readings.values_of(s)
+        self._readings.assign(s, tick.value, counter)
+        hours = (tick.time_ms - memory["last_ms"][s]) / HOUR_MS
+        value = np.where(counter, grown / np.maximum(hours, 1e-9), tick.value)
         # The first reading and one after a reset have no increase.
         known = ~counter | (grown >= 0)
-        memory["last_ms"][s[~known]] = turn.time_ms[~known]
-        return turn.select(known), value[known]
+        memory["last_ms"][s[~known]] = tick.time_ms[~known]
+        return tick.select(known), value[known]
 
-    def _judge(self, turn: Round, value: Float64, scores: Scores) -> None:
-        if not len(turn.place):
+    def _judge(self, tick: Tick, value: Float64, scores: Scores) -> None:
+        if not len(tick.place):
             return
-        memory, s = self._memory, turn.series
-        seen = features.compute_features(memory, turn, within_reach(value), self._offset_ms)
+        memory, s = self._memory, tick.series
+        seen = features.compute_features(memory, tick, clip_to_float32(value), self._offset_ms)
         held = self._tails.take(s)
         tails = held.reshape(pareto_tail.FIELDS, STREAMS, len(s))
         high, low = tails[pareto_tail.HIGH].copy(), tails[pareto_tail.LOW].copy()
@@ -170,14 +170,14 @@ class EnsembleDetector:
             seen.given,
             seen.scale,
             upper_only=features.UPPER_ONLY,
-            chance=float16_storage.chance_of(turn.time_ms),
+            chance=float16_storage.chance_of(tick.time_ms),
         )
         self._tails.put(s, held)
         # Beyond the band by no more than rounding is within it.
         within = (seen.value <= high + seen.dust) & (seen.value >= low - seen.dust)
         judged[within | ~able] = 0.0
         np.clip(judged, -_MOST, _MOST, out=judged)
-        surprise, awake = self._combine(turn, judged, able, seen)
+        surprise, awake = self._combine(tick, judged, able, seen)
         told = events.find_events(
             memory,
             s,
@@ -193,12 +193,12 @@ class EnsembleDetector:
             + np.stack([np.zeros(len(s)), low[Stream.HALF_HOUR], high[Stream.HALF_HOUR]]),
             np.nan,
         )
-        self._report(turn, scores, told, judged, band)
+        self._report(tick, scores, told, judged, band)
 
     def _combine(
-        self, turn: Round, judged: NDArray[Any], able: Bool, seen: features.Features
+        self, tick: Tick, judged: NDArray[Any], able: Bool, seen: features.Features
     ) -> tuple[Float64, Bool]:
-        memory, s, scale = self._memory, turn.series, seen.scale
+        memory, s, scale = self._memory, tick.series, seen.scale
         many = able.sum(axis=0)
         mean = np.abs(judged).sum(axis=0, dtype=np.float64) / np.maximum(many, _ENOUGH_STREAMS)
         recent = memory["recent"][s].astype(np.float64)
@@ -208,18 +208,20 @@ class EnsembleDetector:
         settling = np.where(seen.gap_steps > _LONG_GAP_STEPS, _SETTLING, settling)
         memory["settling"][s] = settling
         surprise = mean + 0.5 * recent
-        surprise -= daily_pattern.follow_habits(memory, s, turn.time_ms + self._offset_ms, surprise)
+        surprise -= daily_pattern.follow_daily_pattern(
+            memory, s, tick.time_ms + self._offset_ms, surprise
+        )
         return surprise, (many > 0) & (settling <= 0)
 
     def _report(
         self,
-        turn: Round,
+        tick: Tick,
         scores: Scores,
         told: events.Events,
         judged: NDArray[Any],
         band: Float64,
     ) -> None:
-        memory, s, place = self._memory, turn.series, turn.place
+        memory, s, place = self._memory, tick.series, tick.place
         scores.score[place] = told.score
         scores.onset[place] = told.onset
         scores.expected[place], scores.low[place], scores.high[place] = band
@@ -228,7 +230,7 @@ class EnsembleDetector:
         fresh = np.where(strongest >= 0, _HIGHER[most], _LOWER[most])
         # An event keeps the reason of its highest onset.
         reason = np.where(told.onset > 0, fresh, memory["reason"][s]) * told.ongoing
-        since = np.where(told.began, turn.time_ms, self._since_ms.of(s, turn.time_ms))
-        self._since_ms.keep(s, since, told.ongoing)
+        since = np.where(told.began, tick.time_ms, self._since_ms.times_of(s, tick.time_ms))
+        self._since_ms.assign(s, since, told.ongoing)
         memory["reason"][s] = reason
         scores.reason[place], scores.since_ms[place] = reason, since

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloud_ingest.detection.state_arrays import Column, Memory
+from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays
 from telemetry.batches import Bool, Float64, Int64
 
 FADE = 150.0
@@ -26,14 +26,14 @@ PRIOR_EXCESS = 0.6
 TAIL = 8.0
 LONGEST_H = 24.0 * 120
 
-COLUMNS = {
-    "level": Column(np.float32),
-    "active": Column(np.float32),
-    "quiet_steps": Column(np.float32),
-    "peak": Column(np.float32),
-    "onsets": Column(np.float32),
-    "hours": Column(np.float32),
-    "excess": Column(np.float32, PRIOR_EXCESS),
+ARRAYS = {
+    "level": ArraySpec(np.float32),
+    "active": ArraySpec(np.float32),
+    "quiet_steps": ArraySpec(np.float32),
+    "peak": ArraySpec(np.float32),
+    "onsets": ArraySpec(np.float32),
+    "hours": ArraySpec(np.float32),
+    "excess": ArraySpec(np.float32, PRIOR_EXCESS),
 }
 
 
@@ -48,7 +48,7 @@ class Events:
 
 
 def find_events(
-    memory: Memory,
+    memory: StateArrays,
     s: Int64,
     surprise: Float64,
     awake: Bool,
@@ -69,7 +69,7 @@ def find_events(
 
 
 def _score(
-    memory: Memory, s: Int64, height: Float64, onset: Bool, step_h: Float64, highest: float
+    memory: StateArrays, s: Int64, height: Float64, onset: Bool, step_h: Float64, highest: float
 ) -> Float64:
     onsets, hours, excess = (
         memory[name][s].astype(np.float64) for name in ("onsets", "hours", "excess")
@@ -89,7 +89,7 @@ def _score(
 
 
 def _follow(
-    memory: Memory,
+    memory: StateArrays,
     s: Int64,
     surprise: Float64,
     onset: Bool,

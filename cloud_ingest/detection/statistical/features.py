@@ -11,8 +11,8 @@ from enum import IntEnum
 import numpy as np
 
 from cloud_ingest.detection import float16_storage
-from cloud_ingest.detection.evaluation_ticks import Round
-from cloud_ingest.detection.state_arrays import Column, Memory
+from cloud_ingest.detection.evaluation_ticks import Tick
+from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays
 from cloud_ingest.detection.statistical import profiles
 from telemetry.batches import Bool, Float64, Int64
 
@@ -130,16 +130,16 @@ _MIXTURE_SHORT, _MIXTURE_USUAL = 100.0, 2000.0
 _WHOLE = 65_528  # a share of all, in the 16 bits in which it is kept
 _REACH = 3.0  # usual spreads to either side that the classes cover
 
-COLUMNS = {
-    "last_ms": Column(np.int64, NEVER),
-    "last_value": Column(np.float32),
-    "count": Column(np.float32),
-    "interval_h": Column(np.float32),
-    "means": Column(np.float32, 0.0, (len(Mean),)),
-    "records": Column(np.float32, 0.0, (8,)),
-    "centre": Column(np.float32, 0.0, (2,)),
-    "mixture": Column(np.uint16, _WHOLE // CLASSES, (2 * CLASSES,)),
-    **profiles.COLUMNS,
+ARRAYS = {
+    "last_ms": ArraySpec(np.int64, NEVER),
+    "last_value": ArraySpec(np.float32),
+    "count": ArraySpec(np.float32),
+    "interval_h": ArraySpec(np.float32),
+    "means": ArraySpec(np.float32, 0.0, (len(Mean),)),
+    "records": ArraySpec(np.float32, 0.0, (8,)),
+    "centre": ArraySpec(np.float32, 0.0, (2,)),
+    "mixture": ArraySpec(np.uint16, _WHOLE // CLASSES, (2 * CLASSES,)),
+    **profiles.ARRAYS,
 }
 
 
@@ -156,14 +156,14 @@ class Features:
     usual: Float64
 
 
-def compute_features(memory: Memory, turn: Round, value: Float64, offset_ms: int) -> Features:
+def compute_features(memory: StateArrays, tick: Tick, value: Float64, offset_ms: int) -> Features:
     """The streams of this round's values; brings the memory up to date with them."""
-    s = turn.series
+    s = tick.series
     count = memory["count"][s].astype(np.float64)
-    interval_h, step_h = _follow_interval(memory, turn, count)
+    interval_h, step_h = _follow_interval(memory, tick, count)
     scale = np.maximum(WORKING_STEP_H / np.maximum(interval_h, 1e-9), 1.0)
     gap_steps = np.where(step_h > 1.9 * interval_h, step_h / np.maximum(interval_h, 1e-9), 1.0)
-    place = profiles.follow_profiles(memory, turn, value, offset_ms, interval_h)
+    place = profiles.follow_profiles(memory, tick, value, offset_ms, interval_h)
     means = _follow_means(memory, s, value, place, count, scale, gap_steps)
     out = np.empty((STREAMS, len(s)))
     given = np.ones(out.shape, dtype=np.bool_)
@@ -183,19 +183,19 @@ def compute_features(memory: Memory, turn: Round, value: Float64, offset_ms: int
         memory, s, out[_RECORDS], np.vstack([value, known]), means, count, scale
     )
     given[_RECORDS][1:] = place.exists
-    out[Stream.MIXTURE] = _compare_mixture(memory, turn, value, count, scale)
+    out[Stream.MIXTURE] = _compare_mixture(memory, tick, value, count, scale)
     dust = np.broadcast_to(_DUST * size + _LEAST_DUST, out.shape).copy()
     dust[_FREE_OF_UNIT] = _DUST_OF_RATIO
     dust[_RECORDS] += _LEAST_RECORD * span
     memory["count"][s] = count + 1.0
-    memory["last_ms"][s], memory["last_value"][s] = turn.time_ms, value
+    memory["last_ms"][s], memory["last_value"][s] = tick.time_ms, value
     usual = np.where(place.exists[0], value - residual[0], means[Mean.BEHIND_SHORT])
     return Features(out, given, dust, scale, interval_h, gap_steps / scale, usual)
 
 
-def _follow_interval(memory: Memory, turn: Round, count: Float64) -> tuple[Float64, Float64]:
-    s = turn.series
-    step_h = (turn.time_ms - memory["last_ms"][s]) / HOUR_MS
+def _follow_interval(memory: StateArrays, tick: Tick, count: Float64) -> tuple[Float64, Float64]:
+    s = tick.series
+    step_h = (tick.time_ms - memory["last_ms"][s]) / HOUR_MS
     known = memory["interval_h"][s].astype(np.float64)
     step_h = np.where(count < 1, 0.0, step_h)
     # Follows the rate of sampling over some twenty samples; a gap counts as two steps at most.
@@ -206,10 +206,10 @@ def _follow_interval(memory: Memory, turn: Round, count: Float64) -> tuple[Float
 
 
 def _follow_means(
-    memory: Memory,
+    memory: StateArrays,
     s: Int64,
     value: Float64,
-    place: profiles.Place,
+    place: profiles.ProfileResiduals,
     count: Float64,
     scale: Float64,
     gap_steps: Float64,
@@ -286,7 +286,7 @@ def _measure_noise(out: Float64, means: Float64, size: Float64) -> None:
 
 
 def _compare_records(
-    memory: Memory,
+    memory: StateArrays,
     s: Int64,
     out: Float64,
     source: Float64,
@@ -314,10 +314,10 @@ def _compare_records(
 
 
 def _compare_mixture(
-    memory: Memory, turn: Round, value: Float64, count: Float64, scale: Float64
+    memory: StateArrays, tick: Tick, value: Float64, count: Float64, scale: Float64
 ) -> Float64:
     """Relative entropy of the recent mixture of values against the usual one."""
-    s = turn.series
+    s = tick.series
     mean, spread = memory["centre"][s].T.astype(np.float64)
     start = 1.0 / (count + 1.0)
     slow = np.maximum(start, 1.0 / (_MIXTURE_USUAL * scale))
@@ -339,7 +339,7 @@ def _compare_mixture(
     recent[place, columns] += fast
     usual[place, columns] += slow
     # Rounded up or down by chance, as the profiles are: a slow share moves by less than a step.
-    chance = (float16_storage.chance_of(turn.time_ms) / float16_storage.CHANCES).astype(np.float32)
+    chance = (float16_storage.chance_of(tick.time_ms) / float16_storage.CHANCES).astype(np.float32)
     memory["mixture"][s] = np.minimum(kept * _WHOLE + chance, _WHOLE).T
     entropy: Float64 = (recent * np.log((recent + 1e-12) / (usual + 1e-3))).sum(axis=0)
     return entropy

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_ingest.detection import float16_storage
-from cloud_ingest.detection.evaluation_ticks import Round
-from cloud_ingest.detection.state_arrays import Column, Memory
+from cloud_ingest.detection.evaluation_ticks import Tick
+from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays
 from cloud_ingest.detection.statistical import time_of_week_counts as visits
 from telemetry.batches import Bool, Float64, Int64
 
@@ -31,22 +31,22 @@ _HALF_HOUR_VISITS = (1, 100.0, 0.5)
 _HOUR_VISITS = (24, 400.0, 1.0)
 _WEEK_VISITS = (1, 100.0, 2.0)
 
-COLUMNS = {
-    "first_ms": Column(np.int64, _NEVER),
-    "zero": Column(np.float32),
-    "unit": Column(np.float32),
-    "half_hour_mean": Column(np.float16, 0.0, (HALF_HOURS,)),
-    "hour_mean": Column(np.float16, 0.0, (HOURS,)),
-    "week_mean": Column(np.float16, 0.0, (WEEK_TIMES,)),
-    "hour_distance": Column(np.float16, 0.0, (HOURS,)),
-    "visits": Column(np.uint8, 0.0, (HALF_HOURS,)),
-    "week_visits": Column(np.uint8, 0.0, (WEEK_TIMES // 2,)),
+ARRAYS = {
+    "first_ms": ArraySpec(np.int64, _NEVER),
+    "zero": ArraySpec(np.float32),
+    "unit": ArraySpec(np.float32),
+    "half_hour_mean": ArraySpec(np.float16, 0.0, (HALF_HOURS,)),
+    "hour_mean": ArraySpec(np.float16, 0.0, (HOURS,)),
+    "week_mean": ArraySpec(np.float16, 0.0, (WEEK_TIMES,)),
+    "hour_distance": ArraySpec(np.float16, 0.0, (HOURS,)),
+    "visits": ArraySpec(np.uint8, 0.0, (HALF_HOURS,)),
+    "week_visits": ArraySpec(np.uint8, 0.0, (WEEK_TIMES // 2,)),
 }
 _PACKED = ("half_hour_mean", "hour_mean", "week_mean", "hour_distance")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class ProfileResiduals:
     """Residuals from the three profiles (3, samples), which exist, and the usual distance.
 
     ``distance`` is the mean distance from the half hour's mean, the largest of this half hour
@@ -59,20 +59,20 @@ class Place:
 
 
 def follow_profiles(
-    memory: Memory, turn: Round, value: Float64, offset_ms: int, interval_h: Float64
-) -> Place:
+    memory: StateArrays, tick: Tick, value: Float64, offset_ms: int, interval_h: Float64
+) -> ProfileResiduals:
     """Where this round's values lie in their day and week; the profiles learn them."""
-    s = turn.series
+    s = tick.series
     first = memory["first_ms"][s]
     new = first == _NEVER
     if new.any():
-        first[new] = turn.time_ms[new]
+        first[new] = tick.time_ms[new]
         memory["first_ms"][s] = first
         memory["zero"][s[new]] = value[new]
     away, unit = _in_reach(memory, s, value)
-    chance = float16_storage.chance_of(turn.time_ms)
-    age_ms = turn.time_ms - first
-    local = turn.time_ms + offset_ms
+    chance = float16_storage.chance_of(tick.time_ms)
+    age_ms = tick.time_ms - first
+    local = tick.time_ms + offset_ms
     half = local % DAY_MS // HALF_HOUR_MS
     hour = half // 2
     week_time = (local - MONDAY_MS) % WEEK_MS // (_HALVES * HALF_HOUR_MS)
@@ -97,10 +97,10 @@ def follow_profiles(
     distance = distances.follow(np.abs(residual[0]), seen_hour, interval_h)
     memory["visits"][s, half] = np.minimum(seen_half + 1, _MOST_VISITS)
     visits.count_visit(memory["week_visits"], s, week_time, chance)
-    return Place(residual, exists, distance)
+    return ProfileResiduals(residual, exists, distance)
 
 
-def _within_two_hours(memory: Memory, s: Int64, half: Int64, unit: Float64) -> Float64:
+def _within_two_hours(memory: StateArrays, s: Int64, half: Int64, unit: Float64) -> Float64:
     """By how much a half hour usually differs from the others of its two hours of the day."""
     slots = half[:, None] // _HALVES * _HALVES + np.arange(_HALVES)
     mean = memory["half_hour_mean"][s[:, None], slots].astype(np.float64)
@@ -110,7 +110,7 @@ def _within_two_hours(memory: Memory, s: Int64, half: Int64, unit: Float64) -> F
     return np.where(met[own], mean[own] - average, 0.0) * unit
 
 
-def _in_reach(memory: Memory, s: Int64, value: Float64) -> tuple[Float64, Float64]:
+def _in_reach(memory: StateArrays, s: Int64, value: Float64) -> tuple[Float64, Float64]:
     """How far values are from their series' zero, and units in which that can be packed."""
     away = value - memory["zero"][s]
     unit = memory["unit"][s].astype(np.float64)

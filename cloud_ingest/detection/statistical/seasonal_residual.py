@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_ingest.detection.detector import HIGHEST_SCORE, NEVER, Reason, Scores, State
-from cloud_ingest.detection.evaluation_ticks import Round, rounds, usable
+from cloud_ingest.detection.evaluation_ticks import Tick, ticks, usable
 from cloud_ingest.detection.state_arrays import (
-    Column,
-    Memory,
-    Numbers,
-    Rare,
-    saved_numbers,
-    within_reach,
+    ArraySpec,
+    SparseState,
+    StateArrays,
+    StateTable,
+    clip_to_float32,
+    saved_table,
 )
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.local_time import UTC_OFFSET_H
@@ -60,34 +60,34 @@ class SeasonalResidualDetector:
         self._warm_up = warm_up_samples
         self._band = band_sigmas
         self._tail = tail
-        self._memory = Memory(
+        self._memory = StateArrays(
             {
-                "last_ms": Column(np.int64, NEVER),
-                "reason": Column(np.uint8),
-                "visits": Column(np.uint8, 0, (slots,)),
+                "last_ms": ArraySpec(np.int64, NEVER),
+                "reason": ArraySpec(np.uint8),
+                "visits": ArraySpec(np.uint8, 0, (slots,)),
             }
         )
-        self._numbers = Numbers(np.zeros(_SLOT_MEAN + slots, np.float32))
-        self._since_ms = Rare()
+        self._numbers = StateTable(np.zeros(_SLOT_MEAN + slots, np.float32))
+        self._since_ms = SparseState()
 
     @property
-    def bytes_a_series(self) -> int:
-        """Memory that one series takes."""
-        return self._memory.bytes_a_row + self._numbers.bytes_a_row
+    def bytes_per_series(self) -> int:
+        """StateArrays that one series takes."""
+        return self._memory.bytes_per_row + self._numbers.bytes_per_row
 
     def register(self, series: Sequence[Series]) -> None:
         """Make room for these series."""
         if series:
             rows = max(s.index for s in series) + 1
-            self._memory.make_room(rows)
-            self._numbers.make_room(rows)
+            self._memory.grow(rows)
+            self._numbers.grow(rows)
 
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample, then learn from it."""
         scores = Scores.unjudged(batch)
-        for turn in rounds(batch, usable(batch)):
-            fresh = turn.time_ms > self._memory["last_ms"][turn.series]
-            self._judge(turn if fresh.all() else turn.select(fresh), scores)
+        for tick in ticks(batch, usable(batch)):
+            fresh = tick.time_ms > self._memory["last_ms"][tick.series]
+            self._judge(tick if fresh.all() else tick.select(fresh), scores)
         return scores
 
     def state(self) -> State:
@@ -98,16 +98,16 @@ class SeasonalResidualDetector:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         self._memory.load(state)
-        self._numbers.load(saved_numbers(state))
+        self._numbers.load(saved_table(state))
         self._since_ms.load(state, "since_ms")
 
-    def _judge(self, turn: Round, scores: Scores) -> None:
-        if not len(turn.place):
+    def _judge(self, tick: Tick, scores: Scores) -> None:
+        if not len(tick.place):
             return
-        s, x = turn.series, within_reach(turn.value)
-        slot = (turn.time_ms + self._offset_ms) % _DAY_MS * self._slots // _DAY_MS
+        s, x = tick.series, clip_to_float32(tick.value)
+        slot = (tick.time_ms + self._offset_ms) % _DAY_MS * self._slots // _DAY_MS
         numbers = self._numbers.take(s)
-        step_ms = turn.time_ms - self._memory["last_ms"][s]
+        step_ms = tick.time_ms - self._memory["last_ms"][s]
         interval_h = _follow_interval(numbers, step_ms)
         own_at = (_SLOT_MEAN + slot, np.arange(len(s)))
         own = numbers[own_at]
@@ -118,7 +118,7 @@ class SeasonalResidualDetector:
         sigma = np.maximum(numbers[_SCALE] * _ABSOLUTE_TO_SIGMA, 1e-9 + 1e-6 * np.abs(expected))
         away = x - expected
         self._report(
-            turn, scores, numbers[_COUNT] >= self._warm_up, expected, sigma, away, interval_h
+            tick, scores, numbers[_COUNT] >= self._warm_up, expected, sigma, away, interval_h
         )
         longest = np.maximum(self._memory_h / interval_h, 30.0)
         slot_rate = 1.0 / np.minimum(seen + 1.0, longest / self._slots + 1.0)
@@ -127,11 +127,11 @@ class SeasonalResidualDetector:
         self._memory["visits"][s, slot] = np.minimum(seen + 1.0, _MOST)
         _learn(numbers, x, _CLIP * sigma, away, longest, interval_h)
         self._numbers.put(s, numbers)
-        self._memory["last_ms"][s] = turn.time_ms
+        self._memory["last_ms"][s] = tick.time_ms
 
     def _report(
         self,
-        turn: Round,
+        tick: Tick,
         scores: Scores,
         ready: Bool,
         expected: Reals,
@@ -140,16 +140,16 @@ class SeasonalResidualDetector:
         interval_h: Reals,
     ) -> None:
         margin = self._band * sigma
-        place, s = turn.place, turn.series
+        place, s = tick.place, tick.series
         expected = np.where(ready, expected, np.nan)
         scores.expected[place] = expected
         scores.low[place], scores.high[place] = expected - margin, expected + margin
-        held, began_ms = self._memory["reason"], self._since_ms.of(s, turn.time_ms)
+        held, began_ms = self._memory["reason"], self._since_ms.times_of(s, tick.time_ms)
         out = np.flatnonzero(ready & (np.abs(away) > margin))
         before = held[s[out]]
         held[s] = Reason.NONE
         if not len(out):
-            self._since_ms.keep(s, began_ms, np.zeros(len(s), np.bool_))
+            self._since_ms.assign(s, began_ms, np.zeros(len(s), np.bool_))
             return
         # P(|Z| > z) = (1 + z^2/tail)^(-tail/2): Student-like; one sample each interval_h hours.
         z = away[out] / sigma[out]
@@ -158,10 +158,10 @@ class SeasonalResidualDetector:
         score = np.minimum(np.maximum(score, 0.0), HIGHEST_SCORE)
         reason = np.where(z > 0, Reason.HIGH_FOR_TIME, Reason.LOW_FOR_TIME).astype(np.uint8)
         begins = reason != before
-        began_ms[out[begins]] = turn.time_ms[out[begins]]
+        began_ms[out[begins]] = tick.time_ms[out[begins]]
         goes_on = np.zeros(len(s), np.bool_)
         goes_on[out] = True
-        self._since_ms.keep(s, began_ms, goes_on)
+        self._since_ms.assign(s, began_ms, goes_on)
         place, s = place[out], s[out]
         held[s] = reason
         scores.score[place], scores.reason[place] = score, reason

@@ -31,3 +31,15 @@ def joined(scores):
     """Scores of consecutive batches as one dictionary of columns."""
     names = ("score", "expected", "low", "high", "reason", "since_ms", "onset")
     return {n: np.concatenate([getattr(s, n) for s in scores]) for n in names}
+
+
+def write_series_file(path, rows=1200):
+    """A sine with noise each quarter of an hour, and a spike in row 1000."""
+    rng = np.random.default_rng(1)
+    start = np.datetime64("2026-01-01T00:00:00")
+    with path.open("w") as out:
+        out.write("timestamp,value\n")
+        for i in range(rows):
+            value = 20 + 5 * np.sin(i / 15) + rng.normal(0, 0.3) + (30 if i == 1000 else 0)
+            stamp = str(start + np.timedelta64(15 * i, "m")).replace("T", " ")
+            out.write(f"{stamp},{value:.3f}\n")

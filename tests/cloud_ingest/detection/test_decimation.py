@@ -4,18 +4,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud_ingest.detection.decimation import Stretch, doubted
-from cloud_ingest.detection.detector import Scores, Standing
+from cloud_ingest.detection.decimation import ScorableSamples, prefer_faults
+from cloud_ingest.detection.detector import HeldScores, Scores
 from telemetry.batches import SampleBatch
 
 runs = st.lists(st.lists(st.booleans(), min_size=1, max_size=8), min_size=1, max_size=6)
 
 
-def stretch_of(marks: list[list[bool]]) -> tuple[Stretch, np.ndarray]:
+def stretch_of(marks: list[list[bool]]) -> tuple[ScorableSamples, np.ndarray]:
     series = [i for i, run in enumerate(marks) for _ in run]
     n = len(series)
     batch = SampleBatch.of(series, range(1000, 1000 + n), [0.0] * n, [1] * n)
-    stretch = Stretch.of(batch, np.full(len(marks), -1, np.int64))
+    stretch = ScorableSamples.of(batch, np.full(len(marks), -1, np.int64))
     return stretch, np.array([m for run in marks for m in run])
 
 
@@ -39,10 +39,10 @@ def standing(draw, n: int, first_tag: int):
     begin = sorted({0, *more})
     tags = [float(first_tag + i) for i in range(len(begin))]
     reasons = draw(st.lists(st.integers(0, 2), min_size=len(begin), max_size=len(begin)))
-    return Standing(np.array(begin), scores_of(tags, reasons), np.arange(n) + 7000)
+    return HeldScores(np.array(begin), scores_of(tags, reasons), np.arange(n) + 7000)
 
 
-def one_by_one(one: Standing) -> list[tuple[float, ...]]:
+def one_by_one(one: HeldScores) -> list[tuple[float, ...]]:
     """For each sample: score, expected, low, high, reason, since, onset."""
     judged, found, at = one.judged, [], -1
     for i in range(len(one)):
@@ -59,7 +59,7 @@ def one_by_one(one: Standing) -> list[tuple[float, ...]]:
     return found
 
 
-def rows_of(one: Standing | Scores) -> list[tuple[float, ...]]:
+def rows_of(one: HeldScores | Scores) -> list[tuple[float, ...]]:
     return list(
         zip(
             one.score.tolist(), one.expected.tolist(), one.low.tolist(), one.high.tolist(),
@@ -80,4 +80,4 @@ def test_a_sensor_in_doubt_is_told_instead_of_the_world(data, n, score):
     world, sensor = data.draw(standing(n, 1)), data.draw(standing(n, 100))
     both = zip(one_by_one(world), one_by_one(sensor), strict=True)
     expected = [theirs if theirs[0] >= score else ours for ours, theirs in both]
-    assert rows_of(doubted(world, sensor, score)) == expected
+    assert rows_of(prefer_faults(world, sensor, score)) == expected

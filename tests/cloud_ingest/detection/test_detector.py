@@ -143,4 +143,4 @@ def test_the_state_of_an_earlier_version_is_refused_before_any_of_it_is_taken_up
     [(EnsembleDetector, 1560), (FaultDetector, 280), (LayeredDetector, 2040)],
 )
 def test_what_a_series_costs_is_bounded(make, most):
-    assert make().bytes_a_series <= most
+    assert make().bytes_per_series <= most

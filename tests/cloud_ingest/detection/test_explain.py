@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cloud_ingest.detection import Finding, Layer, Reason, explain, for_quantity
+from cloud_ingest.detection import Finding, Layer, Reason, budget_for_quantity, explain
 from cloud_ingest.detection.explain import _EN, _VI
 from telemetry.quantities import QUANTITIES
 from tests.cloud_ingest.detection.streams import one_series
@@ -49,8 +49,8 @@ def test_every_reason_has_words_in_both_languages():
 
 def test_every_quantity_has_defaults_and_what_cannot_be_judged_is_off():
     for name in QUANTITIES:
-        defaults = for_quantity(name)
+        defaults = budget_for_quantity(name)
         assert all(defaults.budget(layer) > 0 for layer in defaults.layers)
-    assert for_quantity("wind_direction").layers == ()
-    assert for_quantity("pm2_5").layers == (Layer.STATISTICAL, Layer.FAULT)
-    assert for_quantity("something foreign").layers == (Layer.STATISTICAL, Layer.FAULT)
+    assert budget_for_quantity("wind_direction").layers == ()
+    assert budget_for_quantity("pm2_5").layers == (Layer.STATISTICAL, Layer.FAULT)
+    assert budget_for_quantity("something foreign").layers == (Layer.STATISTICAL, Layer.FAULT)

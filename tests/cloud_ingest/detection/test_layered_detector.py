@@ -1,7 +1,7 @@
 import numpy as np
 
 from cloud_ingest.detection import LayeredDetector, Reason, threshold_for_budget
-from cloud_ingest.detection.sensor_faults.sensor_state import Of
+from cloud_ingest.detection.sensor_faults.sensor_state import SensorField
 from telemetry.batches import SampleBatch
 from tests.cloud_ingest.detection.streams import batch_of, one_series
 
@@ -43,7 +43,7 @@ def test_between_two_looks_a_fast_series_keeps_its_judgement():
     seconds, x = second_by_second(2400)
     scores = detector.update(batch_of(0, seconds * SECOND_H, x))
     assert detector.state()["first.numbers"][0, 0] < 60
-    assert detector.state()["fault.numbers"][0, Of.COUNT] == 40
+    assert detector.state()["fault.numbers"][0, SensorField.COUNT] == 40
     assert len(set(scores.expected[2341:2400])) == 1
 
 
@@ -97,6 +97,6 @@ def test_a_backlog_that_drifts_is_looked_at_once_a_minute():
     seconds = np.arange(7200)
     x = 50 + np.cumsum(rng.normal(0, 1, 7200))
     detector.update(batch_of(0, seconds[:6000] * SECOND_H, x[:6000]))
-    before = detector.state()["fault.numbers"][0, Of.COUNT]
+    before = detector.state()["fault.numbers"][0, SensorField.COUNT]
     detector.update(batch_of(0, seconds[6000:] * SECOND_H, x[6000:] + 100))
-    assert detector.state()["fault.numbers"][0, Of.COUNT] - before <= 20 + 24
+    assert detector.state()["fault.numbers"][0, SensorField.COUNT] - before <= 20 + 24

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
 from cloud_ingest.detection import LayeredDetector, StateMismatchError
-from cloud_ingest.detection.evaluation_ticks import Round
-from cloud_ingest.detection.state_arrays import Memory, Rare
+from cloud_ingest.detection.evaluation_ticks import Tick
+from cloud_ingest.detection.state_arrays import SparseState, StateArrays
 from cloud_ingest.detection.statistical import profiles
 from tests.cloud_ingest.detection.streams import batch_of, one_series
 
@@ -20,31 +20,31 @@ TURNS = st.lists(
 
 @given(TURNS)
 def test_rare_numbers_are_those_of_a_dictionary(turns):
-    rare, plain = Rare(), {}
-    for turn in turns:
-        series = np.array(list(turn), np.int64)
-        which = np.array([v is not None for v in turn.values()], np.bool_)
-        rare.keep(series, np.array([v or 0 for v in turn.values()], np.int64), which)
-        plain = {k: v for k, v in (plain | turn).items() if v is not None}
-        again = Rare()
+    rare, plain = SparseState(), {}
+    for tick in turns:
+        series = np.array(list(tick), np.int64)
+        which = np.array([v is not None for v in tick.values()], np.bool_)
+        rare.assign(series, np.array([v or 0 for v in tick.values()], np.int64), which)
+        plain = {k: v for k, v in (plain | tick).items() if v is not None}
+        again = SparseState()
         again.load(rare.save("a"), "a")
         everyone = np.arange(31)
-        told = again.of(everyone, np.full(31, -1)).tolist()
+        told = again.times_of(everyone, np.full(31, -1)).tolist()
         assert told == [plain.get(k, -1) for k in everyone]
         assert len(rare.save("a")["a"]) == len(plain)
 
 
 def test_a_steep_morning_within_two_hours_is_no_surprise_in_the_week():
-    memory = Memory(profiles.COLUMNS)
-    memory.make_room(1)
+    memory = StateArrays(profiles.ARRAYS)
+    memory.grow(1)
     found = []
     for k in range(5 * 7 * 24 * 12):
         time_ms = np.array([profiles.MONDAY_MS + k * HOUR_MS // 12])
         hour = k / 12 % 24
         weekend = k // (12 * 24) % 7 >= 5
         value = np.array([200.0 * min(max(hour - 6.0, 0.0), 4.0) * (0.5 if weekend else 1.0)])
-        turn = Round(np.zeros(1, np.int64), np.zeros(1, np.int64), time_ms, value)
-        place = profiles.follow_profiles(memory, turn, value, 0, np.full(1, 1 / 12))
+        tick = Tick(np.zeros(1, np.int64), np.zeros(1, np.int64), time_ms, value)
+        place = profiles.follow_profiles(memory, tick, value, 0, np.full(1, 1 / 12))
         found.append(place.residual[2, 0] if place.exists[2, 0] else np.nan)
     last_week = np.abs(np.array(found[-7 * 24 * 12 :]))
     assert np.isfinite(last_week).all()
