@@ -16,10 +16,10 @@ from fastapi import APIRouter, FastAPI
 from alert_rules import load_rules
 from cloud_ingest.alerts import AlertService
 from cloud_ingest.api import application
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.responses.inventory_json import show_device, show_gateway
 from cloud_ingest.api.routes import alerts as alerts_api
 from cloud_ingest.api.routes import index
+from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.database import Database
 from cloud_ingest.detection import LayeredDetector
@@ -188,12 +188,12 @@ class Service:
 
     def application(self) -> FastAPI:
         """The HTTP application over this service."""
-        backend = Backend(
+        service = RunningService(
             self.configuration, self.database, self.store, self.inventory, self.ledger,
             self.quarantine, self.receiver, self.inbox, self.pipeline, self.link, self.live,
             self.started_ms, utc_now_ms, lambda: self.alerts.refused,
         )  # fmt: skip
-        return application.create(backend, self._routers())
+        return application.create(service, self._routers())
 
     def _routers(self) -> Sequence[APIRouter]:
         return [alerts_api.router(self.alerts), index.router(self.store, self.inventory.series)]

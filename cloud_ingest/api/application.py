@@ -8,7 +8,6 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from cloud_ingest.api import openapi, problems
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.problems import Problem
 from cloud_ingest.api.reference_page import page_of
@@ -17,18 +16,21 @@ from cloud_ingest.api.routes import (
     inventory,
     ledgers,
     notifications,
+    operation,
     samples,
-    service,
     stream,
 )
+from cloud_ingest.api.running_service import RunningService
 from quantrac import __version__
 
 PREFIX = "/api/v1"
 PAGE = Path(__file__).parents[1] / "web" / "static"
 
 
-def create(backend: Backend, routers: Sequence[APIRouter] = (), page: Path = PAGE) -> FastAPI:
-    """The application over ``backend``, with further ``routers`` under the prefix of the API."""
+def create(
+    service: RunningService, routers: Sequence[APIRouter] = (), page: Path = PAGE
+) -> FastAPI:
+    """The application over ``service``, with further ``routers`` under the prefix of the API."""
     app = FastAPI(
         title="Quantrac",
         version=__version__,
@@ -41,11 +43,11 @@ def create(backend: Backend, routers: Sequence[APIRouter] = (), page: Path = PAG
     problems.install(app)
     openapi.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=3)
-    own = [m.router(backend) for m in (service, inventory, ledgers, samples, stream)]
-    own += [notifications.log_router(backend), alert_reports.router(backend)]
+    own = [m.router(service) for m in (operation, inventory, ledgers, samples, stream)]
+    own += [notifications.log_router(service), alert_reports.router(service)]
     for router in (*own, *routers):
         app.include_router(router, prefix=PREFIX)
-    app.include_router(service.metrics_router(backend))
+    app.include_router(operation.metrics_router(service))
     _describe(app)
     _serve_page(app, page)
     return app

@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from cloud_ingest.api.problems import MEDIA_TYPE
-from cloud_ingest.api.responses.envelope import EXAMPLES
+from cloud_ingest.api.responses.declaration import EXAMPLES
 
 TAGS = {
     "operation": "How the service itself is: health, quarantine, events, figures.",

@@ -18,7 +18,7 @@ LONGEST_NAME = 80
 ResultT = TypeVar("ResultT")
 
 
-def asked(call: Callable[[], ResultT]) -> ResultT:
+def translate_errors(call: Callable[[], ResultT]) -> ResultT:
     """What ``call`` gives; its errors as problems."""
     try:
         return call()

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class KeepConfiguration(BaseModel):
-    """For how many days each level is kept; null keeps it for ever."""
+    """For how many days each resolution is kept; null keeps it for ever."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -9,7 +9,7 @@ from telemetry.batches import Bool, Int32, SampleBatch
 NEVER = np.iinfo(np.int64).min
 
 
-class Newest:
+class LatestSamples:
     """The newest sample of each series, in arrays indexed by the series' number."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Newest:
         self.time_ms[self.time_ms < time_ms] = NEVER
 
 
-class OwnNewest:
+class LatestSamplesCache:
     """The newest samples of the series that this process writes, of a store that others write too.
 
     What a series had before must have been asked of the server once; from then on every write is
@@ -69,7 +69,7 @@ class OwnNewest:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._newest = Newest()
+        self._newest = LatestSamples()
         self._asked = np.zeros(0, np.bool_)
         self._written = np.zeros(0, np.bool_)
 
@@ -115,7 +115,7 @@ class OwnNewest:
         """Ask the server again for all series."""
         with self._lock:
             self._asked[:] = False
-            self._newest = Newest()
+            self._newest = LatestSamples()
 
     def _grow(self, size: int) -> None:
         if size > len(self._asked):

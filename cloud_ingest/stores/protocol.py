@@ -9,8 +9,8 @@ from telemetry.batches import Float64, Int64, SampleBatch, UInt8
 from telemetry.series import Series
 
 Aggregate = Literal["mean", "min", "max", "count", "last"]
-Level = Literal["raw", "minute", "hour", "day"]
-LEVEL_MS: dict[Level, int] = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+Resolution = Literal["raw", "minute", "hour", "day"]
+SUMMARY_STEP_MS: dict[Resolution, int] = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 """The steps for which summaries are kept, finest first."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -41,7 +41,7 @@ class StoreRejected(StoreError):  # noqa: N818  # named by what went wrong
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Readings:
+class SampleColumns:
     """Samples (or steps) of one series in the order of time.
 
     ``time_ms`` is a sample's time, or the start of a step. Steps without samples are absent: a
@@ -76,11 +76,11 @@ class Envelope:
     def __len__(self) -> int:
         return len(self.time_ms)
 
-    def readings(self, aggregate: Aggregate) -> Readings:
+    def columns(self, aggregate: Aggregate) -> SampleColumns:
         """One value per step in which any sample took part."""
         has = self.good > 0
         column = self.good.astype(float) if aggregate == "count" else getattr(self, aggregate)
-        return Readings(self.time_ms[has], column[has], self.quality[has])
+        return SampleColumns(self.time_ms[has], column[has], self.quality[has])
 
 
 class SampleStore(Protocol):
@@ -119,13 +119,13 @@ class SampleStore(Protocol):
         step_ms: int | None = None,
         aggregate: Aggregate = "mean",
         offset_ms: int = 0,
-    ) -> Readings:
+    ) -> SampleColumns:
         """Samples of ``series`` with start_ms <= time < end_ms, raw or one value per step.
 
         Steps begin at multiples of ``step_ms`` since the Unix epoch, moved by ``offset_ms`` (local
         days of UTC+7: offset -25,200,000). Failed and missing samples do not take part in an
         aggregate (``count`` counts those that do); raw reading gives all. The store picks the
-        coarsest level of summaries that gives the same answer.
+        coarsest resolution of summaries that gives the same answer.
         """
 
     def read_many(
@@ -136,7 +136,7 @@ class SampleStore(Protocol):
         step_ms: int | None = None,
         aggregate: Aggregate = "mean",
         offset_ms: int = 0,
-    ) -> list[Readings]:
+    ) -> list[SampleColumns]:
         """``read`` of several series at once, in their order."""
 
     def envelope(
@@ -151,7 +151,7 @@ class SampleStore(Protocol):
 
     def scan(
         self, series: Sequence[Series], start_ms: int, end_ms: int
-    ) -> Iterator[tuple[Series, Readings]]:
+    ) -> Iterator[tuple[Series, SampleColumns]]:
         """All samples of ``series`` in pieces of bounded size, for exports of any length.
 
         Series come in the order given, the pieces of one in the order of time.
@@ -160,8 +160,8 @@ class SampleStore(Protocol):
     def count(self, series: Sequence[Series]) -> int:
         """How many distinct (series, time) are stored for ``series``."""
 
-    def delete_before(self, time_ms: int, level: Level = "raw") -> None:
-        """Forget samples (or summaries of another level) older than ``time_ms``."""
+    def delete_before(self, time_ms: int, resolution: Resolution = "raw") -> None:
+        """Forget samples (or summaries of another resolution) older than ``time_ms``."""
 
     def maintain(self, now_ms: int) -> None:
         """Do what is due: compaction, summaries, retention. ``open_store`` has a thread call it."""

@@ -2,16 +2,16 @@
 
 from collections.abc import Collection
 
-from cloud_ingest.stores.protocol import LEVEL_MS, Level
+from cloud_ingest.stores.protocol import SUMMARY_STEP_MS, Resolution
 
 DAY_MS = 86_400_000
 Span = tuple[int, int]
 """start_ms <= time < end_ms"""
 
 
-def pick_level(step_ms: int, offset_ms: int) -> Level | None:
-    """The coarsest level whose steps make up the steps asked for; None: only samples do."""
-    fitting = [n for n, w in LEVEL_MS.items() if step_ms % w == 0 and offset_ms % w == 0]
+def coarsest_fitting(step_ms: int, offset_ms: int) -> Resolution | None:
+    """The coarsest resolution whose steps make up the steps asked for; None: only samples do."""
+    fitting = [n for n, w in SUMMARY_STEP_MS.items() if step_ms % w == 0 and offset_ms % w == 0]
     return fitting[-1] if fitting else None
 
 

@@ -21,7 +21,7 @@ from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.embedded.files import folder, manifest, series_catalogue, summary_file
 from cloud_ingest.stores.embedded.files.manifest import Manifest
-from cloud_ingest.stores.embedded.read_only_store import EmbeddedReader
+from cloud_ingest.stores.embedded.read_only_store import ReadOnlyStore
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import EARLIEST_MS, LATEST_MS, SampleStore, StoreError
 from cloud_ingest.transfer import database_dump
@@ -145,7 +145,7 @@ def _copy_summaries(source: Path, target: Path) -> None:
 def _copy_out(configuration: StoreConfiguration, inventory: Inventory, target: Path) -> None:
     """Bring what a server holds into an embedded store at ``target``, by the inventory's numbers."""
     inventory.load()
-    source = open_store(configuration, beside=True)
+    source = open_store(configuration, read_only=True)
     made = EmbeddedStore(target)
     try:
         source.register(inventory.series())
@@ -208,7 +208,9 @@ def _put_in_place(samples: Path, target: Path) -> None:
             store = EmbeddedStore(target)
         except StoreError as error:
             raise BackupError(f"{error}; stop it before restoring") from error
-        empty = not store.look().layout.manifest.parts and not any(map(len, store.look().recent))
+        empty = not store.snapshot().layout.manifest.parts and not any(
+            map(len, store.snapshot().recent)
+        )
         store.close()
         if not empty:
             raise BackupError(f"{target}: there are samples already; restore into an empty store")
@@ -225,7 +227,7 @@ def _copy_in(configuration: StoreConfiguration, samples: Path) -> None:
                 f"{configuration.bucket}: there are samples already; restore into an empty one"
             )
         (samples / "lock").unlink(missing_ok=True)
-        source = EmbeddedReader(samples)
+        source = ReadOnlyStore(samples)
         copy(source, target, source.series())
         source.close()
     finally:

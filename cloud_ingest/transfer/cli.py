@@ -161,7 +161,7 @@ def export_command(
     configuration = _configuration(config, shard)
     kind = _form_of(file, form)
     try:
-        store = open_store(configuration.store, beside=True)
+        store = open_store(configuration.store, read_only=True)
         known = _matching(_all_series(configuration, shard), series or [], quantity or [])
         store_series = (
             {s.key: s for s in store.series()} if configuration.store.kind == "embedded" else {}

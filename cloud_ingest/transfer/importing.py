@@ -15,7 +15,7 @@ from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.embedded.files import folder, import_inbox
 from cloud_ingest.stores.protocol import SampleStore, StoreError, StoreRejected, StoreUnavailable
 from cloud_ingest.transfer.line_protocol import read_lines
-from cloud_ingest.transfer.rows import Described, Imported, Row, batches
+from cloud_ingest.transfer.rows import Imported, Row, RowSeries, batches
 from cloud_ingest.transfer.table_files import read_parquet
 from cloud_ingest.transfer.text_files import read_csv
 from telemetry.quantities import QUANTITIES, UNKNOWN
@@ -92,9 +92,9 @@ class Importer:
             if self._configuration.kind != "embedded":
                 raise
             self._running = True
-            return open_store(self._configuration, beside=True)
+            return open_store(self._configuration, read_only=True)
 
-    def _admit(self, described: Described, store: SampleStore) -> Series:
+    def _admit(self, described: RowSeries, store: SampleStore) -> Series:
         known = self._inventory.series_of(described.key)
         if known is not None:
             return known

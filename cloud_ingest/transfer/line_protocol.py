@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cloud_ingest.stores.influxdb.line_protocol import decode_name
-from cloud_ingest.transfer.rows import Described, Row, RowError
+from cloud_ingest.transfer.rows import Row, RowError, RowSeries
 from telemetry.quality import Flag
 from telemetry.quantities import QUANTITIES
 from telemetry.series import SeriesKey
@@ -49,7 +49,7 @@ def _rows(line: Line, time_ms: int) -> Iterator[Row]:
         names = {name: decode_name(value) for name, value in tags.items()}
         key = SeriesKey(names["gateway"], names["device"], names["metric"])
         quantity = decode_name(line.measurement)
-        described = Described(key, names.get("station", ""), quantity, _unit(quantity))
+        described = RowSeries(key, names.get("station", ""), quantity, _unit(quantity))
         value = line.fields.get("value", float("nan"))
         yield Row(described, time_ms, float(value), int(line.fields["quality"]))
         return
@@ -62,7 +62,7 @@ def _rows(line: Line, time_ms: int) -> Iterator[Row]:
         if name == "value" and line.measurement in QUANTITIES:
             quantity = line.measurement
         key = SeriesKey(gateway, device, tags.get("metric", name))
-        described = Described(key, tags.get("station", ""), quantity, _unit(quantity))
+        described = RowSeries(key, tags.get("station", ""), quantity, _unit(quantity))
         yield Row(described, time_ms, float(value), int(Flag.NOT_EVALUATED))
 
 

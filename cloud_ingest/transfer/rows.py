@@ -18,7 +18,7 @@ class RowError(ValueError):
         self.line = line
 
 
-class Described(NamedTuple):
+class RowSeries(NamedTuple):
     """What a row says of its series."""
 
     key: SeriesKey
@@ -30,7 +30,7 @@ class Described(NamedTuple):
 class Row(NamedTuple):
     """One sample of a file."""
 
-    series: Described
+    series: RowSeries
     time_ms: int
     value: float
     quality: int
@@ -45,9 +45,9 @@ class Imported:
     reason: str = ""
 
 
-def batches(rows: Iterable[Row], admit: Callable[[Described], Series]) -> Iterator[SampleBatch]:
+def batches(rows: Iterable[Row], admit: Callable[[RowSeries], Series]) -> Iterator[SampleBatch]:
     """Rows as batches; ``admit`` gives the series that a description stands for."""
-    known: dict[Described, int] = {}
+    known: dict[RowSeries, int] = {}
     waiting: list[tuple[int, Row]] = []
     for row in rows:
         index = known.get(row.series)

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cloud_ingest.stores.protocol import Aggregate, Readings, SampleStore
+from cloud_ingest.stores.protocol import Aggregate, SampleColumns, SampleStore
 from telemetry.series import Series
 
 STEPS_AT_ONCE = 50_000
-Pieces = Iterable[tuple[Series, Readings]]
+Pieces = Iterable[tuple[Series, SampleColumns]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Selection:
     offset_ms: int = 0
 
 
-def pieces(store: SampleStore, selection: Selection) -> Iterator[tuple[Series, Readings]]:
+def pieces(store: SampleStore, selection: Selection) -> Iterator[tuple[Series, SampleColumns]]:
     """The samples of ``selection`` in pieces of bounded size; series in the order given."""
     s = selection
     if s.step_ms is None:

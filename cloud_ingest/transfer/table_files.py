@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import xlsxwriter
 
-from cloud_ingest.transfer.rows import Described, Row, RowError
+from cloud_ingest.transfer.rows import Row, RowError, RowSeries
 from cloud_ingest.transfer.selection import Pieces
 from cloud_ingest.transfer.text_files import HEADER
 from telemetry.series import SeriesKey
@@ -81,7 +81,7 @@ def _read_parquet(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[R
     while rows := cursor.fetchmany(_READ_ROWS):
         for time_ms, gateway, device, metric, station, quantity, unit, quality, value in rows:
             key = SeriesKey(gateway, device, metric)
-            yield Row(Described(key, station, quantity, unit), time_ms, value, quality)
+            yield Row(RowSeries(key, station, quantity, unit), time_ms, value, quality)
 
 
 def write_excel(pieces: Pieces, path: Path) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from cloud_ingest.stores.influxdb.line_protocol import lines, prefix
-from cloud_ingest.transfer.rows import Described, Row, RowError
+from cloud_ingest.transfer.rows import Row, RowError, RowSeries
 from cloud_ingest.transfer.selection import Pieces
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
@@ -71,7 +71,7 @@ def _csv_row(fields: list[str], place: dict[str, int]) -> Row:
         return fields[place[name]] if name in place else otherwise
 
     key = SeriesKey(of("gateway"), of("device"), of("metric"))
-    described = Described(key, of("station"), of("quantity", "unknown"), of("unit"))
+    described = RowSeries(key, of("station"), of("quantity", "unknown"), of("unit"))
     text = of("value")
     value = float(text) if text else float("nan")
     quality = of("quality") or str(int(Flag.NOT_EVALUATED if text else Flag.MISSING))

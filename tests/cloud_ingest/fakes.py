@@ -11,8 +11,8 @@ from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.stores.protocol import (
     Aggregate,
     Envelope,
-    Level,
-    Readings,
+    Resolution,
+    SampleColumns,
     StoreRejected,
     StoreUnavailable,
 )
@@ -66,7 +66,7 @@ class MemoryStore:
         step_ms: int | None = None,
         aggregate: Aggregate = "mean",
         offset_ms: int = 0,
-    ) -> Readings:
+    ) -> SampleColumns:
         self._answer()
         rows = sorted(
             (t, *v)
@@ -78,13 +78,13 @@ class MemoryStore:
             for t, v, _ in rows:
                 steps.setdefault(t // step_ms * step_ms, []).append(v)
             rows = [(t, float(np.mean(v)), 1) for t, v in steps.items()]
-        return Readings(
+        return SampleColumns(
             np.array([r[0] for r in rows], dtype=np.int64),
             np.array([r[1] for r in rows], dtype=np.float64),
             np.array([r[2] for r in rows], dtype=np.uint8),
         )
 
-    def read_many(self, series: Sequence[Series], *args: Any, **more: Any) -> list[Readings]:
+    def read_many(self, series: Sequence[Series], *args: Any, **more: Any) -> list[SampleColumns]:
         return [self.read(s, *args, **more) for s in series]
 
     def envelope(
@@ -99,7 +99,7 @@ class MemoryStore:
 
     def scan(
         self, series: Sequence[Series], start_ms: int, end_ms: int
-    ) -> Iterator[tuple[Series, Readings]]:
+    ) -> Iterator[tuple[Series, SampleColumns]]:
         for s in series:
             yield s, self.read(s, start_ms, end_ms)
 
@@ -107,7 +107,7 @@ class MemoryStore:
         wanted = {s.index for s in series}
         return sum(s in wanted for s, _ in self.samples)
 
-    def delete_before(self, time_ms: int, level: Level = "raw") -> None: ...
+    def delete_before(self, time_ms: int, level: Resolution = "raw") -> None: ...
 
     def maintain(self, now_ms: int) -> None: ...
 

@@ -18,7 +18,7 @@ from cloud_ingest.alerts.backtest.replay import Rehearsal, Rehearser, history, w
 from cloud_ingest.alerts.texts import shown_length, shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.inventory.tags import Tags
-from cloud_ingest.stores.protocol import Readings, SampleStore
+from cloud_ingest.stores.protocol import SampleColumns, SampleStore
 from telemetry.local_time import LOCAL_ZONE
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series, SeriesKey
@@ -90,7 +90,7 @@ def from_store(config: Path) -> Iterator[Source]:
 
     try:
         configuration = load_cloud(config)
-        store = open_store(configuration.store, beside=True)
+        store = open_store(configuration.store, read_only=True)
     except DocumentError as error:
         raise BacktestError(str(error)) from error
     except StoreUnavailable as error:
@@ -144,21 +144,23 @@ def _of_rows(rows: dict[str, list[tuple[int, float]]]) -> Source:
         interval_ms = int(np.median(np.diff(time_ms))) if len(time_ms) > 1 else 0
         series.append(Series(index, key, "", key.gateway, quantity, unit, interval_ms))
         value = np.array([v for _, v in ordered])
-        held[index] = Readings(time_ms, value, np.where(np.isnan(value), 9, 2).astype(np.uint8))
+        held[index] = SampleColumns(
+            time_ms, value, np.where(np.isnan(value), 9, 2).astype(np.uint8)
+        )
     return Source(_Held(held), series)
 
 
 class _Held:
     """Just enough of a store to be read."""
 
-    def __init__(self, readings: dict[int, Readings]) -> None:
+    def __init__(self, readings: dict[int, SampleColumns]) -> None:
         self._readings = readings
 
-    def read(self, series: Series, start_ms: int, end_ms: int, *_: Any, **__: Any) -> Readings:
+    def read(self, series: Series, start_ms: int, end_ms: int, *_: Any, **__: Any) -> SampleColumns:
         """The samples of a span."""
         found = self._readings[series.index]
         a, b = np.searchsorted(found.time_ms, [start_ms, end_ms])
-        return Readings(found.time_ms[a:b], found.value[a:b], found.quality[a:b])
+        return SampleColumns(found.time_ms[a:b], found.value[a:b], found.quality[a:b])
 
     def __getattr__(self, name: str) -> Any:
         raise BacktestError(f"samples from a file cannot {name}")

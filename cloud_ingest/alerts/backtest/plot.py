@@ -19,7 +19,7 @@ from cloud_ingest.alerts.texts import (
     shown_unit,
 )
 from cloud_ingest.detection import LayeredDetector
-from cloud_ingest.stores.protocol import Readings, SampleStore
+from cloud_ingest.stores.protocol import SampleColumns, SampleStore
 from telemetry.batches import Int64, SampleBatch
 from telemetry.local_time import to_local_ms
 from telemetry.quality import Flag
@@ -166,7 +166,7 @@ def _title(panel: Panel, result: Rehearsal, language: str) -> str:
     return f"{getattr(rule.name, language)} – {series.station}, {series.key.device}: {outcome}"
 
 
-def _draw_readings(axes: Any, readings: Readings, label: str) -> None:
+def _draw_readings(axes: Any, readings: SampleColumns, label: str) -> None:
     good = (readings.quality != Flag.FAIL) & (readings.quality != Flag.MISSING)
     value = np.where(good, readings.value, np.nan)
     axes.plot(_local(readings.time_ms), value, linewidth=0.9, color=_LINE, label=label)
@@ -191,7 +191,7 @@ def _draw_judged(axes: Any, panel: Panel, subject: Subject, words: dict[str, str
         axes.plot(_local(ends), value, **style)
 
 
-def _draw_band(axes: Any, series: Series, readings: Readings, label: str) -> None:
+def _draw_band(axes: Any, series: Series, readings: SampleColumns, label: str) -> None:
     detector = LayeredDetector()
     detector.register([_with_index(series, 0)])
     scores = detector.update(_batch(0, readings, every=True))
@@ -232,7 +232,7 @@ def _with_index(series: Series, index: int) -> Series:
     )  # fmt: skip
 
 
-def _batch(index: int, found: Readings, *, every: bool = False) -> SampleBatch:
+def _batch(index: int, found: SampleColumns, *, every: bool = False) -> SampleBatch:
     batch = SampleBatch.of([index] * len(found.time_ms), found.time_ms, found.value, found.quality)
     if every:
         return batch

@@ -4,7 +4,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from cloud_ingest.api.responses.envelope import Texts, example
+from cloud_ingest.api.responses.declaration import Texts, example
 
 SeverityName = Literal["info", "warning", "critical"]
 AlertState = Literal["pending", "firing", "acknowledged", "resolved"]

@@ -4,7 +4,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from cloud_ingest.api.responses.envelope import example
+from cloud_ingest.api.responses.declaration import example
 
 
 @example(

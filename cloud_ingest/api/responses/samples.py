@@ -5,7 +5,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from cloud_ingest.api.responses.alerts import AlertNews
-from cloud_ingest.api.responses.envelope import example
+from cloud_ingest.api.responses.declaration import example
 from cloud_ingest.api.responses.inventory import Device, Gateway
 
 AggregateName = Literal["mean", "min", "max", "count", "last"]

@@ -4,7 +4,7 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from cloud_ingest.api.responses.envelope import ProblemDocument, example
+from cloud_ingest.api.responses.declaration import ProblemDocument, example
 
 
 @example(

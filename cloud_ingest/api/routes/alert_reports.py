@@ -9,24 +9,24 @@ from fastapi.responses import Response
 
 from cloud_ingest.alerts import records, tables
 from cloud_ingest.alerts.model import Alert
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.problems import Problem
 from cloud_ingest.api.report_files import CSV, EXCEL, csv_of, excel_of
 from cloud_ingest.api.responses.alerts import AlertReport
-from cloud_ingest.api.responses.envelope import answers
+from cloud_ingest.api.responses.declaration import declare_response
+from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.api.times import parse_time
 
 MOST_ALERTS = 5000
 FILES = {CSV: "format=csv", EXCEL: "format=xlsx"}
 
 
-def router(backend: Backend) -> APIRouter:
-    """The endpoint over ``backend``."""
+def router(service: RunningService) -> APIRouter:
+    """The endpoint over ``service``."""
     api = APIRouter(tags=["alerts"])
 
-    @api.get("/reports/alerts", **answers(AlertReport, 400, files=FILES))
+    @api.get("/reports/alerts", **declare_response(AlertReport, 400, files=FILES))
     def report_alerts(
         since: Annotated[str, Query(description="ISO 8601 or ms.")],
         until: Annotated[str | None, Query(description="ISO 8601 or ms; default now.")] = None,
@@ -36,11 +36,11 @@ def router(backend: Backend) -> APIRouter:
     ) -> Response:
         """The alerts that were on in a period: where, how far, which limit, who acknowledged."""
         since_ms = parse_time(since, "since")
-        until_ms = backend.now_ms() if until is None else parse_time(until, "until")
+        until_ms = service.now_ms() if until is None else parse_time(until, "until")
         if since_ms >= until_ms:
             raise Problem(400, "since is not before until", f"{since_ms} >= {until_ms}")
-        found = list(_alerts(backend, since_ms, until_ms, names_in(station)))
-        items = [_line(alert, backend) for alert in found[:MOST_ALERTS]]
+        found = list(_alerts(service, since_ms, until_ms, names_in(station)))
+        items = [_line(alert, service) for alert in found[:MOST_ALERTS]]
         if form == "csv":
             return _file(csv_of(items, language), CSV, "csv")
         if form == "xlsx":
@@ -56,7 +56,7 @@ def router(backend: Backend) -> APIRouter:
 
 
 def _alerts(
-    backend: Backend, since_ms: int, until_ms: int, stations: frozenset[str]
+    service: RunningService, since_ms: int, until_ms: int, stations: frozenset[str]
 ) -> Iterator[Alert]:
     t = tables.alerts
     query = (
@@ -68,13 +68,13 @@ def _alerts(
     )
     if stations:
         query = query.where(t.c.station.in_(stations))
-    with backend.database.engine.connect().execution_options(read_only=True) as connection:
+    with service.database.engine.connect().execution_options(read_only=True) as connection:
         for row in connection.execute(query).mappings():
             yield records.alert_of(row)
 
 
-def _line(alert: Alert, backend: Backend) -> dict[str, Any]:
-    place = backend.inventory.station(alert.station) if alert.station else None
+def _line(alert: Alert, service: RunningService) -> dict[str, Any]:
+    place = service.inventory.station(alert.station) if alert.station else None
     return {
         "id": alert.id, "rule": alert.rule, "name": dict(alert.name), "severity": alert.severity,
         "state": alert.state, "station": alert.station,

@@ -13,10 +13,10 @@ from cloud_ingest.alerts.texts import shown_number, shown_unit
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cloud_ingest.api.problems import Problem
-from cloud_ingest.api.requests import asked, moment_ms, user_of
+from cloud_ingest.api.requests import moment_ms, translate_errors, user_of
 from cloud_ingest.api.responses.alerts import Acknowledged, Alert, AlertDetail, Silence
 from cloud_ingest.api.responses.alerts import Rule as RuleShape
-from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.routes import notifications, silences
 from telemetry.clock import utc_now_ms
 from telemetry.durations import format_duration
@@ -76,7 +76,7 @@ def router(alerts: AlertService) -> APIRouter:
     for further in (silences, notifications):
         further.add_to(api, alerts)
 
-    @api.get("/rules", **answers(Page[RuleShape], 400))
+    @api.get("/rules", **declare_response(Page[RuleShape], 400))
     def list_rules(
         series: Several = None, station: Several = None, quantity: Several = None,
         limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None,
@@ -96,7 +96,7 @@ def router(alerts: AlertService) -> APIRouter:
 
 
 def _add_lists(api: APIRouter, alerts: AlertService) -> None:
-    @api.get("/alerts", **answers(Page[Alert], 409, 422))
+    @api.get("/alerts", **declare_response(Page[Alert], 409, 422))
     def list_alerts(
         state: Several = None, station: Several = None, rule: Several = None,
         gateway: Several = None, series: Several = None, severity: Several = None,
@@ -108,25 +108,25 @@ def _add_lists(api: APIRouter, alerts: AlertService) -> None:
             _split(state), _split(station), _split(rule), _split(gateway), _split(series),
             _split(severity), _split(quantity), moment_ms(since, "since"), moment_ms(until, "until"),
         )  # fmt: skip
-        items, following = asked(lambda: alerts.desk.find(wanted, limit, cursor))
+        items, following = translate_errors(lambda: alerts.desk.find(wanted, limit, cursor))
         return Json({"items": items, "next": following})
 
-    @api.get("/alerts/{alert_id}", **answers(AlertDetail, 404))
+    @api.get("/alerts/{alert_id}", **declare_response(AlertDetail, 404))
     def get_alert(alert_id: int) -> Json:
         """One alert with its history and what was sent about it."""
-        found = asked(lambda: alerts.desk.get(alert_id))
+        found = translate_errors(lambda: alerts.desk.get(alert_id))
         return Json(found | {"deliveries": alerts.desk.deliveries(alert_id)})
 
-    @api.get("/alerts/{alert_id}/cap", response_class=CapResponse, **answers(None, 404))
+    @api.get("/alerts/{alert_id}/cap", response_class=CapResponse, **declare_response(None, 404))
     def get_cap(alert_id: int) -> CapResponse:
         """The alert as a CAP 1.2 document."""
-        return CapResponse(asked(lambda: alerts.desk.cap(alert_id)))
+        return CapResponse(translate_errors(lambda: alerts.desk.cap(alert_id)))
 
 
 def _add_steps(api: APIRouter, alerts: AlertService) -> None:
-    stepped = answers(Alert, 404, 409)
+    stepped = declare_response(Alert, 404, 409)
 
-    @api.post("/alerts/acknowledge", **answers(Acknowledged))
+    @api.post("/alerts/acknowledge", **declare_response(Acknowledged))
     def acknowledge_several(request: Request, body: Chosen) -> Json:
         """Note that somebody has seen several alerts at once."""
         done, refused = [], []
@@ -141,31 +141,37 @@ def _add_steps(api: APIRouter, alerts: AlertService) -> None:
     def acknowledge(alert_id: int, request: Request, body: Note | None = None) -> Json:
         """Note that somebody has seen it."""
         note = body.note if body else None
-        return Json(asked(lambda: alerts.desk.acknowledge(alert_id, user_of(request), note)))
+        return Json(
+            translate_errors(lambda: alerts.desk.acknowledge(alert_id, user_of(request), note))
+        )
 
     @api.post("/alerts/{alert_id}/comment", **stepped)
     def comment(alert_id: int, request: Request, body: Comment) -> Json:
         """Add a remark to its history."""
-        return Json(asked(lambda: alerts.desk.comment(alert_id, user_of(request), body.text)))
+        return Json(
+            translate_errors(lambda: alerts.desk.comment(alert_id, user_of(request), body.text))
+        )
 
     @api.post("/alerts/{alert_id}/assign", **stepped)
     def assign(alert_id: int, request: Request, body: Assignment) -> Json:
         """Say whose it is."""
-        return Json(asked(lambda: alerts.desk.assign(alert_id, user_of(request), body.to)))
+        return Json(
+            translate_errors(lambda: alerts.desk.assign(alert_id, user_of(request), body.to))
+        )
 
     @api.post("/alerts/{alert_id}/resolve", **stepped)
     def resolve(alert_id: int, request: Request, body: Note | None = None) -> Json:
         """End it by hand."""
         note = body.note if body else None
-        return Json(asked(lambda: alerts.desk.resolve(alert_id, user_of(request), note)))
+        return Json(translate_errors(lambda: alerts.desk.resolve(alert_id, user_of(request), note)))
 
-    @api.post("/alerts/{alert_id}/silence", **answers(Silence, 404, 422))
+    @api.post("/alerts/{alert_id}/silence", **declare_response(Silence, 404, 422))
     def silence_alert(alert_id: int, request: Request, body: AlertSilence) -> Json:
         """Keep it quiet for a time, or until it is resolved."""
         end_ms = moment_ms(body.end, "end")
         if end_ms is not None and end_ms <= utc_now_ms():
             raise Problem(422, "The request is not valid", "end must be in the future")
-        span = asked(
+        span = translate_errors(
             lambda: alerts.desk.silence_alert(alert_id, user_of(request), body.reason, end_ms)
         )
         return Json(span.as_json())

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.problems import not_found
 from cloud_ingest.api.requests import moment_ms
-from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.responses.samples import Index
 from cloud_ingest.indices.station import Kind, Period, pollutant_series, station_index
 from cloud_ingest.stores.protocol import SampleStore
@@ -20,7 +20,7 @@ def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> 
     """The endpoint over a store and the series that are known."""
     api = APIRouter(tags=["index"])
 
-    @api.get("/index", **answers(Index | Page[Index], 404, 422))
+    @api.get("/index", **declare_response(Index | Page[Index], 404, 422))
     def get_index(
         station: Annotated[str | None, Query(description="Without it, every station.")] = None,
         kind: Kind = "vn_aqi",

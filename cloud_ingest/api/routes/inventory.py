@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Filters, filters
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cloud_ingest.api.problems import not_found
 from cloud_ingest.api.responses import inventory as answered
-from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.responses.inventory_json import (
     show_device,
     show_gateway,
@@ -18,6 +17,7 @@ from cloud_ingest.api.responses.inventory_json import (
     show_series,
     show_station,
 )
+from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.indices.derived import DEVICE as DERIVED
 from telemetry.quantities import QUANTITIES
 from telemetry.series import SeriesKey
@@ -26,19 +26,21 @@ Asked = Annotated[Filters, Depends(filters)]
 Exact = Annotated[bool, Query(description="Count the stored samples in the store itself (slower).")]
 
 
-def router(backend: Backend) -> APIRouter:
-    """The endpoints over ``backend``."""
+def router(service: RunningService) -> APIRouter:
+    """The endpoints over ``service``."""
     routes = APIRouter(tags=["stations"])
-    inventory = backend.inventory
+    inventory = service.inventory
 
     @routes.get(
         "/quantities", summary="What can be measured, with units and names",
-        **answers(Page[answered.Quantity]),
+        **declare_response(Page[answered.Quantity]),
     )  # fmt: skip
     def quantities() -> Json:
         return Json({"items": [show_quantity(q) for q in QUANTITIES.values()], "next": None})
 
-    @routes.get("/stations", summary="Places on the map", **answers(Page[answered.Station], 400))
+    @routes.get(
+        "/stations", summary="Places on the map", **declare_response(Page[answered.Station], 400)
+    )
     def stations(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
         at: dict[str, list[Any]] = {}
         for gateway in inventory.gateways():
@@ -56,7 +58,9 @@ def router(backend: Backend) -> APIRouter:
             page(chosen, lambda s: s.id, limit, cursor, lambda s: show_station(s, at.get(s.id, [])))
         )
 
-    @routes.get("/stations/{station}", summary="One station", **answers(answered.Station, 404))
+    @routes.get(
+        "/stations/{station}", summary="One station", **declare_response(answered.Station, 404)
+    )
     def station(station: str) -> Json:
         found = inventory.station(station)
         if found is None:
@@ -66,7 +70,7 @@ def router(backend: Backend) -> APIRouter:
     def exact_count(gateway: str, *, exact: bool) -> int | None:
         if not exact:
             return None
-        return backend.store.count(
+        return service.store.count(
             [
                 s
                 for s in inventory.series()
@@ -76,7 +80,7 @@ def router(backend: Backend) -> APIRouter:
 
     @routes.get(
         "/gateways", summary="Gateways: online, backlog, measured and stored",
-        **answers(Page[answered.Gateway], 400),
+        **declare_response(Page[answered.Gateway], 400),
     )  # fmt: skip
     def gateways(
         asked: Asked, exact: Exact = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
@@ -92,22 +96,24 @@ def router(backend: Backend) -> APIRouter:
                 limit,
                 cursor,
                 lambda g: show_gateway(
-                    g, inventory, backend.ledger, exact_count(g.id, exact=exact)
+                    g, inventory, service.ledger, exact_count(g.id, exact=exact)
                 ),
             )
         )
 
-    @routes.get("/gateways/{gateway}", summary="One gateway", **answers(answered.Gateway, 404))
+    @routes.get(
+        "/gateways/{gateway}", summary="One gateway", **declare_response(answered.Gateway, 404)
+    )
     def one_gateway(gateway: str, exact: Exact = False) -> Json:
         found = inventory.gateway(gateway)
         if found is None:
             raise not_found("gateway", gateway)
         count = exact_count(gateway, exact=exact)
-        return Json(show_gateway(found, inventory, backend.ledger, count))
+        return Json(show_gateway(found, inventory, service.ledger, count))
 
     @routes.get(
         "/devices", summary="Devices with the counters of their bus",
-        **answers(Page[answered.Device], 400),
+        **declare_response(Page[answered.Device], 400),
     )  # fmt: skip
     def devices(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
         of = {g.id: g for g in inventory.gateways()}
@@ -136,7 +142,9 @@ def router(backend: Backend) -> APIRouter:
         )
 
     @routes.get(
-        "/devices/{gateway}/{device}", summary="One device", **answers(answered.Device, 404)
+        "/devices/{gateway}/{device}",
+        summary="One device",
+        **declare_response(answered.Device, 404),
     )
     def one_device(gateway: str, device: str) -> Json:
         found = inventory.device(gateway, device)
@@ -146,7 +154,7 @@ def router(backend: Backend) -> APIRouter:
 
     @routes.get(
         "/series", summary="Series: one metric of one device",
-        **answers(Page[answered.Series], 400),
+        **declare_response(Page[answered.Series], 400),
     )  # fmt: skip
     def series(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
         chosen = inventory.series_by_name()
@@ -156,7 +164,7 @@ def router(backend: Backend) -> APIRouter:
 
     @routes.get(
         "/series/{key:path}", summary="One series, by gateway/device/metric",
-        **answers(answered.Series, 404),
+        **declare_response(answered.Series, 404),
     )  # fmt: skip
     def one_series(key: str) -> Json:
         try:

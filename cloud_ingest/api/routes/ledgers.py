@@ -5,36 +5,36 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
 
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.problems import not_found
-from cloud_ingest.api.responses.envelope import answers
+from cloud_ingest.api.responses.declaration import declare_response
 from cloud_ingest.api.responses.inventory import GatewayLedger
+from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.database.schema import ledger_gaps
 from cloud_ingest.intake.ledger.daily_counts import read_days
 
 MOST_GAPS = 1000
 
 
-def router(backend: Backend) -> APIRouter:
-    """The endpoint over ``backend``."""
+def router(service: RunningService) -> APIRouter:
+    """The endpoint over ``service``."""
     routes = APIRouter(tags=["stations"])
 
     @routes.get(
         "/gateways/{gateway}/ledger",
         summary="Which reports are stored, which are missing and why",
-        **answers(GatewayLedger, 404),
+        **declare_response(GatewayLedger, 404),
     )
     def ledger(
         gateway: str, days: Annotated[int, Query(ge=1, le=3660, description="Newest days.")] = 30
     ) -> Json:
-        if backend.inventory.gateway(gateway) is None:
+        if service.inventory.gateway(gateway) is None:
             raise not_found("gateway", gateway)
-        account = backend.ledger.account(gateway)
+        account = service.ledger.account(gateway)
         ranges = account.ranges.copy() if account else None
         c = ledger_gaps.c
         gaps = sa.select(c.first, c.last, c.reason, c.time_ms).where(c.gateway_id == gateway)
-        engine = backend.database.engine
+        engine = service.database.engine
         with engine.connect().execution_options(read_only=True) as connection:
             found = connection.execute(gaps.order_by(c.id.desc()).limit(MOST_GAPS)).mappings().all()
             of_days = read_days(connection, gateway, days)

@@ -6,12 +6,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.running_service import RunningService
 
 
 class _Figures(Collector):
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, service: RunningService) -> None:
+        self._backend = service
 
     def collect(self) -> Iterator[Metric]:
         b = self._backend
@@ -53,8 +53,8 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def prometheus_text(backend: Backend) -> tuple[bytes, str]:
+def prometheus_text(service: RunningService) -> tuple[bytes, str]:
     """The figures and their media type."""
     registry = CollectorRegistry()
-    registry.register(_Figures(backend))
+    registry.register(_Figures(service))
     return generate_latest(registry), CONTENT_TYPE_LATEST

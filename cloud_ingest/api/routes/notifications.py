@@ -6,35 +6,35 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 
 from cloud_ingest.alerts import AlertService, tables
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit
-from cloud_ingest.api.requests import asked, user_of
+from cloud_ingest.api.requests import translate_errors, user_of
 from cloud_ingest.api.responses.alerts import Channel, ChannelTest, Notification
-from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.row_paging import newest_first
+from cloud_ingest.api.running_service import RunningService
 
 
 def add_to(api: APIRouter, alerts: AlertService) -> None:
     """Add the endpoints about channels to ``api``."""
 
-    @api.get("/notifications/channels", **answers(Page[Channel]))
+    @api.get("/notifications/channels", **declare_response(Page[Channel]))
     def list_channels() -> Json:
         """The channels of ``notify`` in cloud.yaml, without their addresses."""
         return Json({"items": alerts.desk.channels(), "next": None})
 
-    @api.post("/notifications/{channel}/test", **answers(ChannelTest, 404))
+    @api.post("/notifications/{channel}/test", **declare_response(ChannelTest, 404))
     def try_channel(channel: str, request: Request) -> Json:
         """Send a test message now, past the queue; says in words whether it was handed over."""
-        return Json(asked(lambda: alerts.desk.try_channel(channel, user_of(request))))
+        return Json(translate_errors(lambda: alerts.desk.try_channel(channel, user_of(request))))
 
 
-def log_router(backend: Backend) -> APIRouter:
-    """The list of every message over ``backend``."""
+def log_router(service: RunningService) -> APIRouter:
+    """The list of every message over ``service``."""
     api = APIRouter(tags=["alerts"])
 
-    @api.get("/notifications", **answers(Page[Notification], 400))
+    @api.get("/notifications", **declare_response(Page[Notification], 400))
     def list_notifications(
         state: Several = None,
         channel: Several = None,
@@ -50,7 +50,7 @@ def log_router(backend: Backend) -> APIRouter:
         ):  # fmt: skip
             if values:
                 query = query.where(column.in_(names_in(values)))
-        return Json(newest_first(backend.database, query, n.c.id, limit, cursor, _shown))
+        return Json(newest_first(service.database, query, n.c.id, limit, cursor, _shown))
 
     return api
 

@@ -6,13 +6,13 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response, StreamingResponse
 
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Filters, Several, filters, names_in
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 from cloud_ingest.api.problems import Problem, not_found
-from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.responses.samples import Latest, Samples
+from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.api.times import parse_step, parse_time, step_for
 from cloud_ingest.stores.protocol import Aggregate, StoreUnavailable
 from cloud_ingest.transfer.export import MEDIA_TYPES, Form, export
@@ -25,13 +25,15 @@ FILES = {kind.partition(";")[0]: f"format={form}" for form, kind in MEDIA_TYPES.
 MOST_POINTS = 500_000
 
 
-def router(backend: Backend) -> APIRouter:
-    """The endpoints over ``backend``."""
+def router(service: RunningService) -> APIRouter:
+    """The endpoints over ``service``."""
     routes = APIRouter(tags=["samples"])
-    inventory = backend.inventory
+    inventory = service.inventory
 
     @routes.get(
-        "/latest", summary="The last sample of each series", **answers(Page[Latest], 400, 503)
+        "/latest",
+        summary="The last sample of each series",
+        **declare_response(Page[Latest], 400, 503),
     )
     def latest(
         asked: Annotated[Filters, Depends(filters)],
@@ -49,14 +51,14 @@ def router(backend: Backend) -> APIRouter:
             after = decode_cursor(cursor)
             chosen = [s for s in chosen if str(s.key) > after]
         of_page = chosen[:limit]
-        items = _latest(backend, of_page)
+        items = _latest(service, of_page)
         more = len(chosen) > limit
         return Json({"items": items, "next": encode_cursor(str(of_page[-1].key)) if more else None})
 
     @routes.get(
         "/samples",
         summary="Samples of a series, or one value per step; of several series, a list of these",
-        **answers(Samples | Page[Samples], 400, 404, 503, files=FILES),
+        **declare_response(Samples | Page[Samples], 400, 404, 503, files=FILES),
     )
     def samples(
         series: Annotated[list[str], Query(description="gateway/device/metric; may be repeated.")],
@@ -71,10 +73,10 @@ def router(backend: Backend) -> APIRouter:
             Query(alias="format", description="Other than json: a file, of any length."),
         ] = "json",
     ) -> Response:
-        found = [_find(backend, name) for name in series]
+        found = [_find(service, name) for name in series]
         if len(found) > MOST_SERIES:
             raise Problem(400, "Too many series", f"At most {MOST_SERIES} at once.")
-        end_ms = backend.now_ms() + 1 if end is None else parse_time(end, "end")
+        end_ms = service.now_ms() + 1 if end is None else parse_time(end, "end")
         start_ms = end_ms - DAY_MS if start is None else parse_time(start, "start")
         if start_ms >= end_ms:
             raise Problem(400, "start is not before end", f"{start_ms} >= {end_ms}")
@@ -82,14 +84,14 @@ def router(backend: Backend) -> APIRouter:
         if max_points is not None and step_ms is None:
             step_ms = _step_for(found, end_ms - start_ms, max_points)
         if form != "json":
-            return _file(backend, Selection(found, start_ms, end_ms, step_ms, aggregate), form)
+            return _file(service, Selection(found, start_ms, end_ms, step_ms, aggregate), form)
         if step_ms is not None and (end_ms - start_ms) / step_ms > MOST_POINTS:
             raise Problem(400, "Too many steps", "Ask for a shorter range or a longer step.")
         try:
             answers = [
-                _envelope(backend, s, start_ms, end_ms, step_ms)
+                _envelope(service, s, start_ms, end_ms, step_ms)
                 if envelope and step_ms is not None
-                else _readings(backend, s, start_ms, end_ms, step_ms, aggregate)
+                else _readings(service, s, start_ms, end_ms, step_ms, aggregate)
                 for s in found
             ]
         except StoreUnavailable as error:
@@ -99,23 +101,23 @@ def router(backend: Backend) -> APIRouter:
     return routes
 
 
-def _file(backend: Backend, selection: Selection, form: Form) -> StreamingResponse:
+def _file(service: RunningService, selection: Selection, form: Form) -> StreamingResponse:
     """The samples as a file, streamed as it is written."""
     ending = "txt" if form == "lines" else form
     name = f'attachment; filename="quantrac-samples.{ending}"'
     return StreamingResponse(
-        export(backend.store, selection, form, mark=form == "csv"),
+        export(service.store, selection, form, mark=form == "csv"),
         media_type=MEDIA_TYPES[form],
         headers={"Content-Disposition": name},
     )
 
 
-def _find(backend: Backend, name: str) -> Series:
+def _find(service: RunningService, name: str) -> Series:
     try:
         key = SeriesKey.parse(name)
     except ValueError as error:
         raise Problem(400, "Not a series", str(error)) from error
-    found = backend.inventory.series_of(key)
+    found = service.inventory.series_of(key)
     if found is None:
         raise not_found("series", name)
     return found
@@ -127,9 +129,9 @@ def _step_for(series: list[Series], span_ms: int, points: int) -> int | None:
     return None if span_ms <= shortest * points else step_for(span_ms, points)
 
 
-def _latest(backend: Backend, series: list[Series]) -> list[dict[str, Any]]:
+def _latest(service: RunningService, series: list[Series]) -> list[dict[str, Any]]:
     try:
-        batch = backend.store.latest(series)
+        batch = service.store.latest(series)
     except StoreUnavailable as error:
         raise Problem(503, "The store does not answer", str(error)) from error
     at = {
@@ -139,7 +141,7 @@ def _latest(backend: Backend, series: list[Series]) -> list[dict[str, Any]]:
             batch.quality.tolist(), strict=True,
         )
     }  # fmt: skip
-    online = backend.inventory.online()
+    online = service.inventory.online()
     return [
         {
             "series": str(s.key), "gateway": s.key.gateway, "device": s.key.device,
@@ -153,14 +155,14 @@ def _latest(backend: Backend, series: list[Series]) -> list[dict[str, Any]]:
 
 
 def _readings(
-    backend: Backend,
+    service: RunningService,
     series: Series,
     start_ms: int,
     end_ms: int,
     step_ms: int | None,
     aggregate: Aggregate,
 ) -> dict[str, Any]:
-    readings = backend.store.read(series, start_ms, end_ms, step_ms, aggregate)
+    readings = service.store.read(series, start_ms, end_ms, step_ms, aggregate)
     if len(readings.time_ms) > MOST_POINTS:
         detail = f"{len(readings.time_ms)} samples: ask for a step, or a shorter range."
         raise Problem(400, "Too many samples at once", detail)
@@ -172,9 +174,9 @@ def _readings(
 
 
 def _envelope(
-    backend: Backend, series: Series, start_ms: int, end_ms: int, step_ms: int
+    service: RunningService, series: Series, start_ms: int, end_ms: int, step_ms: int
 ) -> dict[str, Any]:
-    found = backend.store.envelope([series], start_ms, end_ms, step_ms)[0]
+    found = service.store.envelope([series], start_ms, end_ms, step_ms)[0]
     columns = {"value": found.mean, "min": found.min, "max": found.max, "count": found.count}
     return _head(series, step_ms, "mean") | {
         "time_ms": np.ascontiguousarray(found.time_ms),

@@ -10,9 +10,9 @@ from cloud_ingest.alerts.silences import SilenceKind, SilenceSpan
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cloud_ingest.api.problems import Problem
-from cloud_ingest.api.requests import asked, moment_ms, user_of
+from cloud_ingest.api.requests import moment_ms, translate_errors, user_of
 from cloud_ingest.api.responses.alerts import Silence
-from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.responses.declaration import Page, declare_response
 from telemetry.clock import utc_now_ms
 
 
@@ -35,7 +35,7 @@ class NewSilence(BaseModel):
 def add_to(api: APIRouter, alerts: AlertService) -> None:
     """Add the endpoints to ``api``."""
 
-    @api.get("/silences", **answers(Page[Silence], 400))
+    @api.get("/silences", **declare_response(Page[Silence], 400))
     def list_silences(
         active: bool = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Json:
@@ -43,7 +43,7 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
         found = alerts.desk.silences(now_ms=utc_now_ms() if active else None)
         return Json(page(found, _newest_first, limit, cursor, SilenceSpan.as_json))
 
-    @api.post("/silences", status_code=201, **answers(Silence, 422))
+    @api.post("/silences", status_code=201, **declare_response(Silence, 422))
     def add_silence(request: Request, body: NewSilence) -> Json:
         """Begin a silence, a maintenance or a calibration."""
         made_ms = utc_now_ms()
@@ -58,10 +58,14 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
         )  # fmt: skip
         return Json(alerts.desk.silence(span).as_json(), status_code=201)
 
-    @api.delete("/silences/{silence_id}", **answers(Silence, 404))
+    @api.delete("/silences/{silence_id}", **declare_response(Silence, 404))
     def end_silence(silence_id: int, request: Request) -> Json:
         """End a silence now; its record stays."""
-        return Json(asked(lambda: alerts.desk.end_silence(silence_id, user_of(request))).as_json())
+        return Json(
+            translate_errors(
+                lambda: alerts.desk.end_silence(silence_id, user_of(request))
+            ).as_json()
+        )
 
 
 def _newest_first(span: SilenceSpan) -> str:

@@ -7,9 +7,9 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.api.responses.samples import StreamEvents
+from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.live import Subscriber, SubscriptionFilter
 
 KEEP_ALIVE_S = 15.0
@@ -21,8 +21,8 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-def router(backend: Backend) -> APIRouter:
-    """The endpoint over ``backend``."""
+def router(service: RunningService) -> APIRouter:
+    """The endpoint over ``service``."""
     routes = APIRouter(tags=["live"])
 
     @routes.get(
@@ -43,9 +43,9 @@ def router(backend: Backend) -> APIRouter:
         filter_ = SubscriptionFilter(
             names_in(station), names_in(gateway), names_in(quantity), names_in(series)
         )
-        subscriber = backend.live.subscribe(filter_)
+        subscriber = service.live.subscribe(filter_)
         return EventStream(
-            _events(backend, subscriber, request),
+            _events(service, subscriber, request),
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
@@ -53,17 +53,17 @@ def router(backend: Backend) -> APIRouter:
 
 
 async def _events(
-    backend: Backend, subscriber: Subscriber, request: Request
+    service: RunningService, subscriber: Subscriber, request: Request
 ) -> AsyncIterator[bytes]:
     try:
-        yield _event("ready", {"time_ms": backend.now_ms()})
+        yield _event("ready", {"time_ms": service.now_ms()})
         while not subscriber.ended:
             messages = await subscriber.take(KEEP_ALIVE_S)
             if await request.is_disconnected():
                 return
             yield b"".join(_event(name, data) for name, data in messages) or b": still here\n\n"
     finally:
-        backend.live.unsubscribe(subscriber)
+        service.live.unsubscribe(subscriber)
 
 
 def _event(name: str, data: Any) -> bytes:

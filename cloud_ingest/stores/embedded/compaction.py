@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cloud_ingest.stores import summaries as levels
-from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Part
+from cloud_ingest.stores import summaries
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS, ParquetPart
 from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles
 from cloud_ingest.stores.embedded.files.summary_file import SummaryFile, set_closed
-from cloud_ingest.stores.embedded.view import Layout
-from cloud_ingest.stores.protocol import LEVEL_MS
+from cloud_ingest.stores.embedded.snapshot import Layout
+from cloud_ingest.stores.protocol import SUMMARY_STEP_MS
 from telemetry.batches import Int64, SampleBatch
 
 SETTLE_MS = 3_600_000
@@ -31,11 +31,11 @@ _EVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CompactionResult:
     """What a finished compaction makes true."""
 
-    add: tuple[Part, ...]
-    drop: tuple[Part, ...]
+    add: tuple[ParquetPart, ...]
+    drop: tuple[ParquetPart, ...]
 
 
 def day_to_close(layout: Layout, now_ms: int, closed_at_ms: dict[int, int]) -> int | None:
@@ -53,7 +53,7 @@ def day_to_close(layout: Layout, now_ms: int, closed_at_ms: dict[int, int]) -> i
     return None
 
 
-def parts_to_merge(layout: Layout) -> list[Part]:
+def parts_to_merge(layout: Layout) -> list[ParquetPart]:
     """The newest parts of some day, once many have piled up; empty where none have."""
     for parts in layout.days.values():
         chosen = _pile(parts)
@@ -62,12 +62,12 @@ def parts_to_merge(layout: Layout) -> list[Part]:
     return []
 
 
-def _pile(parts: Sequence[Part]) -> list[Part]:
+def _pile(parts: Sequence[ParquetPart]) -> list[ParquetPart]:
     """The newest groups of similar size: each at most twice as large as all newer ones together."""
-    groups: dict[int, list[Part]] = {}
+    groups: dict[int, list[ParquetPart]] = {}
     for part in parts:
         groups.setdefault(part.group, []).append(part)
-    chosen: list[Part] = []
+    chosen: list[ParquetPart] = []
     taken = 0
     for number in sorted(groups, reverse=True):
         rows = sum(p.rows for p in groups[number])
@@ -106,13 +106,13 @@ class Compactor:
         self._between = between
         self._chunk_rows = chunk_rows
 
-    def _chunks(self, parts: Sequence[Part]) -> list[tuple[int, int]]:
+    def _chunks(self, parts: Sequence[ParquetPart]) -> list[tuple[int, int]]:
         return list(chunks(*self._files.rows_of_series(parts), self._chunk_rows))
 
-    def _samples(self, parts: Sequence[Part], series: tuple[int, int]) -> SampleBatch:
+    def _samples(self, parts: Sequence[ParquetPart], series: tuple[int, int]) -> SampleBatch:
         return self._files.read(parts, *series, -_EVER, _EVER).newest_only()
 
-    def merge(self, parts: Sequence[Part]) -> Change:
+    def merge(self, parts: Sequence[ParquetPart]) -> CompactionResult:
         """One group instead of ``parts``, without duplicates."""
         ranges = self._chunks(parts)
         group = self._reserve(len(ranges))
@@ -120,9 +120,9 @@ class Compactor:
         for i, series in enumerate(ranges):
             made.append(self._files.write(self._samples(parts, series), group + i, group))
             self._between()
-        return Change(tuple(made), tuple(parts))
+        return CompactionResult(tuple(made), tuple(parts))
 
-    def close(self, layout: Layout, day: int, circular: Collection[int]) -> Change:
+    def close(self, layout: Layout, day: int, circular: Collection[int]) -> CompactionResult:
         """Make the summaries of ``day`` from all its samples, and one group of its parts.
 
         The summaries are on disk when this returns. Should the process die before the change is in
@@ -134,21 +134,23 @@ class Compactor:
         rewrite = len({p.group for p in parts}) > 1
         ranges = self._chunks(parts)
         group = self._reserve(len(ranges) + 1)
-        made: list[Part] = []
+        made: list[ParquetPart] = []
         for i, series in enumerate(ranges):
             batch = self._samples(parts, series)
             if rewrite:
                 made.append(self._files.write(batch, group + i, group))
             with self._summaries.writing() as connection:
-                for level, width in LEVEL_MS.items():
-                    new = levels.summarise(batch, width, 0, circular)
-                    self._summaries.put(connection, level, day, new)
+                for resolution, width in SUMMARY_STEP_MS.items():
+                    new = summaries.summarise(batch, width, 0, circular)
+                    self._summaries.put(connection, resolution, day, new)
                 if i == len(ranges) - 1:
                     set_closed(connection, day, group + len(ranges))
             self._between()
-        return Change(tuple(made), tuple(parts) if rewrite else ())
+        return CompactionResult(tuple(made), tuple(parts) if rewrite else ())
 
-    def _add_forgotten(self, layout: Layout, day: int, circular: Collection[int]) -> Change:
+    def _add_forgotten(
+        self, layout: Layout, day: int, circular: Collection[int]
+    ) -> CompactionResult:
         """Add what came too late to the summaries of a day whose other samples are gone.
 
         Adding twice would be wrong, so it is one transaction with the note that it was done.
@@ -157,14 +159,14 @@ class Compactor:
         with self._summaries.writing() as connection:
             for series in self._chunks(late):
                 batch = self._samples(late, series)
-                for level, width in LEVEL_MS.items():
-                    new = levels.summarise(batch, width, 0, circular)
-                    self._summaries.put(connection, level, day, new, True, circular)
+                for resolution, width in SUMMARY_STEP_MS.items():
+                    new = summaries.summarise(batch, width, 0, circular)
+                    self._summaries.put(connection, resolution, day, new, True, circular)
             set_closed(connection, day, max(p.number for p in late))
-        return Change((), tuple(layout.days[day]))
+        return CompactionResult((), tuple(layout.days[day]))
 
 
-def forgotten_parts(layout: Layout, before_ms: int) -> list[Part]:
+def forgotten_parts(layout: Layout, before_ms: int) -> list[ParquetPart]:
     """The parts in which nothing is as young as ``before_ms`` and which the summaries know."""
     return [
         p

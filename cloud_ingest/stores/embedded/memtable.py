@@ -6,7 +6,7 @@ from cloud_ingest.stores.embedded.files.manifest import DAY_MS
 from telemetry.batches import SampleBatch
 
 
-class Recent:
+class Memtable:
     """Samples in the order of their arrival, in columns that grow.
 
     One thread appends. A view that was taken stays true while it does: rows are added behind it,

@@ -16,17 +16,17 @@ from cloud_ingest.stores.embedded.files import (
 from cloud_ingest.stores.embedded.files.manifest import Manifest
 from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles
 from cloud_ingest.stores.embedded.files.summary_file import SummaryFile
-from cloud_ingest.stores.embedded.queries import Reading
-from cloud_ingest.stores.embedded.view import Layout, View
-from cloud_ingest.stores.latest_samples import Newest
-from cloud_ingest.stores.protocol import Level, StoreError, StoreUnavailable
+from cloud_ingest.stores.embedded.queries import StoreQueries
+from cloud_ingest.stores.embedded.snapshot import Layout, Snapshot
+from cloud_ingest.stores.latest_samples import LatestSamples
+from cloud_ingest.stores.protocol import Resolution, StoreError, StoreUnavailable
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
 TRIES = 20
 
 
-class EmbeddedReader(Reading):
+class ReadOnlyStore(StoreQueries):
     """The half of a SampleStore that reads, true for the moment of each question.
 
     ``write`` leaves samples in the store's inbox, which the process that writes the store empties.
@@ -40,9 +40,9 @@ class EmbeddedReader(Reading):
         self._summaries = SummaryFile(path, read_only=True)
         self._lock = threading.Lock()
         self._signs: tuple[object, ...] = ()
-        self._view: View | None = None
+        self._view: Snapshot | None = None
 
-    def look(self) -> View:
+    def snapshot(self) -> Snapshot:
         """What the folder holds at this moment; read again only where something changed."""
         with self._lock:
             signs = self._read_signs()
@@ -63,14 +63,14 @@ class EmbeddedReader(Reading):
             signs.append((path.name, state.st_mtime_ns, state.st_size))
         return tuple(signs)
 
-    def _load(self) -> View:
+    def _load(self) -> Snapshot:
         for _ in range(TRIES):
             m = manifest.load(self._folder)
             recent = self._journals(m)
             closed = self._summaries.closed()
             if manifest.load(self._folder) == m and recent is not None:
                 circular = series_catalogue.circular(series_catalogue.load(self._folder).values())
-                return View(self._files, self._summaries, Layout(m, closed), recent, circular)
+                return Snapshot(self._files, self._summaries, Layout(m, closed), recent, circular)
         raise StoreUnavailable(f"{self._folder}: changes faster than it can be read")
 
     def _journals(self, m: Manifest) -> tuple[SampleBatch, ...] | None:
@@ -91,8 +91,8 @@ class EmbeddedReader(Reading):
 
     def latest(self, series: Sequence[Series]) -> SampleBatch:
         """The newest sample of each of ``series``."""
-        view = self.look()
-        newest = Newest()
+        view = self.snapshot()
+        newest = LatestSamples()
         newest.update(folder.load_newest(self._folder, view.layout.manifest))
         for batch in view.recent:
             newest.update(batch)
@@ -110,16 +110,18 @@ class EmbeddedReader(Reading):
         """Hand samples to the process that writes the store; they are durable at once."""
         import_inbox.leave(self._folder, batch)
 
-    def delete_before(self, time_ms: int, level: Level = "raw") -> None:
+    def delete_before(self, time_ms: int, resolution: Resolution = "raw") -> None:
         """Refuse: this process only looks."""
-        raise StoreError(f"{self._folder}: opened for reading ({level} before {time_ms} stays)")
+        raise StoreError(
+            f"{self._folder}: opened for reading ({resolution} before {time_ms} stays)"
+        )
 
     def maintain(self, now_ms: int) -> None:
         """Nothing is due here."""
 
     def check(self) -> None:
         """Return if the folder is there."""
-        self.look()
+        self.snapshot()
 
     def close(self) -> None:
         """Let go of the files."""

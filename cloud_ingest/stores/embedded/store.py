@@ -16,22 +16,22 @@ from typing import NamedTuple, Self
 import numpy as np
 import structlog
 
-from cloud_ingest.stores.admission import admit
 from cloud_ingest.stores.configuration import KeepConfiguration, StoreConfiguration
 from cloud_ingest.stores.embedded import compaction
-from cloud_ingest.stores.embedded.compaction import Change, Compactor
+from cloud_ingest.stores.embedded.compaction import CompactionResult, Compactor
 from cloud_ingest.stores.embedded.files import folder, import_inbox, journal, manifest
 from cloud_ingest.stores.embedded.files.journal import Journal
 from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Manifest
 from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles
-from cloud_ingest.stores.embedded.files.series_catalogue import Catalogue
+from cloud_ingest.stores.embedded.files.series_catalogue import SeriesCatalogue
 from cloud_ingest.stores.embedded.files.summary_file import SummaryFile
-from cloud_ingest.stores.embedded.memtable import Recent
-from cloud_ingest.stores.embedded.queries import Reading
-from cloud_ingest.stores.embedded.view import Layout, View
-from cloud_ingest.stores.latest_samples import Newest
+from cloud_ingest.stores.embedded.memtable import Memtable
+from cloud_ingest.stores.embedded.queries import StoreQueries
+from cloud_ingest.stores.embedded.snapshot import Layout, Snapshot
+from cloud_ingest.stores.latest_samples import LatestSamples
 from cloud_ingest.stores.maintenance import Maintenance
-from cloud_ingest.stores.protocol import Level, StoreRejected, StoreUnavailable
+from cloud_ingest.stores.protocol import Resolution, StoreRejected, StoreUnavailable
+from cloud_ingest.stores.validation import validate_batch
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
@@ -49,11 +49,11 @@ class State(NamedTuple):
     """What a reader looks at: it is replaced as a whole."""
 
     layout: Layout
-    recent: tuple[Recent, ...]
+    recent: tuple[Memtable, ...]
     """Oldest first; samples are added to the last one."""
 
 
-class EmbeddedStore(Reading):
+class EmbeddedStore(StoreQueries):
     """A SampleStore in one folder, written by one process."""
 
     def __init__(
@@ -71,7 +71,7 @@ class EmbeddedStore(Reading):
         self._writing = threading.Lock()  # the journal and what it becomes
         self._maintaining = threading.RLock()  # the parts
         self._looking = threading.Lock()  # held for moments only
-        self._catalogue = Catalogue(path)
+        self._catalogue = SeriesCatalogue(path)
         self._files = PartFiles(path)
         self._summaries = SummaryFile(path)
         self._compactor = Compactor(
@@ -79,7 +79,7 @@ class EmbeddedStore(Reading):
         )
         self._closed_at_ms: dict[int, int] = {}
         self._waiting_since_ms: int | None = None
-        self._newest = Newest()
+        self._newest = LatestSamples()
         self._maintenance: Maintenance | None = None
         self._start()
 
@@ -101,12 +101,12 @@ class EmbeddedStore(Reading):
         closed = self._summaries.closed()
         self._next_number = max(m.next_number, *(n + 1 for n in closed.values()), 0)
         self._newest.update(folder.load_newest(self._folder, m))
-        recent: list[Recent] = []
+        recent: list[Memtable] = []
         number, sound = m.journal, 0
         for number in folder.journal_numbers(self._folder) or [m.journal]:
             path = folder.journal_path(self._folder, number)
             batches, sound = journal.read_journal(path) if path.exists() else ([], 0)
-            recent.append(Recent())
+            recent.append(Memtable())
             for batch in batches:
                 recent[-1].append(batch)
                 self._newest.update(batch)
@@ -130,7 +130,7 @@ class EmbeddedStore(Reading):
 
     def write(self, batch: SampleBatch) -> None:
         """Put samples into the journal and into memory."""
-        good, rejection = admit(batch)
+        good, rejection = validate_batch(batch)
         if len(good):
             with self._writing:
                 self._journal.append(good)
@@ -160,12 +160,12 @@ class EmbeddedStore(Reading):
         with self._looking:
             return self._newest.of(numbers)
 
-    def look(self) -> View:
+    def snapshot(self) -> Snapshot:
         """What the store is at this moment."""
         circular = self._catalogue.circular()
         with self._looking:
             recent = tuple(r.view() for r in self._state.recent)
-            return View(self._files, self._summaries, self._state.layout, recent, circular)
+            return Snapshot(self._files, self._summaries, self._state.layout, recent, circular)
 
     @property
     def _manifest(self) -> Manifest:
@@ -255,7 +255,7 @@ class EmbeddedStore(Reading):
             self._journal.close()
             self._journal, self._journal_number = new, following
             with self._looking:
-                self._state = State(state.layout, (*state.recent, Recent()))
+                self._state = State(state.layout, (*state.recent, Memtable()))
         return state, following
 
     def _swap(self, m: Manifest, drop_recent: int = 0) -> None:
@@ -269,7 +269,7 @@ class EmbeddedStore(Reading):
         with self._looking:
             self._state = State(layout, self._state.recent[drop_recent:])
 
-    def _apply(self, change: Change) -> None:
+    def _apply(self, change: CompactionResult) -> None:
         if not change.add and not change.drop:
             self._show(self._manifest)  # only the summaries know more than before
             return
@@ -283,17 +283,17 @@ class EmbeddedStore(Reading):
             if not any(path.parent.iterdir()):
                 path.parent.rmdir()
 
-    def delete_before(self, time_ms: int, level: Level = "raw") -> None:
+    def delete_before(self, time_ms: int, resolution: Resolution = "raw") -> None:
         """Forget what is older than ``time_ms``: whole partitions leave the disk, the rest is hidden.
 
         Before raw samples go, the summaries of their days are made.
         """
         with self._maintaining:
-            if time_ms <= self._manifest.since(level):
+            if time_ms <= self._manifest.since(resolution):
                 return
-            if level != "raw":
-                self._swap(self._manifest.changed(kept_from={level: time_ms}))
-                self._summaries.forget(level, time_ms)
+            if resolution != "raw":
+                self._swap(self._manifest.changed(kept_from={resolution: time_ms}))
+                self._summaries.forget(resolution, time_ms)
                 return
             self._summarise_before(time_ms)
             self._swap(self._manifest.changed(kept_from={"raw": time_ms}))
@@ -304,7 +304,7 @@ class EmbeddedStore(Reading):
     def _drop_forgotten(self) -> None:
         old = compaction.forgotten_parts(self._layout, self._manifest.since("raw"))
         if old:
-            self._apply(Change((), tuple(old)))
+            self._apply(CompactionResult((), tuple(old)))
 
     def _summarise_before(self, time_ms: int) -> None:
         last_day = time_ms // DAY_MS
@@ -318,15 +318,15 @@ class EmbeddedStore(Reading):
         if self._keep is None:
             return
         today = now_ms // DAY_MS
-        days: dict[Level, int | None] = {
+        days: dict[Resolution, int | None] = {
             "raw": self._keep.raw_days,
             "minute": self._keep.minute_days,
             "hour": self._keep.hour_days,
             "day": self._keep.day_days,
         }
-        for level, kept in days.items():
-            if kept is not None and (today - kept) * DAY_MS > self._manifest.since(level):
-                self.delete_before((today - kept) * DAY_MS, level)
+        for resolution, kept in days.items():
+            if kept is not None and (today - kept) * DAY_MS > self._manifest.since(resolution):
+                self.delete_before((today - kept) * DAY_MS, resolution)
 
     def check(self) -> None:
         """Return if the folder can be written."""

@@ -13,7 +13,7 @@ from cloud_ingest.stores.influxdb.line_protocol import (
     quoted_text,
     tags_of,
 )
-from cloud_ingest.stores.protocol import Envelope, Readings
+from cloud_ingest.stores.protocol import Envelope, SampleColumns
 from telemetry.batches import Float64, Int64, UInt8
 from telemetry.quality import Flag
 from telemetry.series import Series
@@ -93,11 +93,11 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return result
 
 
-def to_readings(answer: Answer) -> Readings:
+def to_sample_columns(answer: Answer) -> SampleColumns:
     """The samples in an answer to ``samples``."""
     found = columns(answer)
     if not found:
-        return Readings(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint8))
+        return SampleColumns(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint8))
     # InfluxDB shows a point's fields one after the other while it is being written
     whole = np.array([q is not None for q in found["quality"]], np.bool_)
     time_ms = np.asarray(found["time"], np.int64)[whole]
@@ -108,7 +108,7 @@ def to_readings(answer: Answer) -> Readings:
         # one series under two stations: in the order of time, one sample for each
         time_ms, first = np.unique(time_ms, return_index=True)
         value, quality = value[first], quality[first]
-    return Readings(time_ms, value, quality)
+    return SampleColumns(time_ms, value, quality)
 
 
 def to_envelope(good: Answer, everything: Answer) -> Envelope:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from cloud_ingest.stores import summaries as levels
+from cloud_ingest.stores import summaries
 from cloud_ingest.stores.influxdb import line_protocol, queries
 from cloud_ingest.stores.influxdb.client import InfluxClient
 from cloud_ingest.stores.influxdb.setup import SUFFIX
-from cloud_ingest.stores.protocol import LEVEL_MS, Envelope
+from cloud_ingest.stores.protocol import SUMMARY_STEP_MS, Envelope
 from cloud_ingest.stores.summaries import Summaries
 from telemetry.batches import Int64, SampleBatch
 from telemetry.quantities import QUANTITIES
@@ -144,7 +144,7 @@ class Rollup:
     def _summaries(self, gateway: str, day: int) -> Iterator[tuple[str, Summaries]]:
         """For each series of a gateway: how its lines begin, and its minutes of a day."""
         start_ms = day * DAY_MS
-        width = LEVEL_MS["minute"]
+        width = SUMMARY_STEP_MS["minute"]
         place = queries.of_gateway(gateway, start_ms, start_ms + DAY_MS)
         good, everything = self._client.query(self._bucket, queries.steps_of(place, width))
         by_name = {_name(part): part for part in good}
@@ -168,19 +168,23 @@ class Rollup:
         source = line_protocol.quoted_identifier(part["name"])
         question = f'SELECT "value", "quality" FROM {source} WHERE {where} AND {span}'  # noqa: S608  # quoted
         [answer] = self._client.query(self._bucket, question)
-        found = queries.to_readings(answer)
+        found = queries.to_sample_columns(answer)
         zeros = np.zeros(len(found.time_ms), np.int32)
         batch = SampleBatch(zeros, found.time_ms, found.value, found.quality)
-        return levels.summarise(batch, LEVEL_MS["minute"], 0, {0})
+        return summaries.summarise(batch, SUMMARY_STEP_MS["minute"], 0, {0})
 
     def _write(self, head: str, minutes: Summaries) -> None:
         circular = {0} if _is_circular(head) else set()
-        for level, width in LEVEL_MS.items():
-            made = minutes if level == "minute" else levels.coarsen(minutes, width, 0, circular)
+        for resolution, width in SUMMARY_STEP_MS.items():
+            made = (
+                minutes
+                if resolution == "minute"
+                else summaries.coarsen(minutes, width, 0, circular)
+            )
             text = list(summary_lines(head, made))
             for place in range(0, len(text), _LINES):
                 piece = "\n".join(text[place : place + _LINES]).encode()
-                self._client.write(self._bucket + SUFFIX[level], piece)
+                self._client.write(self._bucket + SUFFIX[resolution], piece)
 
 
 def _name(part: dict[str, Any]) -> tuple[object, ...]:
@@ -211,7 +215,7 @@ def summary_lines(head: str, summaries: Summaries) -> Iterator[str]:
 
 
 def stored_summaries(series: Series, start_ms: int, end_ms: int) -> str:
-    """Ask a level's database for the summaries of ``series``."""
+    """Ask a resolution's database for the summaries of ``series``."""
     return (
         'SELECT "mean", "min", "max", "last", "count", "good", "quality" '  # noqa: S608  # quoted
         f"FROM {queries.source(series)} WHERE {queries.where_series(series)} "
@@ -223,7 +227,7 @@ def to_summaries(answer: queries.Answer) -> Summaries:
     """The summaries in an answer to ``stored_summaries``."""
     found = queries.columns(answer)
     if not found:
-        return levels.concat([])
+        return summaries.concat([])
     time_ms: Int64 = np.asarray(found["time"], np.int64)
     mean, least, most, last = (queries.floats(found[n]) for n in ("mean", "min", "max", "last"))
     count, good = queries.integers(found["count"]), queries.integers(found["good"])

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.influxdb.client import InfluxClient, NotThere
 from cloud_ingest.stores.influxdb.line_protocol import quoted_identifier
-from cloud_ingest.stores.protocol import Level, StoreError
+from cloud_ingest.stores.protocol import Resolution, StoreError
 
-SUFFIX: dict[Level, str] = {"raw": "", "minute": "_1m", "hour": "_1h", "day": "_1d"}
+SUFFIX: dict[Resolution, str] = {"raw": "", "minute": "_1m", "hour": "_1h", "day": "_1d"}
 DAY_S = 86_400
 
 
@@ -22,14 +22,14 @@ class Bucket:
 
 
 def buckets_of(name: str, keep: KeepConfiguration) -> list[Bucket]:
-    """The buckets of a store: one for each level."""
-    days: dict[Level, int | None] = {
+    """The buckets of a store: one for each resolution."""
+    days: dict[Resolution, int | None] = {
         "raw": keep.raw_days,
         "minute": keep.minute_days,
         "hour": keep.hour_days,
         "day": keep.day_days,
     }
-    return [Bucket(name + suffix, days[level]) for level, suffix in SUFFIX.items()]
+    return [Bucket(name + suffix, days[resolution]) for resolution, suffix in SUFFIX.items()]
 
 
 def set_up(

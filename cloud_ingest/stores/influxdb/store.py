@@ -11,29 +11,29 @@ from urllib.parse import urlencode
 import numpy as np
 import structlog
 
-from cloud_ingest.stores import admission, summaries
+from cloud_ingest.stores import summaries, validation
 from cloud_ingest.stores.configuration import KeepConfiguration, StoreConfiguration
 from cloud_ingest.stores.influxdb import line_protocol, queries, rollup
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient, WriteRefused
 from cloud_ingest.stores.influxdb.rejected_lines import store_the_rest
 from cloud_ingest.stores.influxdb.rollup import DAY_MS, Rollup
 from cloud_ingest.stores.influxdb.setup import SUFFIX, buckets_of, set_up
-from cloud_ingest.stores.latest_samples import Newest, OwnNewest
+from cloud_ingest.stores.latest_samples import LatestSamples, LatestSamplesCache
 from cloud_ingest.stores.maintenance import Maintenance
 from cloud_ingest.stores.protocol import (
     EARLIEST_MS,
     LATEST_MS,
-    LEVEL_MS,
+    SUMMARY_STEP_MS,
     Aggregate,
     Envelope,
-    Level,
-    Readings,
+    Resolution,
+    SampleColumns,
     StoreError,
     StoreRejected,
     StoreUnavailable,
 )
 from cloud_ingest.stores.summaries import Summaries
-from cloud_ingest.stores.summary_plan import Span, divide, pick_level
+from cloud_ingest.stores.summary_plan import Span, coarsest_fitting, divide
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from telemetry.quantities import QUANTITIES
@@ -66,7 +66,7 @@ class InfluxStore:
         self._keep = keep or KEEP_ALL
         self._buckets = buckets_of(bucket, self._keep)
         self._rollup = Rollup(client, bucket)
-        self._newest = OwnNewest()
+        self._newest = LatestSamplesCache()
         self._forgotten_before_ms = -(1 << 62)
         self._prefixes: list[str] = []
         self._registered = np.zeros(0, np.bool_)
@@ -123,7 +123,7 @@ class InfluxStore:
 
     def write(self, batch: SampleBatch) -> None:
         """Send samples as line protocol; returns once the server has them."""
-        good, rejection = admission.admit(batch)
+        good, rejection = validation.validate_batch(batch)
         good, unknown = self._known(good)
         refusals: list[StoreRejected | None] = [rejection, unknown]
         if len(good):
@@ -131,7 +131,7 @@ class InfluxStore:
             self._rollup.touch(days)
             refusals.extend(self._pool.map(self._send_all, _shares(good)))
             self._rollup.touch(days)
-        rejected = admission.together(*refusals)
+        rejected = validation.merge_rejections(*refusals)
         if rejected is None:
             self._newest.written(good)
         else:
@@ -154,7 +154,7 @@ class InfluxStore:
         """Send a share piece by piece, so that the later of two samples stays the later."""
         places = range(0, len(batch), WRITE_LINES)
         pieces = (batch.select(np.arange(p, min(p + WRITE_LINES, len(batch)))) for p in places)
-        return admission.together(*[self._send(piece) for piece in pieces])
+        return validation.merge_rejections(*[self._send(piece) for piece in pieces])
 
     def _send(self, batch: SampleBatch) -> StoreRejected | None:
         def send(text: list[str]) -> None:
@@ -188,7 +188,7 @@ class InfluxStore:
             newest.append((index, time_ms, value if known else np.nan, flag))
         if not newest:
             return SampleBatch.empty()
-        found = Newest()
+        found = LatestSamples()
         found.update(SampleBatch.of(*zip(*newest, strict=True)))
         return found.all()
 
@@ -218,7 +218,7 @@ class InfluxStore:
         step_ms: int | None = None,
         aggregate: Aggregate = "mean",
         offset_ms: int = 0,
-    ) -> Readings:
+    ) -> SampleColumns:
         """Samples of ``series``, raw or one value per step."""
         [found] = self.read_many([series], start_ms, end_ms, step_ms, aggregate, offset_ms)
         return found
@@ -231,14 +231,14 @@ class InfluxStore:
         step_ms: int | None = None,
         aggregate: Aggregate = "mean",
         offset_ms: int = 0,
-    ) -> list[Readings]:
+    ) -> list[SampleColumns]:
         """Several series with one request."""
         if step_ms is not None:
             found = self.envelope(series, start_ms, end_ms, step_ms, offset_ms)
-            return [e.readings(aggregate) for e in found]
+            return [e.columns(aggregate) for e in found]
         start_ms, end_ms = _within(start_ms, end_ms)
         questions = [queries.samples(s, start_ms, end_ms) for s in series]
-        return [queries.to_readings(answer) for answer in self._ask_all(questions)]
+        return [queries.to_sample_columns(answer) for answer in self._ask_all(questions)]
 
     def envelope(
         self,
@@ -250,26 +250,31 @@ class InfluxStore:
     ) -> list[Envelope]:
         """Everything known of each step of several series, from the levels where they are ready."""
         start_ms, end_ms = _within(start_ms, end_ms)
-        level = pick_level(step_ms, offset_ms)
+        resolution = coarsest_fitting(step_ms, offset_ms)
         return [
-            self._summaries(s, (start_ms, end_ms), step_ms, offset_ms, level).envelope()
+            self._summaries(s, (start_ms, end_ms), step_ms, offset_ms, resolution).envelope()
             for s in series
         ]
 
     def _summaries(
-        self, series: Series, span: Span, step_ms: int, offset_ms: int, level: Level | None
+        self,
+        series: Series,
+        span: Span,
+        step_ms: int,
+        offset_ms: int,
+        resolution: Resolution | None,
     ) -> Summaries:
         """Summaries of one series: ready ones for the days that are closed, else from samples."""
-        closed = self._rollup.closed_days(series.key.gateway) if level else set()
+        closed = self._rollup.closed_days(series.key.gateway) if resolution else set()
         circular = {0} if _is_angle(series) else set()
-        if level is None or not closed:
+        if resolution is None or not closed:
             return self._from_samples(series, span, step_ms, offset_ms)
-        width = LEVEL_MS[level]
+        width = SUMMARY_STEP_MS[resolution]
         ready, rest = divide(span, width, closed, self._forgotten_before_ms)
         pieces = [self._from_samples(series, part, width, 0) for part in rest]
         if ready:
             question = rollup.stored_summaries(series, ready[0][0], ready[-1][1])
-            [answer] = self._client.query(self._bucket + SUFFIX[level], question)
+            [answer] = self._client.query(self._bucket + SUFFIX[resolution], question)
             found = rollup.to_summaries(answer)
             days = np.fromiter(closed, np.int64)
             pieces.append(found.select(np.isin(found.time_ms // DAY_MS, days)))
@@ -288,14 +293,14 @@ class InfluxStore:
 
     def scan(
         self, series: Sequence[Series], start_ms: int, end_ms: int
-    ) -> Iterator[tuple[Series, Readings]]:
+    ) -> Iterator[tuple[Series, SampleColumns]]:
         """All samples of ``series``, asked for piece by piece."""
         start_ms, end_ms = _within(start_ms, end_ms)
         for s in series:
             start = start_ms
             while True:
                 [answer] = self._ask(queries.samples(s, start, end_ms, PIECE_ROWS))
-                piece = queries.to_readings(answer)
+                piece = queries.to_sample_columns(answer)
                 if not len(piece.time_ms):
                     break
                 yield s, piece
@@ -305,9 +310,9 @@ class InfluxStore:
         """How many distinct (series, time) the server has for ``series``."""
         return sum(row[1] for _, row in self._rows_of(series, 'SELECT count("quality") FROM {} {}'))
 
-    def delete_before(self, time_ms: int, level: Level = "raw") -> None:
+    def delete_before(self, time_ms: int, resolution: Resolution = "raw") -> None:
         """Forget samples older than ``time_ms``; InfluxDB 3 does that by its retention period only."""
-        bucket = self._bucket + SUFFIX[level]
+        bucket = self._bucket + SUFFIX[resolution]
         self._newest.forget_all()
         if self._client.major == 1:
             self._client.query(bucket, f"DELETE WHERE time < {time_ms}ms")

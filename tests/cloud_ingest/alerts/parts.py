@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alert_rules.loading import RuleSet
 from alert_rules.rule_kinds import rule_kinds
 from cloud_ingest.alerts import AlertService, tables
-from cloud_ingest.stores.protocol import Readings
+from cloud_ingest.stores.protocol import SampleColumns
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 
@@ -58,7 +58,7 @@ class MemoryStore:
             assert aggregate == "last"
             rows = list({t // step_ms: (t // step_ms * step_ms, v, q) for t, v, q in rows}.values())
         columns = list(zip(*rows, strict=True)) or [(), (), ()]
-        return Readings(
+        return SampleColumns(
             np.array(columns[0], np.int64),
             np.array(columns[1], np.float64),
             np.array(columns[2], np.uint8),

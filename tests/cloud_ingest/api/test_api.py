@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cloud_ingest.api import application
-from cloud_ingest.api.backend import Backend
+from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.intake.mqtt.host_link import LinkState
 from cloud_ingest.intake.mqtt.message import MqttMessage
@@ -41,7 +41,7 @@ def api(cloud: Cloud, tmp_path: Path) -> TestClient:
     configuration = CloudConfiguration.model_validate(
         {"broker": {"url": "mqtt://127.0.0.1"}, "store": {"kind": "embedded", "path": "data"}}
     )
-    backend = Backend(
+    service = RunningService(
         configuration, cloud.database, cloud.store, cloud.inventory, cloud.ledger, cloud.quarantine,
         cloud.receiver, cloud.inbox, cloud.pipeline, Connected(), cloud.live, NOW_MS,
         lambda: NOW_MS, lambda: 3,
@@ -50,7 +50,7 @@ def api(cloud: Cloud, tmp_path: Path) -> TestClient:
     page.mkdir()
     (page / "index.html").write_text("<!doctype html><title>Quantrac</title>")
     (page / "app.js").write_text("1")
-    return TestClient(application.create(backend, page=page), raise_server_exceptions=False)
+    return TestClient(application.create(service, page=page), raise_server_exceptions=False)
 
 
 def items(api: TestClient, path: str) -> list[dict[str, Any]]:

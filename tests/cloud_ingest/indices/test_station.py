@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from cloud_ingest.api import problems
 from cloud_ingest.api.routes.index import router
 from cloud_ingest.indices.station import day_end_ms, station_index
-from cloud_ingest.stores.protocol import Readings
+from cloud_ingest.stores.protocol import SampleColumns
 from telemetry.series import Series, SeriesKey
 
 HOUR = 3_600_000
@@ -28,7 +28,7 @@ class Held:
         time_ms, value, quality = self.samples.get(series.index, ([], [], []))
         t = np.array(time_ms, np.int64)
         chosen = (t >= start_ms) & (t < end_ms)
-        return Readings(
+        return SampleColumns(
             t[chosen],
             np.array(value, np.float64)[chosen],
             np.array(quality, np.uint8)[chosen],

@@ -14,7 +14,7 @@ from cloud_ingest.stores import summaries
 from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.embedded import compaction
 from cloud_ingest.stores.embedded.files import manifest
-from cloud_ingest.stores.embedded.files.manifest import Part
+from cloud_ingest.stores.embedded.files.manifest import ParquetPart
 from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles
 from cloud_ingest.stores.embedded.files.summary_file import SummaryFile
 from cloud_ingest.stores.embedded.store import EmbeddedStore
@@ -242,7 +242,7 @@ def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
 
 
 def test_the_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
-    part = Part(640, 3, 10, 5, 9, 0, 4, 3)
+    part = ParquetPart(640, 3, 10, 5, 9, 0, 4, 3)
     m = manifest.Manifest().changed([part], kept_from={"raw": 5}, next_number=9)
     manifest.save(tmp_path, m)
     assert manifest.load(tmp_path) == m

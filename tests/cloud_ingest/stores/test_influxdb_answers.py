@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cloud_ingest.stores.influxdb.queries import to_envelope, to_readings
+from cloud_ingest.stores.influxdb.queries import to_envelope, to_sample_columns
 
 GOOD = ["time", "mean", "min", "max", "last", "count", "min", "max"]
 ALL = ["time", "count", "min"]
@@ -39,4 +39,4 @@ def test_a_step_that_only_some_aggregates_have_seen_shows_no_value() -> None:
 
 def test_a_half_written_sample_is_not_shown() -> None:
     answer = [{"columns": ["time", "value", "quality"], "values": [[0, 1.5, 1], [1, 2.5, None]]}]
-    assert to_readings(answer).time_ms.tolist() == [0]
+    assert to_sample_columns(answer).time_ms.tolist() == [0]

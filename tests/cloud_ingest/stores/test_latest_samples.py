@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_ingest.live import LiveUpdates, SubscriptionFilter
-from cloud_ingest.stores.latest_samples import Newest
+from cloud_ingest.stores.latest_samples import LatestSamples
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 
@@ -24,7 +24,7 @@ def batch_of(rows: list[tuple[int, int]]) -> SampleBatch:
 def test_the_newest_sample_is_the_last_one_of_its_time_in_whatever_order(
     batches: list[list[tuple[int, int]]],
 ) -> None:
-    newest, expected = Newest(), dict[int, tuple[int, float]]()
+    newest, expected = LatestSamples(), dict[int, tuple[int, float]]()
     for number, rows in enumerate(batches):
         batch = batch_of(rows if number % 2 else sorted(rows))
         newest.update(batch)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import cloud_ingest.stores
 from cloud_ingest.stores import summaries
-from cloud_ingest.stores.admission import admit
-from cloud_ingest.stores.protocol import Readings
+from cloud_ingest.stores.protocol import SampleColumns
+from cloud_ingest.stores.validation import validate_batch
 from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 
@@ -15,7 +15,12 @@ README = Path(cloud_ingest.stores.__file__).parent / "README.md"
 
 def test_the_example_store_keeps_what_it_is_given() -> None:
     [code] = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    names = {"SampleBatch": SampleBatch, "Readings": Readings, "admit": admit, "levels": summaries}
+    names = {
+        "SampleBatch": SampleBatch,
+        "SampleColumns": SampleColumns,
+        "validate_batch": validate_batch,
+        "summaries": summaries,
+    }
     exec(code, names)
     store = names["MemoryStore"]()
     series = Series(3, SeriesKey("g", "d", "m"), "", "s", "pm10", "ug/m3")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_ingest.stores.embedded.store import EmbeddedStore
-from cloud_ingest.stores.protocol import Readings
+from cloud_ingest.stores.protocol import SampleColumns
 from cloud_ingest.transfer.export import export
 from cloud_ingest.transfer.importing import rows_of
 from cloud_ingest.transfer.line_protocol import parse_line, read_lines
@@ -35,10 +35,10 @@ SERIES = [
 ]
 
 
-def everything() -> list[tuple[Series, Readings]]:
+def everything() -> list[tuple[Series, SampleColumns]]:
     n = len(VALUES)
     flags = np.array([1, 9, 3, 4, 2], np.uint8)
-    return [(s, Readings(T0 + np.arange(n) * 1001, np.array(VALUES), flags)) for s in SERIES]
+    return [(s, SampleColumns(T0 + np.arange(n) * 1001, np.array(VALUES), flags)) for s in SERIES]
 
 
 def expected() -> list[tuple]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from cloud_ingest.stores.protocol import Level, StoreError
+from cloud_ingest.stores.protocol import Resolution, StoreError
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -16,7 +16,7 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ParquetPart:
     """One Parquet file: samples of one UTC day (since 1970), sorted by series and time.
 
     ``low`` and ``high`` are the least and greatest number of a series in it. Of two parts that hold
@@ -44,20 +44,20 @@ class Part:
 class Manifest:
     """Everything that is true of the store on disk.
 
-    ``journal`` is the first journal whose samples are in no part. ``kept_from`` says per level what
+    ``journal`` is the first journal whose samples are in no part. ``kept_from`` says per resolution what
     is forgotten: whatever is older, though a file may still hold it.
     """
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ParquetPart, ...] = ()
     journal: int = 1
     next_number: int = 1
-    kept_from: Mapping[Level, int] = field(default_factory=dict)
+    kept_from: Mapping[Resolution, int] = field(default_factory=dict)
 
     def changed(
         self,
-        add: Iterable[Part] = (),
-        drop: Iterable[Part] = (),
-        kept_from: Mapping[Level, int] | None = None,
+        add: Iterable[ParquetPart] = (),
+        drop: Iterable[ParquetPart] = (),
+        kept_from: Mapping[Resolution, int] | None = None,
         **numbers: int,
     ) -> "Manifest":
         """The manifest with parts added and dropped, and other facts set."""
@@ -73,9 +73,9 @@ class Manifest:
             **numbers,  # journal and next_number
         )
 
-    def since(self, level: Level) -> int:
-        """The time before which ``level`` is forgotten."""
-        return self.kept_from.get(level, -(1 << 62))
+    def since(self, resolution: Resolution) -> int:
+        """The time before which ``resolution`` is forgotten."""
+        return self.kept_from.get(resolution, -(1 << 62))
 
 
 def load(folder: Path) -> Manifest:
@@ -90,7 +90,7 @@ def load(folder: Path) -> Manifest:
     if tree.get("format") != FORMAT:
         raise StoreError(f"{path}: format {tree.get('format')}; this version reads {FORMAT}")
     return Manifest(
-        tuple(Part(**part) for part in tree["parts"]),
+        tuple(ParquetPart(**part) for part in tree["parts"]),
         tree["journal"],
         tree["next_number"],
         tree["kept_from"],

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Part, sync_folder
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS, ParquetPart, sync_folder
 from cloud_ingest.stores.protocol import StoreUnavailable
 from telemetry.batches import Int64, SampleBatch
 
@@ -34,11 +34,11 @@ class PartFiles:
             raise StoreUnavailable(f"{self._folder}: the store is closed")
         return database.cursor()
 
-    def write(self, batch: SampleBatch, number: int, group: int) -> Part:
+    def write(self, batch: SampleBatch, number: int, group: int) -> ParquetPart:
         """Write sorted samples of one UTC day as a part; durable once ``sync_folders`` was called."""
         first, last = int(batch.time_ms.min()), int(batch.time_ms.max())
         low, high = int(batch.series[0]), int(batch.series[-1])
-        part = Part(first // DAY_MS, number, len(batch), first, last, low, high, group)
+        part = ParquetPart(first // DAY_MS, number, len(batch), first, last, low, high, group)
         columns = {
             "series": batch.series,
             "time_ms": batch.time_ms,
@@ -48,7 +48,7 @@ class PartFiles:
         self._write(part, columns)
         return part
 
-    def _write(self, part: Part, columns: dict[str, Any]) -> None:
+    def _write(self, part: ParquetPart, columns: dict[str, Any]) -> None:
         path = self._folder / part.file
         cursor = self._cursor()
         try:
@@ -77,7 +77,7 @@ class PartFiles:
         self._new_in.clear()
 
     def read(
-        self, parts: Sequence[Part], low: int, high: int, start_ms: int, end_ms: int
+        self, parts: Sequence[ParquetPart], low: int, high: int, start_ms: int, end_ms: int
     ) -> SampleBatch:
         """Samples of series low..high with start_ms <= time < end_ms, part by part in their order."""
         wanted = overlapping(parts, low, high, start_ms, end_ms)
@@ -92,14 +92,14 @@ class PartFiles:
         found = self.query(question, [low, high, start_ms, end_ms])
         return SampleBatch(found["series"], found["time_ms"], found["value"], found["quality"])
 
-    def rows_of_series(self, parts: Sequence[Part]) -> tuple[Int64, Int64]:
+    def rows_of_series(self, parts: Sequence[ParquetPart]) -> tuple[Int64, Int64]:
         """The series in ``parts`` in order, and how many rows each has in all of them."""
         found = self.query(
             f"SELECT series, count(*) AS n FROM {self.table(parts)} GROUP BY series ORDER BY series"  # noqa: S608  # quoted
         )
         return found["series"].astype(np.int64), found["n"].astype(np.int64)
 
-    def table(self, parts: Sequence[Part]) -> str:
+    def table(self, parts: Sequence[ParquetPart]) -> str:
         """The parts as a table in SQL."""
         files = ", ".join(f"'{_quoted(self._folder / p.file)}'" for p in parts)
         return f"read_parquet([{files}])"
@@ -127,8 +127,8 @@ class PartFiles:
 
 
 def overlapping(
-    parts: Iterable[Part], low: int, high: int, start_ms: int, end_ms: int
-) -> list[Part]:
+    parts: Iterable[ParquetPart], low: int, high: int, start_ms: int, end_ms: int
+) -> list[ParquetPart]:
     """The parts that may hold samples of series low..high from start_ms until before end_ms."""
     return [
         part

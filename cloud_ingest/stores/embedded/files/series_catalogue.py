@@ -60,7 +60,7 @@ def circular(series: Iterable[Series]) -> frozenset[int]:
     )
 
 
-class Catalogue:
+class SeriesCatalogue:
     """The catalogue of a store that this process writes."""
 
     def __init__(self, folder: Path) -> None:

@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud_ingest.stores import summaries as levels
+from cloud_ingest.stores import summaries
 from cloud_ingest.stores.embedded.files.manifest import DAY_MS
-from cloud_ingest.stores.protocol import LEVEL_MS, Level, StoreUnavailable
+from cloud_ingest.stores.protocol import SUMMARY_STEP_MS, Resolution, StoreUnavailable
 from cloud_ingest.stores.summaries import Summaries
 from telemetry.batches import Int64
 
 NAME = "summaries.db"
-PARTITION_DAYS: dict[Level, int] = {"minute": 1, "hour": 32, "day": 512}
-_LEVEL_NUMBER = {level: n for n, level in enumerate(PARTITION_DAYS)}
+PARTITION_DAYS: dict[Resolution, int] = {"minute": 1, "hour": 32, "day": 512}
+_RESOLUTION_NUMBER = {resolution: n for n, resolution in enumerate(PARTITION_DAYS)}
 _PARTITION_BITS = 20
 _PARTITION_ZERO = 1 << (_PARTITION_BITS - 1)
 _RECORD = np.dtype(
@@ -43,22 +43,22 @@ CREATE TABLE IF NOT EXISTS closed (day INTEGER PRIMARY KEY, through INTEGER NOT 
 Records = NDArray[np.void]
 
 
-def partition_of(level: Level, time_ms: int) -> int:
-    """The partition of ``level`` in which a time lies."""
-    return time_ms // (DAY_MS * PARTITION_DAYS[level])
+def partition_of(resolution: Resolution, time_ms: int) -> int:
+    """The partition of ``resolution`` in which a time lies."""
+    return time_ms // (DAY_MS * PARTITION_DAYS[resolution])
 
 
-def key_of(level: Level, series: int, partition: int) -> int:
-    """The key of a piece: by level, then series, then partition."""
-    place = (_LEVEL_NUMBER[level] << 31) | series
+def key_of(resolution: Resolution, series: int, partition: int) -> int:
+    """The key of a piece: by resolution, then series, then partition."""
+    place = (_RESOLUTION_NUMBER[resolution] << 31) | series
     return (place << _PARTITION_BITS) | (partition + _PARTITION_ZERO)
 
 
-def encode(summaries: Summaries, start_ms: int, level: Level) -> Records:
+def encode(summaries: Summaries, start_ms: int, resolution: Resolution) -> Records:
     """Summaries of one partition, which begins at ``start_ms``, as records."""
     records = np.zeros(len(summaries), _RECORD)
     mean = summaries.mean.view(np.uint64)
-    records["step"] = (summaries.time_ms - start_ms) // LEVEL_MS[level]
+    records["step"] = (summaries.time_ms - start_ms) // SUMMARY_STEP_MS[resolution]
     records["mean"] = mean
     for name in ("min", "max", "last"):
         records[name] = getattr(summaries, name).view(np.uint64) ^ mean
@@ -74,22 +74,22 @@ def pack(records: Records) -> bytes:
     return zlib.compress(turned.tobytes(), 1)
 
 
-def unpack(pieces: Sequence[tuple[int, int, bytes]], level: Level) -> Summaries:
+def unpack(pieces: Sequence[tuple[int, int, bytes]], resolution: Resolution) -> Summaries:
     """The summaries in (series, partition, bytes), in their order."""
     if not pieces:
-        return levels.concat([])
+        return summaries.concat([])
     size = _RECORD.itemsize
     turned = [np.frombuffer(zlib.decompress(p[2]), np.uint8).reshape(size, -1) for p in pieces]
     rows = [t.shape[1] for t in turned]
     records = np.ascontiguousarray(np.concatenate(turned, axis=1).T).view(_RECORD)[:, 0]
-    width = DAY_MS * PARTITION_DAYS[level]
+    width = DAY_MS * PARTITION_DAYS[resolution]
     start = np.repeat(np.array([p[1] * width for p in pieces], np.int64), rows)
     mean = np.ascontiguousarray(records["mean"])
     least, most, last = ((records[name] ^ mean).view(np.float64) for name in ("min", "max", "last"))
     count = records["count"].astype(np.int64)
     return Summaries(
         np.repeat(np.array([p[0] for p in pieces], np.int32), rows),
-        start + records["step"].astype(np.int64) * LEVEL_MS[level],
+        start + records["step"].astype(np.int64) * SUMMARY_STEP_MS[resolution],
         mean.view(np.float64), least, most, last,
         count, count - records["bad"], records["quality"].copy(),
     )  # fmt: skip
@@ -138,20 +138,20 @@ class SummaryFile:
         with self._connection() as connection:
             return dict(connection.execute("SELECT day, through FROM closed").fetchall())
 
-    def read(self, level: Level, series: int, start_ms: int, end_ms: int) -> Summaries:
+    def read(self, resolution: Resolution, series: int, start_ms: int, end_ms: int) -> Summaries:
         """Summaries of one series with start_ms <= time < end_ms, in the order of time."""
         if start_ms >= end_ms:
-            return levels.concat([])
-        first, last = partition_of(level, start_ms), partition_of(level, end_ms - 1)
+            return summaries.concat([])
+        first, last = partition_of(resolution, start_ms), partition_of(resolution, end_ms - 1)
         lowest, highest = -_PARTITION_ZERO, _PARTITION_ZERO - 1
-        span = [key_of(level, series, min(max(p, lowest), highest)) for p in (first, last)]
+        span = [key_of(resolution, series, min(max(p, lowest), highest)) for p in (first, last)]
         with self._connection() as connection:
             rows = connection.execute(
                 "SELECT key, data FROM pieces WHERE key BETWEEN ? AND ? ORDER BY key", span
             ).fetchall()
         mask = (1 << _PARTITION_BITS) - 1
         found = unpack(
-            [(series, (key & mask) - _PARTITION_ZERO, data) for key, data in rows], level
+            [(series, (key & mask) - _PARTITION_ZERO, data) for key, data in rows], resolution
         )
         inside = (found.time_ms >= start_ms) & (found.time_ms < end_ms)
         return found if inside.all() else found.select(inside)
@@ -167,52 +167,54 @@ class SummaryFile:
     def put(
         self,
         connection: sqlite3.Connection,
-        level: Level,
+        resolution: Resolution,
         day: int,
         new: Summaries,
         adding: bool = False,
         circular: Collection[int] = (),
     ) -> None:
         """Make ``new`` the summaries of its series on ``day``; or add it to those that are there."""
-        partition = partition_of(level, day * DAY_MS)
-        start_ms = partition * PARTITION_DAYS[level] * DAY_MS
+        partition = partition_of(resolution, day * DAY_MS)
+        start_ms = partition * PARTITION_DAYS[resolution] * DAY_MS
         together = new
-        if adding or PARTITION_DAYS[level] > 1:
-            old = self._pieces(connection, level, np.unique(new.series), partition)
+        if adding or PARTITION_DAYS[resolution] > 1:
+            old = self._pieces(connection, resolution, np.unique(new.series), partition)
             if not adding:
                 old = old.select(old.time_ms // DAY_MS != day)
-            together = levels.concat([s for s in (old, new) if len(s)])
+            together = summaries.concat([s for s in (old, new) if len(s)])
             together = together.select(np.lexsort((together.time_ms, together.series)))
             together = (
-                levels.coarsen(together, LEVEL_MS[level], 0, circular) if adding else together
+                summaries.coarsen(together, SUMMARY_STEP_MS[resolution], 0, circular)
+                if adding
+                else together
             )
-        records = encode(together, start_ms, level)
+        records = encode(together, start_ms, resolution)
         series, first = np.unique(together.series, return_index=True)
         ends = np.append(first[1:], len(together))
         connection.executemany(
             "INSERT OR REPLACE INTO pieces VALUES (?, ?)",
             (
-                (key_of(level, s, partition), pack(records[a:b]))
+                (key_of(resolution, s, partition), pack(records[a:b]))
                 for s, a, b in zip(series.tolist(), first.tolist(), ends.tolist(), strict=True)
             ),
         )
 
     @staticmethod
     def _pieces(
-        connection: sqlite3.Connection, level: Level, series: Int64, partition: int
+        connection: sqlite3.Connection, resolution: Resolution, series: Int64, partition: int
     ) -> Summaries:
         found = []
         for s in series.tolist():
-            key = key_of(level, s, partition)
+            key = key_of(resolution, s, partition)
             row = connection.execute("SELECT data FROM pieces WHERE key = ?", [key]).fetchone()
             if row:
                 found.append((s, partition, row[0]))
-        return unpack(found, level)
+        return unpack(found, resolution)
 
-    def forget(self, level: Level, before_ms: int) -> None:
+    def forget(self, resolution: Resolution, before_ms: int) -> None:
         """Drop the partitions in which everything is older than ``before_ms``."""
-        partition = max(partition_of(level, before_ms), -_PARTITION_ZERO)
-        here, beyond = key_of(level, 0, -_PARTITION_ZERO), key_of(level, (1 << 31) - 1, 0)
+        partition = max(partition_of(resolution, before_ms), -_PARTITION_ZERO)
+        here, beyond = key_of(resolution, 0, -_PARTITION_ZERO), key_of(resolution, (1 << 31) - 1, 0)
         with self.writing() as connection:
             while True:
                 [found] = connection.execute(
@@ -223,9 +225,9 @@ class SummaryFile:
                 series = (found >> _PARTITION_BITS) & ((1 << 31) - 1)
                 connection.execute(
                     "DELETE FROM pieces WHERE key >= ? AND key < ?",
-                    [found, key_of(level, series, partition)],
+                    [found, key_of(resolution, series, partition)],
                 )
-                here = key_of(level, series, _PARTITION_ZERO - 1) + 1
+                here = key_of(resolution, series, _PARTITION_ZERO - 1) + 1
 
     def close(self) -> None:
         """Let go of the file."""

@@ -9,7 +9,7 @@ INFINITE = "the value is infinite"
 BEYOND_TIME = "the time lies before 1678 or after 2261"
 
 
-def admit(batch: SampleBatch) -> tuple[SampleBatch, StoreRejected | None]:
+def validate_batch(batch: SampleBatch) -> tuple[SampleBatch, StoreRejected | None]:
     """The samples of ``batch`` that can be stored, and the rejection of those that cannot."""
     beyond = (batch.time_ms < EARLIEST_MS) | (batch.time_ms >= LATEST_MS)
     bad = beyond | np.isinf(batch.value)
@@ -19,7 +19,7 @@ def admit(batch: SampleBatch) -> tuple[SampleBatch, StoreRejected | None]:
     return batch.select(~bad), StoreRejected(batch.select(bad), reasons)
 
 
-def together(*rejections: StoreRejected | None) -> StoreRejected | None:
+def merge_rejections(*rejections: StoreRejected | None) -> StoreRejected | None:
     """One rejection out of several, None where there is none."""
     given = [r for r in rejections if r is not None]
     if not given:

@@ -26,7 +26,7 @@ class HasState(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class RunningService:
     """The parts of the service; ``now_ms`` is its clock, ``findings_lost`` what no alert could tell."""
 
     configuration: CloudConfiguration

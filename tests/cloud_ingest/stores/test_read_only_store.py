@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cloud_ingest.stores.embedded.read_only_store import EmbeddedReader
+from cloud_ingest.stores.embedded.read_only_store import ReadOnlyStore
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import StoreError, StoreUnavailable
 from telemetry.batches import SampleBatch
@@ -20,7 +20,7 @@ HOUR, DAY = 3_600_000, 86_400_000
 def test_it_sees_each_batch_as_soon_as_it_is_written(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
     store.register(SERIES)
-    reader = EmbeddedReader(tmp_path)
+    reader = ReadOnlyStore(tmp_path)
     assert reader.series() == SERIES
     for step in (lambda: None, store.flush, lambda: close_all_days(store)):
         n = store.count(SERIES)
@@ -39,7 +39,7 @@ def test_it_never_sees_a_hole_while_the_other_flushes_and_compacts(tmp_path: Pat
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path / "s"), "0"], stdout=subprocess.PIPE, text=True
     )
-    reader = EmbeddedReader(tmp_path / "s")
+    reader = ReadOnlyStore(tmp_path / "s")
     assert writer.stdout
     seen = 0
     try:
@@ -63,7 +63,7 @@ def test_what_it_leaves_in_the_inbox_is_taken_in(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
     store.register(SERIES)
     store.write(one_sample(5))
-    reader = EmbeddedReader(tmp_path)
+    reader = ReadOnlyStore(tmp_path)
     reader.register(SERIES[:2])
     reader.write(SampleBatch.of([0, 1], [5, 6], [50.0, 60.0], [1, 1]))
     reader.write(SampleBatch.of([0, 1], [5, 7], [55.0, float("inf")], [1, 1]))
@@ -77,9 +77,9 @@ def test_what_it_leaves_in_the_inbox_is_taken_in(tmp_path: Path) -> None:
 
 def test_it_refuses_what_only_the_writer_can_do(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="no store"):
-        EmbeddedReader(tmp_path)
+        ReadOnlyStore(tmp_path)
     EmbeddedStore(tmp_path).close()
-    reader = EmbeddedReader(tmp_path)
+    reader = ReadOnlyStore(tmp_path)
     with pytest.raises(StoreError, match="not known"):
         reader.register(SERIES[:1])
     with pytest.raises(StoreError, match="opened for reading"):

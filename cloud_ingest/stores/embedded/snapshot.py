@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cloud_ingest.stores import summaries
-from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Manifest, Part
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS, Manifest, ParquetPart
 from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles, overlapping
 from cloud_ingest.stores.embedded.files.summary_file import SummaryFile
-from cloud_ingest.stores.protocol import LEVEL_MS, Level
+from cloud_ingest.stores.protocol import SUMMARY_STEP_MS, Resolution
 from cloud_ingest.stores.summaries import Summaries
-from cloud_ingest.stores.summary_plan import Span, pick_level, runs_of_days
+from cloud_ingest.stores.summary_plan import Span, coarsest_fitting, runs_of_days
 from telemetry.batches import SampleBatch
 
 SCAN_DAYS = 7
@@ -23,11 +23,11 @@ class Layout:
     def __init__(self, manifest: Manifest, closed: Mapping[int, int]) -> None:
         self.manifest = manifest
         self.closed = closed
-        self.days: dict[int, list[Part]] = {}
+        self.days: dict[int, list[ParquetPart]] = {}
         for part in manifest.parts:
             self.days.setdefault(part.day, []).append(part)
 
-    def unsummarised(self, day: int) -> list[Part]:
+    def unsummarised(self, day: int) -> list[ParquetPart]:
         """The parts of a day that its summaries do not know."""
         through = self.closed.get(day, -1)
         return [p for p in self.days.get(day, ()) if p.number > through]
@@ -38,7 +38,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class Snapshot:
     """A layout and the samples that are in memory, oldest first."""
 
     files: PartFiles
@@ -66,22 +66,22 @@ class View:
     def summaries(
         self, series: int, start_ms: int, end_ms: int, step_ms: int, offset_ms: int
     ) -> Summaries:
-        """Summaries of one series, from the coarsest level that gives the exact answer.
+        """Summaries of one series, from the coarsest resolution that gives the exact answer.
 
         Days whose summaries do not know everything yet, and the ends of a span that lie within a
-        step of the level, are made from samples.
+        step of the resolution, are made from samples.
         """
         recent = self._recent_of(series)
-        level = pick_level(step_ms, offset_ms)
-        if level is None:
+        resolution = coarsest_fitting(step_ms, offset_ms)
+        if resolution is None:
             samples = self._samples(series, start_ms, end_ms, recent)
             return summaries.summarise(samples, step_ms, offset_ms, self.circular)
         open_days = self._open_days(series, recent)
-        whole, edges = self._divide((start_ms, end_ms), LEVEL_MS[level], open_days)
-        pieces = [self._ready(level, series, whole, open_days)]
+        whole, edges = self._divide((start_ms, end_ms), SUMMARY_STEP_MS[resolution], open_days)
+        pieces = [self._ready(resolution, series, whole, open_days)]
         for start, end in (*edges, *runs_of_days(open_days, whole)):
             found = self._samples(series, start, end, recent)
-            pieces.append(summaries.summarise(found, LEVEL_MS[level], 0, self.circular))
+            pieces.append(summaries.summarise(found, SUMMARY_STEP_MS[resolution], 0, self.circular))
         fine = summaries.concat([p for p in pieces if len(p)])
         if len(pieces) > 1:
             fine = fine.select(np.argsort(fine.time_ms, kind="stable"))
@@ -98,7 +98,7 @@ class View:
         return {day for day in days if not self.layout.forgotten(day)}
 
     def _divide(self, span: Span, width: int, open_days: set[int]) -> tuple[Span, list[Span]]:
-        """The whole steps of the level in ``span``, and what is left at its ends.
+        """The whole steps of the resolution in ``span``, and what is left at its ends.
 
         Where the samples of an end are forgotten already, the whole step stands for it.
         """
@@ -118,10 +118,12 @@ class View:
         day = time_ms // DAY_MS
         return day in open_days or (day in self.layout.days and not self.layout.forgotten(day))
 
-    def _ready(self, level: Level, series: int, span: Span, open_days: set[int]) -> Summaries:
+    def _ready(
+        self, resolution: Resolution, series: int, span: Span, open_days: set[int]
+    ) -> Summaries:
         """Summaries that lie on disk, but for the days that are still open."""
-        start = max(span[0], self.layout.manifest.since(level))
-        found = self.summary_file.read(level, series, start, span[1])
+        start = max(span[0], self.layout.manifest.since(resolution))
+        found = self.summary_file.read(resolution, series, start, span[1])
         if open_days and len(found):
             still_open = np.fromiter(open_days, np.int64)
             found = found.select(~np.isin(found.time_ms // DAY_MS, still_open))
@@ -151,8 +153,8 @@ class View:
             [v.select(np.isin(v.series, wanted) & (v.time_ms >= since)) for v in self.recent]
         )
         mixed = set(np.unique(recent.time_ms // DAY_MS).tolist())
-        plain: list[Part] = []
-        doubtful: list[Part] = []
+        plain: list[ParquetPart] = []
+        doubtful: list[ParquetPart] = []
         for day, parts in self.layout.days.items():
             single = len({p.group for p in parts}) == 1 and day not in mixed
             (plain if single else doubtful).extend(parts)

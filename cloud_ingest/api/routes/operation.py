@@ -7,15 +7,15 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse, Response
 
-from cloud_ingest.api.backend import Backend
 from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit
 from cloud_ingest.api.problems import Problem, document, not_found
 from cloud_ingest.api.responses import service as answered
-from cloud_ingest.api.responses.envelope import Page, answers
+from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.routes.metrics import prometheus_text
 from cloud_ingest.api.row_paging import newest_first
+from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.api.times import parse_time
 from cloud_ingest.database import DatabaseUnavailable
 from cloud_ingest.database.schema import events, quarantine
@@ -28,17 +28,17 @@ from telemetry.sparkplug.topics import NAMESPACE
 SHOWN_BYTES = 4096
 
 
-def router(backend: Backend) -> APIRouter:
-    """The endpoints over ``backend``, for under the prefix of the API."""
+def router(service: RunningService) -> APIRouter:
+    """The endpoints over ``service``, for under the prefix of the API."""
     routes = APIRouter(tags=["operation"])
 
-    @routes.get("/about", summary="What this is", **answers(answered.About))
+    @routes.get("/about", summary="What this is", **declare_response(answered.About))
     def about() -> Json:
         return Json(
             {
                 "name": "Quantrac", "version": __version__,
-                "host": backend.configuration.host, "store": backend.configuration.store.kind,
-                "time_ms": backend.now_ms(), "time_zone": TIME_ZONE,
+                "host": service.configuration.host, "store": service.configuration.store.kind,
+                "time_ms": service.now_ms(), "time_zone": TIME_ZONE,
             }
         )  # fmt: skip
 
@@ -51,12 +51,12 @@ def router(backend: Backend) -> APIRouter:
         },
     )
     def health() -> Response:
-        checks = check(backend)
+        checks = check(service)
         wrong = [f"{name}: {c['detail']}" for name, c in checks.items() if not c["ok"]]
-        now_ms = backend.now_ms()
+        now_ms = service.now_ms()
         facts = {
             "version": __version__, "time_ms": now_ms,
-            "uptime_s": round((now_ms - backend.started_ms) / 1000, 1), "checks": checks,
+            "uptime_s": round((now_ms - service.started_ms) / 1000, 1), "checks": checks,
         }  # fmt: skip
         if wrong:
             return document(503, "Not everything answers", "; ".join(wrong), facts)
@@ -65,7 +65,7 @@ def router(backend: Backend) -> APIRouter:
     @routes.get(
         "/quarantine",
         summary="What was not taken in, newest first, with the reason",
-        **answers(Page[answered.Quarantined], 400),
+        **declare_response(Page[answered.Quarantined], 400),
     )
     def refused(
         gateway: Several = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
@@ -74,45 +74,47 @@ def router(backend: Backend) -> APIRouter:
         if gateway:
             statement = statement.where(quarantine.c.gateway_id.in_(names_in(gateway)))
         return Json(
-            newest_first(backend.database, statement, quarantine.c.id, limit, cursor, _refused)
+            newest_first(service.database, statement, quarantine.c.id, limit, cursor, _refused)
         )
 
     @routes.get(
         "/quarantine/summary",
         summary="How much was not taken in, by reason",
-        **answers(answered.QuarantineSummary),
+        **declare_response(answered.QuarantineSummary),
     )
     def refused_summary() -> Json:
-        by_reason = backend.quarantine.summary()
+        by_reason = service.quarantine.summary()
         return Json({"total": sum(by_reason.values()), "by_reason": by_reason})
 
     @routes.post(
         "/quarantine/{item}/replay",
         status_code=202,
         summary="Take it in again, after a fix",
-        **answers(answered.Replayed, 404, 409),
+        **declare_response(answered.Replayed, 404, 409),
     )
     def replay(item: int) -> Json:
-        row = _row(backend, item)
+        row = _row(service, item)
         if not _is_whole(row):
             raise Problem(409, "Not kept whole", "Only the beginning of this payload was kept.")
         if not _is_data(row):
             raise Problem(409, "Not data", "Births and deaths are not replayed: ask for a rebirth.")
         form: Literal["message", "samples"] = "samples" if row["form"] == "samples" else "message"
-        _forget(backend, item)
-        backend.inbox.put(MqttMessage(row["topic"], bytes(row["payload"]), row["time_ms"], form))
+        _forget(service, item)
+        service.inbox.put(MqttMessage(row["topic"], bytes(row["payload"]), row["time_ms"], form))
         return Json({"id": item, "replayed": True}, status_code=202)
 
-    @routes.delete("/quarantine/{item}", status_code=204, summary="Forget it", **answers(None, 404))
+    @routes.delete(
+        "/quarantine/{item}", status_code=204, summary="Forget it", **declare_response(None, 404)
+    )
     def forget(item: int) -> Response:
-        _row(backend, item)
-        _forget(backend, item)
+        _row(service, item)
+        _forget(service, item)
         return Response(status_code=204)
 
     @routes.get(
         "/events",
         summary="What happened to gateways and devices, newest first",
-        **answers(Page[answered.Event], 400),
+        **declare_response(Page[answered.Event], 400),
     )
     def happened(
         gateway: Several = None,
@@ -128,12 +130,12 @@ def router(backend: Backend) -> APIRouter:
             statement = statement.where(events.c.kind.in_(names_in(kind)))
         if since:
             statement = statement.where(events.c.time_ms >= parse_time(since, "since"))
-        return Json(newest_first(backend.database, statement, events.c.id, limit, cursor, _event))
+        return Json(newest_first(service.database, statement, events.c.id, limit, cursor, _event))
 
     return routes
 
 
-def metrics_router(backend: Backend) -> APIRouter:
+def metrics_router(service: RunningService) -> APIRouter:
     """``/metrics``, outside the prefix of the API."""
     routes = APIRouter(tags=["operation"])
 
@@ -144,26 +146,26 @@ def metrics_router(backend: Backend) -> APIRouter:
         responses={200: {"content": {"text/plain": {"example": "quantrac_samples_total 30.0\n"}}}},
     )
     def metrics() -> Response:
-        text, media_type = prometheus_text(backend)
+        text, media_type = prometheus_text(service)
         return Response(text, media_type=media_type)
 
     return routes
 
 
-def check(backend: Backend) -> dict[str, dict[str, Any]]:
+def check(service: RunningService) -> dict[str, dict[str, Any]]:
     """Ask broker, store, database and pipeline, each for itself."""
-    state = backend.link.state
-    pipeline = backend.pipeline
+    state = service.link.state
+    pipeline = service.pipeline
     checks = {
         "broker": {"ok": state.connected, "detail": state.problem},
-        "store": _answers(backend.store.check, StoreError),
-        "database": _answers(backend.database.check, DatabaseUnavailable),
+        "store": _answers(service.store.check, StoreError),
+        "database": _answers(service.database.check, DatabaseUnavailable),
         "pipeline": {
             "ok": pipeline.running and not pipeline.problem,
             "detail": pipeline.problem or ("" if pipeline.running else "it is not running"),
         },
     }
-    checks["store"]["kind"] = backend.configuration.store.kind
+    checks["store"]["kind"] = service.configuration.store.kind
     return checks
 
 
@@ -175,9 +177,9 @@ def _answers(ask: Any, failure: type[Exception]) -> dict[str, Any]:
     return {"ok": True, "detail": ""}
 
 
-def _row(backend: Backend, item: int) -> Any:
+def _row(service: RunningService, item: int) -> Any:
     statement = sa.select(quarantine).where(quarantine.c.id == item)
-    with backend.database.engine.connect().execution_options(read_only=True) as connection:
+    with service.database.engine.connect().execution_options(read_only=True) as connection:
         row = connection.execute(statement).mappings().first()
     if row is None:
         raise not_found("item in the quarantine", str(item))
@@ -197,8 +199,8 @@ def _is_data(row: Any) -> bool:
     )
 
 
-def _forget(backend: Backend, item: int) -> None:
-    with backend.database.engine.begin() as connection:
+def _forget(service: RunningService, item: int) -> None:
+    with service.database.engine.begin() as connection:
         connection.execute(sa.delete(quarantine).where(quarantine.c.id == item))
 
 

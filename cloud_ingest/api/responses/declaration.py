@@ -64,7 +64,9 @@ class ProblemDocument(TypedDict):
     errors: NotRequired[list[WrongField]]
 
 
-def answers(shape: Any, *problems: int, files: dict[str, str] | None = None) -> dict[str, Any]:
+def declare_response(
+    shape: Any, *problems: int, files: dict[str, str] | None = None
+) -> dict[str, Any]:
     """What a route declares: the ``shape`` of its answer and the problems it may have.
 
     ``files``: media type -> what it holds, where the route can also answer with a file. Answers are
