@@ -22,7 +22,7 @@ RuleT = TypeVar("RuleT", bound=Rule)
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
-class Scored(Protocol):
+class AnomalyScores(Protocol):
     """An anomaly detector's judgement of each sample, as its ``Scores`` hold it."""
 
     @property
@@ -41,29 +41,29 @@ class Scored(Protocol):
         ...
 
 
-Picked: TypeAlias = "tuple[Int32, Bool | None]"
-"""The slots of the samples that are meant, and which samples these are (None: all)."""
+RowSelection: TypeAlias = "tuple[Int32, Bool | None]"
+"""The rows of the samples that are chosen, and which samples these are (None: all)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
+class SortedSamples:
     """Usable samples by series, then time, without repetitions: what evaluators read.
 
-    ``scores`` is there where there is a detector, with an entry for each sample. ``picked`` is what
+    ``scores`` is there where there is a detector, with an entry for each sample. ``selections`` is what
     was found out for rules that share their members.
     """
 
     series: Int32
     time_ms: Int64
     value: Float64
-    scores: Scored | None = None
-    picked: "dict[Members, Picked]" = field(default_factory=dict)
+    scores: AnomalyScores | None = None
+    selections: "dict[SeriesIndex, RowSelection]" = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.series)
 
     @classmethod
-    def of(cls, batch: SampleBatch) -> "Runs":
+    def of(cls, batch: SampleBatch) -> "SortedSamples":
         """The samples of ``batch`` in order, one for each (series, time)."""
         ordered = batch.newest_only()
         return cls(ordered.series, ordered.time_ms, ordered.value)
@@ -81,114 +81,114 @@ class Runs:
 
     @cached_property
     def _begins(self) -> Int64:
-        return np.flatnonzero(run_starts(self.series))
+        return np.flatnonzero(group_starts(self.series))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdicts:
-    """Whether a condition holds, moment by moment: by slot, then time.
+    """Whether a condition holds, moment by moment: by row, then time.
 
-    ``level`` is 0 where it does not hold, else 1 for the first bound, 2 for the next and so on.
+    ``level`` is 0 where it does not hold, else 1 for the first threshold, 2 for the next and so on.
     A moment without a verdict is a moment about which nothing is known.
     """
 
-    slot: Int32
+    row: Int32
     time_ms: Int64
     level: NDArray[np.int8]
     value: Float64
 
     def __len__(self) -> int:
-        return len(self.slot)
+        return len(self.row)
 
     @classmethod
-    def none(cls) -> "Verdicts":
+    def empty(cls) -> "Verdicts":
         """Nothing is known of anything."""
         return cls(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int8), np.empty(0))
 
     def select(self, which: Bool) -> "Verdicts":
         """Those where the mask is true."""
-        return Verdicts(self.slot[which], self.time_ms[which], self.level[which], self.value[which])
+        return Verdicts(self.row[which], self.time_ms[which], self.level[which], self.value[which])
 
 
-class Members:
-    """The series that take part in a rule, each in a slot of the rule's state arrays."""
+class SeriesIndex:
+    """The series that take part in a rule, each in a row of the rule's state arrays."""
 
     def __init__(self) -> None:
         self.series: list[Series] = []
-        self._slot_of = np.empty(0, np.int32)
+        self._row_of = np.empty(0, np.int32)
         self.all_known = False
 
     def __len__(self) -> int:
         return len(self.series)
 
     def bind(self, series: Sequence[Series], wanted: Callable[[Series], bool]) -> None:
-        """Give a slot to each wanted series that has none; what is known of the others is renewed."""
+        """Give a row to each wanted series that has none; what is known of the others is renewed."""
         top = max((s.index for s in series), default=-1) + 1
-        if top > len(self._slot_of):
+        if top > len(self._row_of):
             grown = np.full(top, -1, np.int32)
-            grown[: len(self._slot_of)] = self._slot_of
-            self._slot_of = grown
+            grown[: len(self._row_of)] = self._row_of
+            self._row_of = grown
         for one in series:
-            slot = int(self._slot_of[one.index])
-            if slot >= 0:
-                self.series[slot] = one
+            row = int(self._row_of[one.index])
+            if row >= 0:
+                self.series[row] = one
             elif wanted(one):
-                self._slot_of[one.index] = len(self.series)
+                self._row_of[one.index] = len(self.series)
                 self.series.append(one)
-        self.all_known = len(self.series) == len(self._slot_of) and bool(
-            (self._slot_of == np.arange(len(self._slot_of))).all()
+        self.all_known = len(self.series) == len(self._row_of) and bool(
+            (self._row_of == np.arange(len(self._row_of))).all()
         )
 
-    def slot(self, series_index: int) -> int:
-        """The slot of a series, -1 if it has none."""
-        return int(self._slot_of[series_index]) if series_index < len(self._slot_of) else -1
+    def row_of(self, series_index: int) -> int:
+        """The row of a series, -1 if it has none."""
+        return int(self._row_of[series_index]) if series_index < len(self._row_of) else -1
 
-    def slots(self, series_index: Int32) -> Int32:
-        """The slots of series that are known, -1 where one has none."""
-        slot: Int32 = self._slot_of[series_index]
-        return slot
+    def rows_of(self, series_index: Int32) -> Int32:
+        """The rows of series that are known, -1 where one has none."""
+        row: Int32 = self._row_of[series_index]
+        return row
 
-    def indices(self, slot: Int32) -> Int32:
-        """The numbers of the series in slots."""
+    def numbers_of(self, row: Int32) -> Int32:
+        """The numbers of the series in rows."""
         if self.all_known:
-            return slot
-        return np.fromiter((self.series[i].index for i in slot.tolist()), np.int32, len(slot))
+            return row
+        return np.fromiter((self.series[i].index for i in row.tolist()), np.int32, len(row))
 
-    def alike(self, other: "Members") -> bool:
+    def has_rows_of(self, other: "SeriesIndex") -> bool:
         """Whether these are all series there are, and so are the others."""
         return self is other or (self.all_known and other.all_known)
 
-    def intervals_ms(self, slot: Int32) -> Int64:
-        """How often samples are expected in slots."""
-        return np.fromiter((self.series[i].interval_ms for i in slot.tolist()), np.int64, len(slot))
+    def intervals_ms(self, row: Int32) -> Int64:
+        """How often samples are expected in rows."""
+        return np.fromiter((self.series[i].interval_ms for i in row.tolist()), np.int64, len(row))
 
     @property
     def interval_ms(self) -> Int64:
-        """How often samples are expected, for all slots."""
+        """How often samples are expected, for all rows."""
         return np.fromiter((s.interval_ms for s in self.series), np.int64, len(self.series))
 
-    def pick(self, runs: Runs) -> Picked:
-        """The slots of the samples that are meant, and which samples these are (None: all)."""
+    def select(self, samples: SortedSamples) -> RowSelection:
+        """The rows of the samples that are chosen, and which samples these are (None: all)."""
         if self.all_known:
-            return runs.series, None
-        found = runs.picked.get(self)
+            return samples.series, None
+        found = samples.selections.get(self)
         if found is None:
-            found = runs.picked[self] = self._pick(runs)
+            found = samples.selections[self] = self._select(samples)
         return found
 
-    def _pick(self, runs: Runs) -> Picked:
-        slot, length = self._slot_of[runs.heads], runs.lengths
-        meant = slot >= 0
-        if not meant.any():
-            return np.empty(0, np.int32), np.zeros(len(runs), np.bool_)
-        if not meant.all():
-            return np.repeat(slot[meant], length[meant]), np.repeat(meant, length)
-        if (slot == runs.heads).all():
-            return runs.series, None
-        return np.repeat(slot, length), None
+    def _select(self, samples: SortedSamples) -> RowSelection:
+        row, length = self._row_of[samples.heads], samples.lengths
+        chosen = row >= 0
+        if not chosen.any():
+            return np.empty(0, np.int32), np.zeros(len(samples), np.bool_)
+        if not chosen.all():
+            return np.repeat(row[chosen], length[chosen]), np.repeat(chosen, length)
+        if (row == samples.heads).all():
+            return samples.series, None
+        return np.repeat(row, length), None
 
     def gap_ms(self, given_ms: int | None, cadence_ms: int = 0) -> Int64:
-        """For each slot, the longest pause that is no missing data."""
+        """For each row, the longest pause that is no missing data."""
         if given_ms is not None:
             return np.full(len(self), given_ms, np.int64)
         usual = np.maximum(self.interval_ms * GAP_INTERVALS, DEFAULT_GAP_MS)
@@ -202,40 +202,40 @@ class Evaluator(ABC):
     """
 
     def __init__(self) -> None:
-        self.members = Members()
+        self.index = SeriesIndex()
 
     @abstractmethod
-    def wants(self, series: Series) -> bool:
+    def watches(self, series: Series) -> bool:
         """Whether ``series`` is the subject of verdicts."""
 
-    def selection(self) -> str | None:
-        """In which words its series are selected, if nothing else decides which it wants."""
+    def selection_key(self) -> str | None:
+        """In which words its series are selected, if nothing else decides which it watches."""
         return None
 
     def bind(self, series: Sequence[Series]) -> None:
         """Make series known; more may come later. State arrays grow, what they hold stays."""
-        self.members.bind(series, self.wants)
-        self.grow(len(self.members))
+        self.index.bind(series, self.watches)
+        self.grow(len(self.index))
 
     @abstractmethod
     def grow(self, size: int) -> None:
-        """Make room in the state for ``size`` slots."""
+        """Make room in the state for ``size`` rows."""
 
     @abstractmethod
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """The verdicts that these samples, all newer than those before, allow."""
 
     @abstractmethod
     def state(self) -> State:
-        """Everything remembered, as arrays whose first axis is the slot."""
+        """Everything remembered, as arrays whose first axis is the row."""
 
     @abstractmethod
     def restore(self, state: State) -> None:
         """Go on from a state; its arrays may be shorter than the members are many."""
 
     def gap_ms(self, given_ms: int | None) -> Int64:
-        """For each slot, the longest pause between verdicts that is no missing data."""
-        return self.members.gap_ms(given_ms)
+        """For each row, the longest pause between verdicts that is no missing data."""
+        return self.index.gap_ms(given_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,21 +255,21 @@ def grown(array: NDArray[ScalarT], size: int, fill: float | bool) -> NDArray[Sca
     return larger
 
 
-def run_starts(slot: Int32) -> Bool:
-    """True at the first entry of each slot in an array sorted by slot."""
-    first = np.ones(len(slot), np.bool_)
-    np.not_equal(slot[1:], slot[:-1], out=first[1:])
+def group_starts(row: Int32) -> Bool:
+    """True at the first entry of each row in an array sorted by row."""
+    first = np.ones(len(row), np.bool_)
+    np.not_equal(row[1:], row[:-1], out=first[1:])
     return first
 
 
-def is_single(slot: Int32) -> bool:
-    """Whether each slot comes once, in an array sorted by slot."""
-    return len(slot) < 2 or bool((slot[1:] != slot[:-1]).all())
+def one_per_row(row: Int32) -> bool:
+    """Whether each row comes once, in an array sorted by row."""
+    return len(row) < 2 or bool((row[1:] != row[:-1]).all())
 
 
-def places(slot: Int32, size: int) -> Int32 | slice:
-    """How to address single slots in state arrays of ``size``: all of them need no look-up."""
-    return slice(None) if len(slot) == size and (not size or slot[-1] == size - 1) else slot
+def as_index(row: Int32, size: int) -> Int32 | slice:
+    """How to address single rows in state arrays of ``size``: all of them need no look-up."""
+    return slice(None) if len(row) == size and (not size or row[-1] == size - 1) else row
 
 
 def last_true(mark: Bool) -> Int64:

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from alert_rules.evaluator import State, Verdicts, last_true, run_starts
+from alert_rules.evaluator import State, Verdicts, group_starts, last_true
 from alert_rules.rule import LONGEST_HOLD_MS
 from telemetry.batches import Bool, Float64, Int32, Int64
 
@@ -23,13 +23,13 @@ Change = Literal["pending", "fire", "rise", "cancel", "clear"]
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A run of one slot begins, fires, rises to ``level``, ends without firing, or clears.
+    """A run of one row begins, fires, rises to ``level``, ends without firing, or clears.
 
     ``start_ms`` is when the condition became true, ``time_ms`` when this change is to be dated.
     """
 
     change: Change
-    slot: int
+    row: int
     level: int
     start_ms: int
     time_ms: int
@@ -111,84 +111,84 @@ def fold_transitions(
     In the order in which they end; those that do not end come last, with ``end_ms`` as their end.
     """
     spans: OpenSpans[int] = OpenSpans()
-    ended = [spans.apply(transition.slot, transition) for transition in transitions]
+    ended = [spans.apply(transition.row, transition) for transition in transitions]
     return [span for span in ended if span is not None] + list(spans.finish(end_ms).values())
 
 
 class _Clocks:
-    """The runs under way: whether they are on and firing, since when, and their worst values.
+    """The samples under way: whether they are on and firing, since when, and their worst values.
 
-    Few slots have a run at any moment, so only those take room: by slot, in order.
+    Few rows have a run at any moment, so only those take room: by row, in order.
     """
 
     _FRESH = (0.0, 0.0, 0.0, -np.inf, 0.0, 0.0)
     TIME_MS, HELD_MS, START_MS, PEAK, ON, FIRING = range(6)
 
     def __init__(self) -> None:
-        self._slot = np.empty(0, np.int32)
+        self._row = np.empty(0, np.int32)
         self._line = np.empty((6, 0))  # milliseconds are exact in float64 until the year 287,000
 
     def __len__(self) -> int:
-        return len(self._slot)
+        return len(self._row)
 
     @property
-    def slots(self) -> Int32:
-        """The slots that have a run."""
-        return self._slot
+    def rows(self) -> Int32:
+        """The rows that have a run."""
+        return self._row
 
     @property
     def firing(self) -> Int32:
-        """The slots whose run is firing."""
-        firing: Int32 = self._slot[self._line[self.FIRING] > 0]
+        """The rows whose run is firing."""
+        firing: Int32 = self._row[self._line[self.FIRING] > 0]
         return firing
 
-    def meet(self, slot: Int32) -> bool:
-        """Whether any of these slots (in order) has a run."""
-        if not len(self._slot) or not len(slot):
+    def meet(self, row: Int32) -> bool:
+        """Whether any of these rows (in order) has a run."""
+        if not len(self._row) or not len(row):
             return False
-        at = np.minimum(np.searchsorted(slot, self._slot), len(slot) - 1)
-        return bool((slot[at] == self._slot).any())
+        at = np.minimum(np.searchsorted(row, self._row), len(row) - 1)
+        return bool((row[at] == self._row).any())
 
-    def of(self, slot: Int32) -> Float64:
-        """The lines of slots (each once, in order)."""
-        found = np.repeat(np.array(self._FRESH)[:, None], len(slot), axis=1)
-        if len(self._slot):
-            at = np.minimum(np.searchsorted(self._slot, slot), len(self._slot) - 1)
-            known = self._slot[at] == slot
+    def of(self, row: Int32) -> Float64:
+        """The lines of rows (each once, in order)."""
+        found = np.repeat(np.array(self._FRESH)[:, None], len(row), axis=1)
+        if len(self._row):
+            at = np.minimum(np.searchsorted(self._row, row), len(self._row) - 1)
+            known = self._row[at] == row
             found[:, known] = self._line[:, at[known]]
         return found
 
-    def keep(self, slot: Int32, line: Float64, busy: Bool) -> None:
-        """Remember the lines of busy slots, forget those of the others given."""
-        known = np.sort(slot)
-        at = np.minimum(np.searchsorted(known, self._slot), len(known) - 1)
-        others = known[at] != self._slot
-        slots = np.concatenate([self._slot[others], slot[busy]])
-        order = np.argsort(slots)
-        self._slot = slots[order]
+    def keep(self, row: Int32, line: Float64, busy: Bool) -> None:
+        """Remember the lines of busy rows, forget those of the others given."""
+        known = np.sort(row)
+        at = np.minimum(np.searchsorted(known, self._row), len(known) - 1)
+        others = known[at] != self._row
+        rows = np.concatenate([self._row[others], row[busy]])
+        order = np.argsort(rows)
+        self._row = rows[order]
         self._line = np.concatenate([self._line[:, others], line[:, busy]], axis=1)[:, order]
 
 
 class _LevelHold:
-    """One level (limit) of a rule, for all slots."""
+    """One level (limit) of a rule, for all rows."""
 
     def __init__(self) -> None:
         self.size = 0
         self.clocks = _Clocks()
 
-    def idle(self, slot: Int32, on: Bool) -> bool:
+    def idle(self, row: Int32, on: Bool) -> bool:
         """Whether these verdicts cannot change anything."""
-        return not on.any() and not self.clocks.meet(slot)
+        return not on.any() and not self.clocks.meet(row)
 
-    def touched_by(self, slot: Int32) -> Bool:
-        """For all slots, whether it is one of these or has a run."""
+    def touched_by(self, row: Int32) -> Bool:
+        """For all rows, whether it is one of these or has a run."""
         touched = np.zeros(self.size, np.bool_)
-        touched[self.clocks.slots] = True
-        touched[slot] = True
+        touched[self.clocks.rows] = True
+        touched[row] = True
         return touched
 
     def state(self) -> State:
-        """Everything remembered, an entry for each slot."""
+        """Everything remembered, an entry for each row."""
         line = self.clocks.of(np.arange(self.size, dtype=np.int32))
         time_ms, held_ms, start_ms, peak, on, firing = line
         return {
@@ -205,11 +205,11 @@ class _LevelHold:
                 array[: len(source)] = source[: len(array)]
         names = ("time_ms", "held_ms", "start_ms", "peak", "on", "firing")
         line = np.array([own[n] for n in names], np.float64)
-        slots = np.arange(self.size, dtype=np.int32)
-        self.clocks.keep(slots, line, own["on"].astype(np.bool_) | own["firing"].astype(np.bool_))
+        rows = np.arange(self.size, dtype=np.int32)
+        self.clocks.keep(rows, line, own["on"].astype(np.bool_) | own["firing"].astype(np.bool_))
 
 
-class Holding:
+class HoldTime:
     """Hold and clear times of one rule, with severity levels. ``extremes`` is -1 for ``below``."""
 
     def __init__(self, levels: int, hold_ms: int, clear_after_ms: int, extremes: int = 1) -> None:
@@ -220,33 +220,33 @@ class Holding:
         self._gap_ms = np.empty(0, np.int64)
 
     def grow(self, gap_ms: Int64) -> None:
-        """Make room; ``gap_ms`` holds each slot's longest pause that is no missing data."""
+        """Make room; ``gap_ms`` holds each row's longest pause that is no missing data."""
         self._gap_ms = gap_ms
         for level in self.levels:
             level.size = len(gap_ms)
 
     @property
     def firing(self) -> Int32:
-        """The slots that are firing, in order."""
+        """The rows that are firing, in order."""
         return self.levels[0].clocks.firing
 
     @property
     def on(self) -> Bool:
-        """Which slots have their condition true or are firing still."""
+        """Which rows have their condition true or are firing still."""
         return self.levels[0].touched_by(np.empty(0, np.int32))
 
-    def is_firing(self, slot: int) -> bool:
-        """Whether a slot is firing."""
-        return bool((self.firing == slot).any())
+    def is_firing(self, row: int) -> bool:
+        """Whether a row is firing."""
+        return bool((self.firing == row).any())
 
-    def peak_of(self, slot: int) -> float:
-        """The worst value of the run of a slot."""
-        line = self.levels[0].clocks.of(np.array([slot], np.int32))
+    def peak_of(self, row: int) -> float:
+        """The worst value of the run of a row."""
+        line = self.levels[0].clocks.of(np.array([row], np.int32))
         return float(line[_Clocks.PEAK, 0]) * self._extremes
 
-    def adopt(self, slot: int, start_ms: int, time_ms: int, levels: int, *, firing: bool) -> None:
+    def adopt(self, row: int, start_ms: int, time_ms: int, levels: int, *, firing: bool) -> None:
         """Take over a run that an earlier process had begun."""
-        at, busy = np.array([slot], np.int32), np.ones(1, np.bool_)
+        at, busy = np.array([row], np.int32), np.ones(1, np.bool_)
         held_ms = self._hold_ms if firing else 0
         for level in self.levels[:levels]:
             peak = level.clocks.of(at)[_Clocks.PEAK, 0]
@@ -258,19 +258,19 @@ class Holding:
         found: list[Transition] = []
         for number, level in enumerate(self.levels, start=1):
             on = verdicts.level >= number
-            if level.idle(verdicts.slot, on):
+            if level.idle(verdicts.row, on):
                 continue
-            chosen = level.touched_by(verdicts.slot[on])[verdicts.slot]
+            chosen = level.touched_by(verdicts.row[on])[verdicts.row]
             found += self._advance_level(number, level, verdicts.select(chosen), on[chosen])
-        found.sort(key=lambda c: (c.time_ms, c.slot, c.level))
+        found.sort(key=lambda c: (c.time_ms, c.row, c.level))
         return found
 
     def _advance_level(
         self, number: int, state: _LevelHold, verdicts: Verdicts, on: Bool
     ) -> list[Transition]:
-        slot, time_ms = verdicts.slot, verdicts.time_ms
-        first = run_starts(slot)
-        head = slot[first]
+        row, time_ms = verdicts.row, verdicts.time_ms
+        first = group_starts(row)
+        head = row[first]
         line = state.clocks.of(head)
         known_ms, held_ms, known_start_ms = line[: _Clocks.PEAK].astype(np.int64)
         was_on, was_firing_before = line[_Clocks.ON] > 0, line[_Clocks.FIRING] > 0
@@ -278,7 +278,7 @@ class Holding:
         before_ms = _shifted(time_ms, first, known_ms)
         same = on == before
         step = time_ms - before_ms
-        step[~same | (step > self._gap_ms[slot])] = 0
+        step[~same | (step > self._gap_ms[row])] = 0
 
         # time credited within the run of equal verdicts that each entry belongs to
         total = np.cumsum(step)
@@ -308,7 +308,7 @@ class Holding:
         for _, where in named:
             told |= where
         at = np.flatnonzero(told)
-        peak = np.full(len(slot), -np.inf)
+        peak = np.full(len(row), -np.inf)
         peak[at] = self._peaks(line[_Clocks.PEAK], verdicts, on, first, fresh, at)
         changes = self._transitions(number, verdicts, named, start_ms, peak)
         line[:] = (
@@ -323,7 +323,7 @@ class Holding:
     ) -> Float64:
         """The worst value, since its run began, at each of some places.
 
-        ``before`` is the worst value of each slot's run before these verdicts.
+        ``before`` is the worst value of each row's run before these verdicts.
         """
         begin = last_true(first | fresh)[at]
         value = np.where(on & np.isfinite(verdicts.value), verdicts.value * self._extremes, -np.inf)
@@ -342,7 +342,7 @@ class Holding:
     ) -> list[Transition]:
         return [
             Transition(
-                change, int(verdicts.slot[i]), number, int(start_ms[i]),
+                change, int(verdicts.row[i]), number, int(start_ms[i]),
                 int(verdicts.time_ms[i]), float(verdicts.value[i]),
                 float(peak[i]) * self._extremes,
             )
@@ -381,7 +381,7 @@ def _named(
 
 
 def _shifted(array: NDArray[Any], first: Bool, heads: NDArray[Any]) -> NDArray[Any]:
-    """``array`` one place later within each slot, with ``heads`` at the slots' first places."""
+    """``array`` one place later within each row, with ``heads`` at the rows' first places."""
     moved = np.empty_like(array)
     moved[1:] = array[:-1]
     moved[first] = heads

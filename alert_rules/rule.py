@@ -116,7 +116,7 @@ class Selector(_Strict):
         return names
 
     def matches(self, series: Series) -> bool:
-        """Whether ``series`` is one of those meant."""
+        """Whether ``series`` is one of those chosen."""
         key = series.key
         return (
             (not self.quantity or _any(self.quantity, (series.quantity,)))
@@ -134,7 +134,7 @@ def _any(patterns: Sequence[str], names: Iterable[str]) -> bool:
     return any(n == p or fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
 
 
-class Limit(_Strict):
+class ThresholdLine(_Strict):
     """One line in a chart: a number, which side of it is bad, and how bad."""
 
     value: float
@@ -214,7 +214,7 @@ class Rule(_Strict):
         return self.legal is None or self.legal.verified
 
     @property
-    def limits(self) -> tuple[Limit, ...]:
+    def threshold_lines(self) -> tuple[ThresholdLine, ...]:
         """The numbers that a chart can draw, the mildest first."""
         return ()
 

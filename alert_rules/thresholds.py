@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from alert_rules.rule import Comparison, Limit, Rule, Severity
+from alert_rules.rule import Comparison, Rule, Severity, ThresholdLine
 from telemetry.batches import Bool, Float64
 from telemetry.quantities import QUANTITIES
 from telemetry.units import UnitError, convert
@@ -15,7 +15,7 @@ from telemetry.units import UnitError, convert
 Range = tuple[float, float]
 
 
-class Level(BaseModel):
+class SeverityLevel(BaseModel):
     """A further limit at which the same alert becomes more severe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,7 +27,7 @@ class Level(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Threshold:
     """One comparison: true inside ``breached``, false again only once ``cleared``.
 
     ``above``/``below`` use ``low`` alone. ``between`` and ``outside`` take values modulo 360 when
@@ -65,7 +65,7 @@ class Bound:
         return np.mod(value - low, 360.0) <= width
 
 
-class LimitedRule(Rule):
+class RuleWithThresholds(Rule):
     """A rule that compares a number with limits; exactly one of the four comparisons is given.
 
     ``clear`` is the value at which the condition is over (hysteresis); without it, the limit.
@@ -80,16 +80,16 @@ class LimitedRule(Rule):
     clear: float | None = None
     circular: bool = False
     unit: str | None = None
-    levels: Annotated[tuple[Level, ...], Field(max_length=4)] = ()
+    levels: Annotated[tuple[SeverityLevel, ...], Field(max_length=4)] = ()
 
     @property
-    def bounds(self) -> tuple[Bound, ...]:
+    def thresholds(self) -> tuple[Threshold, ...]:
         """The comparisons, the mildest first; none for a limit whose number is not known yet."""
         if not self._given():
             return ()
-        first = self._first_bound()
+        first = self._first_threshold()
         further = [
-            Bound(
+            Threshold(
                 first.comparison,
                 _one(level),
                 0.0,
@@ -104,29 +104,34 @@ class LimitedRule(Rule):
         names = ("above", "below", "outside", "between")
         return [name for name in names if getattr(self, name) is not None]
 
-    def _first_bound(self) -> Bound:
+    def _first_threshold(self) -> Threshold:
         margin = 0.0
         if self.above is not None or self.below is not None:
             value = self.above if self.above is not None else self.below
             assert value is not None
             margin = _margin(value, self.clear)
             comparison: Comparison = "above" if self.above is not None else "below"
-            return Bound(comparison, value, 0.0, margin, self.severity)
+            return Threshold(comparison, value, 0.0, margin, self.severity)
         pair = self.outside if self.outside is not None else self.between
         assert pair is not None
         comparison = "outside" if self.outside is not None else "between"
-        return Bound(comparison, pair[0], pair[1], self.clear or 0.0, self.severity, self.circular)
+        return Threshold(
+            comparison, pair[0], pair[1], self.clear or 0.0, self.severity, self.circular
+        )
 
     @property
-    def limits(self) -> tuple[Limit, ...]:
-        """Every number of every bound."""
+    def threshold_lines(self) -> tuple[ThresholdLine, ...]:
+        """Every number of every threshold."""
         found = []
-        for bound in self.bounds:
+        for threshold in self.thresholds:
             values = (
-                [bound.low] if bound.comparison in ("above", "below") else [bound.low, bound.high]
+                [threshold.low]
+                if threshold.comparison in ("above", "below")
+                else [threshold.low, threshold.high]
             )
             found += [
-                Limit(value=v, comparison=bound.comparison, severity=bound.severity) for v in values
+                ThresholdLine(value=v, comparison=threshold.comparison, severity=threshold.severity)
+                for v in values
             ]
         return tuple(found)
 
@@ -194,7 +199,7 @@ def _about_unit(name: str, right: str, given: str, above: float | None, below: f
         return text
 
 
-def _one(level: Level) -> float:
+def _one(level: SeverityLevel) -> float:
     value = level.above if level.above is not None else level.below
     return float("nan") if value is None else value
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, RuleKind, Runs, Scored, State, Verdicts
+from alert_rules.evaluator import AnomalyScores, Evaluator, RuleKind, SortedSamples, State, Verdicts
 from alert_rules.rule import Rule
 from telemetry.batches import Bool, Int32, Int64
 from telemetry.series import Series
@@ -61,11 +61,11 @@ class AnomalyEvaluator(Evaluator):
         self._threshold = np.empty((0, 2), np.float64)  # by kind of budget: values, sensors
         self._lowest = math.inf
 
-    def selection(self) -> str | None:
+    def selection_key(self) -> str | None:
         """The selector."""
         return self._rule.select.model_dump_json()
 
-    def wants(self, series: Series) -> bool:
+    def watches(self, series: Series) -> bool:
         """Every selected series."""
         return self._rule.select.matches(series)
 
@@ -73,7 +73,7 @@ class AnomalyEvaluator(Evaluator):
         """Look up the budgets of the series."""
         own = self._rule.alerts_per_month
         wanted = [
-            (own, own) if own is not None else self.budgets(s.quantity) for s in self.members.series
+            (own, own) if own is not None else self.budgets(s.quantity) for s in self.index.series
         ]
         for budget in wanted:
             self._kinds.setdefault(budget, len(self._kinds))
@@ -82,31 +82,33 @@ class AnomalyEvaluator(Evaluator):
         self._lowest = float(self._threshold.min(initial=math.inf))
         del size
 
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """One verdict for each sample that the detector saw."""
-        scores = runs.scores
+        scores = samples.scores
         if scores is None:
-            return Verdicts.none()
-        slot, meant = self.members.pick(runs)
-        score, value, time_ms = scores.score, runs.value, runs.time_ms
-        if meant is not None:
-            score, value, time_ms = score[meant], value[meant], time_ms[meant]
-        level = np.zeros(len(slot), np.int8)
+            return Verdicts.empty()
+        row, chosen = self.index.select(samples)
+        score, value, time_ms = scores.score, samples.value, samples.time_ms
+        if chosen is not None:
+            score, value, time_ms = score[chosen], value[chosen], time_ms[chosen]
+        level = np.zeros(len(row), np.int8)
         high = np.flatnonzero(score >= self._lowest)
         if len(high):
-            place = high if meant is None else np.flatnonzero(meant)[high]
-            level[high] = self._unusual(runs, scores, place, slot[high])
-        return Verdicts(slot, time_ms, level, value)
+            place = high if chosen is None else np.flatnonzero(chosen)[high]
+            level[high] = self._unusual(samples, scores, place, row[high])
+        return Verdicts(row, time_ms, level, value)
 
-    def _unusual(self, runs: Runs, scores: Scored, place: Int64, slot: Int32) -> Bool:
+    def _unusual(
+        self, samples: SortedSamples, scores: AnomalyScores, place: Int64, row: Int32
+    ) -> Bool:
         sensor = scores.reason[place] >= FIRST_FAULT
-        on: Bool = scores.score[place] >= self._threshold[self._kind[slot], sensor.astype(np.uint8)]
+        on: Bool = scores.score[place] >= self._threshold[self._kind[row], sensor.astype(np.uint8)]
         if self._rule.about != "any":
             on &= sensor == (self._rule.about == "sensor")
         if self._rule.direction == "above":
-            on &= runs.value[place] > scores.expected[place]
+            on &= samples.value[place] > scores.expected[place]
         elif self._rule.direction == "below":
-            on &= runs.value[place] < scores.expected[place]
+            on &= samples.value[place] < scores.expected[place]
         return on
 
     def state(self) -> State:

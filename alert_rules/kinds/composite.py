@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from alert_rules.evaluator import Evaluator, RuleKind, Runs, State, Verdicts
+from alert_rules.evaluator import Evaluator, RuleKind, SortedSamples, State, Verdicts
 from alert_rules.rule import Rule
 from telemetry.series import Series
 
@@ -96,16 +96,16 @@ class CompositeEvaluator(Evaluator):
         super().__init__()
         self.rule = rule
         self._firing: dict[str, dict[str, int]] = {}
-        self._slot_of: dict[str, int] = {}
+        self._row_of: dict[str, int] = {}
         self._anchors: set[str] = set()
         self._told_ms: dict[int, int] = {}
 
-    def wants(self, series: Series) -> bool:
+    def watches(self, series: Series) -> bool:
         """The first series at each place where the first rule watches (see ``anchor``)."""
         place = self.rule.place_of(series)
-        if str(series.key) not in self._anchors or place in self._slot_of:
+        if str(series.key) not in self._anchors or place in self._row_of:
             return False
-        self._slot_of[place] = len(self.members)
+        self._row_of[place] = len(self.index)
         return True
 
     def anchor(self, watched: Sequence[Series]) -> None:
@@ -131,36 +131,36 @@ class CompositeEvaluator(Evaluator):
 
     def combine(self, changes: Iterable[Change], heard_ms: Mapping[str, int]) -> Verdicts:
         """Verdicts at each change, in the order of time, and at the newest sample of each place."""
-        rows: list[tuple[int, int, bool]] = []
+        found: list[tuple[int, int, bool]] = []
         for rule, place, begins, time_ms in changes:
             self._count(rule, place, 1 if begins else -1)
-            slot = self._slot_of.get(place)
-            if slot is not None:
-                rows.append(
-                    (slot, self._later(slot, time_ms), self.rule.when.holds(self._firing[place]))
+            row = self._row_of.get(place)
+            if row is not None:
+                found.append(
+                    (row, self._later(row, time_ms), self.rule.when.holds(self._firing[place]))
                 )
         for place, time_ms in heard_ms.items():
-            slot = self._slot_of.get(place)
-            if slot is not None:
+            row = self._row_of.get(place)
+            if row is not None:
                 on = self.rule.when.holds(self._firing.get(place, {}))
-                rows.append((slot, self._later(slot, time_ms), on))
-        rows.sort(key=lambda row: row[0])  # stable: the order of time stays
+                found.append((row, self._later(row, time_ms), on))
+        found.sort(key=lambda row: row[0])  # stable: the order of time stays
         return Verdicts(
-            np.array([r[0] for r in rows], np.int32),
-            np.array([r[1] for r in rows], np.int64),
-            np.array([r[2] for r in rows], np.int8),
-            np.full(len(rows), np.nan),
+            np.array([r[0] for r in found], np.int32),
+            np.array([r[1] for r in found], np.int64),
+            np.array([r[2] for r in found], np.int8),
+            np.full(len(found), np.nan),
         )
 
-    def _later(self, slot: int, time_ms: int) -> int:
-        """The time, or that of the slot's verdict before: rules differ in how late they tell."""
-        self._told_ms[slot] = max(time_ms, self._told_ms.get(slot, 0))
-        return self._told_ms[slot]
+    def _later(self, row: int, time_ms: int) -> int:
+        """The time, or that of the row's verdict before: rules differ in how late they tell."""
+        self._told_ms[row] = max(time_ms, self._told_ms.get(row, 0))
+        return self._told_ms[row]
 
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """Samples say nothing by themselves; see ``combine``."""
-        del runs
-        return Verdicts.none()
+        del samples
+        return Verdicts.empty()
 
     def state(self) -> State:
         """Nothing: what fires is known from the other rules (see ``resume``)."""

@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import RuleKind, Runs, Verdicts
+from alert_rules.evaluator import RuleKind, SortedSamples, Verdicts
 from alert_rules.kinds.mean import MAX_STEPS
-from alert_rules.shared_windows import Asked, StepEvaluator
-from alert_rules.thresholds import LimitedRule
+from alert_rules.shared_windows import BucketEvaluator, WindowSpec
+from alert_rules.thresholds import RuleWithThresholds
 from telemetry.durations import DurationMs, format_duration
 
 
-class CountRule(LimitedRule):
-    """True when at least ``count`` steps of the window have a mean past the first limit.
+class CountRule(RuleWithThresholds):
+    """True when at least ``count`` buckets of the window have a mean past the first limit.
 
-    The alert's value is that number of steps.
+    The alert's value is that number of buckets.
     """
 
     kind: Literal["count"]
@@ -41,37 +41,37 @@ class CountRule(LimitedRule):
                 ),
             )
         elif self.count > self.window // self.step:
-            yield ("count",), f"a window has only {self.window // self.step} steps"
+            yield ("count",), f"a window has only {self.window // self.step} buckets"
         if self.levels:
             yield ("levels",), "this kind has one limit"
 
 
-class CountEvaluator(StepEvaluator):
-    """Counts the steps of the window that were past the limit; the window is all it needs."""
+class CountEvaluator(BucketEvaluator):
+    """Counts the buckets of the window that were past the limit; the window is all it needs."""
 
     def __init__(self, rule: CountRule) -> None:
         self._rule = rule
-        self._bound = rule.bounds[0]
+        self._bound = rule.thresholds[0]
         self._length = rule.window // rule.step
-        asked = Asked(length=self._length, completeness=rule.completeness, past=self._bound)
-        super().__init__(rule.select, rule.step, asked)
+        spec = WindowSpec(length=self._length, completeness=rule.completeness, past=self._bound)
+        super().__init__(rule.select, rule.step, spec)
 
     def grow(self, size: int) -> None:
-        """There is no state but the steps."""
+        """There is no state but the buckets."""
 
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """One verdict for each step that is complete."""
-        steps = self.steps.advance(runs)
-        if steps is None:
-            return Verdicts.none()
-        past = self.steps.marks(self.asked)
-        slot, mine = self.steps.slots_in(self.members, steps)
-        number = steps.number
+        buckets = self.buckets.advance(samples)
+        if buckets is None:
+            return Verdicts.empty()
+        past = self.buckets.marks(self.spec)
+        row, mine = self.buckets.rows_in(self.index, buckets)
+        number = buckets.number
         if mine is not None:
             past, number = past[mine], number[mine]
         many = np.count_nonzero(past, axis=1)
         level = (many >= self._rule.count).astype(np.int8)
-        return Verdicts(slot, self.steps.end_ms(number), level, many.astype(np.float64))
+        return Verdicts(row, self.buckets.end_ms(number), level, many.astype(np.float64))
 
 
 KIND = RuleKind(CountRule, CountEvaluator)

@@ -6,11 +6,19 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, Members, RuleKind, Runs, State, Verdicts, grown
-from alert_rules.hysteresis import Latches
+from alert_rules.evaluator import (
+    Evaluator,
+    RuleKind,
+    SeriesIndex,
+    SortedSamples,
+    State,
+    Verdicts,
+    grown,
+)
+from alert_rules.hysteresis import Hysteresis
 from alert_rules.rule import Selector
-from alert_rules.thresholds import LimitedRule
-from alert_rules.windows import Stepper, Steps
+from alert_rules.thresholds import RuleWithThresholds
+from alert_rules.windows import BucketAggregator, Buckets
 from telemetry.batches import Bool, Float64, Int32, Int64
 from telemetry.durations import DurationMs
 from telemetry.series import Series
@@ -19,7 +27,7 @@ _PATIENCE = 64
 """Steps that one side may run ahead of the other."""
 
 
-class DifferenceRule(LimitedRule):
+class DifferenceRule(RuleWithThresholds):
     """Means over the same ``step`` of a selected series less those of its partner.
 
     The partner is the first series that ``minus`` selects at the same ``match`` (any: anywhere).
@@ -45,37 +53,37 @@ class DifferenceRule(LimitedRule):
 
 
 class DifferenceEvaluator(Evaluator):
-    """Gathers steps of both sides and judges those that both have."""
+    """Gathers buckets of both sides and judges those that both have."""
 
     def __init__(self, rule: DifferenceRule) -> None:
         super().__init__()
         self._rule = rule
-        self._partners = Members()
-        self._own_steps = Stepper(rule.step)
-        self._partner_steps = Stepper(rule.step)
-        self._latches = Latches(rule.bounds)
+        self._partners = SeriesIndex()
+        self._own_buckets = BucketAggregator(rule.step)
+        self._partner_buckets = BucketAggregator(rule.step)
+        self._hysteresis = Hysteresis(rule.thresholds)
         self._partner_of = np.empty(0, np.int64)
         self._own = _Waiting()
         self._other = _Waiting()
 
-    def wants(self, series: Series) -> bool:
+    def watches(self, series: Series) -> bool:
         """Every selected series."""
         return self._rule.select.matches(series)
 
     def bind(self, series: Sequence[Series]) -> None:
         """Make series known, and find partners for those that have none."""
         self._partners.bind(series, self._rule.minus.matches)
-        self._partner_steps.grow(len(self._partners))
+        self._partner_buckets.grow(len(self._partners))
         super().bind(series)
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
-        self._own_steps.grow(size)
-        self._latches.grow(size)
+        """Make room for ``size`` rows."""
+        self._own_buckets.grow(size)
+        self._hysteresis.grow(size)
         self._partner_of = grown(self._partner_of, size, -1)
-        for slot, one in enumerate(self.members.series):
-            if self._partner_of[slot] < 0:
-                self._partner_of[slot] = self._find_partner(one)
+        for row, one in enumerate(self.index.series):
+            if self._partner_of[row] < 0:
+                self._partner_of[row] = self._find_partner(one)
 
     def _find_partner(self, one: Series) -> int:
         place = _place(one, self._rule.match)
@@ -90,97 +98,99 @@ class DifferenceEvaluator(Evaluator):
         """Each selected series that has a partner, with it."""
         return [
             (one, self._partners.series[partner])
-            for one, partner in zip(self.members.series, self._partner_of.tolist(), strict=True)
+            for one, partner in zip(self.index.series, self._partner_of.tolist(), strict=True)
             if partner >= 0
         ]
 
     def gap_ms(self, given_ms: int | None) -> Int64:
         """Verdicts come once a step."""
-        return self.members.gap_ms(given_ms, self._rule.step)
+        return self.index.gap_ms(given_ms, self._rule.step)
 
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """One verdict for each step that both sides have completed."""
-        own = self._step(self.members, self._own_steps, runs)
-        other = self._step(self._partners, self._partner_steps, runs)
+        own = self._step(self.index, self._own_buckets, samples)
+        other = self._step(self._partners, self._partner_buckets, samples)
         if own is None and other is None:
-            return Verdicts.none()
+            return Verdicts.empty()
         if own is not None:
-            paired = self._partner_of[own.slot] >= 0
-            self._own.add(own.slot[paired], own.number[paired], own.mean[paired])
+            paired = self._partner_of[own.row] >= 0
+            self._own.add(own.row[paired], own.number[paired], own.mean[paired])
         if other is not None:
-            self._other.add(other.slot, other.number, other.mean)
-        slot, number, value, partner = self._own.take_matches(self._other, self._partner_of)
-        if not len(slot):
-            return Verdicts.none()
+            self._other.add(other.row, other.number, other.mean)
+        row, number, value, partner = self._own.take_matches(self._other, self._partner_of)
+        if not len(row):
+            return Verdicts.empty()
         difference = value - partner
         if self._rule.relative:
             known = partner != 0
-            slot, number, partner = slot[known], number[known], partner[known]
+            row, number, partner = row[known], number[known], partner[known]
             difference = difference[known] / np.abs(partner) * 100.0
-        order = np.lexsort((number, slot))
-        subject = slot[order].astype(np.int32)
+        order = np.lexsort((number, row))
+        subject = row[order].astype(np.int32)
         number, difference = number[order], difference[order]
-        level = self._latches.levels(subject, difference)
-        return Verdicts(subject, self._own_steps.end_ms(number), level, difference)
+        level = self._hysteresis.levels(subject, difference)
+        return Verdicts(subject, self._own_buckets.end_ms(number), level, difference)
 
-    def _step(self, members: Members, stepper: Stepper, runs: Runs) -> Steps | None:
-        slot, meant = members.pick(runs)
-        if meant is None:
-            return stepper.advance(slot, runs.time_ms, runs.value)
-        return stepper.advance(slot, runs.time_ms[meant], runs.value[meant])
+    def _step(
+        self, index: SeriesIndex, aggregator: BucketAggregator, samples: SortedSamples
+    ) -> Buckets | None:
+        row, chosen = index.select(samples)
+        if chosen is None:
+            return aggregator.advance(row, samples.time_ms, samples.value)
+        return aggregator.advance(row, samples.time_ms[chosen], samples.value[chosen])
 
     def state(self) -> State:
-        """The steps under way of the selected side, and the latches.
+        """The buckets under way of the selected side, and the latches.
 
         Partners begin a new step after a restart: one step at most is not judged.
         """
-        return self._own_steps.state() | self._latches.state()
+        return self._own_buckets.state() | self._hysteresis.state()
 
     def restore(self, state: State) -> None:
         """Go on from a state."""
-        self._own_steps.restore(state)
-        self._latches.restore(state)
+        self._own_buckets.restore(state)
+        self._hysteresis.restore(state)
 
 
 KIND = RuleKind(DifferenceRule, DifferenceEvaluator)
 
 
 class _Waiting:
-    """Completed steps that have not met their partner yet."""
+    """Completed buckets that have not met their partner yet."""
 
     def __init__(self) -> None:
-        self.slot = np.empty(0, np.int64)
+        self.row = np.empty(0, np.int64)
         self.number = np.empty(0, np.int64)
         self.value = np.empty(0, np.float64)
 
-    def add(self, slot: Int32, number: Int64, value: Float64) -> None:
-        self.slot = np.concatenate([self.slot, slot.astype(np.int64)])
+    def add(self, row: Int32, number: Int64, value: Float64) -> None:
+        self.row = np.concatenate([self.row, row.astype(np.int64)])
         self.number = np.concatenate([self.number, number])
         self.value = np.concatenate([self.value, value])
 
     def keep(self, which: Bool) -> None:
-        self.slot, self.number, self.value = self.slot[which], self.number[which], self.value[which]
+        self.row, self.number, self.value = self.row[which], self.number[which], self.value[which]
 
     def take_matches(
         self, other: "_Waiting", partner_of: Int64
     ) -> tuple[Int64, Int64, Float64, Float64]:
         """Those whose partner has the same step, with the partner's value; old ones are dropped."""
-        there = _key(other.slot, other.number)
+        there = _key(other.row, other.number)
         order = np.argsort(there, kind="stable")
-        wanted = _key(partner_of[self.slot], self.number)
+        wanted = _key(partner_of[self.row], self.number)
         at = np.searchsorted(there, wanted, sorter=order)
         at = np.minimum(at, max(len(there) - 1, 0))
         met = there[order[at]] == wanted if len(there) else np.zeros(len(wanted), np.bool_)
         partner = other.value[order[at[met]]] if len(there) else np.empty(0)
-        matched = self.slot[met], self.number[met], self.value[met], partner
+        matched = self.row[met], self.number[met], self.value[met], partner
         newest = max(int(self.number.max(initial=0)), int(other.number.max(initial=0)))
         self.keep(~met & (self.number > newest - _PATIENCE))
         other.keep(other.number > newest - _PATIENCE)
         return matched
 
 
-def _key(slot: Int64, number: Int64) -> Int64:
-    return (slot << 33) + number
+def _key(row: Int64, number: Int64) -> Int64:
+    return (row << 33) + number
 
 
 def _place(series: Series, match: str) -> str:

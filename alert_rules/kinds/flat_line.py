@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import RuleKind, Runs, State, Verdicts
-from alert_rules.rule import Limit, Rule, Severity
-from alert_rules.shared_windows import Asked, StepEvaluator
-from alert_rules.windows import Windows
+from alert_rules.evaluator import RuleKind, SortedSamples, State, Verdicts
+from alert_rules.rule import Rule, Severity, ThresholdLine
+from alert_rules.shared_windows import BucketEvaluator, WindowSpec
+from alert_rules.windows import SlidingWindow
 from telemetry.batches import Bool
 from telemetry.durations import DurationMs
 
@@ -28,7 +28,7 @@ class FlatLineRule(Rule):
     severity: Severity = Severity.INFO
 
     @property
-    def limits(self) -> tuple[Limit, ...]:
+    def threshold_lines(self) -> tuple[ThresholdLine, ...]:
         """None that a chart could draw."""
         return ()
 
@@ -38,42 +38,42 @@ class FlatLineRule(Rule):
         return self.window
 
 
-class FlatLineEvaluator(StepEvaluator):
+class FlatLineEvaluator(BucketEvaluator):
     """Remembers the lowest and highest value of each step of the window."""
 
     def __init__(self, rule: FlatLineRule) -> None:
         self._rule = rule
-        step_ms = rule.window // _STEPS
-        self._low = Windows(_STEPS, step_ms, coarse=True)
-        self._high = Windows(_STEPS, step_ms, coarse=True)
-        super().__init__(rule.select, step_ms, Asked(extremes=True))
+        bucket_ms = rule.window // _STEPS
+        self._low = SlidingWindow(_STEPS, bucket_ms, coarse=True)
+        self._high = SlidingWindow(_STEPS, bucket_ms, coarse=True)
+        super().__init__(rule.select, bucket_ms, WindowSpec(extremes=True))
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
+        """Make room for ``size`` rows."""
         self._low.grow(size)
         self._high.grow(size)
 
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """One verdict for each step whose window is complete; its value is the reading."""
-        steps = self.steps.advance(runs)
-        if steps is None:
-            return Verdicts.none()
-        slot, mine = self.steps.slots_in(self.members, steps)
+        buckets = self.buckets.advance(samples)
+        if buckets is None:
+            return Verdicts.empty()
+        row, mine = self.buckets.rows_in(self.index, buckets)
         if mine is not None:
-            steps = steps.select(mine)
-        # Seven digits are kept of the steps before, so no more are compared.
-        low = self._low.look_back(slot, steps.number, steps.low.astype(np.float32))
-        high = self._high.look_back(slot, steps.number, steps.high.astype(np.float32))
+            buckets = buckets.select(mine)
+        # Seven digits are kept of the buckets before, so no more are compared.
+        low = self._low.look_back(row, buckets.number, buckets.low.astype(np.float32))
+        high = self._high.look_back(row, buckets.number, buckets.high.astype(np.float32))
         whole: Bool = np.asarray(~np.isnan(low).any(axis=1))
         still = (high.max(axis=1) - low.min(axis=1)).astype(np.float32)
         flat = still <= self._rule.tolerance
         for value_at_rest in self._rule.ignore:
-            flat &= np.abs(steps.mean - value_at_rest) > self._rule.tolerance
-        end_ms = self.steps.end_ms(steps.number[whole])
-        return Verdicts(slot[whole], end_ms, flat[whole].astype(np.int8), steps.mean[whole])
+            flat &= np.abs(buckets.mean - value_at_rest) > self._rule.tolerance
+        end_ms = self.buckets.end_ms(buckets.number[whole])
+        return Verdicts(row[whole], end_ms, flat[whole].astype(np.int8), buckets.mean[whole])
 
     def state(self) -> State:
-        """The step under way and the steps of the window."""
+        """The step under way and the buckets of the window."""
         lows = {f"low.{k}": v for k, v in self._low.state().items()}
         highs = {f"high.{k}": v for k, v in self._high.state().items()}
         return super().state() | lows | highs

@@ -6,8 +6,8 @@ from typing import Literal
 from alert_rules.evaluator import RuleKind
 from alert_rules.index_levels import INDICES
 from alert_rules.kinds.threshold import ThresholdEvaluator
-from alert_rules.rule import Limit, Rule
-from alert_rules.thresholds import Bound
+from alert_rules.rule import Rule, ThresholdLine
+from alert_rules.thresholds import Threshold
 from telemetry.series import Series
 
 
@@ -28,16 +28,20 @@ class IndexLevelRule(Rule):
         return f"{self.index}_{self.period}"
 
     @property
-    def bounds(self) -> tuple[Bound, ...]:
+    def thresholds(self) -> tuple[Threshold, ...]:
         """The lowest index value of the level; halves below it, for an index is a whole number."""
         low = next(level.low for level in INDICES[self.index] if level.id == self.level)
-        return (Bound("above", low - 0.5, 0.0, 0.0, self.severity),)
+        return (Threshold("above", low - 0.5, 0.0, 0.0, self.severity),)
 
     @property
-    def limits(self) -> tuple[Limit, ...]:
+    def threshold_lines(self) -> tuple[ThresholdLine, ...]:
         """The lowest value of the level."""
-        bound = self.bounds[0]
-        return (Limit(value=bound.low + 0.5, comparison="above", severity=bound.severity),)
+        threshold = self.thresholds[0]
+        return (
+            ThresholdLine(
+                value=threshold.low + 0.5, comparison="above", severity=threshold.severity
+            ),
+        )
 
     def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Whether there is such a level."""
@@ -52,16 +56,16 @@ class IndexLevelEvaluator(ThresholdEvaluator):
     """A threshold over the derived series."""
 
     def __init__(self, rule: IndexLevelRule) -> None:
-        super().__init__(rule.select, rule.bounds)
+        super().__init__(rule.select, rule.thresholds)
         self._quantity = rule.quantity
 
-    def selection(self) -> str | None:
+    def selection_key(self) -> str | None:
         """The selector and the index."""
-        return f"{super().selection()} {self._quantity}"
+        return f"{super().selection_key()} {self._quantity}"
 
-    def wants(self, series: Series) -> bool:
+    def watches(self, series: Series) -> bool:
         """The selected series that hold this index."""
-        return series.quantity == self._quantity and super().wants(series)
+        return series.quantity == self._quantity and super().watches(series)
 
 
 KIND = RuleKind(IndexLevelRule, IndexLevelEvaluator)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from alert_rules.evaluator import RuleKind, Runs, State, Verdicts
-from alert_rules.hysteresis import Latches
-from alert_rules.shared_windows import Asked, StepEvaluator
-from alert_rules.thresholds import LimitedRule
-from alert_rules.windows import Steps
+from alert_rules.evaluator import RuleKind, SortedSamples, State, Verdicts
+from alert_rules.hysteresis import Hysteresis
+from alert_rules.shared_windows import BucketEvaluator, WindowSpec
+from alert_rules.thresholds import RuleWithThresholds
+from alert_rules.windows import Buckets
 from telemetry.batches import Bool, Float64, Int64
 from telemetry.durations import DurationMs, format_duration
 from telemetry.quantities import QUANTITIES
@@ -19,12 +19,12 @@ MAX_STEPS = 400
 _ROLLING_STEPS = 12
 
 
-class MeanRule(LimitedRule):
-    """The mean of the steps of a window is compared with the limits.
+class MeanRule(RuleWithThresholds):
+    """The mean of the buckets of a window is compared with the limits.
 
     Rolling: each time a step ends, over the ``window`` before. ``aligned``: once a window, by
     local clock and calendar (windows of 24 h are days). A step counts where at least
-    ``completeness`` of its samples came, a window where at least that share of its steps counts.
+    ``completeness`` of its samples came, a window where at least that share of its buckets counts.
     ``energy`` averages sound levels as energies, which is the only mean that they have.
     """
 
@@ -36,7 +36,7 @@ class MeanRule(LimitedRule):
     energy: bool = False
 
     @property
-    def step_ms(self) -> int:
+    def bucket_ms(self) -> int:
         """The length of a step; where none is given, a twelfth of the window (aligned: all of it)."""
         return self.step or (self.window if self.aligned else max(self.window // _ROLLING_STEPS, 1))
 
@@ -48,16 +48,16 @@ class MeanRule(LimitedRule):
     def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
         yield from super().complaints()
-        if self.step_ms > self.window:
-            long, short = format_duration(self.step_ms), format_duration(self.window)
+        if self.bucket_ms > self.window:
+            long, short = format_duration(self.bucket_ms), format_duration(self.window)
             yield (
                 ("step",),
-                f"{long} is longer than the window of {short}; a window holds whole steps",
+                f"{long} is longer than the window of {short}; a window holds whole buckets",
             )
-        elif self.window % self.step_ms:
+        elif self.window % self.bucket_ms:
             yield ("step",), f"must divide the window of {format_duration(self.window)} exactly"
-        elif self.window // self.step_ms > MAX_STEPS:
-            yield ("step",), f"is too short: a window has at most {MAX_STEPS} steps"
+        elif self.window // self.bucket_ms > MAX_STEPS:
+            yield ("step",), f"is too short: a window has at most {MAX_STEPS} buckets"
         for name in self.select.quantity:
             if name in QUANTITIES and (QUANTITIES[name].circular or QUANTITIES[name].cumulative):
                 yield ("select", "quantity"), f"{name} has no mean (an angle or a counter)"
@@ -68,59 +68,59 @@ class MeanRule(LimitedRule):
                 )
 
 
-class MeanEvaluator(StepEvaluator):
-    """Reads windows of steps; keeps the latches."""
+class MeanEvaluator(BucketEvaluator):
+    """Reads windows of buckets; keeps the latches."""
 
     def __init__(self, rule: MeanRule) -> None:
         self._rule = rule
-        self._length = rule.window // rule.step_ms
-        self._latches = Latches(rule.bounds)
-        asked = Asked(
-            length=self._length, completeness=rule.completeness, by_the_clock=rule.aligned
+        self._length = rule.window // rule.bucket_ms
+        self._hysteresis = Hysteresis(rule.thresholds)
+        spec = WindowSpec(
+            length=self._length, completeness=rule.completeness, tumbling=rule.aligned
         )
-        super().__init__(rule.select, rule.step_ms, asked, energy=rule.energy)
+        super().__init__(rule.select, rule.bucket_ms, spec, energy=rule.energy)
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
-        self._latches.grow(size)
+        """Make room for ``size`` rows."""
+        self._hysteresis.grow(size)
 
     def gap_ms(self, given_ms: int | None) -> Int64:
         """Verdicts come once a step, or once a window."""
-        cadence = self._rule.window if self._rule.aligned else self._rule.step_ms
-        return self.members.gap_ms(given_ms, cadence)
+        cadence = self._rule.window if self._rule.aligned else self._rule.bucket_ms
+        return self.index.gap_ms(given_ms, cadence)
 
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """One verdict for each window that has become complete."""
-        steps = self.steps.advance(runs)
-        return Verdicts.none() if steps is None else self._judge(steps)
+        buckets = self.buckets.advance(samples)
+        return Verdicts.empty() if buckets is None else self._judge(buckets)
 
-    def _judge(self, steps: Steps) -> Verdicts:
+    def _judge(self, buckets: Buckets) -> Verdicts:
         if self._rule.aligned:
-            ended = self.steps.ended(self.asked)
-            number = (steps.number[ended.place] // self._length + 1) * self._length - 1
-            steps, mean = steps.select(ended.place), ended.mean
+            ended = self.buckets.ended(self.spec)
+            number = (buckets.number[ended.place] // self._length + 1) * self._length - 1
+            buckets, mean = buckets.select(ended.place), ended.mean
             told = _enough(ended.count, self._rule.completeness, self._length)
         else:
-            number = steps.number
-            mean, told = mean_of(self.steps.look_back(self.asked), self._rule.completeness)
-        slot, mine = self.steps.slots_in(self.members, steps)
+            number = buckets.number
+            mean, told = mean_of(self.buckets.look_back(self.spec), self._rule.completeness)
+        row, mine = self.buckets.rows_in(self.index, buckets)
         if mine is not None:
             number, mean, told = number[mine], mean[mine], told[mine]
-        slot, mean = slot[told], mean[told]
+        row, mean = row[told], mean[told]
         if self._rule.energy:
             mean = 10.0 * np.log10(mean)
         return Verdicts(
-            slot, self.steps.end_ms(number[told]), self._latches.levels(slot, mean), mean
+            row, self.buckets.end_ms(number[told]), self._hysteresis.levels(row, mean), mean
         )
 
     def state(self) -> State:
-        """The steps and the latches."""
-        return super().state() | self._latches.state()
+        """The buckets and the latches."""
+        return super().state() | self._hysteresis.state()
 
     def restore(self, state: State) -> None:
         """Go on from a state."""
         super().restore(state)
-        self._latches.restore(state)
+        self._hysteresis.restore(state)
 
 
 KIND = RuleKind(MeanRule, MeanEvaluator)

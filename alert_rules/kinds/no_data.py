@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from alert_rules.evaluator import Evaluator, RuleKind, Runs, State, Verdicts, grown, run_starts
+from alert_rules.evaluator import (
+    Evaluator,
+    RuleKind,
+    SortedSamples,
+    State,
+    Verdicts,
+    group_starts,
+    grown,
+)
 from alert_rules.rule import Rule
 from telemetry.batches import Bool, Int32, Int64
 from telemetry.durations import DurationMs
@@ -59,44 +67,44 @@ class NoDataEvaluator(Evaluator):
         self._rule = rule
         self._last_ms = np.empty(0, np.int64)
 
-    def wants(self, series: Series) -> bool:
+    def watches(self, series: Series) -> bool:
         """Every selected series."""
         return self._rule.select.matches(series)
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
+        """Make room for ``size`` rows."""
         self._last_ms = grown(self._last_ms, size, 0)
 
     def gap_ms(self, given_ms: int | None) -> Int64:
         """Missing data is the subject here; it stops no clock."""
         del given_ms
-        return np.full(len(self.members), np.iinfo(np.int64).max // 2, np.int64)
+        return np.full(len(self.index), np.iinfo(np.int64).max // 2, np.int64)
 
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """True when patience ended before the next sample came, false at that sample."""
-        slot, meant = self.members.pick(runs)
-        time_ms = runs.time_ms if meant is None else runs.time_ms[meant]
-        if not len(slot):
-            return Verdicts.none()
-        first = run_starts(slot)
+        row, chosen = self.index.select(samples)
+        time_ms = samples.time_ms if chosen is None else samples.time_ms[chosen]
+        if not len(row):
+            return Verdicts.empty()
+        first = group_starts(row)
         before = np.empty_like(time_ms)
         before[1:] = time_ms[:-1]
-        before[first] = self._last_ms[slot[first]]
-        limit = self._rule.limit_ms(self.members.interval_ms)[slot]
+        before[first] = self._last_ms[row[first]]
+        limit = self._rule.limit_ms(self.index.interval_ms)[row]
         silent = (before > 0) & (time_ms - before > limit)
         last = np.append(first[1:], True)
-        self._last_ms[slot[last]] = time_ms[last]
+        self._last_ms[row[last]] = time_ms[last]
         at = np.flatnonzero(silent)
-        rows = np.concatenate([at, np.arange(len(slot))])
+        entry = np.concatenate([at, np.arange(len(row))])
         when = np.concatenate([(before + limit)[at], time_ms])
-        level = np.zeros(len(rows), np.int8)
+        level = np.zeros(len(entry), np.int8)
         level[: len(at)] = 1
-        silence_s = np.concatenate([limit[at], np.zeros(len(slot), np.int64)]) / 1000.0
-        order = np.lexsort((when, slot[rows]))
-        return Verdicts(slot[rows][order], when[order], level[order], silence_s[order])
+        silence_s = np.concatenate([limit[at], np.zeros(len(row), np.int64)]) / 1000.0
+        order = np.lexsort((when, row[entry]))
+        return Verdicts(row[entry][order], when[order], level[order], silence_s[order])
 
     def state(self) -> State:
-        """When the newest sample of each slot was."""
+        """When the newest sample of each row was."""
         return {"last_ms": self._last_ms}
 
     def restore(self, state: State) -> None:
@@ -172,7 +180,7 @@ class Silence:
         return scope
 
 
-def judge_silence(
+def find_stale(
     now_ms: int, last_ms: Int64, limit_ms: Int64, places: Places, *, broker_online: bool = True
 ) -> Silence:
     """Say what is silent at ``now_ms``.

@@ -1,4 +1,4 @@
-"""How fast a value changes: between samples, or between the means of steps of time."""
+"""How fast a value changes: between samples, or between the means of buckets of time."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -9,27 +9,27 @@ from pydantic import Field
 from alert_rules.evaluator import (
     Evaluator,
     RuleKind,
-    Runs,
+    SortedSamples,
     State,
     Verdicts,
+    as_index,
+    group_starts,
     grown,
-    is_single,
-    places,
-    run_starts,
+    one_per_row,
 )
-from alert_rules.hysteresis import Latches
-from alert_rules.thresholds import LimitedRule
-from alert_rules.windows import Stepper
+from alert_rules.hysteresis import Hysteresis
+from alert_rules.thresholds import RuleWithThresholds
+from alert_rules.windows import BucketAggregator
 from telemetry.batches import Float64, Int32, Int64
 from telemetry.durations import DurationMs
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
 
 
-class RateRule(LimitedRule):
+class RateRule(RuleWithThresholds):
     """The change ``per`` a time is compared with the limits.
 
-    ``over`` 0 compares neighbouring samples; otherwise neighbouring steps of that length, by
+    ``over`` 0 compares neighbouring samples; otherwise neighbouring buckets of that length, by
     their means (counters: by their highest readings; a counter that fell back tells nothing).
     ``direction`` any takes the size of the change.
     """
@@ -53,99 +53,99 @@ class RateRule(LimitedRule):
 
 
 class RateEvaluator(Evaluator):
-    """Remembers the last sample, or the last step, of each slot."""
+    """Remembers the last sample, or the last step, of each row."""
 
     def __init__(self, rule: RateRule) -> None:
         super().__init__()
         self._rule = rule
-        self._stepper = Stepper(rule.over) if rule.over else None
-        self._latches = Latches(rule.bounds)
+        self._aggregator = BucketAggregator(rule.over) if rule.over else None
+        self._hysteresis = Hysteresis(rule.thresholds)
         self._last_at = np.empty(0, np.int64)
         self._last_value = np.empty(0, np.float64)
         self._counter = np.empty(0, np.bool_)
 
-    def selection(self) -> str | None:
+    def selection_key(self) -> str | None:
         """The selector."""
         return self._rule.select.model_dump_json()
 
-    def wants(self, series: Series) -> bool:
+    def watches(self, series: Series) -> bool:
         """Every selected series."""
         return self._rule.select.matches(series)
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` slots."""
-        self._latches.grow(size)
+        """Make room for ``size`` rows."""
+        self._hysteresis.grow(size)
         self._last_at = grown(self._last_at, size, -1)
         self._last_value = grown(self._last_value, size, np.nan)
         self._counter = np.array(
-            [s.quantity in QUANTITIES and QUANTITIES[s.quantity].cumulative for s in self.members.series],
+            [s.quantity in QUANTITIES and QUANTITIES[s.quantity].cumulative for s in self.index.series],
             np.bool_,
         )  # fmt: skip
-        if self._stepper is not None:
+        if self._aggregator is not None:
             if self._counter.any():
-                self._stepper.keep_extremes()
-            self._stepper.grow(size)
+                self._aggregator.keep_extremes()
+            self._aggregator.grow(size)
 
     def gap_ms(self, given_ms: int | None) -> Int64:
         """Verdicts come once a sample, or once a step."""
-        return self.members.gap_ms(given_ms, self._rule.over)
+        return self.index.gap_ms(given_ms, self._rule.over)
 
-    def evaluate(self, runs: Runs) -> Verdicts:
+    def evaluate(self, samples: SortedSamples) -> Verdicts:
         """One verdict for each change that can be told."""
-        slot, meant = self.members.pick(runs)
-        value = runs.value if meant is None else runs.value[meant]
-        time_ms = runs.time_ms if meant is None else runs.time_ms[meant]
-        if self._stepper is None:
-            if not len(slot):
-                return Verdicts.none()
-            return self._judge(slot, time_ms, value, time_ms, None)
-        steps = self._stepper.advance(slot, time_ms, value)
-        if steps is None:
-            return Verdicts.none()
-        value = np.where(self._counter[steps.slot], steps.high, steps.mean)
-        end_ms = self._stepper.end_ms(steps.number)
-        return self._judge(steps.slot, end_ms, value, end_ms, self._rule.over)
+        row, chosen = self.index.select(samples)
+        value = samples.value if chosen is None else samples.value[chosen]
+        time_ms = samples.time_ms if chosen is None else samples.time_ms[chosen]
+        if self._aggregator is None:
+            if not len(row):
+                return Verdicts.empty()
+            return self._judge(row, time_ms, value, time_ms, None)
+        buckets = self._aggregator.advance(row, time_ms, value)
+        if buckets is None:
+            return Verdicts.empty()
+        value = np.where(self._counter[buckets.row], buckets.high, buckets.mean)
+        end_ms = self._aggregator.end_ms(buckets.number)
+        return self._judge(buckets.row, end_ms, value, end_ms, self._rule.over)
 
     def _judge(
-        self, slot: Int32, at: Int64, value: Float64, told_ms: Int64, only_after: int | None
+        self, row: Int32, at: Int64, value: Float64, told_ms: Int64, only_after: int | None
     ) -> Verdicts:
-        before_at, before = self._exchange(slot, at, value)
+        before_at, before = self._exchange(row, at, value)
         span = at - before_at
         known = (before_at >= 0) & np.isfinite(before) & (span > 0)
         if only_after is not None:
             known &= span == only_after
         change = value - before
-        known &= ~(self._counter[slot] & (change < 0))
+        known &= ~(self._counter[row] & (change < 0))
         rate = change[known] * (self._rule.per / span[known])
         if self._rule.direction == "fall":
             rate = -rate
         elif self._rule.direction == "any":
             rate = np.abs(rate)
-        chosen = slot[known]
-        return Verdicts(chosen, told_ms[known], self._latches.levels(chosen, rate), rate)
+        chosen = row[known]
+        return Verdicts(chosen, told_ms[known], self._hysteresis.levels(chosen, rate), rate)
 
-    def _exchange(self, slot: Int32, at: Int64, value: Float64) -> tuple[Int64, Float64]:
+    def _exchange(self, row: Int32, at: Int64, value: Float64) -> tuple[Int64, Float64]:
         """The time and value before each of these, which are remembered from now on."""
-        if is_single(slot):
-            place = places(slot, len(self._last_at))
+        if one_per_row(row):
+            place = as_index(row, len(self._last_at))
             before_at, before = self._last_at[place].copy(), self._last_value[place].copy()
             self._last_at[place], self._last_value[place] = at, value
             return before_at, before
-        first = run_starts(slot)
+        first = group_starts(row)
         before_at, before = np.empty_like(at), np.empty_like(value)
         before_at[1:], before[1:] = at[:-1], value[:-1]
-        before_at[first], before[first] = self._last_at[slot[first]], self._last_value[slot[first]]
+        before_at[first], before[first] = self._last_at[row[first]], self._last_value[row[first]]
         last = np.append(first[1:], True)
-        self._last_at[slot[last]], self._last_value[slot[last]] = at[last], value[last]
+        self._last_at[row[last]], self._last_value[row[last]] = at[last], value[last]
         return before_at, before
 
     def state(self) -> State:
         """The last sample or step, and the latches."""
-        steps = self._stepper.state() if self._stepper is not None else {}
+        buckets = self._aggregator.state() if self._aggregator is not None else {}
         return (
             {"last_at": self._last_at, "last_value": self._last_value}
-            | steps
-            | self._latches.state()
+            | buckets
+            | self._hysteresis.state()
         )
 
     def restore(self, state: State) -> None:
@@ -153,9 +153,9 @@ class RateEvaluator(Evaluator):
         for name, array in (("last_at", self._last_at), ("last_value", self._last_value)):
             if name in state:
                 array[: len(state[name])] = state[name][: len(array)]
-        if self._stepper is not None:
-            self._stepper.restore(state)
-        self._latches.restore(state)
+        if self._aggregator is not None:
+            self._aggregator.restore(state)
+        self._hysteresis.restore(state)
 
 
 KIND = RuleKind(RateRule, RateEvaluator)

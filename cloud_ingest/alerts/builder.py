@@ -31,7 +31,7 @@ def happening(found: Finding, now_ms: int, station_name: StationName) -> Happeni
 
 def _fresh(found: Finding, now_ms: int, station_name: StationName) -> Alert:
     change, series, rule = found.transition, found.series, found.rule
-    limits = rule.limits
+    limits = rule.threshold_lines
     limit = nearest_limit(rule, change.level, change.value)
     severity = limits_severity(rule, change.level)
     values: dict[str, object] = {

@@ -52,7 +52,7 @@ def list_rules(
     for title in ("rule", "kind", "limits", "on", "verified", "what", "basis"):
         table.add_column(title, overflow="fold")
     for rule in rules:
-        limits = ", ".join(f"{limit.comparison} {limit.value:g}" for limit in rule.limits)
+        limits = ", ".join(f"{limit.comparison} {limit.value:g}" for limit in rule.threshold_lines)
         legal = rule.legal
         table.add_row(
             rule.full_id, rule.kind, limits, "yes" if rule.is_enabled else "no",

@@ -50,7 +50,7 @@ def _own(rule: Rule) -> str:
 def _limits(rule: Rule) -> str:
     names = rule.select.quantity
     unit = QUANTITIES[names[0]].unit if names and names[0] in QUANTITIES else ""
-    shown = "; ".join(f"{limit.comparison} {limit.value:g}" for limit in rule.limits)
+    shown = "; ".join(f"{limit.comparison} {limit.value:g}" for limit in rule.threshold_lines)
     if shown:
         return f"{shown} {unit}".strip()
     if isinstance(rule, AnomalyRule):

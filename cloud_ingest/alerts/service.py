@@ -149,13 +149,13 @@ class AlertService:
                 self._open_silences[key] = alert.id
                 continue
             run, series = self._engine.run_of(alert.rule), by_key.get(alert.subject)
-            slot = run.evaluator.members.slot(series.index) if run and series else -1
+            slot = run.evaluator.index.row_of(series.index) if run and series else -1
             if run is None or (series is not None and slot < 0):
                 orphans.append(alert)
-            elif slot >= 0 and alert.state != "pending" and not run.holding.is_firing(slot):
+            elif slot >= 0 and alert.state != "pending" and not run.hold_time.is_firing(slot):
                 assert series is not None
                 last_ms = max(int(self._engine.last_ms[series.index]), alert.start_ms)
-                run.holding.adopt(slot, alert.start_ms, last_ms, 1, firing=True)
+                run.hold_time.adopt(slot, alert.start_ms, last_ms, 1, firing=True)
         self._engine.resume_composites()
         return orphans
 
@@ -351,7 +351,7 @@ class AlertService:
     def _follow_open_alerts(self, now_ms: int) -> list[AlertEvent]:
         """Keep the worst values of open alerts, and tell of past ones that reach the present."""
         self._peaks_ms = now_ms
-        firing = [r for r in self._engine.runs if len(r.holding.firing)]
+        firing = [r for r in self._engine.runs if len(r.hold_time.firing)]
         if not firing:
             return []
         events: list[AlertEvent] = []
@@ -361,10 +361,12 @@ class AlertService:
                 run, series = self._engine.run_of(alert.rule), by_key.get(alert.subject)
                 if run is None or series is None or alert.state == "pending":
                     continue
-                slot = run.evaluator.members.slot(series.index)
-                if slot < 0 or not run.holding.is_firing(slot):
+                slot = run.evaluator.index.row_of(series.index)
+                if slot < 0 or not run.hold_time.is_firing(slot):
                     continue
-                events += self._follow(connection, alert, run.holding.peak_of(slot), series, now_ms)
+                events += self._follow(
+                    connection, alert, run.hold_time.peak_of(slot), series, now_ms
+                )
         return events
 
     def _follow(

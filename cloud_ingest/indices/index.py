@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alert_rules.index_levels import Level, level_of
+from alert_rules.index_levels import IndexLevel, level_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class IndexValue:
     sub_indices: tuple[SubIndex, ...]
 
     @property
-    def level(self) -> Level:
+    def level(self) -> IndexLevel:
         """The level in which it lies."""
         return level_of(self.kind, self.value)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alert_rules.evaluator import Verdicts
-from alert_rules.hold_time import ConditionSpan, Holding, OpenSpans, Transition, fold_transitions
+from alert_rules.hold_time import ConditionSpan, HoldTime, OpenSpans, Transition, fold_transitions
 
 LIVES = st.lists(
     st.tuples(
@@ -96,15 +96,15 @@ def test_each_key_folds_as_if_it_were_alone(rows, open_at_end, random):
     st.integers(0, 20), st.integers(0, 20),
 )  # fmt: skip
 def test_what_hold_times_give_can_always_be_folded(moments, hold_ms, clear_after_ms):
-    holding = Holding(2, hold_ms, clear_after_ms)
-    holding.grow(np.full(1, 8, np.int64))
+    hold_time = HoldTime(2, hold_ms, clear_after_ms)
+    hold_time.grow(np.full(1, 8, np.int64))
     time_ms = np.cumsum([m[0] for m in moments]) + 100
     level = np.array([m[1] for m in moments], np.int8)
     value = np.array([m[2] for m in moments])
-    changes = holding.advance(Verdicts(np.zeros(len(level), np.int32), time_ms, level, value))
+    changes = hold_time.advance(Verdicts(np.zeros(len(level), np.int32), time_ms, level, value))
     spans = fold_transitions(changes)
     assert len(spans) == sum(c.change == "fire" for c in changes)
-    assert sum(s.end_ms is None for s in spans) == len(holding.firing)
+    assert sum(s.end_ms is None for s in spans) == len(hold_time.firing)
     for span, following in itertools.pairwise(spans):
         assert span.start_ms <= span.fired_ms <= span.end_ms <= following.start_ms
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_rules.evaluator import Verdicts
-from alert_rules.hold_time import Holding
+from alert_rules.hold_time import HoldTime
 from tests.alert_rules.models import HoldModel, told
 
 moments = st.lists(
@@ -43,12 +43,12 @@ def test_hold_times_agree_with_the_model_in_any_portions(series, hold, clear_aft
         model = HoldModel(hold, clear_after, gap)
         expected.append([e for r in rows if r[0] == slot for e in model.feed(*r[1:])])
     rows.sort(key=lambda r: r[1])
-    holding = Holding(1, hold, clear_after)
-    holding.grow(np.full(len(series), gap, np.int64))
+    hold_time = HoldTime(1, hold, clear_after)
+    hold_time.grow(np.full(len(series), gap, np.int64))
     found = [[] for _ in series]
     for i in range(0, len(rows), portion):
-        for change in holding.advance(verdicts(rows[i : i + portion])):
-            found[change.slot].append((change.change, change.time_ms))
+        for change in hold_time.advance(verdicts(rows[i : i + portion])):
+            found[change.row].append((change.change, change.time_ms))
     assert found == expected
 
 
@@ -59,13 +59,13 @@ def test_a_restart_between_any_two_moments_changes_nothing(steps, hold, clear_af
     for step, on, value in steps:
         time += step
         rows.append((0, time, on, value))
-    whole = Holding(1, hold, clear_after)
+    whole = HoldTime(1, hold, clear_after)
     whole.grow(np.full(1, 8, np.int64))
     expected = whole.advance(verdicts(rows))
-    first = Holding(1, hold, clear_after)
+    first = HoldTime(1, hold, clear_after)
     first.grow(np.full(1, 8, np.int64))
     found = first.advance(verdicts(rows[:at])) if rows[:at] else []
-    second = Holding(1, hold, clear_after)
+    second = HoldTime(1, hold, clear_after)
     second.grow(np.full(1, 8, np.int64))
     second.restore({k: v.copy() for k, v in first.state().items()})
     found += second.advance(verdicts(rows[at:])) if rows[at:] else []
@@ -76,14 +76,14 @@ def test_a_restart_between_any_two_moments_changes_nothing(steps, hold, clear_af
 @settings(max_examples=200, deadline=None)
 @given(moments, st.integers(0, 20))
 def test_the_peak_is_the_worst_value_of_the_run(steps, hold):
-    model, holding, time = HoldModel(hold, 0, 8), Holding(1, hold, 0), 100
-    holding.grow(np.full(1, 8, np.int64))
+    model, hold_time, time = HoldModel(hold, 0, 8), HoldTime(1, hold, 0), 100
+    hold_time.grow(np.full(1, 8, np.int64))
     for step, on, value in steps:
         time += step
         model.feed(time, on, value)
-        holding.advance(verdicts([(0, time, on, value)]))
+        hold_time.advance(verdicts([(0, time, on, value)]))
         if model.firing:
-            assert holding.peak_of(0) == model.peak
+            assert hold_time.peak_of(0) == model.peak
 
 
 @settings(max_examples=200, deadline=None)
@@ -96,44 +96,44 @@ def test_each_change_tells_the_worst_value_of_its_own_run(steps, hold, clear_aft
         peak = model.peak
         for change, at in model.feed(time, on, value):
             expected.append((change, at, model.peak if on else peak))
-    holding = Holding(1, hold, clear_after)
-    holding.grow(np.full(1, 8, np.int64))
+    hold_time = HoldTime(1, hold, clear_after)
+    hold_time.grow(np.full(1, 8, np.int64))
     found = []
     for i in range(0, len(rows), portion):
-        found += holding.advance(verdicts(rows[i : i + portion]))
+        found += hold_time.advance(verdicts(rows[i : i + portion]))
     assert [(t.change, t.time_ms, t.peak) for t in found] == expected
 
 
 def test_a_hold_time_stands_still_while_data_is_missing():
-    holding = Holding(1, 60_000, 0)
-    holding.grow(np.array([10_000], np.int64))
-    assert told(holding.advance(verdicts([(0, 0, 1, 1.0)]))) == [("pending", 0)]
-    assert holding.advance(verdicts([(0, 5_000, 1, 1.0)])) == []
+    hold_time = HoldTime(1, 60_000, 0)
+    hold_time.grow(np.array([10_000], np.int64))
+    assert told(hold_time.advance(verdicts([(0, 0, 1, 1.0)]))) == [("pending", 0)]
+    assert hold_time.advance(verdicts([(0, 5_000, 1, 1.0)])) == []
     # an hour without data adds nothing to the five seconds
-    assert holding.advance(verdicts([(0, 3_600_000, 1, 1.0)])) == []
+    assert hold_time.advance(verdicts([(0, 3_600_000, 1, 1.0)])) == []
     later = [(0, 3_600_000 + s * 5_000, 1, 1.0) for s in range(1, 12)]
-    assert told(holding.advance(verdicts(later))) == [("fire", 3_655_000)]
+    assert told(hold_time.advance(verdicts(later))) == [("fire", 3_655_000)]
 
 
 def test_severity_rises_after_its_own_hold_time():
-    holding = Holding(2, 10, 0)
-    holding.grow(np.array([100], np.int64))
+    hold_time = HoldTime(2, 10, 0)
+    hold_time.grow(np.array([100], np.int64))
     rows = [(0, t, 1 if t < 50 else 2, float(t)) for t in range(0, 100, 5)]
-    changes = [(t.change, t.time_ms, t.level) for t in holding.advance(verdicts(rows))]
+    changes = [(t.change, t.time_ms, t.level) for t in hold_time.advance(verdicts(rows))]
     assert changes == [("pending", 0, 1), ("fire", 10, 1), ("rise", 60, 2)]
 
 
 def test_a_rise_tells_the_worst_value_until_then():
-    holding = Holding(2, 10, 0)
-    holding.grow(np.array([100], np.int64))
+    hold_time = HoldTime(2, 10, 0)
+    hold_time.grow(np.array([100], np.int64))
     rows = [(0, t, 1 if t < 50 else 2, float(t)) for t in range(0, 100, 5)]
-    assert [t.peak for t in holding.advance(verdicts(rows)) if t.change == "rise"] == [60.0]
+    assert [t.peak for t in hold_time.advance(verdicts(rows)) if t.change == "rise"] == [60.0]
 
 
 def test_slots_without_a_run_take_no_room_for_clocks():
-    holding = Holding(1, 10, 0)
-    holding.grow(np.full(1000, 100, np.int64))
-    holding.advance(verdicts([(slot, 0, slot % 500 == 0, 1.0) for slot in range(1000)]))
-    assert len(holding.levels[0].clocks) == 2
-    holding.advance(verdicts([(slot, 5, 0, 1.0) for slot in range(1000)]))
-    assert len(holding.levels[0].clocks) == 0
+    hold_time = HoldTime(1, 10, 0)
+    hold_time.grow(np.full(1000, 100, np.int64))
+    hold_time.advance(verdicts([(slot, 0, slot % 500 == 0, 1.0) for slot in range(1000)]))
+    assert len(hold_time.levels[0].clocks) == 2
+    hold_time.advance(verdicts([(slot, 5, 0, 1.0) for slot in range(1000)]))
+    assert len(hold_time.levels[0].clocks) == 0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.evaluator import Runs
-from alert_rules.kinds.no_data import NoDataRule, Places, Scope, judge_silence
+from alert_rules.evaluator import SortedSamples
+from alert_rules.kinds.no_data import NoDataRule, Places, Scope, find_stale
 from alert_rules.rule_kinds import new_evaluator, rule_kinds
 from telemetry.batches import SampleBatch
 from telemetry.local_time import from_local_ms, to_local_ms
@@ -56,7 +56,7 @@ def fresh(rule, state=None, interval_ms=1000):
 def rows_of(verdicts):
     return sorted(
         zip(
-            verdicts.slot.tolist(), verdicts.time_ms.tolist(), verdicts.level.tolist(),
+            verdicts.row.tolist(), verdicts.time_ms.tolist(), verdicts.level.tolist(),
             [round(v, 6) for v in verdicts.value.tolist()], strict=True,
         )
     )  # fmt: skip
@@ -78,7 +78,7 @@ def in_time(steps, spacing=500):
 
 
 def runs_of(rows):
-    return Runs.of(SampleBatch.of(*zip(*rows, strict=True), [1] * len(rows)))
+    return SortedSamples.of(SampleBatch.of(*zip(*rows, strict=True), [1] * len(rows)))
 
 
 @pytest.mark.parametrize(("kind", "fields"), VARIANTS)
@@ -128,7 +128,7 @@ def test_a_rolling_mean_is_the_mean_of_its_steps_means(steps):
     expected = [
         e for i in sorted({r[0] for r in rows}) for e in plain_means(rows, i, 3000, 4, 1, 0.5)
     ]
-    got = list(zip(found.slot.tolist(), found.time_ms.tolist(), found.value.tolist(), strict=True))
+    got = list(zip(found.row.tolist(), found.time_ms.tolist(), found.value.tolist(), strict=True))
     assert [g[:2] for g in got] == [e[:2] for e in expected]
     assert [g[2] for g in got] == pytest.approx([e[2] for e in expected])
 
@@ -212,14 +212,14 @@ PLACES = Places(
 def test_silence_is_told_at_the_widest_scope_that_explains_it(last, expected):
     last_ms = np.array(last, np.int64) * 1000
     limit = np.full(5, 10_000, np.int64)
-    scope = judge_silence(100_000, last_ms, limit, PLACES).widest(PLACES)
+    scope = find_stale(100_000, last_ms, limit, PLACES).widest(PLACES)
     assert scope.tolist() == expected
 
 
 def test_without_the_broker_everything_is_explained_by_it():
     last_ms = np.full(5, 50_000, np.int64)
     limit = np.full(5, 10_000, np.int64)
-    silence = judge_silence(100_000, last_ms, limit, PLACES, broker_online=False)
+    silence = find_stale(100_000, last_ms, limit, PLACES, broker_online=False)
     assert silence.widest(PLACES).tolist() == [Scope.BROKER] * 5
 
 
@@ -244,7 +244,7 @@ def told_by(rule, budgets, scores, reasons, value=60.0):
     evaluator.budgets = budgets
     evaluator.bind(SERIES)
     n = len(SERIES)
-    runs = Runs(np.arange(n, dtype=np.int32), np.full(n, 10**12), np.full(n, value),
+    runs = SortedSamples(np.arange(n, dtype=np.int32), np.full(n, 10**12), np.full(n, value),
                 Scored(scores, reasons))  # fmt: skip
     return evaluator.evaluate(runs).level.tolist()
 

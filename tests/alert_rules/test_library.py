@@ -55,18 +55,18 @@ def cell_of(rule):
     (quantity,) = rule.select.quantity
     return (
         legal.document, area, quantity, format_duration(rule.averaging_ms),
-        rule.limits[0].comparison, tuple(limit.value for limit in rule.limits),
+        rule.threshold_lines[0].comparison, tuple(limit.value for limit in rule.threshold_lines),
         str(legal.effective_from or ""), str(legal.effective_to or ""), legal.verified,
     )  # fmt: skip
 
 
 def test_the_packs_have_every_limit_of_the_documents_and_no_other():
-    packs = sorted(cell_of(r) for r in ALL if r.legal and r.limits)
+    packs = sorted(cell_of(r) for r in ALL if r.legal and r.threshold_lines)
     assert packs == sorted(limit_cells())
 
 
 def test_a_limit_that_was_not_found_has_no_number_and_is_off():
-    unknown = [r for r in ALL if r.legal and not r.limits]
+    unknown = [r for r in ALL if r.legal and not r.threshold_lines]
     assert {r.legal.document for r in unknown} == {"QCVN 26:2025/BNNMT", "QCVN 40:2025/BTNMT"}
     assert not any(r.is_enabled or r.legal.verified for r in unknown)
 
@@ -80,7 +80,7 @@ def test_numbers_of_demonstration_are_named_so():
 def test_the_limit_of_pm2_5_tightens_in_2026():
     before, after = ALL.find("vn-air/pm2_5-24h-until-2025"), ALL.find("vn-air/pm2_5-24h")
     assert before.legal.effective_to == after.legal.effective_from
-    assert (before.limits[0].value, after.limits[0].value) == (50, 45)
+    assert (before.threshold_lines[0].value, after.threshold_lines[0].value) == (50, 45)
 
 
 def test_packs_take_the_budget_of_each_quantity_for_anomalies():
@@ -143,7 +143,7 @@ def test_a_file_may_give_a_rule_of_a_pack_other_numbers(tmp_path):
     rules = load_rules(["library/vn-effluent", "p.yaml"], tmp_path)
     changed = rules.find("vn-effluent/cod-2025")
     assert changed.is_enabled
-    assert changed.limits[0].value == 75
+    assert changed.threshold_lines[0].value == 75
     assert changed.window == 3_600_000
 
 

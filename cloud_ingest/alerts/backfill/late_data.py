@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from alert_rules.evaluator import Runs
+from alert_rules.evaluator import SortedSamples
 from alert_rules.hold_time import Transition
 from alert_rules.rule import Rule
 from cloud_ingest.alerts import tables
@@ -199,12 +199,12 @@ class LateData:
 
     def _judge(self, series: Series, from_ms: int, to_ms: int, now_ms: int) -> list[Happening]:
         found: list[Happening] = []
-        read: dict[int, Runs] = {}
+        read: dict[int, SortedSamples] = {}
         for rule in self._rules:
             run = RuleRun(rule)
             own = replace(series, index=0)
             run.bind([own])
-            if not len(run.evaluator.members):
+            if not len(run.evaluator.index):
                 continue
             around_ms = (rule.averaging_ms or 0) * 2 + rule.hold + rule.clear_after + _AROUND_MS
             if around_ms not in read:  # most rules look equally far around
@@ -223,12 +223,12 @@ class LateData:
                     found.append(self._happening(told, now_ms))
         return found
 
-    def _read(self, series: Series, start_ms: int, end_ms: int) -> Runs:
+    def _read(self, series: Series, start_ms: int, end_ms: int) -> SortedSamples:
         assert self._store is not None
         found = self._store.read(series, start_ms, end_ms)
         batch = SampleBatch.of([0] * len(found.time_ms), found.time_ms, found.value, found.quality)
         good = (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
-        return Runs.of(batch.select(good & (batch.value == batch.value)))
+        return SortedSamples.of(batch.select(good & (batch.value == batch.value)))
 
 
 def whole_runs(changes: Sequence[Transition], end_ms: int) -> list[tuple[Transition, int]]:

@@ -57,7 +57,7 @@ class PastRun:
 
 def as_alerts(rule: Rule, runs: Sequence[PastRun]) -> list[PastRun]:
     """Runs of one series in order; those that soon follow another are the same alert."""
-    worst = min if any(limit.comparison == "below" for limit in rule.limits) else max
+    worst = min if any(limit.comparison == "below" for limit in rule.threshold_lines) else max
     found: list[PastRun] = []
     for run in runs:
         last = found[-1] if found else None
@@ -84,7 +84,7 @@ def cases_of(engine: RuleEngine, rules: Iterable[Rule], spans: Spans) -> Iterato
         elif isinstance(run.evaluator, CompositeEvaluator):
             yield from _composites(engine, run.evaluator, spans)
         elif rule.kind == "anomaly":
-            yield from _anomalies(rule, run.evaluator.members.series, spans)
+            yield from _anomalies(rule, run.evaluator.index.series, spans)
 
 
 def _differences(rule: Rule, evaluator: DifferenceEvaluator, spans: Spans) -> Iterator[Case]:
@@ -98,7 +98,7 @@ def _composites(engine: RuleEngine, evaluator: CompositeEvaluator, spans: Spans)
     rule = evaluator.rule
     parts = _parts_of(engine, rule)
     places = _places_with(engine, rule, parts, spans)
-    for anchor in evaluator.members.series:
+    for anchor in evaluator.index.series:
         place = rule.place_of(anchor)
         if place not in places:
             continue
@@ -140,7 +140,7 @@ def _series_at(
     for part in parts:
         run = engine.run_of(part.full_id)
         assert run is not None
-        here = [s for s in run.evaluator.members.series if rule.place_of(s) == place]
+        here = [s for s in run.evaluator.index.series if rule.place_of(s) == place]
         found |= {s.index: s for s in here}
         if isinstance(run.evaluator, DifferenceEvaluator):
             wanted = {s.index for s in here}

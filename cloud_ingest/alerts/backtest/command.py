@@ -72,7 +72,7 @@ def choose(rules: RuleSet, wanted: Sequence[str]) -> list[Rule]:
     unknown = [w for w in wanted if not any(w in (r.id, r.full_id) for r in rules)]
     if unknown:
         raise BacktestError(f"there is no rule {unknown[0]!r} in the file")
-    without = [r.full_id for r in chosen if r.kind not in _NO_LIMITS and not r.limits]
+    without = [r.full_id for r in chosen if r.kind not in _NO_LIMITS and not r.threshold_lines]
     return [r for r in chosen if r.full_id not in without]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from alert_rules.evaluator import Runs
-from alert_rules.rule import Limit, Rule
+from alert_rules.evaluator import SortedSamples
+from alert_rules.rule import Rule, ThresholdLine
 from cloud_ingest.alerts.backtest.replay import Exceedance, Rehearsal, watches
 from cloud_ingest.alerts.evaluation.engine import RuleRun
 from cloud_ingest.alerts.texts import (
@@ -138,7 +138,7 @@ def _draw_panel(axes: Any, panel: Panel, subject: Subject, language: str) -> Non
         _draw_judged(axes, panel, subject, words)
     if rule.kind == "anomaly":
         _draw_band(axes, series, readings, words["band"])
-    for limit in rule.limits:
+    for limit in rule.threshold_lines:
         _draw_limit(axes, limit, unit, language)
     _draw_breaches(axes, panel, subject.result.last_ms, words)
     axes.set_title(_title(panel, subject.result, language), loc="left", fontsize=11)
@@ -181,8 +181,8 @@ def _draw_judged(axes: Any, panel: Panel, subject: Subject, words: dict[str, str
     batch = SampleBatch.concat(
         [_batch(i, subject.store.read(s, subject.start_ms, subject.end_ms)) for i, s in enumerate(series)]
     )  # fmt: skip
-    verdicts = run.verdicts(Runs.of(batch))
-    mine = verdicts.slot == run.evaluator.members.slot(series.index(panel.series))
+    verdicts = run.verdicts(SortedSamples.of(batch))
+    mine = verdicts.row == run.evaluator.index.row_of(series.index(panel.series))
     ends, value = verdicts.time_ms[mine], verdicts.value[mine]
     style = {"color": _JUDGED_LINE, "linewidth": 1.8, "label": words["judged"]}
     if getattr(rule, "aligned", False):  # each value stands for the hours before it
@@ -202,7 +202,7 @@ def _draw_band(axes: Any, series: Series, readings: SampleColumns, label: str) -
         axes.set_ylim(float(seen.min()) - room, float(seen.max()) + room)
 
 
-def _draw_limit(axes: Any, limit: Limit, unit: str, language: str) -> None:
+def _draw_limit(axes: Any, limit: ThresholdLine, unit: str, language: str) -> None:
     value = shown_number(limit.value, language)
     label = _WORDS[language]["limit"].format(value=value, unit=unit).strip()
     axes.axhline(limit.value, color=_RED, linewidth=1.0, linestyle="--")

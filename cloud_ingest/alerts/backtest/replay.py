@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from alert_rules.evaluator import DEFAULT_GAP_MS, Runs
+from alert_rules.evaluator import DEFAULT_GAP_MS, SortedSamples
 from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
 from cloud_ingest.alerts.evaluation.engine import Finding, RuleEngine, RuleRun
@@ -132,10 +132,10 @@ class Rehearser:
             yield batch.select(np.arange(begin, min(begin + CHUNK, len(batch))))
 
     def _judge_silences(self, part: SampleBatch) -> None:
-        runs = Runs.of(part)
+        runs = SortedSamples.of(part)
         for run in self._silences:
             for change in run.advance(runs):
-                series = run.evaluator.members.series[change.slot]
+                series = run.evaluator.index.series[change.row]
                 self._note([Finding(run.rule, series, change)])
 
     def _note(self, found: Iterable[Finding]) -> None:

@@ -11,13 +11,13 @@ from datetime import date
 
 import numpy as np
 
-from alert_rules.evaluator import Members, Runs, State, Verdicts, run_starts
-from alert_rules.hold_time import Holding, Transition
+from alert_rules.evaluator import SeriesIndex, SortedSamples, State, Verdicts, group_starts
+from alert_rules.hold_time import HoldTime, Transition
 from alert_rules.kinds.anomaly import AnomalyEvaluator
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.rule import Rule, parse_hours
 from alert_rules.rule_kinds import new_evaluator
-from alert_rules.shared_windows import Shelf
+from alert_rules.shared_windows import SharedState
 from cloud_ingest.detection import (
     AnyScores,
     Detector,
@@ -63,9 +63,9 @@ class RuleRun:
         self.evaluator = new_evaluator(rule)
         if isinstance(self.evaluator, AnomalyEvaluator):
             self.evaluator.budgets = _usual_budgets
-        below = any(limit.comparison == "below" for limit in rule.limits)
-        levels = max(len(getattr(rule, "bounds", ())), 1)
-        self.holding = Holding(levels, rule.hold, rule.clear_after, -1 if below else 1)
+        below = any(limit.comparison == "below" for limit in rule.threshold_lines)
+        levels = max(len(getattr(rule, "thresholds", ())), 1)
+        self.hold_time = HoldTime(levels, rule.hold, rule.clear_after, -1 if below else 1)
         self._from_ms, self._to_ms = in_force_ms(rule)
         self._hours = parse_hours(rule.hours) if rule.hours is not None else None
 
@@ -75,9 +75,9 @@ class RuleRun:
         gap_ms = self.evaluator.gap_ms(self.rule.gap)
         if len(gap_ms) and (gap_ms == gap_ms[0]).all():
             gap_ms = np.broadcast_to(gap_ms[:1].copy(), gap_ms.shape)  # one number, not one each
-        self.holding.grow(gap_ms)
+        self.hold_time.grow(gap_ms)
 
-    def verdicts(self, runs: Runs) -> Verdicts:
+    def verdicts(self, runs: SortedSamples) -> Verdicts:
         """What the rule says of the samples, as far as it is in force at their time."""
         found = self.evaluator.evaluate(runs)
         if len(found) and (self._from_ms is not None or self._to_ms is not None):
@@ -87,10 +87,10 @@ class RuleRun:
             found = replace(found, level=np.where(outside, 0, found.level).astype(np.int8))
         return found
 
-    def advance(self, runs: Runs) -> list[Transition]:
+    def advance(self, runs: SortedSamples) -> list[Transition]:
         """What the samples change."""
         found = self.verdicts(runs)
-        return _at_their_height(self.holding.advance(found)) if len(found) else []
+        return _at_their_height(self.hold_time.advance(found)) if len(found) else []
 
     def _in_force(self, time_ms: Int64) -> Bool:
         on = np.ones(len(time_ms), np.bool_)
@@ -106,24 +106,24 @@ class RuleRun:
             "rule": np.array(self.rule.model_dump_json()),
         }
         parts |= {f"e.{k}": v for k, v in self.evaluator.state().items()}
-        parts |= {f"h.{k}": v for k, v in self.holding.state().items()}
-        return _with_members(self.evaluator.members, parts)
+        parts |= {f"h.{k}": v for k, v in self.hold_time.state().items()}
+        return _with_members(self.evaluator.index, parts)
 
     def restore(self, state: State) -> None:
         """Go on from a state; not if the rule has changed since."""
         if "rule" not in state or str(state["rule"]) != self.rule.model_dump_json():
             return
-        for prefix, part in (("e.", self.evaluator), ("h.", self.holding)):
-            part.restore(_moved(self.evaluator.members, part.state(), state, prefix))
+        for prefix, part in (("e.", self.evaluator), ("h.", self.hold_time)):
+            part.restore(_moved(self.evaluator.index, part.state(), state, prefix))
 
 
-def _with_members(members: Members, state: State) -> State:
-    return {"members": np.array([s.index for s in members.series], np.int64)} | state
+def _with_members(index: SeriesIndex, state: State) -> State:
+    return {"members": np.array([s.index for s in index.series], np.int64)} | state
 
 
-def _moved(members: Members, own: State, kept: State, prefix: str) -> State:
+def _moved(index: SeriesIndex, own: State, kept: State, prefix: str) -> State:
     """``own`` with what a state kept, each series' part where that series is now."""
-    slots = np.array([members.slot(int(i)) for i in kept["members"]], np.int64)
+    slots = np.array([index.row_of(int(i)) for i in kept["members"]], np.int64)
     old = np.flatnonzero(slots >= 0)
     moved: State = {}
     for name, array in own.items():
@@ -151,7 +151,7 @@ def _at_their_height(changes: list[Transition]) -> list[Transition]:
         last = found[-1] if found else None
         if (
             change.change == "rise" and last is not None and last.change == "fire"
-            and (last.slot, last.time_ms) == (change.slot, change.time_ms)
+            and (last.row, last.time_ms) == (change.row, change.time_ms)
         ):  # fmt: skip
             found[-1] = replace(last, level=change.level)
         else:
@@ -187,9 +187,9 @@ class RuleEngine:
         runs = [RuleRun(r) for r in rules if r.kind != "no_data"]
         self._composites = [r for r in runs if isinstance(r.evaluator, CompositeEvaluator)]
         self.runs = [r for r in runs if r not in self._composites] + self._composites
-        self._shelf = Shelf()
+        self._shared = SharedState()
         for run in self.runs:
-            self._shelf.attach(run.evaluator)
+            self._shared.attach(run.evaluator)
         self._detector = detector
         self._series: list[Series | None] = []
         self.last_ms = np.empty(0, np.int64)
@@ -216,8 +216,8 @@ class RuleEngine:
         """The series of the first rule that a composite names."""
         for name in rule.refers_to:
             run = self.run_of(name)
-            if run is not None and len(run.evaluator.members):
-                return sorted(run.evaluator.members.series, key=lambda s: s.index)
+            if run is not None and len(run.evaluator.index):
+                return sorted(run.evaluator.index.series, key=lambda s: s.index)
         return []
 
     def series(self, index: int) -> Series:
@@ -243,13 +243,13 @@ class RuleEngine:
         if ahead.any():
             self.future_samples += int(ahead.sum())
             batch = batch.select(~ahead)
-        head = np.flatnonzero(run_starts(batch.series))
+        head = np.flatnonzero(group_starts(batch.series))
         late: list[LateSpan] = []
         if (batch.time_ms[head] <= self.last_ms[batch.series[head]]).any():
             old = batch.time_ms <= self.last_ms[batch.series]
             late = self._late_spans(batch.select(old))
             batch = batch.select(~old)
-            head = np.flatnonzero(run_starts(batch.series))
+            head = np.flatnonzero(group_starts(batch.series))
         if not len(batch):
             return [], late
         newest = np.append(head[1:], len(batch)) - 1
@@ -257,18 +257,18 @@ class RuleEngine:
         runs = self.usable(batch)
         return (self.judge(runs) if len(runs) else []), late
 
-    def usable(self, batch: SampleBatch) -> Runs:
+    def usable(self, batch: SampleBatch) -> SortedSamples:
         """The samples that rules may read, with their anomaly scores."""
         scores = self._detector.update(batch) if self._detector is not None else None
         good = np.isfinite(batch.value)
         good &= (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
         if good.all():
-            return Runs(batch.series, batch.time_ms, batch.value, scores)
+            return SortedSamples(batch.series, batch.time_ms, batch.value, scores)
         if scores is not None:
             scores = scores.select(good)
-        return Runs(batch.series[good], batch.time_ms[good], batch.value[good], scores)
+        return SortedSamples(batch.series[good], batch.time_ms[good], batch.value[good], scores)
 
-    def judge(self, runs: Runs) -> list[Finding]:
+    def judge(self, runs: SortedSamples) -> list[Finding]:
         """What samples in order change."""
         found = [
             self._finding(run, change, runs) for run in self.runs for change in run.advance(runs)
@@ -276,10 +276,10 @@ class RuleEngine:
         found.sort(key=lambda f: f.transition.time_ms)
         for run in self._composites:
             found += self._combine(run, found, runs)
-        self._shelf.forget()
+        self._shared.forget()
         return found
 
-    def _combine(self, run: RuleRun, found: list[Finding], runs: Runs) -> list[Finding]:
+    def _combine(self, run: RuleRun, found: list[Finding], runs: SortedSamples) -> list[Finding]:
         """What the findings mean for a composite rule, which comes after those it names."""
         evaluator = run.evaluator
         assert isinstance(evaluator, CompositeEvaluator)
@@ -289,20 +289,20 @@ class RuleEngine:
             for f in found
             if f.rule.full_id in rule.refers_to and f.transition.change in ("fire", "clear")
         ]  # fmt: skip
-        on = run.holding.on
+        on = run.hold_time.on
         if not changes and not on.any() and not evaluator.always():
             return []
         heard = {
             rule.place_of(anchor): int(self.last_ms[anchor.index])
-            for slot, anchor in enumerate(evaluator.members.series)
+            for slot, anchor in enumerate(evaluator.index.series)
             if (on[slot] or evaluator.always()) and self.last_ms[anchor.index]
         }
         verdicts = evaluator.combine(changes, heard)
-        told = run.holding.advance(verdicts) if len(verdicts) else []
+        told = run.hold_time.advance(verdicts) if len(verdicts) else []
         return [self._finding(run, change, runs) for change in told]
 
-    def _finding(self, run: RuleRun, change: Transition, runs: Runs) -> Finding:
-        series = run.evaluator.members.series[change.slot]
+    def _finding(self, run: RuleRun, change: Transition, runs: SortedSamples) -> Finding:
+        series = run.evaluator.index.series[change.row]
         finding = Finding(run.rule, series, change)
         if run.rule.kind != "anomaly" or runs.scores is None:
             return finding
@@ -338,17 +338,17 @@ class RuleEngine:
 
     def _firing_places(self, rule: CompositeRule) -> list[tuple[str, str]]:
         return [
-            (name, rule.place_of(run.evaluator.members.series[slot]))
+            (name, rule.place_of(run.evaluator.index.series[slot]))
             for name in rule.refers_to
             if (run := self.run_of(name)) is not None
-            for slot in run.holding.firing.tolist()
+            for slot in run.hold_time.firing.tolist()
         ]
 
     def state(self, *, with_detector: bool = True) -> dict[str, State]:
         """Everything remembered, by part: each rule by its name, ``last_ms``, the detector."""
         parts = {f"rule {run.rule.full_id}": run.state() for run in self.runs}
-        for name, gathering in self._shelf.gatherings.items():
-            parts[f"steps {name}"] = _with_members(gathering.members, gathering.state())
+        for name, resampler in self._shared.resamplers.items():
+            parts[f"steps {name}"] = _with_members(resampler.index, resampler.state())
         parts["series"] = {"last_ms": self.last_ms}
         if self._detector is not None and with_detector:
             parts["detector"] = self._detector.state()
@@ -360,11 +360,10 @@ class RuleEngine:
             state = part(f"rule {run.rule.full_id}")
             if state is not None:
                 run.restore(state)
-        for name, gathering in self._shelf.gatherings.items():
+        for name, resampler in self._shared.resamplers.items():
             state = part(f"steps {name}")
             if state is not None:
-                state |= gathering.from_older(state)
-                gathering.restore(_moved(gathering.members, gathering.state(), state, ""))
+                resampler.restore(_moved(resampler.index, resampler.state(), state, ""))
         self.resume_composites()
         series = part("series")
         if series is not None:
@@ -379,7 +378,7 @@ class RuleEngine:
 
 def _in_order(batch: SampleBatch) -> SampleBatch:
     s, t = batch.series, batch.time_ms
-    first = run_starts(s)
+    first = group_starts(s)
     head = s[first]
     ordered = (first[1:] | (t[1:] > t[:-1])).all() and (head[1:] > head[:-1]).all()
     return batch if ordered else batch.newest_only()

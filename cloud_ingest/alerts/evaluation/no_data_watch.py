@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alert_rules.evaluator import grown
-from alert_rules.kinds.no_data import NoDataRule, Places, Scope, Silence, judge_silence
+from alert_rules.kinds.no_data import NoDataRule, Places, Scope, Silence, find_stale
 from alert_rules.rule import Rule
 from cloud_ingest.alerts.model import ScopeName
 from telemetry.batches import Bool, Int64, SampleBatch
@@ -164,11 +164,11 @@ class SilenceWatch:
         found: list[Silent] = []
         if offline is None or broker:  # in between, nothing narrower can be told from the broker
             patient = np.where(heard > 0, np.maximum(heard, self._since_ms), 0)
-            silence = judge_silence(now_ms, patient, limit, self._places, broker_online=not broker)
+            silence = find_stale(now_ms, patient, limit, self._places, broker_online=not broker)
             self._count_deaths(rule, now_ms, patient, silence)
             found = self._name(rule, silence, now_ms)
         # What was silent stays so until it is heard, whatever began anew in between.
-        silence = judge_silence(now_ms, heard, limit, self._places, broker_online=offline is None)
+        silence = find_stale(now_ms, heard, limit, self._places, broker_online=offline is None)
         self._count_deaths(rule, now_ms, heard, silence)
         return found, {key for key in still if offline is not None or self._is_silent(key, silence)}
 

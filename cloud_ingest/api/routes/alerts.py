@@ -200,7 +200,7 @@ def _show_rule(rule: Rule, series: list[Series]) -> dict[str, Any]:
                 "severity": limit.severity.value, "unit": unit,
                 "label": _label(rule.name, limit.value, unit, averaging),
             }
-            for limit in rule.limits
+            for limit in rule.threshold_lines
         ],
         "averaging": averaging, "hold_ms": rule.hold, "legal": legal_json(rule),
         "series": [str(s.key) for s in watched],
