@@ -96,6 +96,7 @@ def test_the_latest_value_of_each_series(api: TestClient) -> None:
         ("1999-01-01T00:00:00Z", 5),
         ("1999-01-01T00:00:00+07:00", 5),
     ],
+    ids=["an hour ago", "150 s ago", "1999 in UTC", "1999 in another zone"],
 )
 def test_samples_of_a_range(api: TestClient, start: str, count: int) -> None:
     answer = api.get("/api/v1/samples", params={"series": "gw-1/air/pm2_5", "start": start})
