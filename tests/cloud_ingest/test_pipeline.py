@@ -194,7 +194,7 @@ def test_what_a_gateway_gave_up_becomes_a_gap_and_nothing_waits_for_it(
     assert cloud.link.acknowledged()[-1] == 10
     account = cloud.ledger.account("bd-tdm-001")
     assert account is not None
-    assert account.ranges.through == 10
+    assert account.through == 10
 
 
 def test_data_before_a_birth_asks_for_one_rebirth(cloud: Cloud, gateway: Gateway) -> None:

@@ -57,7 +57,7 @@ def show_gateway(
         "samples_stored": stored,
         "samples_given_up": gateway.samples_given_up,
         "acknowledges": gateway.acknowledges,
-        "ack_through": account.ranges.through if account and account.known else None,
+        "ack_through": account.through if account and account.known else None,
         "next_batch": gateway.next_batch,
         "agent_version": str(gateway.properties.get("Agent Version", "")),
         "devices": len(devices),

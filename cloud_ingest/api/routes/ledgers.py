@@ -12,6 +12,7 @@ from cloud_ingest.api.responses.inventory import GatewayLedger
 from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.database.schema import ledger_gaps
 from cloud_ingest.intake.ledger.daily_counts import read_days
+from telemetry.ranges import RangeSet
 
 MOST_GAPS = 1000
 
@@ -31,7 +32,7 @@ def router(service: RunningService) -> APIRouter:
         if service.inventory.gateway(gateway) is None:
             raise not_found("gateway", gateway)
         account = service.ledger.account(gateway)
-        ranges = account.ranges.copy() if account else None
+        stored = RangeSet(account.batches.ranges()) if account else RangeSet([(0, 0)])
         c = ledger_gaps.c
         gaps = sa.select(c.first, c.last, c.reason, c.time_ms).where(c.gateway_id == gateway)
         engine = service.database.engine
@@ -42,9 +43,9 @@ def router(service: RunningService) -> APIRouter:
             {
                 "gateway": gateway,
                 "acknowledges": bool(account and account.known),
-                "through": ranges.through if ranges and account and account.known else None,
-                "ranges": [list(r) for r in ranges.above] if ranges else [],
-                "missing": [list(r) for r in ranges.missing()] if ranges else [],
+                "through": stored.range_end(0) if account and account.known else None,
+                "ranges": [list(r) for r in stored.ranges()[1:]],
+                "missing": [list(r) for r in stored.gaps(0, stored.highest or 0)],
                 "samples_stored": account.samples_stored if account else 0,
                 "gaps": [_gap(row) for row in found],
                 "days": of_days,

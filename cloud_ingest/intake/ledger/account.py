@@ -1,62 +1,8 @@
 """Which reports of each gateway are stored: ranges of batch numbers, gaps, and how far to acknowledge."""
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
 
-
-@dataclass(slots=True)
-class Ranges:
-    """Batch numbers: every one up to ``through`` is accounted for, ``above`` holds later ranges."""
-
-    through: int = 0
-    above: list[tuple[int, int]] = field(default_factory=list)
-
-    def __contains__(self, batch: int) -> bool:
-        if batch <= self.through:
-            return True
-        place = bisect_right(self.above, (batch, 1 << 64)) - 1
-        return place >= 0 and self.above[place][0] <= batch <= self.above[place][1]
-
-    @property
-    def highest(self) -> int:
-        """The highest number received."""
-        return self.above[-1][1] if self.above else self.through
-
-    def add(self, first: int, last: int | None = None) -> None:
-        """Account for the numbers from ``first`` to ``last``."""
-        last = first if last is None else last
-        if first <= self.through + 1:
-            self.through = max(self.through, last)
-        elif not self.above or first > self.above[-1][1] + 1:
-            self.above.append((first, last))
-        else:
-            self._merge(first, last)
-        self._close_up()
-
-    def _merge(self, first: int, last: int) -> None:
-        kept = []
-        for a, b in self.above:
-            if b + 1 < first or a > last + 1:
-                kept.append((a, b))
-            else:
-                first, last = min(first, a), max(last, b)
-        self.above = sorted([*kept, (first, last)])
-
-    def _close_up(self) -> None:
-        while self.above and self.above[0][0] <= self.through + 1:
-            self.through = max(self.through, self.above.pop(0)[1])
-
-    def missing(self) -> list[tuple[int, int]]:
-        """The holes between ``through`` and the highest number."""
-        holes, at = [], self.through
-        for first, last in self.above:
-            holes.append((at + 1, first - 1))
-            at = last
-        return holes
-
-    def copy(self) -> "Ranges":
-        """The same ranges in a new object."""
-        return Ranges(self.through, list(self.above))
+from telemetry.ranges import RangeSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +20,13 @@ class Gap:
 class Account:
     """The ledger of one gateway. ``known`` is False until its first birth told where it stands.
 
+    ``batches`` are the batch numbers that are stored or will never come, 0 included.
     ``sent`` is what was acknowledged last, and when; ``again``: the gateway wants to hear it once
     more; ``open``: something may be to acknowledge.
     """
 
     gateway: str
-    ranges: Ranges = field(default_factory=Ranges)
+    batches: RangeSet = field(default_factory=lambda: RangeSet([(0, 0)]))
     samples_stored: int = 0
     known: bool = False
     changed: bool = False
@@ -88,11 +35,16 @@ class Account:
     again: bool = field(default=False, compare=False)
     open: bool = field(default=False, compare=False)
 
+    @property
+    def through(self) -> int:
+        """The highest batch number below which none is missing."""
+        return self.batches.range_end(0)
+
     def receive(self, batch: int, samples: int) -> bool:
         """Account for a stored batch; False where it was there already."""
-        if batch in self.ranges:
+        if batch in self.batches:
             return False
-        self.ranges.add(batch)
+        self.batches.add(batch, batch)
         self.samples_stored += samples
         self.changed = True
         return True
@@ -102,10 +54,9 @@ class Account:
 
         False, and nothing done, where they are not.
         """
-        ranges = self.ranges
-        if first != ranges.through + 1 or (ranges.above and ranges.above[0][0] <= last + 1):
+        if first != self.through + 1 or self.batches.has_any(first, last):
             return False
-        ranges.through = last
+        self.batches.add(first, last)
         self.samples_stored += samples
         self.changed = True
         return True
@@ -118,27 +69,20 @@ class Account:
         """
         if not self.known:
             self.known = self.changed = True
-            self.ranges = Ranges(max(0, oldest - 1))
+            self.batches = RangeSet([(0, max(0, oldest - 1))])
             return []
-        if upcoming <= self.ranges.through:
-            self.ranges = Ranges(max(0, oldest - 1))
+        if upcoming <= self.through:
+            self.batches = RangeSet([(0, max(0, oldest - 1))])
             self.changed = True
             return [Gap(self.gateway, 0, 0, "the gateway began a new outbox", now_ms)]
-        self.ranges.above = [
-            (a, min(b, upcoming - 1)) for a, b in self.ranges.above if a < upcoming
-        ]
+        self.batches.remove(upcoming, self.batches.highest or 0)
         return self.give_up_below(oldest, now_ms)
 
     def give_up_below(self, oldest: int, now_ms: int) -> list[Gap]:
         """The gateway holds nothing below ``oldest``: what is missing there becomes a gap."""
-        if oldest <= self.ranges.through + 1:
+        missing = self.batches.gaps(0, oldest - 1)
+        if not missing:
             return []
-        gaps, at = [], self.ranges.through
-        for first, last in [*self.ranges.above, (1 << 63, 1 << 63)]:
-            upto = min(first, oldest) - 1
-            if upto > at:
-                gaps.append(Gap(self.gateway, at + 1, upto, "given up by the gateway", now_ms))
-            at = max(at, last)
-        self.ranges.add(self.ranges.through + 1, oldest - 1)
+        self.batches.add(0, oldest - 1)
         self.changed = True
-        return gaps
+        return [Gap(self.gateway, a, b, "given up by the gateway", now_ms) for a, b in missing]

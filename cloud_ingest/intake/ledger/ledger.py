@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from cloud_ingest.database import Database, schema
 from cloud_ingest.database.rows import put_rows
-from cloud_ingest.intake.ledger.account import Account, Gap, Ranges
+from cloud_ingest.intake.ledger.account import Account, Gap
 from cloud_ingest.intake.ledger.acknowledged_ranges import split_ranges
 from cloud_ingest.intake.ledger.daily_counts import DailyCounts
 from cloud_ingest.intake.work import (
@@ -20,6 +20,7 @@ from cloud_ingest.intake.work import (
     Receipts,
     UnnumberedSamples,
 )
+from telemetry.ranges import RangeSet
 
 SHORTEST_MS = 25
 """Acknowledgements to one gateway come no more often than this."""
@@ -49,9 +50,9 @@ class Ledger:
         """Read the accounts from the database."""
         with self._database.engine.connect().execution_options(read_only=True) as connection:
             for row in connection.execute(sa.select(schema.ledger)).mappings():
-                ranges = Ranges(row["through"], [(a, b) for a, b in row["ranges"]])
+                batches = RangeSet([(0, row["through"]), *row["ranges"]])
                 self._accounts[row["gateway_id"]] = Account(
-                    row["gateway_id"], ranges, row["samples_stored"], known=row["known"]
+                    row["gateway_id"], batches, row["samples_stored"], known=row["known"]
                 )
 
     def account(self, gateway: str) -> Account | None:
@@ -118,10 +119,10 @@ class Ledger:
                 changed[gateway] = None
 
     def _receive(self, account: Account, entry: Receipt) -> None:
-        before = account.ranges.through
+        before = account.through
         if account.receive(entry.batch, entry.samples):
             self._days.store(entry)
-        self._want(account, again=account.ranges.through == before)
+        self._want(account, again=account.through == before)
 
     def _want(self, account: Account, *, again: bool = False) -> None:
         account.again |= again
@@ -133,7 +134,7 @@ class Ledger:
         """What to acknowledge now; call it only when the ledger is committed."""
         due, waiting = [], []
         for account in self._open:
-            through = account.ranges.through
+            through = account.through
             moved = through != account.sent
             wanted = account.known and (moved or account.again)
             if wanted and 0 <= now_ms - account.sent_ms < (SHORTEST_MS if moved else REPEAT_MS):
@@ -164,9 +165,9 @@ class Ledger:
         self._days.save(connection)
 
     def _row(self, account: Account) -> tuple[object, ...]:
-        ranges = account.ranges
-        above = json.dumps(ranges.above) if ranges.above else "[]"
-        return account.gateway, ranges.through, above, account.samples_stored, account.known
+        (_, through), *above = account.batches.ranges()
+        ranges = json.dumps(above) if above else "[]"
+        return account.gateway, through, ranges, account.samples_stored, account.known
 
     def saved(self) -> None:
         """The last save is committed."""

@@ -146,7 +146,7 @@ def test_a_worker_that_dies_is_replaced_without_loss(
     assert second.inventory.series() == first.inventory.series()
     account = second.ledger.account("bd-tdm-001")
     assert account is not None
-    assert (account.ranges.through, account.ranges.above) == (1, [(3, 3)])
+    assert account.batches.ranges() == [(0, 1), (3, 3)]
     second.feed(*gateway.births(), gateway.data(("pm2_5", t + 1, 2.0), batch=2))
     second.settle()
     assert second.link.acknowledged()[-1] == 3

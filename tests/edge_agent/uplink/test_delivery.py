@@ -7,28 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.uplink.delivery import FIRST_RETRY_S, MAX_WINDOW, Delivery
-from telemetry.ranges import RangeSet
-
-
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 60), st.integers(-3, 20)), max_size=40))
-@settings(max_examples=200, deadline=None)
-def test_a_range_set_behaves_as_a_set(steps: list[tuple[bool, int, int]]) -> None:
-    ranges, plain = RangeSet(), set()
-    for add, first, length in steps:
-        if add:
-            ranges.add(first, first + length)
-            plain |= set(range(first, first + length + 1))
-        else:
-            ranges.remove(first, first + length)
-            plain -= set(range(first, first + length + 1))
-        assert {n for a, b in ranges.runs() for n in range(a, b + 1)} == plain
-        assert len(ranges) == len(plain)
-        assert ranges.lowest == (min(plain) if plain else None)
-        assert (first in ranges) == (first in plain)
-        assert ranges.has_all(first, first + 3) == ({*range(first, first + 4)} <= plain)
-        assert all(
-            b + 1 < c for (_, b), (c, _) in zip(ranges.runs(), ranges.runs()[1:], strict=False)
-        )
 
 
 class World:
@@ -164,7 +142,7 @@ def test_one_lost_live_report_is_sent_again_alone() -> None:
         delivery.sent_live(batch, batch * 0.1)
     delivery.acknowledged(9, 2.5)  # 10 is missing, 11 to 20 wait behind it at the host
     delivery.acknowledged(9, 4.0)
-    assert delivery.unsent.runs() == [(10, 10)]
+    assert delivery.unsent.ranges() == [(10, 10)]
     delivery.sent_backlog([10], 20, 4.1)
     delivery.acknowledged(20, 4.3)
     assert not delivery.unsent
@@ -176,7 +154,7 @@ def test_what_the_outbox_gave_up_is_not_waited_for() -> None:
     delivery.sent_backlog([1, 2, 3], 60, 0.0)
     assert delivery.evicted(50, 1.0)
     assert delivery.confirmed == 49
-    assert delivery.unsent.runs() == [(50, 100)]
+    assert delivery.unsent.ranges() == [(50, 100)]
     assert delivery.in_flight == 0
     assert not delivery.evicted(50, 2.0)
 
