@@ -15,6 +15,7 @@ import orjson
 import sqlalchemy as sa
 import structlog
 
+from cloud_ingest.alerts.model import AlertEvent
 from cloud_ingest.database import schema
 from cloud_ingest.indices.derived import DerivedSample
 from cloud_ingest.intake.configuration import IntakeConfiguration
@@ -24,7 +25,7 @@ from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.sparkplug import commands
 from cloud_ingest.intake.work import Event, Work
 from cloud_ingest.inventory.model import SeriesDescription
-from cloud_ingest.pipeline_dependencies import AlertEvent, Alerts, Counters, PipelineDependencies
+from cloud_ingest.pipeline_dependencies import Alerts, Counters, PipelineDependencies
 from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
 from telemetry.batches import Bool, SampleBatch
 from telemetry.clock import utc_now_ms

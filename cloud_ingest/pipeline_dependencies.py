@@ -1,9 +1,10 @@
 """What a batch meets on its way through the pipeline, and what the pipeline asks of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from cloud_ingest.alerts.model import AlertEvent
 from cloud_ingest.database import Database
 from cloud_ingest.intake.ledger.ledger import Ledger
 from cloud_ingest.intake.mqtt.inbox import Inbox
@@ -27,14 +28,6 @@ class Quality(Protocol):
 
     def take_corrections(self) -> SampleBatch:
         """Earlier samples whose flag got worse."""
-
-
-class AlertEvent(Protocol):
-    """What happened to an alert: ``alert`` is its form in the API."""
-
-    @property
-    def alert(self) -> Mapping[str, Any]:
-        """The alert as the API shows it."""
 
 
 class Alerts(Protocol):

@@ -116,7 +116,7 @@ class Service:
         self.pipeline = Pipeline(
             PipelineDependencies(
                 self.inbox, self.receiver, self.inventory, self.ledger, self.quarantine,
-                QualityControl(marked=self.alerts.desk.marked_spans), self.store, self.alerts, self.database, self.live, self.link,
+                QualityControl(marked=self.alerts.queries.marked_spans), self.store, self.alerts, self.database, self.live, self.link,
             ),
             configuration.intake,
             self._describe_gateway,

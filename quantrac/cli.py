@@ -18,7 +18,7 @@ PARTS: dict[str, tuple[str, str]] = {
     "cloud": ("cloud_ingest.cli", "Run and manage the cloud side: ingest, API, web page."),
     "sim": ("simulators.cli", "Simulate devices, buses and fleets."),
     "profiles": ("device_profiles.cli", "List, show and check device profiles."),
-    "rules": ("cloud_ingest.alerts.cli", "List, check and rehearse alert rules."),
+    "rules": ("cloud_ingest.alerts.cli", "List, check and backtest alert rules."),
     "detect": ("cloud_ingest.detection.cli", "Run the anomaly detectors over a file."),
 }
 

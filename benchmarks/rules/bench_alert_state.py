@@ -11,7 +11,7 @@ from collections.abc import Callable
 from benchmarks.result import Result
 from benchmarks.rules.alert_rules_field import batches, make_series, twenty_rules
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
-from cloud_ingest.alerts.evaluation.no_data_watch import SilenceWatch
+from cloud_ingest.alerts.evaluation.no_data_watch import NoDataWatch
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.quality import QualityControl
 from telemetry.batches import SampleBatch
@@ -77,8 +77,8 @@ def _rules(series: list[Series], fed: list[SampleBatch]) -> RuleEngine:
     return engine
 
 
-def _silence(series: list[Series], fed: list[SampleBatch]) -> SilenceWatch:
-    watch = SilenceWatch(twenty_rules())
+def _silence(series: list[Series], fed: list[SampleBatch]) -> NoDataWatch:
+    watch = NoDataWatch(twenty_rules())
     watch.register(series)
     for batch in fed:
         watch.hear(batch, int(batch.time_ms[-1]))

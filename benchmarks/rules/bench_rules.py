@@ -21,9 +21,9 @@ from benchmarks.rules.alert_rules_field import (
     make_series,
     twenty_rules,
 )
-from cloud_ingest.alerts.backtest.replay import Rehearser
+from cloud_ingest.alerts.backtest.replay import Replay
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
-from cloud_ingest.alerts.evaluation.no_data_watch import SilenceWatch
+from cloud_ingest.alerts.evaluation.no_data_watch import NoDataWatch
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.quality import QualityControl
 from telemetry.batches import SampleBatch
@@ -61,7 +61,7 @@ def batch_rate() -> float:
     series, rules = make_series(SERIES), twenty_rules()
     quality = QualityControl()
     engine = RuleEngine(rules, LayeredDetector())
-    watch = SilenceWatch(rules)
+    watch = NoDataWatch(rules)
     for part in (quality, engine, watch):
         part.register(series)
     took = []
@@ -100,10 +100,10 @@ def backtest_rate() -> float:
     ]  # fmt: skip
     took = []
     for _ in range(3):
-        rehearser = Rehearser([rule], make_series(4))
+        replay = Replay([rule], make_series(4))
         begun = time.thread_time()
         for part in parts:
-            rehearser.feed(part)
+            replay.feed(part)
         took.append(time.thread_time() - begun)
     return 4 * HISTORY / statistics.median(took)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from alert_rules.rule import Rule, Severity
-from cloud_ingest.alerts.evaluation.engine import Finding
-from cloud_ingest.alerts.evaluation.no_data_watch import Silent
-from cloud_ingest.alerts.lifecycle import Happening, late_after_ms
+from cloud_ingest.alerts.evaluation.engine import RuleTransition
+from cloud_ingest.alerts.evaluation.no_data_watch import StaleSubject
+from cloud_ingest.alerts.lifecycle import ConditionChange, late_after_ms
 from cloud_ingest.alerts.model import Alert
 from cloud_ingest.alerts.texts import fill
 from cloud_ingest.detection.explain import explain
@@ -15,11 +15,13 @@ from cloud_ingest.detection.explain import explain
 StationName = Callable[[str], str]
 
 
-def happening(found: Finding, now_ms: int, station_name: StationName) -> Happening:
+def condition_change(
+    found: RuleTransition, now_ms: int, station_name: StationName
+) -> ConditionChange:
     """What a finding means for the alert of its rule and series."""
     change, series, rule = found.transition, found.series, found.rule
     age_ms = now_ms - change.time_ms
-    return Happening(
+    return ConditionChange(
         change=change.change,
         fresh=_fresh(found, now_ms, station_name),
         start_ms=change.start_ms,
@@ -29,7 +31,7 @@ def happening(found: Finding, now_ms: int, station_name: StationName) -> Happeni
     )
 
 
-def _fresh(found: Finding, now_ms: int, station_name: StationName) -> Alert:
+def _fresh(found: RuleTransition, now_ms: int, station_name: StationName) -> Alert:
     change, series, rule = found.transition, found.series, found.rule
     limits = rule.threshold_lines
     limit = nearest_limit(rule, change.level, change.value)
@@ -39,7 +41,7 @@ def _fresh(found: Finding, now_ms: int, station_name: StationName) -> Alert:
         "device": series.key.device, "metric": series.key.metric, "subject": str(series.key),
         "quantity": series.quantity, "value": change.value, "unit": series.unit,
         "limit": limit, "peak": change.peak, "start": change.start_ms, "time": change.time_ms,
-        "severity": severity, "expected": found.unusual.expected if found.unusual else None,
+        "severity": severity, "expected": found.finding.expected if found.finding else None,
     }  # fmt: skip
     return Alert(
         rule=rule.full_id, kind=rule.kind, subject=str(series.key), scope="metric",
@@ -52,15 +54,15 @@ def _fresh(found: Finding, now_ms: int, station_name: StationName) -> Alert:
     )  # fmt: skip
 
 
-def _text(found: Finding, values: dict[str, object]) -> dict[str, str]:
+def _text(found: RuleTransition, values: dict[str, object]) -> dict[str, str]:
     """What the rule says; where it leaves that open, what the detector says."""
-    if found.rule.text is None and found.unusual is not None:
-        told = explain(replace(found.series, station=str(values["station"])), found.unusual)
+    if found.rule.text is None and found.finding is not None:
+        told = explain(replace(found.series, station=str(values["station"])), found.finding)
         return {"vi": told.vi, "en": told.en}
     return fill(found.rule, "metric", values)
 
 
-def silent_alert(silent: Silent, now_ms: int, station_name: StationName) -> Alert:
+def no_data_alert(silent: StaleSubject, now_ms: int, station_name: StationName) -> Alert:
     """The alert of something silent."""
     rule, series, key = silent.rule, silent.series, silent.key
     station = series.station if series is not None else None

@@ -21,7 +21,7 @@ Change = Literal["pending", "fire", "rise", "cancel", "clear"]
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class ConditionChange:
     """What a rule found about one subject.
 
     ``start_ms`` is when the condition became true, ``time_ms`` when this change is to be dated;
@@ -37,7 +37,7 @@ class Happening:
 
 
 @dataclass(slots=True)
-class Known:
+class RecordedState:
     """What the records hold of a rule and subject.
 
     ``open_since_ms`` is the start of the run that the open alert is in; ``run_known`` says that
@@ -58,7 +58,7 @@ class Known:
 
 
 @dataclass(slots=True)
-class Outcome:
+class AlertChange:
     """What to write down: nothing, a changed or new alert, a removed one.
 
     ``event`` names what watchers and notifiers hear of; None: nothing worth telling.
@@ -73,10 +73,10 @@ class Outcome:
     span_end_ms: int | None = None
 
 
-def happen(known: Known, what: Happening, now_ms: int) -> Outcome:
+def apply(known: RecordedState, what: ConditionChange, now_ms: int) -> AlertChange:
     """What ``what`` makes of what is known."""
     if known.is_stale(what.time_ms):
-        return Outcome()
+        return AlertChange()
     if what.change == "pending":
         return _pend(known, what)
     if what.change == "cancel":
@@ -88,25 +88,25 @@ def happen(known: Known, what: Happening, now_ms: int) -> Outcome:
     return _clear(known, what, now_ms)
 
 
-def _pend(known: Known, what: Happening) -> Outcome:
+def _pend(known: RecordedState, what: ConditionChange) -> AlertChange:
     if known.open is not None or known.run_known or _is_refire(known, what):
-        return Outcome()
+        return AlertChange()
     alert = replace(what.fresh, state="pending", retrospective=what.retrospective)
-    return Outcome(alert, [_entry(what, "pending")], "pending", span_start_ms=what.start_ms)
+    return AlertChange(alert, [_entry(what, "pending")], "pending", span_start_ms=what.start_ms)
 
 
-def _cancel(known: Known) -> Outcome:
+def _cancel(known: RecordedState) -> AlertChange:
     if known.open is None or known.open.state != "pending":
-        return Outcome()
-    return Outcome(known.open, event="cancelled", remove=True)
+        return AlertChange()
+    return AlertChange(known.open, event="cancelled", remove=True)
 
 
-def _fire(known: Known, what: Happening, now_ms: int) -> Outcome:
+def _fire(known: RecordedState, what: ConditionChange, now_ms: int) -> AlertChange:
     alert = known.open
     if alert is not None and alert.state == "pending" and known.open_since_ms == what.start_ms:
         return _promote(alert, what, now_ms)
     if alert is not None or known.run_known:
-        return Outcome()
+        return AlertChange()
     if _is_refire(known, what):
         assert known.last is not None
         return _refire(known.last, what, now_ms)
@@ -114,20 +114,20 @@ def _fire(known: Known, what: Happening, now_ms: int) -> Outcome:
         what.fresh, state="firing", fired_ms=what.time_ms, fires=1, updated_ms=now_ms,
         retrospective=what.retrospective,
     )  # fmt: skip
-    return Outcome(alert, [_entry(what, "fired")], "fired", span_start_ms=what.start_ms)
+    return AlertChange(alert, [_entry(what, "fired")], "fired", span_start_ms=what.start_ms)
 
 
-def _promote(alert: Alert, what: Happening, now_ms: int) -> Outcome:
+def _promote(alert: Alert, what: ConditionChange, now_ms: int) -> AlertChange:
     fresh = what.fresh
     changed = replace(
         alert, state="firing", fired_ms=what.time_ms, fires=1, updated_ms=now_ms,
         value=fresh.value, peak=fresh.peak, text=fresh.text, severity=fresh.severity,
         retrospective=what.retrospective,
     )  # fmt: skip
-    return Outcome(changed, [_entry(what, "fired")], "fired")
+    return AlertChange(changed, [_entry(what, "fired")], "fired")
 
 
-def _is_refire(known: Known, what: Happening) -> bool:
+def _is_refire(known: RecordedState, what: ConditionChange) -> bool:
     last = known.last
     return (
         last is not None
@@ -137,7 +137,7 @@ def _is_refire(known: Known, what: Happening) -> bool:
     )
 
 
-def _refire(last: Alert, what: Happening, now_ms: int) -> Outcome:
+def _refire(last: Alert, what: ConditionChange, now_ms: int) -> AlertChange:
     fires = last.fires + 1
     changed = replace(
         last, state="acknowledged" if last.acknowledged_ms is not None else "firing",
@@ -145,15 +145,15 @@ def _refire(last: Alert, what: Happening, now_ms: int) -> Outcome:
         value=what.fresh.value, text=what.fresh.text, peak=_worse(last, what.fresh.peak),
     )  # fmt: skip
     entries = [_entry(what, "refired")] if fires <= TOLD_FIRES else []
-    return Outcome(changed, entries, "refired", span_start_ms=what.start_ms)
+    return AlertChange(changed, entries, "refired", span_start_ms=what.start_ms)
 
 
-def _rise(known: Known, what: Happening, now_ms: int) -> Outcome:
+def _rise(known: RecordedState, what: ConditionChange, now_ms: int) -> AlertChange:
     alert = known.open
     if alert is None or alert.state == "pending":
-        return Outcome()
+        return AlertChange()
     if Severity(what.fresh.severity).rank <= Severity(alert.severity).rank:
-        return Outcome()
+        return AlertChange()
     # Whoever acknowledged the milder alert has not seen this.
     changed = replace(
         alert, severity=what.fresh.severity, state="firing", updated_ms=now_ms,
@@ -162,49 +162,51 @@ def _rise(known: Known, what: Happening, now_ms: int) -> Outcome:
         peak=_worse(alert, what.fresh.peak),
     )  # fmt: skip
     entry = _entry(what, "rose", text=what.fresh.severity)
-    return Outcome(changed, [entry], "rose")
+    return AlertChange(changed, [entry], "rose")
 
 
-def _clear(known: Known, what: Happening, now_ms: int) -> Outcome:
+def _clear(known: RecordedState, what: ConditionChange, now_ms: int) -> AlertChange:
     alert = known.open
     if alert is None:
-        return Outcome(known.last, span_end_ms=what.time_ms) if known.last else Outcome()
+        return AlertChange(known.last, span_end_ms=what.time_ms) if known.last else AlertChange()
     if alert.state == "pending":
-        return Outcome(alert, event="cancelled", remove=True)
+        return AlertChange(alert, event="cancelled", remove=True)
     changed = replace(
-        alert, state="resolved", end_ms=what.time_ms, updated_ms=now_ms, muted_by=None,
+        alert, state="resolved", end_ms=what.time_ms, updated_ms=now_ms, inhibited_by=None,
         peak=_worse(alert, what.fresh.peak),
     )  # fmt: skip
     entries = [_entry(what, "resolved")] if alert.fires <= TOLD_FIRES else []
-    return Outcome(changed, entries, "resolved", span_end_ms=what.time_ms)
+    return AlertChange(changed, entries, "resolved", span_end_ms=what.time_ms)
 
 
-def acknowledge(alert: Alert, by: str, note: str | None, now_ms: int) -> Outcome:
+def acknowledge(alert: Alert, by: str, note: str | None, now_ms: int) -> AlertChange:
     """Somebody has seen it."""
     changed = replace(
         alert, state="acknowledged", acknowledged_by=by, acknowledged_ms=now_ms, updated_ms=now_ms
     )
-    return Outcome(changed, [Entry(now_ms, "acknowledged", by, note)], "acknowledged")
+    return AlertChange(changed, [Entry(now_ms, "acknowledged", by, note)], "acknowledged")
 
 
-def resolve_by_hand(alert: Alert, by: str, note: str | None, now_ms: int) -> Outcome:
+def resolve_by_hand(alert: Alert, by: str, note: str | None, now_ms: int) -> AlertChange:
     """Somebody says that it is over; it fires again only after the condition has been false."""
-    changed = replace(alert, state="resolved", end_ms=now_ms, updated_ms=now_ms, muted_by=None)
-    return Outcome(changed, [Entry(now_ms, "resolved", by, note)], "resolved", span_end_ms=now_ms)
+    changed = replace(alert, state="resolved", end_ms=now_ms, updated_ms=now_ms, inhibited_by=None)
+    return AlertChange(
+        changed, [Entry(now_ms, "resolved", by, note)], "resolved", span_end_ms=now_ms
+    )
 
 
-def withdraw(alert: Alert, now_ms: int) -> Outcome:
+def withdraw(alert: Alert, now_ms: int) -> AlertChange:
     """Its rule was switched off, or no longer watches what the alert is about."""
     if alert.state == "pending":
-        return Outcome(alert, event="cancelled", remove=True)
-    changed = replace(alert, state="resolved", end_ms=now_ms, updated_ms=now_ms, muted_by=None)
-    return Outcome(changed, [Entry(now_ms, "withdrawn")], "resolved", span_end_ms=now_ms)
+        return AlertChange(alert, event="cancelled", remove=True)
+    changed = replace(alert, state="resolved", end_ms=now_ms, updated_ms=now_ms, inhibited_by=None)
+    return AlertChange(changed, [Entry(now_ms, "withdrawn")], "resolved", span_end_ms=now_ms)
 
 
-def become_current(alert: Alert, now_ms: int) -> Outcome:
+def become_current(alert: Alert, now_ms: int) -> AlertChange:
     """A run that late data had told of goes on in fresh data: it is no longer of the past."""
     changed = replace(alert, retrospective=False, updated_ms=now_ms)
-    return Outcome(changed, [Entry(now_ms, "current")], "fired")
+    return AlertChange(changed, [Entry(now_ms, "current")], "fired")
 
 
 def _worse(alert: Alert, peak: float | None) -> float | None:
@@ -213,7 +215,7 @@ def _worse(alert: Alert, peak: float | None) -> float | None:
     return min(alert.peak, peak) if alert.comparison == "below" else max(alert.peak, peak)
 
 
-def _entry(what: Happening, kind: str, text: str | None = None) -> Entry:
+def _entry(what: ConditionChange, kind: str, text: str | None = None) -> Entry:
     return Entry(what.time_ms, kind, None, text, what.fresh.value)
 
 
@@ -226,7 +228,7 @@ def late_after_ms(interval_ms: int) -> int:
     return max(LATE_MS, 3 * interval_ms)
 
 
-def of_the_past(what: Happening) -> Outcome:
+def of_the_past(what: ConditionChange) -> AlertChange:
     """A whole run that late data tells of: recorded with its end, waking nobody."""
     end_ms = what.fresh.end_ms
     alert = replace(
@@ -236,14 +238,16 @@ def of_the_past(what: Happening) -> Outcome:
     entries = [_entry(what, "fired")]
     if end_ms is not None:
         entries.append(Entry(end_ms, "resolved"))
-    return Outcome(alert, entries, "retrospective", span_start_ms=what.start_ms, span_end_ms=end_ms)
+    return AlertChange(
+        alert, entries, "retrospective", span_start_ms=what.start_ms, span_end_ms=end_ms
+    )
 
 
-def heard_again(alert: Alert, now_ms: int) -> Outcome:
+def heard_again(alert: Alert, now_ms: int) -> AlertChange:
     """The silence over an alert has ended and the alert is still on."""
     entry = Entry(now_ms, "unsilenced")
     event = "fired" if alert.state == "firing" else "unsilenced"
-    return Outcome(replace(alert, updated_ms=now_ms), [entry], event)
+    return AlertChange(replace(alert, updated_ms=now_ms), [entry], event)
 
 
 def with_peak(alert: Alert, peak: float, now_ms: int) -> Alert | None:

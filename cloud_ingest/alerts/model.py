@@ -71,7 +71,7 @@ class Alert:
     retrospective: bool = False
     fires: int = 0
     flapping: bool = False
-    muted_by: int | None = None
+    inhibited_by: int | None = None
     silenced: bool = False
     acknowledged_by: str | None = None
     acknowledged_ms: int | None = None
@@ -103,7 +103,7 @@ class Alert:
             "end_ms": self.end_ms, "updated_ms": self.updated_ms, "value": self.value,
             "peak": self.peak, "limit": self.limit_value, "comparison": self.comparison,
             "retrospective": self.retrospective, "fires": self.fires, "flapping": self.flapping,
-            "muted_by": self.muted_by, "silenced": self.silenced,
+            "muted_by": self.inhibited_by, "silenced": self.silenced,
             "acknowledged_by": self.acknowledged_by, "acknowledged_ms": self.acknowledged_ms,
             "assignee": self.assignee, "name": dict(self.name), "text": dict(self.text),
             "legal": dict(self.legal) if self.legal is not None else None,

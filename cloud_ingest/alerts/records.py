@@ -8,25 +8,26 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.alerts import tables
-from cloud_ingest.alerts.lifecycle import Known, Outcome
-from cloud_ingest.alerts.model import OPEN, Alert, Entry
+from cloud_ingest.alerts.lifecycle import AlertChange, RecordedState
+from cloud_ingest.alerts.model import OPEN, Alert, AlertNotFound, Entry
 
 SHOWN_SPANS = 300
-_COLUMNS = [f.name for f in fields(Alert)]
+_COLUMNS = {f.name: tables.alerts.c[f.name].name for f in fields(Alert)}
+"""The fields of an alert, and the names of their columns in the database."""
 
 
 def alert_of(row: Mapping[Any, Any]) -> Alert:
     """An alert from its row."""
-    return Alert(**{name: row[name] for name in _COLUMNS})
+    return Alert(**{name: row[column] for name, column in _COLUMNS.items()})
 
 
-def known(connection: Connection, rule: str, subject: str, start_ms: int) -> Known:
+def known(connection: Connection, rule: str, subject: str, start_ms: int) -> RecordedState:
     """What the records hold that matters for a run of ``rule`` at ``subject`` from ``start_ms``."""
     t = tables.alerts
     mine = (t.c.rule == rule) & (t.c.subject == subject)
     newest = sa.select(t).where(mine).order_by(t.c.start_ms.desc()).limit(1).with_for_update()
     last = _one(connection, newest)
-    found = Known()
+    found = RecordedState()
     if last is None:
         return found
     if last.is_open:
@@ -58,6 +59,14 @@ def get(connection: Connection, alert_id: int, *, to_change: bool = False) -> Al
     return _one(connection, query.with_for_update() if to_change else query)
 
 
+def existing(connection: Connection, alert_id: int, *, to_change: bool = False) -> Alert:
+    """As ``get``; raises AlertNotFound if there is no such alert."""
+    alert = get(connection, alert_id, to_change=to_change)
+    if alert is None:
+        raise AlertNotFound(f"there is no alert {alert_id}")
+    return alert
+
+
 def _one(connection: Connection, query: sa.Select[Any]) -> Alert | None:
     row = connection.execute(query).mappings().first()
     return alert_of(row) if row is not None else None
@@ -87,7 +96,7 @@ def overlapping(
     return _one(connection, query)
 
 
-def save(connection: Connection, outcome: Outcome, now_ms: int) -> Alert | None:
+def save(connection: Connection, outcome: AlertChange, now_ms: int) -> Alert | None:
     """Write an outcome down; gives the alert with its number (None where nothing is left of it)."""
     alert = outcome.alert
     if alert is None:
@@ -111,7 +120,7 @@ def save(connection: Connection, outcome: Outcome, now_ms: int) -> Alert | None:
     return alert
 
 
-def _save_spans(connection: Connection, alert: Alert, outcome: Outcome) -> None:
+def _save_spans(connection: Connection, alert: Alert, outcome: AlertChange) -> None:
     s = tables.spans
     if outcome.span_start_ms is not None:
         connection.execute(

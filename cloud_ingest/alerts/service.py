@@ -17,14 +17,14 @@ from alert_rules.loading import RuleSet
 from alert_rules.rule import Rule
 from cloud_ingest.alerts import lifecycle, records
 from cloud_ingest.alerts.backfill.late_data import LateData
-from cloud_ingest.alerts.builder import StationName, happening, silent_alert
+from cloud_ingest.alerts.builder import StationName, condition_change, no_data_alert
 from cloud_ingest.alerts.evaluation import checkpoints
-from cloud_ingest.alerts.evaluation.engine import Finding, LateSpan, RuleEngine
-from cloud_ingest.alerts.evaluation.no_data_watch import SilenceKey, SilenceWatch, Silent
-from cloud_ingest.alerts.lifecycle import Happening, Known, Outcome
+from cloud_ingest.alerts.evaluation.engine import LateSpan, RuleEngine, RuleTransition
+from cloud_ingest.alerts.evaluation.no_data_watch import NoDataWatch, StaleSubject, SubjectKey
+from cloud_ingest.alerts.lifecycle import AlertChange, ConditionChange, RecordedState
 from cloud_ingest.alerts.model import Alert, AlertEvent
-from cloud_ingest.alerts.operations import AlertDesk, end_with_alert
-from cloud_ingest.alerts.silences import Silences
+from cloud_ingest.alerts.operations import AlertCommands, AlertQueries
+from cloud_ingest.alerts.silences import Silences, end_with_alert
 from cloud_ingest.database import Database
 from cloud_ingest.detection import Detector
 from cloud_ingest.inventory.tags import Tags
@@ -53,7 +53,7 @@ class AlertService:
     """Judges samples by the rules and keeps the alerts.
 
     ``register``, ``start``, ``process``, ``tick``, ``set_online`` and ``stop`` are called from one
-    thread; ``desk`` and ``series`` from any. ``on_event`` hears of what people do at the desk.
+    thread; ``commands``, ``queries`` and ``series`` from any. ``on_event`` hears of what people do.
     ``refused`` counts findings that could not be written down.
     """
 
@@ -77,16 +77,17 @@ class AlertService:
         self._station_name = station_name
         enabled = rules.enabled
         self._engine = RuleEngine(enabled, detector)
-        self._watch = SilenceWatch(enabled)
+        self._watch = NoDataWatch(enabled)
         self._queue = NotificationQueue(channels)
         self._silences = Silences()
         learner = None if detector is None else type(detector)
         self._late = LateData(enabled, store, learner, station_name)
-        self.desk = AlertDesk(database, self._queue, self._silences, self._tell)
-        self._waiting: list[Finding] = []
+        self.commands = AlertCommands(database, self._queue, self._silences, self._tell)
+        self.queries = AlertQueries(database, self._queue)
+        self._waiting: list[RuleTransition] = []
         self._waiting_late: list[LateSpan] = []
         self._untold: list[AlertEvent] = []
-        self._open_silences: dict[SilenceKey, int] = {}
+        self._open_silences: dict[SubjectKey, int] = {}
         self._checkpoint_ms = 0
         self._detector_ms = 0
         self._peaks_ms = 0
@@ -145,10 +146,10 @@ class AlertService:
         by_key = {str(s.key): s for s in self._engine.known_series}
         for alert in open_alerts:
             if alert.kind == "no_data" and alert.rule in silence_rules:
-                key = SilenceKey(alert.rule, alert.scope, alert.subject)
+                key = SubjectKey(alert.rule, alert.scope, alert.subject)
                 self._open_silences[key] = alert.id
                 continue
-            run, series = self._engine.run_of(alert.rule), by_key.get(alert.subject)
+            run, series = self._engine.state_of(alert.rule), by_key.get(alert.subject)
             slot = run.evaluator.index.row_of(series.index) if run and series else -1
             if run is None or (series is not None and slot < 0):
                 orphans.append(alert)
@@ -213,16 +214,16 @@ class AlertService:
         events, self._untold = self._untold, []
         return events
 
-    def _commit_together(self, found: Sequence[Finding], now_ms: int) -> list[AlertEvent]:
+    def _commit_together(self, found: Sequence[RuleTransition], now_ms: int) -> list[AlertEvent]:
         events: list[AlertEvent] = []
         with self._database.engine.begin() as connection:
             self._silences.refresh(connection, now_ms)
             for one in found:
-                what = happening(one, now_ms, self._station_name)
+                what = condition_change(one, now_ms, self._station_name)
                 events += self._write(connection, one.rule, what, now_ms)
         return events
 
-    def _commit_one_by_one(self, found: Sequence[Finding], now_ms: int) -> list[AlertEvent]:
+    def _commit_one_by_one(self, found: Sequence[RuleTransition], now_ms: int) -> list[AlertEvent]:
         """One finding cannot be written down: it must not keep the others from being told."""
         events: list[AlertEvent] = []
         for one in found:
@@ -235,13 +236,13 @@ class AlertService:
         return events
 
     def _write(
-        self, connection: Connection, rule: Rule, what: Happening, now_ms: int
+        self, connection: Connection, rule: Rule, what: ConditionChange, now_ms: int
     ) -> list[AlertEvent]:
         known = records.known(connection, rule.full_id, what.fresh.subject, what.start_ms)
-        outcome = lifecycle.happen(known, what, now_ms)
+        outcome = lifecycle.apply(known, what, now_ms)
         return self._keep(connection, outcome, now_ms)
 
-    def _keep(self, connection: Connection, outcome: Outcome, now_ms: int) -> list[AlertEvent]:
+    def _keep(self, connection: Connection, outcome: AlertChange, now_ms: int) -> list[AlertEvent]:
         if outcome.alert is None:
             return []
         if outcome.event is not None and not outcome.remove:
@@ -272,7 +273,9 @@ class AlertService:
             self._checkpoint(now_ms)
         return events
 
-    def _keep_late(self, connection: Connection, what: Happening, now_ms: int) -> list[AlertEvent]:
+    def _keep_late(
+        self, connection: Connection, what: ConditionChange, now_ms: int
+    ) -> list[AlertEvent]:
         self._silences.refresh(connection, now_ms)
         end_ms = what.fresh.end_ms if what.fresh.end_ms is not None else what.time_ms
         fresh = what.fresh
@@ -305,24 +308,26 @@ class AlertService:
         return events
 
     def _silence_begins(
-        self, connection: Connection, silent: Silent, now_ms: int
+        self, connection: Connection, silent: StaleSubject, now_ms: int
     ) -> list[AlertEvent]:
-        fresh = silent_alert(silent, now_ms, self._station_name)
-        what = Happening("fire", fresh, silent.since_ms, now_ms, silent.rule.refire_within)
+        fresh = no_data_alert(silent, now_ms, self._station_name)
+        what = ConditionChange("fire", fresh, silent.since_ms, now_ms, silent.rule.refire_within)
         known = records.known(connection, fresh.rule, fresh.subject, silent.since_ms)
-        events = self._keep(connection, lifecycle.happen(known, what, now_ms), now_ms)
+        events = self._keep(connection, lifecycle.apply(known, what, now_ms), now_ms)
         for event in events:
             self._open_silences[silent.key] = int(event.alert["id"])
         return events
 
     def _silence_over(
-        self, connection: Connection, key: SilenceKey, now_ms: int
+        self, connection: Connection, key: SubjectKey, now_ms: int
     ) -> list[AlertEvent]:
         alert = records.get(connection, self._open_silences.pop(key), to_change=True)
         if alert is None or not alert.is_open:
             return []
-        what = Happening("clear", alert, alert.start_ms, now_ms, 0)
-        return self._keep(connection, lifecycle.happen(Known(open=alert), what, now_ms), now_ms)
+        what = ConditionChange("clear", alert, alert.start_ms, now_ms, 0)
+        return self._keep(
+            connection, lifecycle.apply(RecordedState(open=alert), what, now_ms), now_ms
+        )
 
     def _mute(self, connection: Connection, rule_id: str, now_ms: int) -> None:
         """Note on each narrower open silence which wider one explains it."""
@@ -330,9 +335,9 @@ class AlertService:
         for key, alert_id in mine.items():
             wider = next((i for k, i in mine.items() if self._watch.covers(k, key)), None)
             alert = records.get(connection, alert_id, to_change=True)
-            if alert is not None and alert.is_open and alert.muted_by != wider:
-                changed = replace(alert, muted_by=wider, updated_ms=now_ms)
-                records.save(connection, Outcome(changed), now_ms)
+            if alert is not None and alert.is_open and alert.inhibited_by != wider:
+                changed = replace(alert, inhibited_by=wider, updated_ms=now_ms)
+                records.save(connection, AlertChange(changed), now_ms)
 
     def _end_silences(self, now_ms: int) -> list[AlertEvent]:
         """Tell of alerts that are still on when their silence has ended."""
@@ -358,7 +363,7 @@ class AlertService:
         by_key = {str(s.key): s for s in self._engine.known_series}
         with self._database.engine.begin() as connection:
             for alert in records.all_open(connection, to_change=True):
-                run, series = self._engine.run_of(alert.rule), by_key.get(alert.subject)
+                run, series = self._engine.state_of(alert.rule), by_key.get(alert.subject)
                 if run is None or series is None or alert.state == "pending":
                     continue
                 slot = run.evaluator.index.row_of(series.index)
@@ -374,7 +379,7 @@ class AlertService:
     ) -> list[AlertEvent]:
         changed = lifecycle.with_peak(alert, peak, now_ms)
         if changed is not None:
-            records.save(connection, Outcome(changed), now_ms)
+            records.save(connection, AlertChange(changed), now_ms)
             alert = changed
         if not alert.retrospective or self._is_behind(series, now_ms):
             return []

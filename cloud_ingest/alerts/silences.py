@@ -14,7 +14,7 @@ SilenceKind = Literal["silence", "maintenance", "calibration"]
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceSpan:
+class Silence:
     """One silence. Fields that are None match anything; ``end_ms`` None: until it is ended.
 
     ``maintenance`` and ``calibration`` also mark the samples of their span as not for use.
@@ -57,7 +57,7 @@ class Silences:
     """The silences that matter now, read anew when one was made or ended."""
 
     def __init__(self) -> None:
-        self._spans: list[SilenceSpan] = []
+        self._spans: list[Silence] = []
         self._changed = True
         self._checked_ms = 0
         self._lock = threading.Lock()
@@ -75,7 +75,7 @@ class Silences:
             self._changed = False
         t = tables.silences
         query = sa.select(t).where(t.c.end_ms.is_(None) | (t.c.end_ms > now_ms))
-        self._spans = [span_of(row) for row in connection.execute(query).mappings()]
+        self._spans = [silence_of(row) for row in connection.execute(query).mappings()]
 
     def covers(self, alert: Alert, now_ms: int) -> bool:
         """Whether a silence keeps ``alert`` quiet at ``now_ms``."""
@@ -95,6 +95,16 @@ class Silences:
         )
 
 
-def span_of(row: Any) -> SilenceSpan:
+def silence_of(row: Any) -> Silence:
     """A silence from its row."""
-    return SilenceSpan(**{name: row[name] for name in SilenceSpan.__dataclass_fields__})
+    return Silence(**{name: row[name] for name in Silence.__dataclass_fields__})
+
+
+def end_with_alert(connection: Connection, alert_id: int, now_ms: int) -> None:
+    """End the silences that were to last until this alert is resolved."""
+    t = tables.silences
+    connection.execute(
+        sa.update(t)
+        .where((t.c.until_resolved == alert_id) & t.c.end_ms.is_(None))
+        .values(end_ms=now_ms)
+    )

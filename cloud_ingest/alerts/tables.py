@@ -34,7 +34,7 @@ alerts = sa.Table(
     sa.Column("retrospective", sa.Boolean, nullable=False),
     sa.Column("fires", sa.Integer, nullable=False),
     sa.Column("flapping", sa.Boolean, nullable=False),
-    sa.Column("muted_by", RowId),
+    sa.Column("muted_by", RowId, key="inhibited_by"),
     sa.Column("silenced", sa.Boolean, nullable=False),
     sa.Column("acknowledged_by", sa.Text),
     sa.Column("acknowledged_ms", Time),

@@ -24,7 +24,7 @@ class NotificationQueue:
 
     def add(self, connection: Connection, alert: Alert, event: str, now_ms: int) -> None:
         """Queue what ``event`` of ``alert`` is to tell; the same news twice is queued once."""
-        if alert.retrospective or alert.silenced or alert.muted_by is not None:
+        if alert.retrospective or alert.silenced or alert.inhibited_by is not None:
             return
         rows = [
             row

@@ -201,7 +201,7 @@ class NotificationWorker:
 def needless(item: Item, last_told: str | None) -> str | None:
     """Why this need not be sent any more; None: send it. ``last_told`` is the channel's last news."""
     alert = item.alert
-    if alert.silenced or alert.muted_by is not None:
+    if alert.silenced or alert.inhibited_by is not None:
         return "silenced meanwhile"
     if item.kind == "resolved":
         if alert.is_open or alert.fires != item.fires:

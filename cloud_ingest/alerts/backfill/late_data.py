@@ -17,9 +17,9 @@ from alert_rules.hold_time import Transition
 from alert_rules.rule import Rule
 from cloud_ingest.alerts import tables
 from cloud_ingest.alerts.backfill.reevaluation import Case, PastRun, as_alerts, cases_of, judge
-from cloud_ingest.alerts.builder import StationName, happening
-from cloud_ingest.alerts.evaluation.engine import Finding, LateSpan, RuleEngine, RuleRun
-from cloud_ingest.alerts.lifecycle import Happening
+from cloud_ingest.alerts.builder import StationName, condition_change
+from cloud_ingest.alerts.evaluation.engine import LateSpan, RuleEngine, RuleState, RuleTransition
+from cloud_ingest.alerts.lifecycle import ConditionChange
 from cloud_ingest.alerts.model import AlertEvent
 from cloud_ingest.database import Database
 from cloud_ingest.detection import Detector
@@ -41,7 +41,7 @@ LONGEST_WINDOW_MS = 8 * 86_400_000
 TURN_S = 0.2
 """How long a turn may last: live samples wait meanwhile."""
 
-Keep = Callable[[Connection, Happening, int], list[AlertEvent]]
+Keep = Callable[[Connection, ConditionChange, int], list[AlertEvent]]
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class _Job:
     """What is being judged: cases of the series that had settled, one step after another."""
 
     noted_ms: dict[str, int]
-    steps: Iterator[list[Happening]]
+    steps: Iterator[list[ConditionChange]]
 
 
 class LateData:
@@ -154,7 +154,7 @@ class LateData:
         return events
 
     def _keep(
-        self, database: Database, keep: Keep, found: Sequence[Happening], now_ms: int
+        self, database: Database, keep: Keep, found: Sequence[ConditionChange], now_ms: int
     ) -> list[AlertEvent]:
         events: list[AlertEvent] = []
         if found:
@@ -174,7 +174,7 @@ class LateData:
 
     def _steps(
         self, engine: RuleEngine, chosen: Sequence[str], now_ms: int
-    ) -> Iterator[list[Happening]]:
+    ) -> Iterator[list[ConditionChange]]:
         by_key = {str(s.key): s for s in engine.known_series}
         spans = {key: self._span[key] for key in chosen}
         exact = {key: self._exact[key] for key in chosen}
@@ -188,20 +188,22 @@ class LateData:
             if not case.needs_detector or self._new_detector is not None:
                 yield from self._judge_together(case, now_ms)
 
-    def _judge_together(self, case: Case, now_ms: int) -> Iterator[list[Happening]]:
+    def _judge_together(self, case: Case, now_ms: int) -> Iterator[list[ConditionChange]]:
         assert self._store is not None
         for runs in judge(case, self._store, now_ms, self._new_detector):
             yield [self._happening(run, now_ms) for run in runs]
 
-    def _happening(self, run: PastRun, now_ms: int) -> Happening:
-        what = happening(run.begin, now_ms, self._station_name)
+    def _happening(self, run: PastRun, now_ms: int) -> ConditionChange:
+        what = condition_change(run.begin, now_ms, self._station_name)
         return replace(what, fresh=replace(what.fresh, end_ms=run.end_ms))
 
-    def _judge(self, series: Series, from_ms: int, to_ms: int, now_ms: int) -> list[Happening]:
-        found: list[Happening] = []
+    def _judge(
+        self, series: Series, from_ms: int, to_ms: int, now_ms: int
+    ) -> list[ConditionChange]:
+        found: list[ConditionChange] = []
         read: dict[int, SortedSamples] = {}
         for rule in self._rules:
-            run = RuleRun(rule)
+            run = RuleState(rule)
             own = replace(series, index=0)
             run.bind([own])
             if not len(run.evaluator.index):
@@ -214,7 +216,7 @@ class LateData:
             changes = run.advance(runs) if len(runs) else []
             end_ms = int(runs.time_ms[-1]) if len(runs) else to_ms
             runs_told = [
-                PastRun(Finding(rule, series, begin), over_ms)
+                PastRun(RuleTransition(rule, series, begin), over_ms)
                 for begin, over_ms in whole_runs(changes, end_ms)
             ]
             for told in as_alerts(rule, runs_told):

@@ -11,7 +11,7 @@ from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.kinds.difference import DifferenceEvaluator
 from alert_rules.rule import Rule
 from cloud_ingest.alerts.backtest.replay import SLICE_MS, in_order_of_time, longest_portion_ms
-from cloud_ingest.alerts.evaluation.engine import Finding, RuleEngine
+from cloud_ingest.alerts.evaluation.engine import RuleEngine, RuleTransition
 from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
@@ -51,7 +51,7 @@ class Case:
 class PastRun:
     """A rule held at a series: how it began (with its worst value), and when it ended."""
 
-    begin: Finding
+    begin: RuleTransition
     end_ms: int
 
 
@@ -76,7 +76,7 @@ def as_alerts(rule: Rule, runs: Sequence[PastRun]) -> list[PastRun]:
 def cases_of(engine: RuleEngine, rules: Iterable[Rule], spans: Spans) -> Iterator[Case]:
     """What has to be judged anew because of these late spans, with the series as the engine knows them."""
     for rule in rules:
-        run = engine.run_of(rule.full_id)
+        run = engine.state_of(rule.full_id)
         if run is None:
             continue
         if isinstance(run.evaluator, DifferenceEvaluator):
@@ -112,7 +112,7 @@ def _parts_of(engine: RuleEngine, rule: CompositeRule) -> tuple[Rule, ...]:
     """The rules that a composite names, and those that these name, the innermost first."""
     found: dict[str, Rule] = {}
     for name in rule.refers_to:
-        run = engine.run_of(name)
+        run = engine.state_of(name)
         if run is None:
             continue
         if isinstance(run.rule, CompositeRule):
@@ -127,7 +127,7 @@ def _places_with(
     """Where late series count, by themselves or as partners."""
     found = {rule.place_of(s) for s in engine.known_series if str(s.key) in spans}
     for part in parts:
-        run = engine.run_of(part.full_id)
+        run = engine.state_of(part.full_id)
         if run is not None and isinstance(run.evaluator, DifferenceEvaluator):
             found |= {rule.place_of(o) for o, p in run.evaluator.pairs() if str(p.key) in spans}
     return found
@@ -138,7 +138,7 @@ def _series_at(
 ) -> list[Series]:
     found: dict[int, Series] = {}
     for part in parts:
-        run = engine.run_of(part.full_id)
+        run = engine.state_of(part.full_id)
         assert run is not None
         here = [s for s in run.evaluator.index.series if rule.place_of(s) == place]
         found |= {s.index: s for s in here}
@@ -222,10 +222,10 @@ class _Watched:
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._open: dict[str, Finding] = {}
+        self._open: dict[str, RuleTransition] = {}
         self._runs: dict[str, list[PastRun]] = {}
 
-    def note(self, found: Iterable[Finding], local: Sequence[Series]) -> None:
+    def note(self, found: Iterable[RuleTransition], local: Sequence[Series]) -> None:
         """Take in what an engine found."""
         for one in found:
             key = str(one.series.key)

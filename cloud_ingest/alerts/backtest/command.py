@@ -14,7 +14,7 @@ import numpy as np
 
 from alert_rules.loading import RuleSet
 from alert_rules.rule import Rule
-from cloud_ingest.alerts.backtest.replay import Rehearsal, Rehearser, history, watches
+from cloud_ingest.alerts.backtest.replay import Replay, ReplayResult, history, watches
 from cloud_ingest.alerts.texts import shown_length, shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.inventory.tags import Tags
@@ -46,13 +46,13 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BacktestResult:
     """What was run, over what, and what came of it."""
 
     rules: Sequence[Rule]
     source: Source
     span: Span
-    result: Rehearsal
+    result: ReplayResult
     seconds: float
 
 
@@ -166,7 +166,7 @@ class _Held:
         raise BacktestError(f"samples from a file cannot {name}")
 
 
-def run(rules: Sequence[Rule], source: Source, span: Span, only: Sequence[str]) -> Outcome:
+def run(rules: Sequence[Rule], source: Source, span: Span, only: Sequence[str]) -> BacktestResult:
     """Run the rules over the span."""
     if span.end_ms <= span.start_ms:
         raise BacktestError("--to must be later than --from")
@@ -174,15 +174,15 @@ def run(rules: Sequence[Rule], source: Source, span: Span, only: Sequence[str]) 
     detector = LayeredDetector() if any(r.kind == "anomaly" for r in rules) else None
     if any(r.kind != "composite" for r in rules) and not any(r.refers_to for r in rules):
         series = [s for s in series if any(watches(r, s) for r in rules)]
-    rehearser = Rehearser(rules, series, detector)
+    replay = Replay(rules, series, detector)
     begun = time.perf_counter()
     for batch in history(source.store, series, span.start_ms, span.end_ms):
-        rehearser.feed(batch)
+        replay.feed(batch)
     seconds = time.perf_counter() - begun
-    return Outcome(rules, Source(source.store, series), span, rehearser.finish(), seconds)
+    return BacktestResult(rules, Source(source.store, series), span, replay.finish(), seconds)
 
 
-def as_text(outcome: Outcome) -> str:
+def as_text(outcome: BacktestResult) -> str:
     """What would have happened, for people."""
     result, span = outcome.result, outcome.span
     when = f"{shown_time(span.start_ms)} to {shown_time(span.end_ms)}"
@@ -203,7 +203,7 @@ def as_text(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def as_json(outcome: Outcome) -> str:
+def as_json(outcome: BacktestResult) -> str:
     """The same for programs."""
     result = outcome.result
     return json.dumps(
@@ -228,7 +228,7 @@ def as_json(outcome: Outcome) -> str:
     )  # fmt: skip
 
 
-def draw(outcome: Outcome, path: Path, language: str = "en") -> None:
+def draw(outcome: BacktestResult, path: Path, language: str = "en") -> None:
     """Draw what was measured, what was judged, and when rules would have fired."""
     from cloud_ingest.alerts.backtest import plot  # noqa: PLC0415  # heavy to load
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from alert_rules.evaluator import SortedSamples
 from alert_rules.rule import Rule, ThresholdLine
-from cloud_ingest.alerts.backtest.replay import Exceedance, Rehearsal, watches
-from cloud_ingest.alerts.evaluation.engine import RuleRun
+from cloud_ingest.alerts.backtest.replay import Exceedance, ReplayResult, watches
+from cloud_ingest.alerts.evaluation.engine import RuleState
 from cloud_ingest.alerts.texts import (
     quantity_name,
     shown_length,
@@ -71,7 +71,7 @@ class Subject:
     store: SampleStore
     start_ms: int
     end_ms: int
-    result: Rehearsal
+    result: ReplayResult
 
 
 def choose_panels(subject: Subject) -> tuple[list[Panel], int]:
@@ -94,7 +94,7 @@ def _without_alerts(subject: Subject) -> list[Panel]:
 
 def _panel(subject: Subject, rule: Rule, series: Series) -> Panel:
     found = tuple(e for e in subject.result.of_rule(rule.full_id) if e.series == str(series.key))
-    return Panel(rule, series, found, Rehearsal(exceedances=list(found)).alerts(rule))
+    return Panel(rule, series, found, ReplayResult(exceedances=list(found)).alerts(rule))
 
 
 def draw(subject: Subject, path: Path, language: str = "en") -> None:
@@ -158,7 +158,7 @@ def _draw_panel(axes: Any, panel: Panel, subject: Subject, language: str) -> Non
     axes.set_axisbelow(True)
 
 
-def _title(panel: Panel, result: Rehearsal, language: str) -> str:
+def _title(panel: Panel, result: ReplayResult, language: str) -> str:
     words, rule, series = _WORDS[language], panel.rule, panel.series
     on = shown_length(result.on_ms(panel.found), language)
     told = "never" if not panel.found else "once" if panel.alerts == 1 else "told"
@@ -176,7 +176,7 @@ def _draw_judged(axes: Any, panel: Panel, subject: Subject, words: dict[str, str
     rule = panel.rule
     series = [s for s in subject.series if watches(rule, s)]
     local = [_with_index(s, i) for i, s in enumerate(series)]
-    run = RuleRun(rule)
+    run = RuleState(rule)
     run.bind(local)
     batch = SampleBatch.concat(
         [_batch(i, subject.store.read(s, subject.start_ms, subject.end_ms)) for i, s in enumerate(series)]

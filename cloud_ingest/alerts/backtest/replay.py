@@ -12,7 +12,7 @@ import numpy as np
 from alert_rules.evaluator import DEFAULT_GAP_MS, SortedSamples
 from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
-from cloud_ingest.alerts.evaluation.engine import Finding, RuleEngine, RuleRun
+from cloud_ingest.alerts.evaluation.engine import RuleEngine, RuleState, RuleTransition
 from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
@@ -64,7 +64,7 @@ class Exceedance:
 
 
 @dataclass(slots=True)
-class Rehearsal:
+class ReplayResult:
     """What came of it, and from when until when there were samples (both 0: never)."""
 
     samples: int = 0
@@ -94,7 +94,7 @@ class Rehearsal:
         return count
 
 
-class Rehearser:
+class Replay:
     """Feeds history to rules."""
 
     def __init__(
@@ -102,13 +102,13 @@ class Rehearser:
     ) -> None:
         self._engine = RuleEngine(rules, detector)
         self._engine.register(series)
-        self._silences = [RuleRun(r) for r in rules if isinstance(r, NoDataRule)]
+        self._silences = [RuleState(r) for r in rules if isinstance(r, NoDataRule)]
         for run in self._silences:
             run.bind(series)
         self._joint = any(r.kind in _JOINT for r in rules)
         self._portion_ms = longest_portion_ms(rules)
         self._open: dict[tuple[str, str], Exceedance] = {}
-        self.result = Rehearsal()
+        self.result = ReplayResult()
 
     def feed(self, batch: SampleBatch) -> None:
         """Judge samples, none older than those before (of their series)."""
@@ -136,9 +136,9 @@ class Rehearser:
         for run in self._silences:
             for change in run.advance(runs):
                 series = run.evaluator.index.series[change.row]
-                self._note([Finding(run.rule, series, change)])
+                self._note([RuleTransition(run.rule, series, change)])
 
-    def _note(self, found: Iterable[Finding]) -> None:
+    def _note(self, found: Iterable[RuleTransition]) -> None:
         for one in found:
             change, key = one.transition, (one.rule.full_id, str(one.series.key))
             if change.change == "fire":
@@ -153,7 +153,7 @@ class Rehearser:
                     replace(begun, end_ms=change.time_ms, peak=change.peak)
                 )
 
-    def finish(self) -> Rehearsal:
+    def finish(self) -> ReplayResult:
         """What came of it, with what was still on."""
         self.result.exceedances += self._open.values()
         self._open = {}

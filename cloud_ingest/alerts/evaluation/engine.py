@@ -25,7 +25,7 @@ from cloud_ingest.detection import (
     StateMismatchError,
     budget_for_quantity,
 )
-from cloud_ingest.detection.explain import Finding as Unusual
+from cloud_ingest.detection.explain import Finding
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.local_time import midnight_ms, ms_of_day
 from telemetry.quality import Flag
@@ -37,13 +37,13 @@ _DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A rule found a change at a series; ``unusual`` is what an anomaly detector saw there."""
+class RuleTransition:
+    """A transition of a rule at a series; ``finding`` is what an anomaly detector saw there."""
 
     rule: Rule
     series: Series
     transition: Transition
-    unusual: Unusual | None = None
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class LateSpan:
     to_ms: int
 
 
-class RuleRun:
+class RuleState:
     """One rule with everything it remembers."""
 
     def __init__(self, rule: Rule) -> None:
@@ -184,7 +184,7 @@ class RuleEngine:
     """The rules that judge samples (all kinds but silence, which the clock judges)."""
 
     def __init__(self, rules: Iterable[Rule], detector: Detector | None = None) -> None:
-        runs = [RuleRun(r) for r in rules if r.kind != "no_data"]
+        runs = [RuleState(r) for r in rules if r.kind != "no_data"]
         self._composites = [r for r in runs if isinstance(r.evaluator, CompositeEvaluator)]
         self.runs = [r for r in runs if r not in self._composites] + self._composites
         self._shared = SharedState()
@@ -215,7 +215,7 @@ class RuleEngine:
     def _watched(self, rule: CompositeRule) -> list[Series]:
         """The series of the first rule that a composite names."""
         for name in rule.refers_to:
-            run = self.run_of(name)
+            run = self.state_of(name)
             if run is not None and len(run.evaluator.index):
                 return sorted(run.evaluator.index.series, key=lambda s: s.index)
         return []
@@ -236,7 +236,9 @@ class RuleEngine:
         """Every series that was registered."""
         return [s for s in self._series if s is not None]
 
-    def advance(self, batch: SampleBatch, now_ms: int) -> tuple[list[Finding], list[LateSpan]]:
+    def advance(
+        self, batch: SampleBatch, now_ms: int
+    ) -> tuple[list[RuleTransition], list[LateSpan]]:
         """Judge a batch: what changed, and which samples were too old to be judged here."""
         batch = _in_order(batch)
         ahead = batch.time_ms > now_ms + FUTURE_MS
@@ -268,10 +270,12 @@ class RuleEngine:
             scores = scores.select(good)
         return SortedSamples(batch.series[good], batch.time_ms[good], batch.value[good], scores)
 
-    def judge(self, runs: SortedSamples) -> list[Finding]:
+    def judge(self, runs: SortedSamples) -> list[RuleTransition]:
         """What samples in order change."""
         found = [
-            self._finding(run, change, runs) for run in self.runs for change in run.advance(runs)
+            self._rule_transition(run, change, runs)
+            for run in self.runs
+            for change in run.advance(runs)
         ]
         found.sort(key=lambda f: f.transition.time_ms)
         for run in self._composites:
@@ -279,7 +283,9 @@ class RuleEngine:
         self._shared.forget()
         return found
 
-    def _combine(self, run: RuleRun, found: list[Finding], runs: SortedSamples) -> list[Finding]:
+    def _combine(
+        self, run: RuleState, found: list[RuleTransition], runs: SortedSamples
+    ) -> list[RuleTransition]:
         """What the findings mean for a composite rule, which comes after those it names."""
         evaluator = run.evaluator
         assert isinstance(evaluator, CompositeEvaluator)
@@ -299,24 +305,26 @@ class RuleEngine:
         }
         verdicts = evaluator.combine(changes, heard)
         told = run.hold_time.advance(verdicts) if len(verdicts) else []
-        return [self._finding(run, change, runs) for change in told]
+        return [self._rule_transition(run, change, runs) for change in told]
 
-    def _finding(self, run: RuleRun, change: Transition, runs: SortedSamples) -> Finding:
+    def _rule_transition(
+        self, run: RuleState, change: Transition, runs: SortedSamples
+    ) -> RuleTransition:
         series = run.evaluator.index.series[change.row]
-        finding = Finding(run.rule, series, change)
+        transition = RuleTransition(run.rule, series, change)
         if run.rule.kind != "anomaly" or runs.scores is None:
-            return finding
+            return transition
         left, right = np.searchsorted(runs.series, [series.index, series.index + 1])
         at = left + int(np.searchsorted(runs.time_ms[left:right], change.time_ms))
         at = min(at, int(right) - 1)
         scores = runs.scores
         assert isinstance(scores, AnyScores)
-        unusual = Unusual(
+        finding = Finding(
             Reason(int(scores.reason[at])), change.time_ms, int(scores.since_ms[at]),
             float(runs.value[at]), float(scores.expected[at]), float(scores.low[at]),
             float(scores.high[at]), float(scores.score[at]),
         )  # fmt: skip
-        return replace(finding, unusual=unusual)
+        return replace(transition, finding=finding)
 
     def _late_spans(self, batch: SampleBatch) -> list[LateSpan]:
         index, first = np.unique(batch.series, return_index=True)
@@ -326,7 +334,7 @@ class RuleEngine:
             for i, a, b in zip(index, first, last, strict=True)
         ]
 
-    def run_of(self, full_id: str) -> RuleRun | None:
+    def state_of(self, full_id: str) -> RuleState | None:
         """The run of a rule."""
         return next((r for r in self.runs if r.rule.full_id == full_id), None)
 
@@ -340,7 +348,7 @@ class RuleEngine:
         return [
             (name, rule.place_of(run.evaluator.index.series[slot]))
             for name in rule.refers_to
-            if (run := self.run_of(name)) is not None
+            if (run := self.state_of(name)) is not None
             for slot in run.hold_time.firing.tolist()
         ]
 

@@ -29,7 +29,7 @@ _BUS_TAG = "bus:"
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceKey:
+class SubjectKey:
     """What is silent under which rule. ``subject`` is a key, gateway/device, gateway#bus, gateway or ``*``."""
 
     rule: str
@@ -38,10 +38,10 @@ class SilenceKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
+class StaleSubject:
     """Something silent, since when, and one series that it covers."""
 
-    key: SilenceKey
+    key: SubjectKey
     rule: NoDataRule
     since_ms: int
     series: Series | None
@@ -54,7 +54,7 @@ def _is_derived(series: Series) -> bool:
     return known is not None and (known.domain == "index" or known.name == "clock_offset")
 
 
-class SilenceWatch:
+class NoDataWatch:
     """Hears of every sample, and says what has been silent for too long."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -152,8 +152,8 @@ class SilenceWatch:
             self._broker_offline_ms = now_ms
 
     def judge(
-        self, rule: NoDataRule, now_ms: int, still: Iterable[SilenceKey]
-    ) -> tuple[list[Silent], set[SilenceKey]]:
+        self, rule: NoDataRule, now_ms: int, still: Iterable[SubjectKey]
+    ) -> tuple[list[StaleSubject], set[SubjectKey]]:
         """What is silent and explained by nothing wider, and which of ``still`` are silent yet."""
         if not self._arranged:
             self._arrange()
@@ -161,7 +161,7 @@ class SilenceWatch:
         heard = np.where(meant, self._heard_ms, 0)
         offline = self._broker_offline_ms
         broker = offline is not None and now_ms - offline > rule.at_least
-        found: list[Silent] = []
+        found: list[StaleSubject] = []
         if offline is None or broker:  # in between, nothing narrower can be told from the broker
             patient = np.where(heard > 0, np.maximum(heard, self._since_ms), 0)
             silence = find_stale(now_ms, patient, limit, self._places, broker_online=not broker)
@@ -193,33 +193,33 @@ class SilenceWatch:
             silence.device.silent[dead] = True
             silence.device.limit_ms[dead] = 0  # no patience is needed with what is known
 
-    def _name(self, rule: NoDataRule, silence: Silence, now_ms: int) -> list[Silent]:
+    def _name(self, rule: NoDataRule, silence: Silence, now_ms: int) -> list[StaleSubject]:
         widest = silence.widest(self._places)
         if silence.broker:
-            key = SilenceKey(rule.full_id, "broker", BROKER_SUBJECT)
-            return [Silent(key, rule, self._broker_offline_ms or now_ms, None, None, None)]
-        found: dict[SilenceKey, Silent] = {}
+            key = SubjectKey(rule.full_id, "broker", BROKER_SUBJECT)
+            return [StaleSubject(key, rule, self._broker_offline_ms or now_ms, None, None, None)]
+        found: dict[SubjectKey, StaleSubject] = {}
         for place in np.flatnonzero(widest >= 0):
             series = self._series[place]
             key, device = self._key(rule, Scope(int(widest[place])), series)
             since = int(self._sample_ms[place])
             if key in found:
                 since = max(since, found[key].since_ms)
-            found[key] = Silent(key, rule, since, series, series.key.gateway, device)
+            found[key] = StaleSubject(key, rule, since, series, series.key.gateway, device)
         return list(found.values())
 
-    def _key(self, rule: NoDataRule, scope: Scope, series: Series) -> tuple[SilenceKey, str | None]:
+    def _key(self, rule: NoDataRule, scope: Scope, series: Series) -> tuple[SubjectKey, str | None]:
         key = series.key
         if scope is Scope.METRIC:
-            return SilenceKey(rule.full_id, "metric", str(key)), key.device
+            return SubjectKey(rule.full_id, "metric", str(key)), key.device
         if scope is Scope.DEVICE and key.device != NODE_DEVICE:
-            return SilenceKey(rule.full_id, "device", f"{key.gateway}/{key.device}"), key.device
+            return SubjectKey(rule.full_id, "device", f"{key.gateway}/{key.device}"), key.device
         if scope is Scope.BUS:
             bus = next(t for t in series.tags if t.startswith(_BUS_TAG))[len(_BUS_TAG) :]
-            return SilenceKey(rule.full_id, "bus", f"{key.gateway}#{bus}"), None
-        return SilenceKey(rule.full_id, "gateway", key.gateway), None
+            return SubjectKey(rule.full_id, "bus", f"{key.gateway}#{bus}"), None
+        return SubjectKey(rule.full_id, "gateway", key.gateway), None
 
-    def _is_silent(self, key: SilenceKey, silence: Silence) -> bool:
+    def _is_silent(self, key: SubjectKey, silence: Silence) -> bool:
         if key.scope == "broker":
             return silence.broker
         if key.scope == "gateway":
@@ -239,7 +239,7 @@ class SilenceWatch:
             if str(one.key) == key.subject
         )
 
-    def covers(self, wide: SilenceKey, narrow: SilenceKey) -> bool:
+    def covers(self, wide: SubjectKey, narrow: SubjectKey) -> bool:
         """Whether the silence of ``wide`` explains that of ``narrow``."""
         if wide == narrow:
             return False

@@ -83,7 +83,7 @@ def _line(alert: Alert, service: RunningService) -> dict[str, Any]:
         "limit": alert.limit_value, "comparison": alert.comparison, "unit": alert.unit,
         "legal": dict(alert.legal) if alert.legal is not None else None,
         "demonstration": alert.rule.startswith("demo/"), "retrospective": alert.retrospective,
-        "muted_by": alert.muted_by, "acknowledged_by": alert.acknowledged_by,
+        "muted_by": alert.inhibited_by, "acknowledged_by": alert.acknowledged_by,
         "acknowledged_ms": alert.acknowledged_ms, "assignee": alert.assignee,
     }  # fmt: skip
 

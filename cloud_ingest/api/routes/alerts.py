@@ -108,19 +108,19 @@ def _add_lists(api: APIRouter, alerts: AlertService) -> None:
             _split(state), _split(station), _split(rule), _split(gateway), _split(series),
             _split(severity), _split(quantity), moment_ms(since, "since"), moment_ms(until, "until"),
         )  # fmt: skip
-        items, following = translate_errors(lambda: alerts.desk.find(wanted, limit, cursor))
+        items, following = translate_errors(lambda: alerts.queries.find(wanted, limit, cursor))
         return Json({"items": items, "next": following})
 
     @api.get("/alerts/{alert_id}", **declare_response(AlertDetail, 404))
     def get_alert(alert_id: int) -> Json:
         """One alert with its history and what was sent about it."""
-        found = translate_errors(lambda: alerts.desk.get(alert_id))
-        return Json(found | {"deliveries": alerts.desk.deliveries(alert_id)})
+        found = translate_errors(lambda: alerts.queries.get(alert_id))
+        return Json(found | {"deliveries": alerts.queries.deliveries(alert_id)})
 
     @api.get("/alerts/{alert_id}/cap", response_class=CapResponse, **declare_response(None, 404))
     def get_cap(alert_id: int) -> CapResponse:
         """The alert as a CAP 1.2 document."""
-        return CapResponse(translate_errors(lambda: alerts.desk.cap(alert_id)))
+        return CapResponse(translate_errors(lambda: alerts.queries.cap(alert_id)))
 
 
 def _add_steps(api: APIRouter, alerts: AlertService) -> None:
@@ -132,7 +132,7 @@ def _add_steps(api: APIRouter, alerts: AlertService) -> None:
         done, refused = [], []
         for alert_id in dict.fromkeys(body.ids):
             try:
-                done.append(alerts.desk.acknowledge(alert_id, user_of(request), body.note))
+                done.append(alerts.commands.acknowledge(alert_id, user_of(request), body.note))
             except (AlertNotFound, AlertConflict) as error:
                 refused.append({"id": alert_id, "detail": error.detail})
         return Json({"items": done, "refused": refused})
@@ -142,28 +142,30 @@ def _add_steps(api: APIRouter, alerts: AlertService) -> None:
         """Note that somebody has seen it."""
         note = body.note if body else None
         return Json(
-            translate_errors(lambda: alerts.desk.acknowledge(alert_id, user_of(request), note))
+            translate_errors(lambda: alerts.commands.acknowledge(alert_id, user_of(request), note))
         )
 
     @api.post("/alerts/{alert_id}/comment", **stepped)
     def comment(alert_id: int, request: Request, body: Comment) -> Json:
         """Add a remark to its history."""
         return Json(
-            translate_errors(lambda: alerts.desk.comment(alert_id, user_of(request), body.text))
+            translate_errors(lambda: alerts.commands.comment(alert_id, user_of(request), body.text))
         )
 
     @api.post("/alerts/{alert_id}/assign", **stepped)
     def assign(alert_id: int, request: Request, body: Assignment) -> Json:
         """Say whose it is."""
         return Json(
-            translate_errors(lambda: alerts.desk.assign(alert_id, user_of(request), body.to))
+            translate_errors(lambda: alerts.commands.assign(alert_id, user_of(request), body.to))
         )
 
     @api.post("/alerts/{alert_id}/resolve", **stepped)
     def resolve(alert_id: int, request: Request, body: Note | None = None) -> Json:
         """End it by hand."""
         note = body.note if body else None
-        return Json(translate_errors(lambda: alerts.desk.resolve(alert_id, user_of(request), note)))
+        return Json(
+            translate_errors(lambda: alerts.commands.resolve(alert_id, user_of(request), note))
+        )
 
     @api.post("/alerts/{alert_id}/silence", **declare_response(Silence, 404, 422))
     def silence_alert(alert_id: int, request: Request, body: AlertSilence) -> Json:
@@ -172,7 +174,7 @@ def _add_steps(api: APIRouter, alerts: AlertService) -> None:
         if end_ms is not None and end_ms <= utc_now_ms():
             raise Problem(422, "The request is not valid", "end must be in the future")
         span = translate_errors(
-            lambda: alerts.desk.silence_alert(alert_id, user_of(request), body.reason, end_ms)
+            lambda: alerts.commands.silence_alert(alert_id, user_of(request), body.reason, end_ms)
         )
         return Json(span.as_json())
 

@@ -22,12 +22,14 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
     @api.get("/notifications/channels", **declare_response(Page[Channel]))
     def list_channels() -> Json:
         """The channels of ``notify`` in cloud.yaml, without their addresses."""
-        return Json({"items": alerts.desk.channels(), "next": None})
+        return Json({"items": alerts.queries.channels(), "next": None})
 
     @api.post("/notifications/{channel}/test", **declare_response(ChannelTest, 404))
     def try_channel(channel: str, request: Request) -> Json:
         """Send a test message now, past the queue; says in words whether it was handed over."""
-        return Json(translate_errors(lambda: alerts.desk.try_channel(channel, user_of(request))))
+        return Json(
+            translate_errors(lambda: alerts.commands.try_channel(channel, user_of(request)))
+        )
 
 
 def log_router(service: RunningService) -> APIRouter:

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud_ingest.alerts import AlertService
-from cloud_ingest.alerts.silences import SilenceKind, SilenceSpan
+from cloud_ingest.alerts.silences import Silence, SilenceKind
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cloud_ingest.api.problems import Problem
 from cloud_ingest.api.requests import moment_ms, translate_errors, user_of
-from cloud_ingest.api.responses.alerts import Silence
+from cloud_ingest.api.responses.alerts import Silence as SilenceShape
 from cloud_ingest.api.responses.declaration import Page, declare_response
 from telemetry.clock import utc_now_ms
 
@@ -35,15 +35,15 @@ class NewSilence(BaseModel):
 def add_to(api: APIRouter, alerts: AlertService) -> None:
     """Add the endpoints to ``api``."""
 
-    @api.get("/silences", **declare_response(Page[Silence], 400))
+    @api.get("/silences", **declare_response(Page[SilenceShape], 400))
     def list_silences(
         active: bool = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Json:
         """Silences and maintenance, the newest first; with ``active`` those that are not over."""
-        found = alerts.desk.silences(now_ms=utc_now_ms() if active else None)
-        return Json(page(found, _newest_first, limit, cursor, SilenceSpan.as_json))
+        found = alerts.queries.silences(now_ms=utc_now_ms() if active else None)
+        return Json(page(found, _newest_first, limit, cursor, Silence.as_json))
 
-    @api.post("/silences", status_code=201, **declare_response(Silence, 422))
+    @api.post("/silences", status_code=201, **declare_response(SilenceShape, 422))
     def add_silence(request: Request, body: NewSilence) -> Json:
         """Begin a silence, a maintenance or a calibration."""
         made_ms = utc_now_ms()
@@ -52,21 +52,21 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
         start_ms = made_ms if start_ms is None else start_ms
         if end_ms is not None and end_ms <= start_ms:
             raise Problem(422, "The request is not valid", "end must be later than start")
-        span = SilenceSpan(
+        silence = Silence(
             0, body.kind, body.rule, body.station, body.gateway, body.device, body.metric,
             start_ms, end_ms, None, body.reason, user_of(request), made_ms, None,
         )  # fmt: skip
-        return Json(alerts.desk.silence(span).as_json(), status_code=201)
+        return Json(alerts.commands.silence(silence).as_json(), status_code=201)
 
-    @api.delete("/silences/{silence_id}", **declare_response(Silence, 404))
+    @api.delete("/silences/{silence_id}", **declare_response(SilenceShape, 404))
     def end_silence(silence_id: int, request: Request) -> Json:
         """End a silence now; its record stays."""
         return Json(
             translate_errors(
-                lambda: alerts.desk.end_silence(silence_id, user_of(request))
+                lambda: alerts.commands.end_silence(silence_id, user_of(request))
             ).as_json()
         )
 
 
-def _newest_first(span: SilenceSpan) -> str:
-    return f"{10**15 - span.id:015d}"
+def _newest_first(silence: Silence) -> str:
+    return f"{10**15 - silence.id:015d}"

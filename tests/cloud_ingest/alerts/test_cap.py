@@ -5,8 +5,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cloud_ingest.alerts.cap import NAMESPACE
 from cloud_ingest.alerts.operations import AlertFilter
+from cloud_ingest.alerts.operations.cap import NAMESPACE
 from tests.cloud_ingest.alerts.parts import T0, batch_of, rule, series, service_of
 
 # OASIS CAP 1.2, section 3.2: the elements in their order, with the values that are allowed.
@@ -69,19 +69,19 @@ def feed(service, seconds, value):
 
 def test_later_messages_refer_to_the_first_one(service):
     feed(service, 0, 60.0)
-    (alert,) = service.desk.find(AlertFilter())[0]
+    (alert,) = service.queries.find(AlertFilter())[0]
     number = alert["id"]
-    first = check(service.desk.cap(number))
+    first = check(service.queries.cap(number))
     assert first["msgType"] == "Alert"
     feed(service, 5, 70.0)
     service.tick(T0 + 20_000)  # its worst value has changed: it is the same message still
-    assert check(service.desk.cap(number))["identifier"] == first["identifier"]
+    assert check(service.queries.cap(number))["identifier"] == first["identifier"]
     feed(service, 30, 90.0)
-    rose = check(service.desk.cap(number))
-    service.desk.acknowledge(number, "An")
-    seen = check(service.desk.cap(number))
+    rose = check(service.queries.cap(number))
+    service.commands.acknowledge(number, "An")
+    seen = check(service.queries.cap(number))
     feed(service, 60, 40.0)
-    over = check(service.desk.cap(number))
+    over = check(service.queries.cap(number))
     assert [m["msgType"] for m in (rose, seen, over)] == ["Update", "Update", "Cancel"]
     wanted = f"{first['sender']},{first['identifier']},{first['sent']}"
     assert {m["references"] for m in (rose, seen, over)} == {wanted}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_ingest.alerts.backtest.replay import Rehearser, history
+from cloud_ingest.alerts.backtest.replay import Replay, history
 from cloud_ingest.alerts.operations import AlertFilter
 from cloud_ingest.detection import LayeredDetector
 from tests.alert_rules.models import HoldModel
@@ -65,7 +65,7 @@ def settle(service, now_ms, turns=400):
 
 
 def alerts_of(service):
-    found = service.desk.find(AlertFilter(), 100)[0]
+    found = service.queries.find(AlertFilter(), 100)[0]
     return sorted((a["rule"], a["series"], a["start_ms"] - T0, a["end_ms"] - T0) for a in found)
 
 
@@ -138,7 +138,7 @@ def test_an_anomaly_is_found_in_late_data_with_its_explanation(database):
     assert service.process(batch_of(late), now_ms) == []
     told = settle(service, now_ms, turns=60)
     assert [e.kind for e in told] == ["retrospective"]
-    (alert,) = service.desk.find(AlertFilter())[0]
+    (alert,) = service.queries.find(AlertFilter())[0]
     assert abs(alert["start_ms"] - (T0 + (3 * day + 600) * 60_000)) < 10 * 60_000
     assert "Thủ Dầu Một" in alert["text"]["en"]
     assert alert["peak"] > 80
@@ -203,10 +203,10 @@ def test_a_backtest_sees_series_side_by_side_however_many_samples_they_have(live
     """Samples come a series at a time, 30,000 each: more than is judged at once."""
     store = MemoryStore()
     store.write(batch_of(rows_of(0, 30_000)))
-    rehearser = Rehearser(RULES, FIELD[:3])
+    replay = Replay(RULES, FIELD[:3])
     for batch in history(store, FIELD[:3], T0, T0 + 10**8):
-        rehearser.feed(batch)
-    found = rehearser.finish().exceedances
+        replay.feed(batch)
+    found = replay.finish().exceedances
     told = sorted((e.rule, e.series, e.start_ms - T0) for e in found if e.rule != "test/pm")
     assert [t for t in told if t[0] != "test/wind"] == [a[:3] for a in live]
 
@@ -266,7 +266,7 @@ def test_whatever_comes_late_every_run_has_one_alert_and_none_is_made_up(
         service.stop(now_ms)
         service = service_of(database, [HOLD], store, now_ms=now_ms)
     settle(service, now_ms, turns=5)
-    alerts = service.desk.find(AlertFilter(states=["firing", "resolved"]), 100)[0]
+    alerts = service.queries.find(AlertFilter(states=["firing", "resolved"]), 100)[0]
     spans = sorted((a["start_ms"], a["end_ms"] or now_ms) for a in alerts)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     runs = complete_runs(state)

@@ -40,7 +40,9 @@ def model_alerts(rows):
 
 
 def found_alerts(service):
-    items, _ = service.desk.find(AlertFilter(states=["firing", "acknowledged", "resolved"]), 1000)
+    items, _ = service.queries.find(
+        AlertFilter(states=["firing", "acknowledged", "resolved"]), 1000
+    )
     return sorted((a["start_ms"], a["fired_ms"], a["end_ms"], a["fires"]) for a in items)
 
 
@@ -99,7 +101,7 @@ def test_late_data_gives_a_retrospective_alert_that_wakes_nobody(database):
     assert service.tick(T0 + 255_000) == []  # it may still be coming in
     events = service.tick(T0 + 261_000)
     assert [e.kind for e in events] == ["retrospective"]
-    (alert,) = service.desk.find(AlertFilter())[0]
+    (alert,) = service.queries.find(AlertFilter())[0]
     assert alert["retrospective"] is True
     assert alert["state"] == "resolved"
     assert (alert["start_ms"], alert["end_ms"]) == (T0 + 100_000, T0 + 152_000)
@@ -139,15 +141,15 @@ def test_severity_rises_and_asks_for_a_new_acknowledgement(database):
     rising = rule(above=50, levels=[{"severity": "critical", "above": 80}])
     service = service_of(database, [rising])
     service.process(batch_of([(0, T0, 60.0)]), T0)
-    (alert,) = service.desk.find(AlertFilter())[0]
-    service.desk.acknowledge(alert["id"], "An")
+    (alert,) = service.queries.find(AlertFilter())[0]
+    service.commands.acknowledge(alert["id"], "An")
     (event,) = service.process(batch_of([(0, T0 + 1000, 90.0)]), T0 + 1000)
     assert (event.kind, event.alert["severity"], event.alert["state"]) == (
         "rose",
         "critical",
         "firing",
     )
-    shown = service.desk.get(alert["id"])
+    shown = service.queries.get(alert["id"])
     assert [h["kind"] for h in shown["history"]] == ["fired", "acknowledged", "rose"]
     assert shown["history"][1]["by"] == "An"
 
@@ -159,7 +161,7 @@ def test_flapping_is_one_alert_that_says_so(database):
     for s in range(20):
         rows = [(0, T0 + s * 1000, 60.0 if s % 2 == 0 else 40.0)]
         events += service.process(batch_of(rows), T0 + s * 1000)
-    (alert,) = service.desk.find(AlertFilter())[0]
+    (alert,) = service.queries.find(AlertFilter())[0]
     assert (alert["fires"], alert["flapping"], len(alert["spans"])) == (10, True, 10)
     assert [e.kind for e in events].count("fired") == 1
 
@@ -169,14 +171,14 @@ def test_a_hold_time_does_not_run_on_in_a_gap(database):
     service.process(batch_of([(0, T0, 60.0), (0, T0 + 1000, 60.0)]), T0 + 1000)
     events = service.process(batch_of([(0, T0 + 5_400_000, 60.0)]), T0 + 5_400_000)
     assert events == []
-    assert service.desk.find(AlertFilter(states=["firing"]))[0] == []
+    assert service.queries.find(AlertFilter(states=["firing"]))[0] == []
 
 
 def test_an_alert_resolved_by_hand_fires_again_only_after_it_was_over(database):
     service = service_of(database, [rule(above=50, refire_within="0s")])
     service.process(batch_of([(0, T0, 60.0)]), T0)
-    (alert,) = service.desk.find(AlertFilter())[0]
-    service.desk.resolve(alert["id"], "An", "known works")
+    (alert,) = service.queries.find(AlertFilter())[0]
+    service.commands.resolve(alert["id"], "An", "known works")
     assert service.process(batch_of([(0, T0 + 1000, 60.0)]), T0 + 1000) == []
     service.process(batch_of([(0, T0 + 2000, 40.0)]), T0 + 2000)
     later = batch_of([(0, T0 + 10**9, 60.0)])
@@ -225,7 +227,7 @@ def test_every_pack_survives_a_restart(database):
             service.tick(now_ms + s * 1000)
         if run == 0:
             service.stop(now_ms + 4_000_000)
-    assert service.desk.find(AlertFilter())[0] is not None
+    assert service.queries.find(AlertFilter())[0] is not None
 
 
 def test_alerts_of_a_rule_that_is_switched_off_end_at_the_next_start(database):
@@ -233,7 +235,7 @@ def test_alerts_of_a_rule_that_is_switched_off_end_at_the_next_start(database):
     service.process(batch_of([(0, T0, 60.0)]), T0)
     service.stop(T0)
     service = service_of(database, [], now_ms=T0 + 1000)
-    (alert,) = service.desk.find(AlertFilter())[0]
+    (alert,) = service.queries.find(AlertFilter())[0]
     assert (alert["state"], alert["history"][-1]["kind"]) == ("resolved", "withdrawn")
 
 

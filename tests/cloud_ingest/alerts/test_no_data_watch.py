@@ -36,7 +36,7 @@ class Field:
         return [(e.kind, e.alert["scope"], e.alert["subject"]) for e in told]
 
     def open(self):
-        items, _ = self.service.desk.find(AlertFilter(states=["open"]))
+        items, _ = self.service.queries.find(AlertFilter(states=["open"]))
         return {a["subject"]: a for a in items}
 
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
-from cloud_ingest.alerts.cap import NAMESPACE
+from cloud_ingest.alerts.operations.cap import NAMESPACE
 from cloud_ingest.api import problems
 from cloud_ingest.api.routes.alerts import router
 from tests.cloud_ingest.alerts.parts import T0, batch_of, rule, series, service_of
@@ -97,7 +97,7 @@ def test_a_silence_has_a_reason_an_end_and_a_record(client, service):
         "end": "2099-01-01T00:00:00Z",
     }
     span = client.post("/api/v1/silences", json=body).json()
-    assert service.desk.marked_spans()[0].station == "s"
+    assert service.queries.marked_spans()[0].station == "s"
     (alert,) = service.process(batch_of([(1, T0 + 9000, 40.0)]), T0 + 9000)
     assert alert.kind == "resolved"
     ended = client.delete(f"/api/v1/silences/{span['id']}").json()

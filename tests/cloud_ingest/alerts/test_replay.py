@@ -24,7 +24,7 @@ def expected_of(case):
         ]  # fmt: skip
 
 
-def rehearse(case):
+def run_backtest(case):
     rules = load_rules([str(DAYS / case / "rules.yaml")])
     span = command.Span(command.moment_ms("2010-01-01"), command.moment_ms("2030-01-01"))
     with command.from_csv(DAYS / case / "samples.csv") as source:
@@ -35,7 +35,7 @@ def rehearse(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_real_days_give_the_alerts_written_down(case):
-    outcome = rehearse(case)
+    outcome = run_backtest(case)
     found = sorted(
         (e.rule, e.series, e.start_ms, e.fired_ms, e.end_ms) for e in outcome.result.exceedances
     )
@@ -44,7 +44,7 @@ def test_real_days_give_the_alerts_written_down(case):
 
 
 def test_the_worst_value_told_is_the_worst_that_was_measured():
-    outcome = rehearse("beijing-january-2014")
+    outcome = run_backtest("beijing-january-2014")
     by_key = {str(s.key): s for s in outcome.source.series}
     told = outcome.result.of_rule("days/pm2_5-high")
     assert len(told) > 5

@@ -94,7 +94,7 @@ def test_a_week_of_haze_gives_the_index_and_the_alerts_written_down(database, ho
                     SampleBatch.of([1], [d.time_ms], [d.value], [2]), d.time_ms + GRACE_MS
                 )
     assert derived == {end: float(value) for end, value in hours if value is not None}
-    alerts = service.desk.find(AlertFilter(), 100)[0]
+    alerts = service.queries.find(AlertFilter(), 100)[0]
     told = sorted((a["rule"], a["start_ms"], a["end_ms"] or 0) for a in alerts)
     assert told == sorted(expected())
 

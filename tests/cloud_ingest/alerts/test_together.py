@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from cloud_ingest.alerts import AlertConflict, tables
 from cloud_ingest.alerts.operations import AlertFilter
-from cloud_ingest.alerts.silences import SilenceSpan
+from cloud_ingest.alerts.silences import Silence
 from tests.cloud_ingest.alerts.parts import T0, batch_of, rule, series, service_of
 
 FIELD = [series(i, f"d{i}") for i in range(4)]
@@ -37,7 +37,7 @@ class Officers:
 
     def _run(self, work):
         while not self._stopping.is_set():
-            for alert in self.service.desk.find(AlertFilter(states=["open"]))[0]:
+            for alert in self.service.queries.find(AlertFilter(states=["open"]))[0]:
                 try:
                     work(alert["id"])
                 except AlertConflict:
@@ -46,17 +46,17 @@ class Officers:
                     self.failed.append(error)
 
     def _acknowledge(self, alert_id):
-        self.service.desk.acknowledge(alert_id, "An")
+        self.service.commands.acknowledge(alert_id, "An")
 
     def _comment(self, alert_id):
-        self.service.desk.comment(alert_id, "Bình", "seen")
+        self.service.commands.comment(alert_id, "Bình", "seen")
         self.comments += 1
 
     def _silence(self, alert_id):
-        span = SilenceSpan(0, "silence", None, "s", None, None, None, 1, None, None,
+        span = Silence(0, "silence", None, "s", None, None, None, 1, None, None,
                            "works", "Chi", 1, None)  # fmt: skip
-        made = self.service.desk.silence(span)
-        self.service.desk.end_silence(made.id, "Chi")
+        made = self.service.commands.silence(span)
+        self.service.commands.end_silence(made.id, "Chi")
 
 
 def test_an_alert_that_ends_while_people_work_on_it_stays_ended(database):
@@ -89,7 +89,7 @@ def test_a_finding_that_the_database_refuses_keeps_no_other_from_being_told(data
     service = service_of(database, [rule(above=50)], known=field)
     service.process(batch_of([(0, T0, 60.0), (1, T0, 60.0)]), T0)
     service.process(batch_of([(0, T0 + 1, 40.0), (1, T0 + 1, 40.0)]), T0 + 1)
-    found = {a["series"]: a["state"] for a in service.desk.find(AlertFilter())[0]}
+    found = {a["series"]: a["state"] for a in service.queries.find(AlertFilter())[0]}
     assert found["g/e/pm2_5"] == "resolved"
     assert service.refused == (1 if "postgresql" in str(database.url) else 0)
 
@@ -110,7 +110,7 @@ def test_a_thousand_alerts_at_once_leave_the_database_to_others_in_between(datab
     finally:
         sa.event.remove(database.engine, "commit", count)
     assert len(events) == 1000
-    assert len(service.desk.find(AlertFilter(), 2000)[0]) == 1000
+    assert len(service.queries.find(AlertFilter(), 2000)[0]) == 1000
     assert len(begun) >= 5
     assert max(b - a for a, b in pairwise(begun)) <= 200
 
@@ -131,4 +131,4 @@ def test_a_database_that_goes_away_half_way_is_told_the_rest_later(database, mon
         service.process(batch_of([(i, T0, 60.0) for i in range(500)]), T0)
     assert len(service.tick(T0 + 1000)) == 500
     assert calls == [200, 200, 200, 100]
-    assert len(service.desk.find(AlertFilter(), 1000)[0]) == 500
+    assert len(service.queries.find(AlertFilter(), 1000)[0]) == 500

@@ -87,14 +87,14 @@ def test_a_clock_that_is_set_two_hours_ahead_and_right_again_is_told_with_what_t
     told = host.run(8, 7_200_000)
     assert ("fired", "clock-jump", "info") in told
     assert ("fired", "clock-ahead", "critical") in told
-    (alert,) = host.service.desk.find(AlertFilter(rules=["device-health/clock-ahead"]))[0]
+    (alert,) = host.service.queries.find(AlertFilter(rules=["device-health/clock-ahead"]))[0]
     assert (alert["station"], alert["gateway"]) == ("tdm", "bd-tdm-001")
     assert "the clock of bd-tdm-001 is 7200 s ahead" in alert["text"]["en"]
     assert "Check the gateway's NTP and clock battery" in alert["text"]["en"]
     assert "Kiểm tra NTP" in alert["text"]["vi"]
     told = host.run(20, 0)
     assert ("resolved", "clock-ahead", "critical") in told
-    assert host.service.desk.find(AlertFilter(states=["open"]))[0] == []
+    assert host.service.queries.find(AlertFilter(states=["open"]))[0] == []
 
 
 def test_a_clock_that_never_was_set_is_behind(host):

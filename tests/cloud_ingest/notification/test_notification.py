@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cloud_ingest.alerts import AlertNotFound, tables
 from cloud_ingest.alerts.operations import AlertFilter
-from cloud_ingest.alerts.silences import SilenceSpan
+from cloud_ingest.alerts.silences import Silence
 from cloud_ingest.notification import (
     Channel,
     ChannelConfiguration,
@@ -115,9 +115,9 @@ def test_an_alert_reaches_a_mailbox_and_a_webhook(database, smtp, http):
     assert "60,5 µg/m³" in mail.get_body(("plain", "html")).get_content()
     assert "limit 50 µg/m³" in http.bodies[0]["message"]
     assert http.bodies[0]["type"] == "warning"
-    alert = service.desk.find(AlertFilter())[0][0]
+    alert = service.queries.find(AlertFilter())[0][0]
     assert [h["kind"] for h in alert["history"]] == ["fired", "notified", "notified"]
-    assert {d["state"] for d in service.desk.deliveries(alert["id"])} == {"sent"}
+    assert {d["state"] for d in service.queries.deliveries(alert["id"])} == {"sent"}
 
 
 def test_a_failure_is_tried_again_with_growing_pauses(database):
@@ -139,7 +139,7 @@ def test_what_cannot_be_sent_for_a_day_is_given_up_and_recorded(database):
     for _ in range(120):
         office.work(after_s=1200)
     assert office.states() == [("fired", "failed")]
-    (alert,) = office.service.desk.find(AlertFilter())[0]
+    (alert,) = office.service.queries.find(AlertFilter())[0]
     assert alert["history"][-1]["kind"] == "notification_failed"
     assert "no such user" in alert["history"][-1]["text"]
 
@@ -231,8 +231,8 @@ def test_an_escalation_goes_out_only_if_nobody_acknowledged(database):
     office = Office(database, escalate_after="15m")
     office.feed(60.0, 60.0)
     assert office.work() == []
-    first = office.service.desk.find(AlertFilter())[0][0]["id"]
-    office.service.desk.acknowledge(first, "An")
+    first = office.service.queries.find(AlertFilter())[0][0]["id"]
+    office.service.commands.acknowledge(first, "An")
     assert office.work(after_s=16 * 60) == ["[warning] Not acknowledged: Test"]
     assert sorted(state for _, state in office.states()) == ["dropped", "sent"]
 
@@ -261,9 +261,9 @@ def test_filters_choose_severity_station_and_rule(database):
 
 def test_a_silenced_alert_is_told_when_the_silence_ends_and_it_is_still_on(database):
     office = Office(database)
-    span = SilenceSpan(0, "silence", None, "s", None, None, None, T0, T0 + 10 * MINUTE, None,
+    span = Silence(0, "silence", None, "s", None, None, None, T0, T0 + 10 * MINUTE, None,
                        "works", "An", T0, None)  # fmt: skip
-    office.service.desk.silence(span)
+    office.service.commands.silence(span)
     office.feed(60.0)
     assert office.work() == []
     assert office.work(after_s=11 * 60) == ["[warning] Alert: Test"]
@@ -296,23 +296,23 @@ def test_a_channel_can_be_tried_from_the_desk(database, http, smtp):
     wanted = [smtp.url, ChannelConfiguration(name="hook", url=http.url, language="en"),
               ChannelConfiguration(name="gone", url=nobody)]  # fmt: skip
     service = service_of(database, [rule(above=50)], known=FIELD, channels=channels(wanted))
-    shown = service.desk.channels()
+    shown = service.queries.channels()
     assert [(c["name"], c["service"]) for c in shown] == [
         ("mailto-1", "mailto"), ("hook", "json"), ("gone", "json"),
     ]  # fmt: skip
     assert "secret" not in json.dumps(shown)
-    assert service.desk.try_channel("mailto-1", "An") == {
+    assert service.commands.try_channel("mailto-1", "An") == {
         "channel": "mailto-1", "ok": True, "error": None, "detail": None,
     }  # fmt: skip
     assert "Content-Type: multipart" in smtp.mailbox.messages[0][1]
-    assert service.desk.try_channel("hook", "An")["ok"]
+    assert service.commands.try_channel("hook", "An")["ok"]
     assert http.bodies[0]["title"] == "Quantrac: test message"
-    gone = service.desk.try_channel("gone", "An")
+    gone = service.commands.try_channel("gone", "An")
     assert not gone["ok"]
     assert gone["error"]["en"].startswith("The server does not take the connection")
     assert "secret" not in json.dumps(gone)
     with pytest.raises(AlertNotFound):
-        service.desk.try_channel("nothing", "An")
+        service.commands.try_channel("nothing", "An")
 
 
 @pytest.mark.parametrize(
