@@ -4,13 +4,16 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from string import Formatter
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
+from telemetry.batches import Bool, Float64
 from telemetry.durations import DurationMs
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series
@@ -142,6 +145,45 @@ class ThresholdLine(_Strict):
     severity: Severity
 
 
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One comparison: true inside ``breached``, false again only once ``cleared``.
+
+    ``above``/``below`` use ``low`` alone. ``between`` and ``outside`` take values modulo 360 when
+    ``circular`` and the range may then run over north (350 to 20). ``margin`` is the hysteresis.
+    """
+
+    comparison: Comparison
+    low: float
+    high: float
+    margin: float
+    severity: Severity
+    circular: bool = False
+
+    def breached(self, value: Float64) -> Bool:
+        """Where the condition becomes or stays true."""
+        return self._compare(value, 0.0)
+
+    def cleared(self, value: Float64) -> Bool:
+        """Where a condition that was true becomes false."""
+        return ~self._compare(value, self.margin)
+
+    def _compare(self, value: Float64, slack: float) -> Bool:
+        if self.comparison == "above":
+            return value > self.low - slack
+        if self.comparison == "below":
+            return value < self.low + slack
+        inside = self._inside(value, slack if self.comparison == "between" else -slack)
+        return inside if self.comparison == "between" else ~inside
+
+    def _inside(self, value: Float64, slack: float) -> Bool:
+        low, high = self.low - slack, self.high + slack
+        if not self.circular:
+            return (value >= low) & (value <= high)
+        width = min((high - low) % 360.0 if high - low != 360.0 else 360.0, 360.0)
+        return np.mod(value - low, 360.0) <= width
+
+
 PLACEHOLDERS = frozenset(
     {"station", "gateway", "device", "metric", "subject", "quantity", "value", "unit", "limit",
      "peak", "start", "time", "name", "hold", "window", "severity", "expected"}
@@ -212,6 +254,16 @@ class Rule(_Strict):
         if self.enabled is not None:
             return self.enabled
         return self.legal is None or self.legal.verified
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """The comparisons that give the levels, the mildest first; none: one level."""
+        return ()
+
+    @property
+    def lower_is_worse(self) -> bool:
+        """True if the worst value of an alert is its lowest one."""
+        return any(threshold.comparison == "below" for threshold in self.thresholds)
 
     @property
     def threshold_lines(self) -> tuple[ThresholdLine, ...]:

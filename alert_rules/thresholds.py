@@ -1,14 +1,11 @@
 """Limits with hysteresis and rising severity, as several kinds of rule use them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from alert_rules.rule import Comparison, Rule, Severity, ThresholdLine
-from telemetry.batches import Bool, Float64
+from alert_rules.rule import Comparison, Rule, Severity, Threshold, ThresholdLine
 from telemetry.quantities import QUANTITIES
 from telemetry.units import UnitError, convert
 
@@ -24,45 +21,6 @@ class SeverityLevel(BaseModel):
     above: float | None = None
     below: float | None = None
     clear: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """One comparison: true inside ``breached``, false again only once ``cleared``.
-
-    ``above``/``below`` use ``low`` alone. ``between`` and ``outside`` take values modulo 360 when
-    ``circular`` and the range may then run over north (350 to 20). ``margin`` is the hysteresis.
-    """
-
-    comparison: Comparison
-    low: float
-    high: float
-    margin: float
-    severity: Severity
-    circular: bool = False
-
-    def breached(self, value: Float64) -> Bool:
-        """Where the condition becomes or stays true."""
-        return self._compare(value, 0.0)
-
-    def cleared(self, value: Float64) -> Bool:
-        """Where a condition that was true becomes false."""
-        return ~self._compare(value, self.margin)
-
-    def _compare(self, value: Float64, slack: float) -> Bool:
-        if self.comparison == "above":
-            return value > self.low - slack
-        if self.comparison == "below":
-            return value < self.low + slack
-        inside = self._inside(value, slack if self.comparison == "between" else -slack)
-        return inside if self.comparison == "between" else ~inside
-
-    def _inside(self, value: Float64, slack: float) -> Bool:
-        low, high = self.low - slack, self.high + slack
-        if not self.circular:
-            return (value >= low) & (value <= high)
-        width = min((high - low) % 360.0 if high - low != 360.0 else 360.0, 360.0)
-        return np.mod(value - low, 360.0) <= width
 
 
 class RuleWithThresholds(Rule):

@@ -87,13 +87,13 @@ def no_data_alert(silent: StaleSubject, now_ms: int, station_name: StationName) 
 
 def limits_severity(rule: Rule, level: int) -> str:
     """How severe the rule is at a level (1 is the mildest)."""
-    bounds = getattr(rule, "bounds", ())
+    bounds = rule.thresholds
     return Severity(bounds[level - 1].severity if level <= len(bounds) else rule.severity).value
 
 
 def nearest_limit(rule: Rule, level: int, value: float) -> float | None:
     """The number that was passed at a level."""
-    bounds = getattr(rule, "bounds", ())
+    bounds = rule.thresholds
     if not bounds:
         return None
     bound = bounds[min(level, len(bounds)) - 1]

@@ -57,7 +57,7 @@ class PastRun:
 
 def as_alerts(rule: Rule, runs: Sequence[PastRun]) -> list[PastRun]:
     """Runs of one series in order; those that soon follow another are the same alert."""
-    worst = min if any(limit.comparison == "below" for limit in rule.threshold_lines) else max
+    worst = min if rule.lower_is_worse else max
     found: list[PastRun] = []
     for run in runs:
         last = found[-1] if found else None

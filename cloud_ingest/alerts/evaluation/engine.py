@@ -63,9 +63,10 @@ class RuleState:
         self.evaluator = new_evaluator(rule)
         if isinstance(self.evaluator, AnomalyEvaluator):
             self.evaluator.budgets = _usual_budgets
-        below = any(limit.comparison == "below" for limit in rule.threshold_lines)
-        levels = max(len(getattr(rule, "thresholds", ())), 1)
-        self.hold_time = HoldTime(levels, rule.hold, rule.clear_after, -1 if below else 1)
+        levels = max(len(rule.thresholds), 1)
+        self.hold_time = HoldTime(
+            levels, rule.hold, rule.clear_after, -1 if rule.lower_is_worse else 1
+        )
         self._from_ms, self._to_ms = in_force_ms(rule)
         self._hours = parse_hours(rule.hours) if rule.hours is not None else None
 
