@@ -3,7 +3,7 @@
 import numpy as np
 
 from alert_rules.evaluator import State, as_index, group_starts, grown, last_true, one_per_row
-from alert_rules.thresholds import Threshold
+from alert_rules.rule import Threshold
 from telemetry.batches import Bool, Float64, Int32
 
 

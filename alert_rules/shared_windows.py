@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alert_rules.evaluator import Evaluator, SeriesIndex, SortedSamples, State
-from alert_rules.rule import Selector
-from alert_rules.thresholds import Threshold
+from alert_rules.rule import Selector, Threshold
 from alert_rules.windows import (
     BitWindow,
     BucketAggregator,

@@ -6,8 +6,7 @@ from typing import Literal
 from alert_rules.evaluator import RuleKind
 from alert_rules.index_levels import INDICES
 from alert_rules.kinds.threshold import ThresholdEvaluator
-from alert_rules.rule import Rule, ThresholdLine
-from alert_rules.thresholds import Threshold
+from alert_rules.rule import Rule, Threshold, ThresholdLine
 from telemetry.series import Series
 
 

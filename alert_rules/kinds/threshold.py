@@ -4,8 +4,8 @@ from typing import Literal
 
 from alert_rules.evaluator import Evaluator, RuleKind, SortedSamples, State, Verdicts
 from alert_rules.hysteresis import Hysteresis
-from alert_rules.rule import Selector
-from alert_rules.thresholds import RuleWithThresholds, Threshold
+from alert_rules.rule import Selector, Threshold
+from alert_rules.thresholds import RuleWithThresholds
 from telemetry.series import Series
 
 
