@@ -1,15 +1,13 @@
-"""What a batch meets on its way through the pipeline, and what the pipeline asks of each."""
+"""What the pipeline needs: the shared parts, and the protocols of those that partitions own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cloud_ingest.alerts.model import AlertEvent
 from cloud_ingest.database import Database
-from cloud_ingest.intake.ledger.ledger import Ledger
 from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.quarantine import Quarantine
-from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.live import LiveUpdates
 from cloud_ingest.stores.protocol import SampleStore
@@ -18,50 +16,50 @@ from telemetry.series import Series
 
 
 class Quality(Protocol):
-    """What the pipeline asks of quality control (cloud_ingest.quality.QualityControl)."""
+    """Quality control as the pipeline uses it (cloud_ingest.quality.QualityControl)."""
 
     def register(self, series: Sequence[Series]) -> None:
-        """Make series known, or what changed of them."""
+        """Add series, or update known ones."""
 
     def flag(self, batch: SampleBatch, now_ms: int) -> SampleBatch:
-        """The same samples with their flags."""
+        """The same samples with their quality flags."""
 
     def take_corrections(self) -> SampleBatch:
-        """Earlier samples whose flag got worse."""
+        """Earlier samples whose flag became worse."""
 
 
 class Alerts(Protocol):
-    """What the pipeline asks of the rules (cloud_ingest.alerts.AlertService)."""
+    """Rules and detectors as the pipeline uses them (cloud_ingest.alerts.AlertService)."""
 
     def register(self, series: Sequence[Series]) -> None:
-        """Make series known, or what changed of them."""
+        """Add series, or update known ones."""
 
     def process(self, batch: SampleBatch, now_ms: int) -> Sequence[AlertEvent]:
-        """Judge stored samples."""
+        """Evaluate the rules over stored samples."""
 
     def tick(self, now_ms: int) -> Sequence[AlertEvent]:
-        """Judge the passing of time."""
+        """Evaluate what depends on time alone."""
 
     def set_online(self, gateway: str, device: str | None, online: bool, now_ms: int) -> None:
-        """A gateway or device came or went."""
+        """Note that a gateway or device went online or offline."""
 
     def set_broker_online(self, online: bool, now_ms: int) -> None:
-        """The broker came or went."""
+        """Note that the broker went online or offline."""
 
 
 class CommandLink(Protocol):
-    """Where commands to gateways go out."""
+    """Sends commands to gateways."""
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Send one."""
+        """Send one command."""
 
     def publish_all(self, commands: Sequence[tuple[str, bytes]]) -> None:
-        """Send several: topic and payload of each."""
+        """Send several commands, each a topic and a payload."""
 
 
 @dataclass(slots=True)
 class Counters:
-    """What went through since the start."""
+    """Counters of the pipeline since the start."""
 
     batches: int = 0
     samples: int = 0
@@ -74,16 +72,13 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class PipelineDependencies:
-    """Everything that a batch meets on its way."""
+    """What all partitions share."""
 
     inbox: Inbox
-    receiver: Receiver
     inventory: Inventory
-    ledger: Ledger
     quarantine: Quarantine
-    quality: Quality
     store: SampleStore
-    alerts: Alerts
     database: Database
     live: LiveUpdates
     link: CommandLink
+    counters: Counters = field(default_factory=Counters)

@@ -37,6 +37,7 @@ from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.inventory.tags import Tags
 from cloud_ingest.live import LiveUpdates
 from cloud_ingest.notification import NotificationWorker, channels
+from cloud_ingest.partition import Partition
 from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.pipeline_dependencies import PipelineDependencies
 from cloud_ingest.quality import QualityControl
@@ -115,9 +116,10 @@ class Service:
         self._indices = DerivedIndices(self.store, self.inventory.series)
         self.pipeline = Pipeline(
             PipelineDependencies(
-                self.inbox, self.receiver, self.inventory, self.ledger, self.quarantine,
-                QualityControl(marked=self.alerts.queries.marked_spans), self.store, self.alerts, self.database, self.live, self.link,
+                self.inbox, self.inventory, self.quarantine, self.store, self.database, self.live,
+                self.link,
             ),
+            Partition(self.receiver, self.ledger, QualityControl(marked=self.alerts.queries.marked_spans), self.alerts),
             configuration.intake,
             self._describe_gateway,
             self._describe_device,

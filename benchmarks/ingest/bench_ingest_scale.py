@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from benchmarks.ingest.scaling_plot import draw
 from benchmarks.result import Result
 from cloud_ingest.configuration import CloudConfiguration, in_folder
 from cloud_ingest.intake.mqtt.message import MqttMessage
+from cloud_ingest.partition import DEFAULT_PARTITION
 from cloud_ingest.service import Service, collect_rarely, keep_freed_memory
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import SampleStore
@@ -126,7 +128,10 @@ class _Fleet:
         if judged:
             self.service.alerts.start(utc_now_ms())
         else:
-            self.service.pipeline.replace_alerts(_NoAlerts())
+            partitions = self.service.pipeline.partitions
+            partitions[DEFAULT_PARTITION] = replace(
+                partitions[DEFAULT_PARTITION], alerts=_NoAlerts()
+            )
         rounds = samples // metrics
         start_ms = utc_now_ms() - (reports + WARM_UP) * rounds * 1000
         self.gateways = [

@@ -36,7 +36,7 @@ class Context:
     series_limiter: SeriesLimiter
     aliases: AliasTable = field(default_factory=AliasTable)
     sessions: dict[str, NodeSession] = field(default_factory=dict)
-    heard: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    last_seen: dict[tuple[str, str | None], int] = field(default_factory=dict)
     acknowledging: set[str] = field(default_factory=set)
     work: Work = field(default_factory=Work)
     samples_total: int = 0

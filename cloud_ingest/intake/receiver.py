@@ -59,8 +59,8 @@ class Receiver:
         self._reports.read_waiting()
         context = self._context
         work, context.work = context.work, Work()
-        context.inventory.seen(context.heard)
-        context.heard.clear()
+        context.inventory.note_last_seen(context.last_seen)
+        context.last_seen.clear()
         return work
 
     def add_sample(self, series: int, time_ms: int, value: float) -> None:

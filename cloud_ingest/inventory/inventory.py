@@ -1,29 +1,29 @@
-"""What the cloud knows of the field: stations, gateways, devices and series, with their state.
+"""The inventory: stations, gateways, devices and series with their state.
 
-Held in memory, read by the API, written by the pipeline's thread alone and saved to the
+It is held in memory, read by the API, changed by the pipeline's thread alone and saved to the
 relational database. Each series has a dense index that never changes.
 """
 
-import json
 import threading
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.database import Database, schema
 from cloud_ingest.database.rows import put_rows, set_column
 from cloud_ingest.database.upsert import upsert
+from cloud_ingest.inventory import inventory_rows
+from cloud_ingest.inventory.last_seen import LastSeen, Sender
 from cloud_ingest.inventory.model import Device, Gateway, SeriesDescription, Station
 from telemetry.batches import Int64
 from telemetry.series import NODE_DEVICE, Series, SeriesKey
 
 
 class Inventory:
-    """Stations, gateways, devices and series. Reading methods may be called from any thread."""
+    """All stations, gateways, devices and series. Any thread may call the reading methods."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,12 +36,9 @@ class Inventory:
         self._dirty: dict[str, set[Any]] = {
             "stations": set(), "gateways": set(), "devices": set(), "series": set(),
         }  # fmt: skip
-        self._heard: dict[tuple[str, str | None], int] = {}
-        self._numbered: list[tuple[str, str | None]] = []
-        self._numbered_ms: Int64 = np.empty(0, np.int64)  # by place in the list; 0: not heard
-        self._any_heard = False
-        self._seen: set[tuple[str, str | None]] = set()
-        self._announce: set[int] = set()
+        self._last_seen = LastSeen()
+        self._last_seen_changed: set[Sender] = set()
+        self._announced: set[int] = set()
         self._names: dict[str, tuple[str, ...]] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._sorted: list[Series] | None = None
@@ -61,25 +58,25 @@ class Inventory:
     def gateways(self) -> list[Gateway]:
         """All gateways by id."""
         with self._lock:
-            self._enter_heard()
+            self._apply_last_seen()
             return [replace(g) for _, g in sorted(self._gateways.items())]
 
     def gateway(self, name: str) -> Gateway | None:
         """The gateway with this id."""
         with self._lock:
-            self._enter_heard()
+            self._apply_last_seen()
             found = self._gateways.get(name)
             return replace(found) if found else None
 
     def group_of(self, gateway: str) -> str | None:
-        """The group of a gateway; None if it is not known."""
+        """The group of a gateway; None for an unknown gateway."""
         found = self._gateways.get(gateway)
         return found.group if found else None
 
     def devices(self) -> list[Device]:
         """All devices by gateway and name."""
         with self._lock:
-            self._enter_heard()
+            self._apply_last_seen()
             return [
                 replace(d, diagnostics=dict(d.diagnostics))
                 for _, d in sorted(self._devices.items())
@@ -88,14 +85,14 @@ class Inventory:
     def device(self, gateway: str, name: str) -> Device | None:
         """One device of a gateway."""
         with self._lock:
-            self._enter_heard()
+            self._apply_last_seen()
             found = self._devices.get((gateway, name))
             return replace(found, diagnostics=dict(found.diagnostics)) if found else None
 
     def devices_of(self, gateway: str) -> list[Device]:
         """The devices of a gateway by name."""
         with self._lock:
-            self._enter_heard()
+            self._apply_last_seen()
             names = sorted(self._names.get(gateway, ()))
             return [replace(self._devices[gateway, name]) for name in names]
 
@@ -137,7 +134,7 @@ class Inventory:
     # --- writing (the pipeline's thread)
 
     def put_station(self, station: Station) -> None:
-        """Add a station, or change what is known of it."""
+        """Add or update a station. A missing location or unit keeps the known value."""
         with self._lock:
             old = self._stations.get(station.id)
             if old is not None:
@@ -163,7 +160,7 @@ class Inventory:
             self._dirty["gateways"].add(name)
 
     def count_gateway(self, name: str, counter: Literal["rebirths_asked", "sequence_gaps"]) -> None:
-        """Count one more of something that happened to a gateway since the start."""
+        """Increment a counter of a gateway. Counters start at 0 with the process."""
         with self._lock:
             gateway = self._gateways.get(name)
             if gateway is not None:
@@ -181,7 +178,7 @@ class Inventory:
             self._dirty["devices"].add(key)
 
     def describe(self, gateway: str, device: str | None, name: str, value: object) -> None:
-        """Note a property (text or number) of a gateway, or of one of its devices."""
+        """Set a property (text or number) of a gateway, or of one of its devices."""
         with self._lock:
             thing = self._gateways.get(gateway) if device is None else self._device(gateway, device)
             name = name.removeprefix("Properties/")
@@ -194,7 +191,7 @@ class Inventory:
                 self._dirty["devices"].add((gateway, device))
 
     def count_diagnostic(self, gateway: str, name: str, counter: str, value: int) -> None:
-        """Note a bus counter of a device; one that never answered is known by its counters alone."""
+        """Set a bus counter of a device. A device that never answered is known by its counters alone."""
         with self._lock:
             device = self._device(gateway, name)
             if device.diagnostics.get(counter) != value:
@@ -210,49 +207,36 @@ class Inventory:
         self._names[device.gateway] = (*self._names.get(device.gateway, ()), device.name)
         return device
 
-    def seen(self, heard: Mapping[tuple[str, str | None], int]) -> None:
-        """Note when something was last heard of gateways and of their devices.
+    def note_last_seen(self, seen: Mapping[Sender, int]) -> None:
+        """Note when gateways and devices last sent a message (UTC ms).
 
-        It is entered when somebody asks: batches of a large fleet follow each other much faster.
+        Gateways and devices are brought up to date when they are next read or saved.
         """
         with self._lock:
-            self._heard.update(heard)
-            self._any_heard |= bool(heard)
+            self._last_seen.note(seen)
 
-    def heard(self, names: list[tuple[str, str | None]], number: Int64, time_ms: Int64) -> None:
-        """As ``seen``, of many messages in the order in which they came.
+    def note_many_last_seen(self, senders: list[Sender], number: Int64, time_ms: Int64) -> None:
+        """As ``note_last_seen``, for many messages in the order in which they arrived.
 
-        ``number`` has places in ``names`` (gateway and device), which grow but stay the same.
+        ``number`` holds places in ``senders``, a list that only grows.
         """
         with self._lock:
-            self._numbered = names
-            if len(names) > len(self._numbered_ms):
-                more = np.zeros(2 * len(names) - len(self._numbered_ms), np.int64)
-                self._numbered_ms = np.concatenate([self._numbered_ms, more])
-            self._numbered_ms[number] = time_ms
-            self._any_heard = True
+            self._last_seen.note_many(senders, number, time_ms)
 
-    def _enter_heard(self) -> None:
-        """Bring gateways and devices up to date with what was heard; the lock is held."""
-        if not self._any_heard:
-            return
-        gateways, devices, heard = self._gateways, self._devices, self._heard
-        for number in np.flatnonzero(self._numbered_ms).tolist():
-            key = self._numbered[number]
-            heard[key] = max(int(self._numbered_ms[number]), heard.get(key, 0))
-        for key, now_ms in heard.items():
-            gateway = gateways.get(key[0])
+    def _apply_last_seen(self) -> None:
+        """Bring gateways and devices up to date with their last messages; the lock is held."""
+        seen = self._last_seen.take()
+        for (name, device_name), time_ms in seen.items():
+            gateway = self._gateways.get(name)
             if gateway is not None:
-                gateway.last_seen_ms = now_ms
-            device = None if key[1] is None else devices.get((key[0], key[1]))
+                gateway.last_seen_ms = time_ms
+            device = None if device_name is None else self._devices.get((name, device_name))
             if device is not None:
-                device.last_seen_ms = now_ms
-        self._seen.update(heard)
-        self._heard, self._any_heard = {}, False
-        self._numbered_ms[:] = 0
+                device.last_seen_ms = time_ms
+        self._last_seen_changed.update(seen)
 
     def admit(self, description: SeriesDescription) -> Series:
-        """The series so described: a new one with the next index, or the known one brought up to date."""
+        """The described series: a new one with the next index, or the known one, updated."""
         with self._lock:
             index = self._by_key.get(description.key)
             new = index is None
@@ -271,7 +255,7 @@ class Inventory:
                 self._series[index] = series
                 self._sorted = None
             self._dirty["series"].add(index)
-            self._announce.add(index)
+            self._announced.add(index)
             return series
 
     def _append(self, series: Series) -> None:
@@ -284,13 +268,13 @@ class Inventory:
     @property
     def announced(self) -> int:
         """How many series are new or have changed since ``take_announced``."""
-        return len(self._announce)
+        return len(self._announced)
 
     def take_announced(self) -> list[Series]:
         """Series that are new or have changed since the last call."""
         with self._lock:
-            changed = [self._series[i] for i in sorted(self._announce)]
-            self._announce.clear()
+            changed = [self._series[i] for i in sorted(self._announced)]
+            self._announced.clear()
             return changed
 
     # --- the database
@@ -299,32 +283,26 @@ class Inventory:
         """Fill the inventory from the database."""
         with self._database.engine.connect().execution_options(read_only=True) as connection:
             for row in connection.execute(sa.select(schema.stations)).mappings():
-                values = dict(row)
-                station = Station(group=values.pop("group_id"), **values)
+                station = inventory_rows.station_from(dict(row))
                 self._stations[station.id] = station
             for row in connection.execute(sa.select(schema.gateways)).mappings():
-                values = dict(row)
-                gateway = Gateway(
-                    group=values.pop("group_id"), station=values.pop("station_id"), **values
-                )
+                gateway = inventory_rows.gateway_from(dict(row))
                 self._gateways[gateway.id] = gateway
             for row in connection.execute(sa.select(schema.devices)).mappings():
-                values = dict(row)
-                device = Device(gateway=values.pop("gateway_id"), **values)
-                self._add_device(device)
+                self._add_device(inventory_rows.device_from(dict(row)))
             rows = connection.execute(sa.select(schema.series).order_by(schema.series.c.index))
             for row in rows.mappings():
-                series = _series_from(dict(row))
+                series = inventory_rows.series_from(dict(row))
                 assert series.index == len(self._series), "series indices are dense"
                 self._append(series)
-        self._announce = set(range(len(self._series)))
+        self._announced = set(range(len(self._series)))
 
     def has_new_series(self) -> bool:
         """Whether a series is not in the database yet (which must come before its samples)."""
         return bool(self._dirty["series"])
 
     def has_changes(self) -> bool:
-        """Whether anything but the time of the last message waits to be saved."""
+        """Whether anything but last-seen times is unsaved."""
         return any(self._dirty.values())
 
     def save(self, connection: Connection) -> None:
@@ -332,80 +310,52 @@ class Inventory:
         if not self.has_changes():
             return
         with self._lock:
-            self._enter_heard()
+            self._apply_last_seen()
             rows: dict[sa.Table, list[dict[str, Any]]] = {
-                schema.stations: [_station_row(self._stations[i]) for i in self._dirty["stations"]],
-                schema.gateways: [_gateway_row(self._gateways[i]) for i in self._dirty["gateways"]],
-                schema.devices: [_device_row(self._devices[i]) for i in self._dirty["devices"]],
+                schema.stations: [
+                    inventory_rows.station_row(self._stations[i]) for i in self._dirty["stations"]
+                ],
+                schema.gateways: [
+                    inventory_rows.gateway_row(self._gateways[i]) for i in self._dirty["gateways"]
+                ],
+                schema.devices: [
+                    inventory_rows.device_row(self._devices[i]) for i in self._dirty["devices"]
+                ],
             }
-            series = [_series_row(self._series[i]) for i in self._dirty["series"]]
+            series = [inventory_rows.series_row(self._series[i]) for i in self._dirty["series"]]
         for table, changed in rows.items():
             upsert(connection, table, changed)
         put_rows(connection, schema.series, series)
 
-    def save_seen(self, connection: Connection) -> None:
-        """Write when each gateway and device was last heard of, if it was since the last time."""
+    def save_last_seen(self, connection: Connection) -> None:
+        """Write the last-seen times that changed since they were last saved."""
         with self._lock:
-            self._enter_heard()
-            seen = [key for key in self._seen if key in self._devices]
-            devices = [(self._devices[key].last_seen_ms, *key) for key in seen]
-            names = {name for name, _ in self._seen} & self._gateways.keys()
+            self._apply_last_seen()
+            changed = self._last_seen_changed
+            devices = [
+                (self._devices[gateway, name].last_seen_ms, gateway, name)
+                for gateway, name in changed
+                if name is not None and (gateway, name) in self._devices
+            ]
+            names = {name for name, _ in changed} & self._gateways.keys()
             gateways = [(self._gateways[name].last_seen_ms, name) for name in names]
         set_column(connection, schema.gateways, "last_seen_ms", ("id",), gateways)
         set_column(connection, schema.devices, "last_seen_ms", ("gateway_id", "name"), devices)
 
-    def saved(self, *, seen: bool = False) -> None:
-        """The last save is committed, with when all were ``seen`` last."""
+    def saved(self, *, last_seen: bool = False) -> None:
+        """Note that the last save is committed; ``last_seen``: with the last-seen times."""
         with self._lock:
-            if seen:
-                self._seen.clear()
+            if last_seen:
+                self._last_seen_changed.clear()
             for names in self._dirty.values():
                 names.clear()
 
 
 def _set(thing: object, changes: Mapping[str, Any]) -> bool:
+    """Set attributes; False where all have these values already."""
     changed = False
     for name, value in changes.items():
         if getattr(thing, name) != value:
             setattr(thing, name, value)
             changed = True
     return changed
-
-
-def _station_row(s: Station) -> dict[str, Any]:
-    return {
-        "id": s.id, "name": s.name, "group_id": s.group, "latitude": s.latitude,
-        "longitude": s.longitude, "former_unit": s.former_unit, "current_unit": s.current_unit,
-    }  # fmt: skip
-
-
-_UNSAVED = ("group", "station", "rebirths_asked", "sequence_gaps")
-
-
-def _gateway_row(g: Gateway) -> dict[str, Any]:
-    row = {f.name: getattr(g, f.name) for f in fields(g) if f.name not in _UNSAVED}
-    return row | {"group_id": g.group, "station_id": g.station}
-
-
-def _device_row(d: Device) -> dict[str, Any]:
-    row = {f.name: getattr(d, f.name) for f in fields(d) if f.name != "gateway"}
-    return row | {"gateway_id": d.gateway, "diagnostics": dict(d.diagnostics)}
-
-
-def _series_row(s: Series) -> tuple[Any, ...]:
-    """The values in the order of the table's columns."""
-    low, high = s.valid or (None, None)
-    key = s.key
-    return (
-        s.index, key.gateway, key.device, key.metric, s.group, s.station, s.quantity, s.unit,
-        s.interval_ms, low, high, s.profile, json.dumps(s.tags) if s.tags else "[]",
-    )  # fmt: skip
-
-
-def _series_from(row: Mapping[str, Any]) -> Series:
-    valid = None if row["low"] is None or row["high"] is None else (row["low"], row["high"])
-    return Series(
-        row["index"], SeriesKey(row["gateway_id"], row["device"], row["metric"]), row["group_id"],
-        row["station_id"], row["quantity"], row["unit"], row["interval_ms"], valid,
-        row["profile"], tuple(row["tags"]),
-    )  # fmt: skip

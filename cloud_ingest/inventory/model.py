@@ -1,4 +1,4 @@
-"""What there is in the field: stations, gateways, devices, as the inventory keeps them."""
+"""Stations, gateways and devices as the inventory holds them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +23,8 @@ class Station:
 class Gateway:
     """A gateway and its state. ``since_ms``: when it went online or offline.
 
-    ``backlog`` counts samples in its outbox, ``samples_measured`` those that it ever measured, as
-    it says itself (None: it does not say).
+    ``backlog`` is the number of samples in its outbox, ``samples_measured`` all that it ever
+    measured, both as the gateway reports them (None: it does not).
     """
 
     id: str
@@ -48,7 +48,7 @@ class Gateway:
 
 @dataclass(slots=True)
 class Device:
-    """A sensor or meter at a gateway, its state and what happened on its bus."""
+    """A sensor or meter at a gateway, with its state and its bus counters."""
 
     gateway: str
     name: str
@@ -62,7 +62,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class SeriesDescription:
-    """What a birth says of a series, before it has an index."""
+    """A series as a birth describes it, before it has an index."""
 
     key: SeriesKey
     group: str

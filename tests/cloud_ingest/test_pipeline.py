@@ -19,6 +19,7 @@ from cloud_ingest.intake.quarantine import Quarantine
 from cloud_ingest.intake.receiver import Receiver
 from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.live import LiveUpdates
+from cloud_ingest.partition import Partition
 from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.pipeline_dependencies import PipelineDependencies
 from telemetry.clock import utc_now_ms
@@ -53,9 +54,10 @@ class Cloud:
         self.quarantine.load()
         self.pipeline = Pipeline(
             PipelineDependencies(
-                self.inbox, self.receiver, self.inventory, self.ledger, self.quarantine,
-                PassQuality(), self.store, self.alerts, self.database, self.live, self.link,
+                self.inbox, self.inventory, self.quarantine, self.store, self.database, self.live,
+                self.link,
             ),
+            Partition(self.receiver, self.ledger, PassQuality(), self.alerts),
             limits,
         )  # fmt: skip
 
@@ -136,7 +138,7 @@ def test_when_a_gateway_was_last_heard_of_is_there_when_asked_and_after_a_restar
     [air] = [d for d in cloud.inventory.devices_of("bd-tdm-001") if d.name == "air"]
     assert air.last_seen_ms == message.time_ms
     with cloud.database.engine.begin() as connection:
-        cloud.inventory.save_seen(connection)
+        cloud.inventory.save_last_seen(connection)
     again = Inventory(cloud.database)
     again.load()
     assert [d.last_seen_ms for d in again.devices_of("bd-tdm-001")] == [

@@ -1,4 +1,4 @@
-"""Which reports of each gateway are stored: ranges of batch numbers, gaps, and how far to acknowledge."""
+"""The account of one gateway in the ledger: stored report numbers, gaps, acknowledgement."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from telemetry.ranges import RangeSet
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Batches that will never come, and why; 0 to 0 where only the reason matters."""
+    """Reports that will never come, and why; 0 to 0 where only the reason matters."""
 
     gateway: str
     first: int
@@ -18,11 +18,11 @@ class Gap:
 
 @dataclass(slots=True)
 class Account:
-    """The ledger of one gateway. ``known`` is False until its first birth told where it stands.
+    """The ledger of one gateway. ``known`` is False until its first birth gave its numbers.
 
-    ``batches`` are the batch numbers that are stored or will never come, 0 included.
-    ``sent`` is what was acknowledged last, and when; ``again``: the gateway wants to hear it once
-    more; ``open``: something may be to acknowledge.
+    ``batches`` are the report numbers that are stored or will never come, 0 included.
+    ``sent`` is the last acknowledged number, ``sent_ms`` when it was sent; ``again``: repeat it;
+    ``open``: an acknowledgement may be due.
     """
 
     gateway: str
@@ -37,11 +37,11 @@ class Account:
 
     @property
     def through(self) -> int:
-        """The highest batch number below which none is missing."""
+        """The highest report number below which none is missing."""
         return self.batches.range_end(0)
 
     def receive(self, batch: int, samples: int) -> bool:
-        """Account for a stored batch; False where it was there already."""
+        """Enter a stored report; False if it was entered before."""
         if batch in self.batches:
             return False
         self.batches.add(batch, batch)
@@ -50,9 +50,9 @@ class Account:
         return True
 
     def receive_range(self, first: int, last: int, samples: int) -> bool:
-        """Account for the stored batches ``first`` to ``last``, where they are the next to come.
+        """Enter the stored reports ``first`` to ``last`` if they are the next expected ones.
 
-        False, and nothing done, where they are not.
+        Otherwise changes nothing and returns False.
         """
         if first != self.through + 1 or self.batches.has_any(first, last):
             return False
@@ -61,11 +61,11 @@ class Account:
         self.changed = True
         return True
 
-    def introduce(self, oldest: int, upcoming: int, now_ms: int) -> list[Gap]:
-        """Take in what a birth says the gateway still holds: from ``oldest`` to before ``upcoming``.
+    def take_bounds(self, oldest: int, upcoming: int, now_ms: int) -> list[Gap]:
+        """Take the bounds of the gateway's outbox from its birth: ``oldest`` to before ``upcoming``.
 
-        Numbers below ``oldest`` that never came will not come: they become a gap. Numbers that
-        went back mean a new outbox: the account starts over.
+        Missing numbers below ``oldest`` will never come and become a gap. Numbers that went back
+        mean a new outbox: the account starts over.
         """
         if not self.known:
             self.known = self.changed = True
@@ -76,10 +76,10 @@ class Account:
             self.changed = True
             return [Gap(self.gateway, 0, 0, "the gateway began a new outbox", now_ms)]
         self.batches.remove(upcoming, self.batches.highest or 0)
-        return self.give_up_below(oldest, now_ms)
+        return self.close_gaps_below(oldest, now_ms)
 
-    def give_up_below(self, oldest: int, now_ms: int) -> list[Gap]:
-        """The gateway holds nothing below ``oldest``: what is missing there becomes a gap."""
+    def close_gaps_below(self, oldest: int, now_ms: int) -> list[Gap]:
+        """The gateway holds nothing below ``oldest``: missing numbers there become gaps."""
         missing = self.batches.gaps(0, oldest - 1)
         if not missing:
             return []

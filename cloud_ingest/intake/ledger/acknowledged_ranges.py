@@ -1,4 +1,4 @@
-"""Receipts that follow each other, taken together: of a gateway, with numbers one after the other."""
+"""Ranges of consecutive report numbers of one gateway, found in the receipts of many reports."""
 
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -8,17 +8,17 @@ import numpy as np
 from cloud_ingest.intake.ledger.daily_counts import LATE_MS, day_numbers
 from cloud_ingest.intake.work import Receipts
 
-Run: TypeAlias = tuple[str, int, int, int, int, int, int, int]
-"""A gateway, its reports from the first to the last, their samples, all of one day, how many of
-these came late, the number of the day, and where the receipts begin and end in the order of
-``split_ranges``. A plain tuple: a large fleet has one for each gateway."""
+ReportRange: TypeAlias = tuple[str, int, int, int, int, int, int, int]
+"""Gateway, first and last report, number of samples, number of late samples, day number, and begin
+and end of the receipts in the order of ``split_ranges``. All samples are of one day. A plain tuple,
+because a large fleet has one for each gateway in each batch."""
 
 
-def split_ranges(receipts: Receipts) -> tuple[Receipts, Iterable[Run]]:
-    """The receipts by gateway and number, and the runs in them.
+def split_ranges(receipts: Receipts) -> tuple[Receipts, Iterable[ReportRange]]:
+    """The receipts sorted by gateway and number, and the ranges in them.
 
-    The devices of a gateway send one after the other what they measured in turn, so its numbers
-    come in no order.
+    Sorting is necessary: the devices of a gateway send their reports independently, so the numbers
+    of a gateway arrive in any order.
     """
     ordered = receipts.select(np.lexsort((receipts.batch, receipts.gateway)))
     gateway, batch, samples = ordered.gateway, ordered.batch, ordered.samples

@@ -1,4 +1,4 @@
-"""The ledger by day: how much of each gateway was measured, stored, late, given up."""
+"""The ledger by day: samples of each gateway that were measured, stored, late or given up."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from telemetry.batches import Int64
 from telemetry.local_time import to_local_ms
 
 LATE_MS = 60_000
-"""A report that comes later than this after its first sample was measured is late."""
+"""A report that arrives more than this after its first sample was measured is late."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,16 +29,16 @@ class _Day:
 
 
 class DailyCounts:
-    """What is to be added to the days of the ledger."""
+    """Counts by gateway and day that are not saved yet."""
 
     def __init__(self) -> None:
-        self._days: dict[tuple[str, int], _Day] = {}  # by gateway and number of the day
+        self._days: dict[tuple[str, int], _Day] = {}  # by gateway and day number
 
     def __bool__(self) -> bool:
         return bool(self._days)
 
     def store(self, entry: Receipt | UnnumberedSamples) -> None:
-        """Stored samples count for the day of their own time."""
+        """Count stored samples for the day of their own time."""
         if not entry.samples:
             return
         time_ms = entry.arrived_ms if entry.time_ms is None else entry.time_ms
@@ -46,7 +46,7 @@ class DailyCounts:
         self.add(entry.gateway, day_number(time_ms), entry.samples, late)
 
     def add(self, gateway: str, day_number: int, stored: int, late: int) -> None:
-        """Add what was stored of one day, and how much of it came late."""
+        """Count stored samples of one day, ``late`` of them late."""
         if not stored:
             return
         day = self._days.get((gateway, day_number))
@@ -57,7 +57,7 @@ class DailyCounts:
             day.late += late
 
     def count(self, entry: GatewayCount) -> None:
-        """What a gateway counts itself belongs to the day on which it said so."""
+        """Count what a gateway reports of itself, for the day on which the report arrived."""
         day = self._day(entry.gateway, day_number(entry.arrived_ms))
         if entry.what == "measured":
             day.measured += entry.samples
@@ -72,7 +72,7 @@ class DailyCounts:
         return day
 
     def save(self, connection: Connection) -> None:
-        """Add to the days in the database; ``clear`` must follow once it is committed."""
+        """Add the counts to the rows of the database. Call ``clear`` after the commit."""
         if not self._days:
             return
         rows = [
@@ -82,7 +82,7 @@ class DailyCounts:
         put_rows(connection, ledger_days, rows, added=("stored", "late", "measured", "given_up"))
 
     def clear(self) -> None:
-        """They are committed."""
+        """Forget the counts: they are committed."""
         self._days.clear()
 
 
@@ -96,18 +96,13 @@ def _name_of(day: int) -> str:
 
 
 def day_number(time_ms: int) -> int:
-    """The local day of a moment, counted since 1970; beyond all calendars, the last day of them."""
+    """The local day of a time, counted since 1970 and limited to the year 9999."""
     return max(0, min(to_local_ms(time_ms) // _DAY_MS, _LAST_DAY))
 
 
 def day_numbers(time_ms: Int64) -> Int64:
-    """``day_number`` of many moments."""
+    """``day_number`` of many times."""
     return np.clip(to_local_ms(time_ms) // _DAY_MS, 0, _LAST_DAY)
-
-
-def day_of(time_ms: int) -> str:
-    """The local day of a moment, as YYYY-MM-DD; beyond all calendars, the last day of them."""
-    return _name_of(day_number(time_ms))
 
 
 def read_days(connection: Connection, gateway: str, count: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The ledger of all gateways: kept in the database, and what to acknowledge to whom."""
+"""The ledger of all gateways: which reports are stored, and what to acknowledge."""
 
 import json
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from cloud_ingest.database.rows import put_rows
 from cloud_ingest.intake.ledger.account import Account, Gap
 from cloud_ingest.intake.ledger.acknowledged_ranges import split_ranges
 from cloud_ingest.intake.ledger.daily_counts import DailyCounts
+from cloud_ingest.intake.ledger.write_coalescer import WriteCoalescer
 from cloud_ingest.intake.work import (
     Entry,
     GatewayCount,
@@ -29,22 +30,28 @@ REPEAT_MS = 1_000
 
 
 class AckThrough(NamedTuple):
-    """Every batch of ``gateway`` up to ``batch`` is stored."""
+    """Every report of ``gateway`` up to number ``batch`` is stored."""
 
     gateway: str
     batch: int
 
 
 class Ledger:
-    """Accounts of all gateways. ``apply`` follows the store's commit, ``due`` the ledger's own."""
+    """The accounts of all gateways. Only the pipeline's thread changes them.
+
+    The order is: the store commits, ``apply``, ``save``, the database commits, ``saved``, ``due``.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._accounts: dict[str, Account] = {}
         self._open: list[Account] = []
-        self._changed: dict[str, None] = {}  # in the order in which they came: rows side by side
+        self._changed: dict[
+            str, None
+        ] = {}  # a dict keeps the order of arrival: rows of one message stay adjacent
         self._gaps: list[Gap] = []
         self._days = DailyCounts()
+        self._held = WriteCoalescer()
 
     def load(self) -> None:
         """Read the accounts from the database."""
@@ -60,14 +67,18 @@ class Ledger:
         return self._accounts.get(gateway)
 
     def samples_stored(self, gateway: str) -> int:
-        """How many samples of a gateway have been stored, by this ledger's count."""
+        """How many samples of a gateway this ledger counted as stored."""
         account = self._accounts.get(gateway)
         return account.samples_stored if account else 0
 
     def apply(self, entries: Iterable[Entry], now_ms: int) -> list[Gap]:
-        """Enter what is stored now, in the order in which it came; the gaps that this revealed."""
+        """Enter stored reports in the order of arrival; returns the gaps that they reveal.
+
+        The entries of a large fleet may be held for a second (see WriteCoalescer).
+        """
         gaps: list[Gap] = []
-        for entry in entries:
+        self._held.add(entries)
+        for entry in self._held.take(now_ms):
             if isinstance(entry, Receipts):
                 self._receive_many(entry)
                 continue
@@ -77,12 +88,12 @@ class Ledger:
                     self._receive(account, entry)
                 case OutboxBounds(upcoming=None):
                     gaps.extend(
-                        account.give_up_below(entry.oldest, now_ms) if account.known else ()
+                        account.close_gaps_below(entry.oldest, now_ms) if account.known else ()
                     )
-                    self._want(account)
+                    self._open_account(account)
                 case OutboxBounds(upcoming=int(upcoming)):
-                    gaps.extend(account.introduce(entry.oldest, upcoming, now_ms))
-                    self._want(account, again=True)
+                    gaps.extend(account.take_bounds(entry.oldest, upcoming, now_ms))
+                    self._open_account(account, again=True)
                 case UnnumberedSamples():
                     account.samples_stored += entry.samples
                     account.changed = True
@@ -94,6 +105,10 @@ class Ledger:
         self._gaps.extend(gaps)
         return gaps
 
+    def flush(self) -> None:
+        """Enter held entries with the next ``apply``."""
+        self._held.flush()
+
     def _account(self, gateway: str) -> Account:
         account = self._accounts.get(gateway)
         if account is None:
@@ -101,17 +116,17 @@ class Ledger:
         return account
 
     def _receive_many(self, entry: Receipts) -> None:
-        """Enter runs of reports that follow each other as one each, all others one by one."""
-        receipts, runs = split_ranges(entry)
-        accounts, add_to_day, wanted = self._accounts, self._days.add, self._open
+        """Enter ranges of consecutive reports as one each, all others one by one."""
+        receipts, ranges = split_ranges(entry)
+        accounts, add_to_day, is_open = self._accounts, self._days.add, self._open
         changed = self._changed
-        for gateway, first, last, samples, late, day, begin, end in runs:
+        for gateway, first, last, samples, late, day, begin, end in ranges:
             account = accounts.get(gateway) or self._account(gateway)
             if account.receive_range(first, last, samples):
                 add_to_day(gateway, day, samples, late)
                 if not account.open:
                     account.open = True
-                    wanted.append(account)
+                    is_open.append(account)
             else:
                 for receipt in receipts.select(slice(begin, end)).one_by_one():
                     self._receive(account, receipt)
@@ -122,16 +137,16 @@ class Ledger:
         before = account.through
         if account.receive(entry.batch, entry.samples):
             self._days.store(entry)
-        self._want(account, again=account.through == before)
+        self._open_account(account, again=account.through == before)
 
-    def _want(self, account: Account, *, again: bool = False) -> None:
+    def _open_account(self, account: Account, *, again: bool = False) -> None:
         account.again |= again
         if not account.open:
             account.open = True
             self._open.append(account)
 
     def due(self, now_ms: int) -> list[AckThrough]:
-        """What to acknowledge now; call it only when the ledger is committed."""
+        """What to acknowledge now. Call it only after the ledger is committed."""
         due, waiting = [], []
         for account in self._open:
             through = account.through
@@ -148,11 +163,11 @@ class Ledger:
         return due
 
     def has_changes(self) -> bool:
-        """Whether anything waits to be saved."""
+        """Whether anything is unsaved."""
         return bool(self._changed or self._gaps or self._days)
 
     def save(self, connection: Connection) -> None:
-        """Write what changed; ``saved`` must follow once it is committed."""
+        """Write what changed. Call ``saved`` after the commit."""
         rows = [self._row(self._accounts[gateway]) for gateway in self._changed]
         put_rows(connection, schema.ledger, rows)
         if self._gaps:
@@ -170,7 +185,7 @@ class Ledger:
         return account.gateway, through, ranges, account.samples_stored, account.known
 
     def saved(self) -> None:
-        """The last save is committed."""
+        """Note that the last save is committed."""
         for gateway in self._changed:
             self._accounts[gateway].changed = False
         self._changed.clear()

@@ -84,11 +84,11 @@ class MappedMessageHandler:
 
     def _is_there(self, mapping: Mapping, sample: MappedSample, now_ms: int) -> None:
         gateway, device = sample.key.gateway, sample.key.device
-        if (gateway, device) not in self._context.heard:
+        if (gateway, device) not in self._context.last_seen:
             self._presence.set_gateway(sample.group, gateway, online=True, now_ms=now_ms)
             self._presence.set_device(sample.group, gateway, device, online=True, now_ms=now_ms)
             self._presence.expect(sample.group, gateway, round(mapping.silence * 1000), now_ms)
-        self._context.heard[gateway, device] = now_ms
+        self._context.last_seen[gateway, device] = now_ms
 
     def _put_aside(self, message: MqttMessage, refused: Sequence[Refused]) -> None:
         by_reason: dict[str, list[dict[str, object]]] = {}

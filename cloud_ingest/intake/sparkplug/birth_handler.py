@@ -52,7 +52,7 @@ class BirthHandler:
             device.born = False
         self._presence.set_gateway(session.group, session.gateway, online=True, now_ms=now_ms)
         self._introduce(session, birth)
-        self._context.heard[topic.gateway, None] = now_ms
+        self._context.last_seen[topic.gateway, None] = now_ms
 
     def _note_acknowledges(self, session: NodeSession) -> None:
         self._context.aliases.note_acknowledges(session)
@@ -137,7 +137,7 @@ class BirthHandler:
         self._presence.set_device(
             session.group, session.gateway, topic.device, online=online, now_ms=now_ms
         )
-        self._context.heard[topic.gateway, topic.device] = now_ms
+        self._context.last_seen[topic.gateway, topic.device] = now_ms
 
     def _announce(
         self,

@@ -79,7 +79,7 @@ class ReportHandler:
         read = self._gathered.read(context.aliases)
         context.work.samples.extend(read.batch)
         context.samples_total += len(read.batch)
-        context.inventory.heard(context.aliases.devices, read.device, read.arrived_ms)
+        context.inventory.note_many_last_seen(context.aliases.devices, read.device, read.arrived_ms)
         self._clocks.hear_offsets(context.aliases.gateways, read.gateway, read.offset_ms)
         if read.receipts is not None:
             context.work.entries.append(read.receipts)
@@ -103,7 +103,7 @@ class ReportHandler:
         if not counted:
             seq = payload.seq if payload.HasField("seq") else None
             self._presence.count_sequence(session, seq, now_ms)
-        self._context.heard[topic.gateway, topic.device] = now_ms
+        self._context.last_seen[topic.gateway, topic.device] = now_ms
         sent_ms = payload.timestamp if payload.HasField("timestamp") else now_ms
         reading = _Reading(self._context, session, topic, min(sent_ms, MAX_TIME_MS), now_ms)
         for m in payload.metrics:

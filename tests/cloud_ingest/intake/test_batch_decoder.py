@@ -219,19 +219,19 @@ def test_when_a_device_was_heard_of_is_known_and_kept(database: Database) -> Non
     inventory.update_gateway("g", group="bd", station="s", online=True, since_ms=1)
     inventory.update_device("g", "d", online=True, since_ms=1)
     names: list[tuple[str, str | None]] = [("g", "d")]
-    inventory.heard(names, np.array([0, 0]), np.array([5, 9]))
-    inventory.seen({("g", "d"): 7})
+    inventory.note_many_last_seen(names, np.array([0, 0]), np.array([5, 9]))
+    inventory.note_last_seen({("g", "d"): 7})
     gateway, device = inventory.gateway("g"), inventory.device("g", "d")
     assert gateway is not None
     assert device is not None
     assert (gateway.last_seen_ms, device.last_seen_ms) == (9, 9)
     with database.engine.begin() as connection:
         inventory.save(connection)
-    inventory.saved(seen=True)
+    inventory.saved(last_seen=True)
     names.append(("g", "later"))
-    inventory.heard(names, np.array([1, 0]), np.array([11, 12]))
+    inventory.note_many_last_seen(names, np.array([1, 0]), np.array([11, 12]))
     with database.engine.begin() as connection:
-        inventory.save_seen(connection)
+        inventory.save_last_seen(connection)
     again = Inventory(database)
     again.load()
     device = again.device("g", "d")

@@ -14,7 +14,7 @@ from cloud_ingest.intake.ledger.write_coalescer import (
     LARGE_FLEET,
     LONGEST_MS,
     REPORTS_A_ROW,
-    StoredEntries,
+    WriteCoalescer,
 )
 from cloud_ingest.intake.work import Entry, OutboxBounds, Receipts, UnnumberedSamples
 
@@ -22,7 +22,7 @@ from cloud_ingest.intake.work import Entry, OutboxBounds, Receipts, UnnumberedSa
 @given(st.lists(st.integers(1, 60), max_size=80), st.integers(1, 5))
 def test_through_is_the_highest_number_with_no_hole_below(numbers: list[int], oldest: int) -> None:
     account, have = Account("g"), set(range(oldest))
-    account.introduce(oldest, oldest, 0)
+    account.take_bounds(oldest, oldest, 0)
     for number in numbers:
         assert account.receive(number, 1) == (number not in have)
         have.add(number)
@@ -31,7 +31,7 @@ def test_through_is_the_highest_number_with_no_hole_below(numbers: list[int], ol
 
 def test_a_batch_counts_once() -> None:
     account = Account("g")
-    account.introduce(1, 1, 0)
+    account.take_bounds(1, 1, 0)
     assert account.receive(1, 10)
     assert not account.receive(1, 10)
     assert account.samples_stored == 10
@@ -39,26 +39,26 @@ def test_a_batch_counts_once() -> None:
 
 def test_a_new_account_begins_where_the_gateway_is() -> None:
     account = Account("g")
-    assert account.introduce(1_795_000_000_000, 1_795_000_000_007, 0) == []
+    assert account.take_bounds(1_795_000_000_000, 1_795_000_000_007, 0) == []
     assert account.through == 1_795_000_000_000 - 1
 
 
 def test_what_was_given_up_becomes_gaps_around_what_is_there() -> None:
     account = Account("g")
-    account.introduce(1, 1, 0)
+    account.take_bounds(1, 1, 0)
     for n in (1, 2, 5, 6, 9):
         account.receive(n, 1)
-    gaps = account.introduce(8, 12, 77)
+    gaps = account.take_bounds(8, 12, 77)
     assert [(g.first, g.last) for g in gaps] == [(3, 4), (7, 7)]
     assert account.batches.ranges() == [(0, 7), (9, 9)]
 
 
 def test_numbers_that_go_back_mean_a_new_outbox() -> None:
     account = Account("g")
-    account.introduce(1, 1, 0)
+    account.take_bounds(1, 1, 0)
     for n in range(1, 101):
         account.receive(n, 1)
-    gaps = account.introduce(1, 3, 0)
+    gaps = account.take_bounds(1, 3, 0)
     assert "new outbox" in gaps[0].reason
     assert account.batches.ranges() == [(0, 0)]
     assert account.receive(1, 1)
@@ -96,10 +96,7 @@ def test_receipts_in_columns_are_entered_as_one_by_one(
     together, single = Ledger(database), Ledger(database)
     for ledger in (together, single):
         ledger.apply([OutboxBounds(name, 1, 1) for name in fleet], NOW_MS)
-    waiting = StoredEntries()
-    waiting.extend(receipts(fleet, rows) for rows in batches if rows)
-    waiting.hasten()
-    together.apply(waiting.take(NOW_MS), NOW_MS)
+    together.apply([receipts(fleet, rows) for rows in batches if rows], NOW_MS)
     for rows in batches:
         single.apply(receipts(fleet, rows).one_by_one(), NOW_MS)
     for name in fleet:
@@ -108,29 +105,29 @@ def test_receipts_in_columns_are_entered_as_one_by_one(
     assert sorted(map(repr, together.due(NOW_MS))) == sorted(map(repr, single.due(NOW_MS)))
 
 
-def test_receipts_of_few_gateways_do_not_wait() -> None:
-    waiting = StoredEntries()
-    waiting.extend([receipts(["a"], [(0, 1, 5, 0)])])
-    assert len(waiting.take(NOW_MS)) == 1
-    assert waiting.take(NOW_MS) == []
+def test_receipts_of_few_gateways_are_not_held() -> None:
+    held = WriteCoalescer()
+    held.add([receipts(["a"], [(0, 1, 5, 0)])])
+    assert len(held.take(NOW_MS)) == 1
+    assert held.take(NOW_MS) == []
 
 
-def test_receipts_of_a_large_fleet_wait_for_others_or_for_a_second() -> None:
+def test_receipts_of_a_large_fleet_are_held_for_others_or_for_a_second() -> None:
     fleet = [f"g{i}" for i in range(LARGE_FLEET + 1)]
-    waiting = StoredEntries()
+    held = WriteCoalescer()
     one: list[Entry] = [receipts(fleet, [(0, 1, 5, 0)])]
-    waiting.extend(one)
-    waiting.extend([UnnumberedSamples("x", 1, NOW_MS, NOW_MS)])
-    assert waiting.take(NOW_MS) == []
-    assert len(waiting.take(NOW_MS + LONGEST_MS)) == 2
-    waiting.extend(one)
-    assert waiting.take(NOW_MS) == []
-    waiting.extend([receipts(fleet, [(n, 1, 5, 0) for n in range(len(fleet))] * REPORTS_A_ROW)])
-    [joined] = waiting.take(NOW_MS)
+    held.add(one)
+    held.add([UnnumberedSamples("x", 1, NOW_MS, NOW_MS)])
+    assert held.take(NOW_MS) == []
+    assert len(held.take(NOW_MS + LONGEST_MS)) == 2
+    held.add(one)
+    assert held.take(NOW_MS) == []
+    held.add([receipts(fleet, [(n, 1, 5, 0) for n in range(len(fleet))] * REPORTS_A_ROW)])
+    [joined] = held.take(NOW_MS)
     assert isinstance(joined, Receipts)
     assert len(joined.batch) == 1 + REPORTS_A_ROW * len(fleet)
-    waiting.extend([*one, OutboxBounds("g1", 1, 1)])
-    assert len(waiting.take(NOW_MS)) == 2
+    held.add([*one, OutboxBounds("g1", 1, 1)])
+    assert len(held.take(NOW_MS)) == 2
 
 
 def test_a_gateway_is_told_once_and_not_too_often(database: Database) -> None:
