@@ -5,28 +5,52 @@ failure, so that a green run in CI means that all of them ran.
 """
 
 import contextlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+_PORTS_A_WORKER = 600
+
+
+def _ports() -> Iterator[int]:
+    """The ports of this process in random order, again and again.
+
+    They are below the range of outgoing connections (32768 and up), so that a stopped server finds
+    its port free when it starts again, and each worker of pytest-xdist has ports of its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10_000 + worker % 16 * _PORTS_A_WORKER
+    return itertools.cycle(random.sample(range(first, first + _PORTS_A_WORKER), _PORTS_A_WORKER))
+
+
+_NEXT_PORT = _ports()
+
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A TCP port that nobody listens on at this moment and that was not given out lately."""
+    for port in itertools.islice(_NEXT_PORT, _PORTS_A_WORKER):
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free TCP port for tests")
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> object:
-    """Poll ``condition`` until it gives something true; AssertionError after ``timeout_s``."""
+def wait_until(condition: Callable[[], object], what: str = "", timeout_s: float = 60.0) -> object:
+    """Poll ``condition`` until its result is true; AssertionError after ``timeout_s``.
+
+    The limit is generous: it only ends a test that has failed, also on a machine under load.
+    """
     end = time.monotonic() + timeout_s
     while True:
         result = condition()
@@ -83,7 +107,7 @@ class Mosquitto:
     def _end(self, sig: int) -> None:
         if self._process is not None:
             self._process.send_signal(sig)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def stop(self) -> None:
@@ -120,7 +144,7 @@ class InfluxDB:
         self._process = subprocess.Popen(
             [self._program, "-config", str(configuration)], stdout=log, stderr=log
         )
-        wait_until(self._answers, 20, "influxd answers")
+        wait_until(self._answers, "influxd answers")
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/ping") as reply:
@@ -130,11 +154,11 @@ class InfluxDB:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None

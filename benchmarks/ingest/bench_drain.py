@@ -122,7 +122,7 @@ def _watched(folder: Path, reports: int, start_ms: int, *, measuring: bool) -> _
         uplink.start()
         for device in range(DEVICES):
             uplink.device_online(f"d{device}")
-        wait_until(lambda: uplink.state.delivering, 30, "the cloud is there")
+        wait_until(lambda: uplink.state.delivering, "the cloud is there")
         return _watch(outbox, port, folder / "data" / "quantrac.db", measuring=measuring)
     finally:
         uplink.stop()
@@ -146,7 +146,7 @@ def _watch(outbox: Outbox, port: int, database: Path, *, measuring: bool) -> _Dr
         if outbox.status().ack_through >= first.next_batch - 1 and not seconds:
             seconds = time.perf_counter() - start
     if measuring:
-        wait_until(lambda: not _unjudged(database), 900, "late data is judged")
+        wait_until(lambda: not _unjudged(database), "late data is judged", timeout_s=900)
     return _Drained(seconds, time.perf_counter() - start, worst)
 
 

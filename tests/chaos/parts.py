@@ -192,12 +192,12 @@ class System:
             self.database.start()
         self.broker.start()
         self.simulator.start()
-        wait_until(lambda: accepts(self._broker_port), 10, "the broker listens")
+        wait_until(lambda: accepts(self._broker_port), "the broker listens")
         self.cloud.start()
-        wait_until(lambda: all(accepts(p) for p in self.modbus), 20, "the meters answer")
+        wait_until(lambda: all(accepts(p) for p in self.modbus), "the meters answer")
         for agent in self.agents:
             agent.process.start()
-        wait_until(lambda: self.newest_ms() > 0, 40, "samples arrive")
+        wait_until(lambda: self.newest_ms() > 0, "samples arrive")
         return self
 
     def __exit__(self, *_: object) -> None:

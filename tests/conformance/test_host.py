@@ -75,7 +75,7 @@ def cloud(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Cloud]:
     client.connect("127.0.0.1", mosquitto.port)
     client.loop_start()
     made = Cloud(spy, mosquitto, process, api, client)
-    wait_until(lambda: made.sent(STATE), 30, "the host says that it is online")
+    wait_until(lambda: made.sent(STATE), "the host says that it is online")
     yield made
     if process.poll() is None:
         process.terminate()
@@ -109,15 +109,15 @@ def test_every_requirement_holds_over_300_messages_from_connect_to_goodbye(
     uplink = Uplink(settings, outbox, node)
     uplink.start()
     uplink.device_online("d")
-    wait_until(lambda: uplink.state.delivering, 20, "births")
+    wait_until(lambda: uplink.state.delivering, "births")
     for i in range(300):
         outbox.put([Report("d", (Sample("m", utc_now_ms(), float(i)),))])
-    wait_until(lambda: outbox.status().depth_samples == 0, 20, "all is confirmed")
+    wait_until(lambda: outbox.status().depth_samples == 0, "all is confirmed")
     cloud.spy.cut()
-    wait_until(lambda: len(cloud.sent(STATE)) >= 2, 20, "it is back")
-    wait_until(lambda: uplink.state.delivering, 20, "births again")
+    wait_until(lambda: len(cloud.sent(STATE)) >= 2, "it is back")
+    wait_until(lambda: uplink.state.delivering, "births again")
     outbox.put([Report("d", (Sample("m", utc_now_ms(), 1.0),))])
-    wait_until(lambda: outbox.status().depth_samples == 0, 20, "all is confirmed")
+    wait_until(lambda: outbox.status().depth_samples == 0, "all is confirmed")
     uplink.stop()
     outbox.close()
     # A foreign node with a hole in its sequence numbers is asked for its births.
@@ -125,7 +125,7 @@ def test_every_requirement_holds_over_300_messages_from_connect_to_goodbye(
     cloud.inject("spBv1.0/g/NBIRTH/foreign", born)
     cloud.inject("spBv1.0/g/DBIRTH/foreign/d", device)
     cloud.inject("spBv1.0/g/DDATA/foreign/d", node_message(7, Metric(None, 1, 5, None, 401.0)))
-    wait_until(lambda: cloud.sent("/NCMD/foreign"), 10, "a rebirth is asked for")
+    wait_until(lambda: cloud.sent("/NCMD/foreign"), "a rebirth is asked for")
     cloud.process.terminate()
     cloud.process.wait(15)
     report = check_host(list(cloud.spy.packets), "quantrac")
@@ -138,7 +138,7 @@ def test_every_requirement_holds_over_300_messages_from_connect_to_goodbye(
 def test_a_false_word_about_itself_is_put_right_with_the_same_timestamp(cloud: Cloud) -> None:
     first = json.loads(cloud.sent(STATE)[0].payload)
     cloud.inject(STATE, json.dumps({"online": False, "timestamp": first["timestamp"]}).encode(), 1)
-    wait_until(lambda: len(cloud.sent(STATE)) == 2, 10, "it is put right")
+    wait_until(lambda: len(cloud.sent(STATE)) == 2, "it is put right")
     assert json.loads(cloud.sent(STATE)[1].payload) == first
 
 
@@ -158,7 +158,7 @@ def test_a_hole_in_the_sequence_asks_for_births_and_a_filled_one_does_not(cloud:
     assert cloud.sent("/NCMD/f") == []
     for seq in (6, 8):
         data(seq)
-    wait_until(lambda: cloud.sent("/NCMD/f"), 10, "births are asked for")
+    wait_until(lambda: cloud.sent("/NCMD/f"), "births are asked for")
     command = decode(cloud.sent("/NCMD/f")[0].payload)
     assert command.metrics[0].name == "Node Control/Rebirth"
 
@@ -175,7 +175,7 @@ def test_only_the_death_of_the_present_session_counts(cloud: Cloud) -> None:
             (i["online"] for i in items if i["gateway" if kind == "devices" else "id"] == "n"), None
         )
 
-    wait_until(lambda: online("gateways") is True, 10, "the node is online")
+    wait_until(lambda: online("gateways") is True, "the node is online")
     now = utc_now_ms()
     late = node_message(None, Metric("bdSeq", None, now, DataType.INT64, 4))
     cloud.inject("spBv1.0/g/NDEATH/n", late, 1)
@@ -183,5 +183,5 @@ def test_only_the_death_of_the_present_session_counts(cloud: Cloud) -> None:
     assert online("gateways") is True
     death = node_message(None, Metric("bdSeq", None, now, DataType.INT64, 5))
     cloud.inject("spBv1.0/g/NDEATH/n", death, 1)
-    wait_until(lambda: online("gateways") is False, 10, "the node is offline")
+    wait_until(lambda: online("gateways") is False, "the node is offline")
     assert online("devices") is False

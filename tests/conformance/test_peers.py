@@ -39,7 +39,7 @@ def feed(service: Cloud, spy: Spy, command: list[str], gateway: str) -> set[str]
         assert isinstance(found, list)
         return found
 
-    wait_until(lambda: len(set(values())) >= 300, 15, "all values are in the store")
+    wait_until(lambda: len(set(values())) >= 300, "all values are in the store")
     assert {1.0 + i for i in range(300)} <= set(values())
     spy.close()
     return check_edge(list(spy.packets)).broken_rules

@@ -96,7 +96,7 @@ buses:
         return text in self.log.read_text()
 
     def measuring(self) -> None:
-        wait_until(lambda: len(self.first.requests) > 3, 15, "the first bus is read")
+        wait_until(lambda: len(self.first.requests) > 3, "the first bus is read")
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -130,7 +130,7 @@ def test_status_tells_the_counts_of_each_device(gateway: Gateway) -> None:
     gateway.second.silent.add(1)
     gateway.start()
     gateway.measuring()
-    wait_until(lambda: gateway.logged("device does not answer"), 10)
+    wait_until(lambda: gateway.logged("device does not answer"))
     time.sleep(2.2)
     status = gateway.status()
     devices = status["devices"]
@@ -150,14 +150,14 @@ def test_a_changed_file_is_applied_and_the_untouched_bus_misses_no_poll(gateway:
     before = len(gateway.first.requests)
     began = time.monotonic()
     gateway.write(gateway.text(unit=2))
-    wait_until(lambda: any(f[0] == 2 for f in gateway.second.requests), 10, "the new unit is read")
-    wait_until(lambda: gateway.logged("configuration applied"), 5)
+    wait_until(lambda: any(f[0] == 2 for f in gateway.second.requests), "the new unit is read")
+    wait_until(lambda: gateway.logged("configuration applied"))
     gateway.write("gateway: [")
-    wait_until(lambda: gateway.logged("configuration refused; nothing changes"), 10)
+    wait_until(lambda: gateway.logged("configuration refused; nothing changes"))
     gateway.write(gateway.text(unit=2, gateway="another"))
     assert gateway.process is not None
     gateway.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: gateway.logged("change at the next start only"), 10)
+    wait_until(lambda: gateway.logged("change at the next start only"))
     time.sleep(0.5)
     polls = len(gateway.first.requests) - before
     expected = (time.monotonic() - began) / 0.1
@@ -254,7 +254,7 @@ def test_a_window_goes_on_where_the_end_of_the_agent_cut_it(
     before = len(answered)
     process = start()
     ends_ms = (now_ms // WINDOW_MS + 1) * WINDOW_MS
-    wait_until(utc_now_ms > ends_ms + 2200, 10)
+    wait_until(utc_now_ms > ends_ms + 2200)
     process.send_signal(signal.SIGTERM)
     process.wait(5)
     outbox = Outbox(gateway.folder / "outbox.db")
@@ -282,13 +282,13 @@ def test_a_signal_before_the_agent_runs_is_obeyed_once_it_does(
 ) -> None:
     process = gateway.start()
     caught = Path(f"/proc/{process.pid}/status")
-    wait_until(lambda: _catches(caught, number), 10, "the signal is caught")
+    wait_until(lambda: _catches(caught, number), "the signal is caught")
     process.send_signal(number)
     if number is signal.SIGHUP:
-        wait_until(lambda: gateway.logged("configuration read again"), 10)
+        wait_until(lambda: gateway.logged("configuration read again"))
         process.terminate()
     else:
-        wait_until(lambda: process.poll() is not None or gateway.logged("delivering"), 10)
+        wait_until(lambda: process.poll() is not None or gateway.logged("delivering"))
         process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
     assert gateway.logged("agent runs")

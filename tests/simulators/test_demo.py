@@ -23,7 +23,7 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
          "--truth", str(tmp_path / "truth.csv")],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    wait_until((tmp_path / "mp-rs485").exists, 15, "the links appear")
+    wait_until((tmp_path / "mp-rs485").exists, "the links appear")
     yield process
     if process.poll() is None:
         process.kill()
@@ -69,7 +69,7 @@ def test_after_a_kill_the_same_links_and_ports_come_back(
     )
     try:
         with ModbusSerialClient(str(tmp_path / "mp-rs485"), baudrate=9600, timeout=1) as line:
-            wait_until(lambda: bool(line.connect()) and _answers(line), 15, "the sonde answers")
+            wait_until(lambda: bool(line.connect()) and _answers(line), "the sonde answers")
         assert (tmp_path / "ports.json").read_text() == before
     finally:
         again.terminate()

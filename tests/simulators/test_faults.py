@@ -57,7 +57,7 @@ def running(scenario: Scenario, folder: Path) -> Iterator[Simulation]:
     stopped = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(simulation.run(stopped)))
     thread.start()
-    wait_until((folder / "s-dust").exists, 5, "the ports appear")
+    wait_until((folder / "s-dust").exists, "the ports appear")
     try:
         yield simulation
     finally:
@@ -160,11 +160,11 @@ def test_an_adapter_that_is_pulled_vanishes_and_comes_back(tmp_path: Path) -> No
     link = tmp_path / "s-dust"
     with running(made, tmp_path):
         first = os.open(link, os.O_RDWR | os.O_NOCTTY)
-        wait_until(lambda: not link.is_symlink(), 3, "the link vanishes")
+        wait_until(lambda: not link.is_symlink(), "the link vanishes")
         with pytest.raises(OSError, match="error"):
             read_to_the_end(first)
         os.close(first)
-        wait_until(link.exists, 3, "the link comes back")
+        wait_until(link.exists, "the link comes back")
         with Serial(str(link), 9600, timeout=2) as again:
             assert b"\x42\x4d" in again.read(64)
 
@@ -175,9 +175,9 @@ def test_a_power_cut_takes_all_buses_of_a_gateway(tmp_path: Path) -> None:
         port = simulation.buses[2].port.port
         with ModbusTcpClient("127.0.0.1", port=port) as meter:
             assert not meter.read_input_registers(0, count=2).isError()
-        wait_until(lambda: not (tmp_path / "s-rs485").is_symlink(), 3, "the line vanishes")
+        wait_until(lambda: not (tmp_path / "s-rs485").is_symlink(), "the line vanishes")
         assert not ModbusTcpClient("127.0.0.1", port=port, timeout=0.1).connect()
-        wait_until((tmp_path / "s-rs485").exists, 3, "the line comes back")
+        wait_until((tmp_path / "s-rs485").exists, "the line comes back")
         with ModbusTcpClient("127.0.0.1", port=port) as meter:
             assert not meter.read_input_registers(0, count=2).isError()
 

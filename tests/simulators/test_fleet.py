@@ -206,7 +206,7 @@ def test_all_that_was_measured_arrives_through_losses_and_storms(
         ],
     )  # fmt: skip
     fleet = run(made, mosquitto.url, 5.0, tmp_path / "truth.csv")
-    wait_until(lambda: len(host.deaths) >= 30 + int(0.4 * 30), 10, "all wills and goodbyes")
+    wait_until(lambda: len(host.deaths) >= 30 + int(0.4 * 30), "all wills and goodbyes")
     host.close()
     truth = {(s.series, s.time_ms): s.value for s in read_truth(tmp_path / "truth.csv")}
     assert len(truth) == fleet.counts.measured > 30 * 6 * 10
@@ -266,7 +266,7 @@ def test_gateways_leave_when_the_host_does_and_come_back_with_it(mosquitto: Any)
     made = scenario(gateways=4, metrics=2, interval="200ms", ramp_up="0ms")
     fleet = run(made, mosquitto.url, 5.0)
     timer.join()
-    wait_until(lambda: len(host.deaths) >= 8, 10, "everybody has said goodbye twice")
+    wait_until(lambda: len(host.deaths) >= 8, "everybody has said goodbye twice")
     host.close()
     assert not host.wrong
     assert {host.births[n.gateway] for n in fleet.nodes} == {2}
@@ -281,7 +281,7 @@ def test_gateways_join_one_after_the_other(mosquitto: Any) -> None:
         gateways=2, metrics=2, interval="200ms", ramp_up="0ms", joins_per_minute=120
     ).model_copy(update={"duration": 1500})
     fleet = run(made, mosquitto.url, 2.5)
-    wait_until(lambda: len(host.samples) == fleet.counts.measured, 5, "everything arrives")
+    wait_until(lambda: len(host.samples) == fleet.counts.measured, "everything arrives")
     host.close()
     assert fleet.capacity == 5
     assert len(host.births) == 5

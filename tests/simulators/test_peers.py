@@ -142,7 +142,7 @@ def test_thingsboard_gateway_polls_a_server(
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_until(lambda: len(voltages) >= 3, 40, "three polls arrive")
+        wait_until(lambda: len(voltages) >= 3, "three polls arrive")
     finally:
         gateway.kill()
         gateway.wait()

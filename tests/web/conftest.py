@@ -1,5 +1,6 @@
 """One running system and one browser for all tests of the page; a fresh page for each test."""
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,14 +24,17 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session")
 def built_page() -> None:
-    """The page as files; built where they are missing."""
-    if not (ROOT / "cloud_ingest/web/static/index.html").exists():
-        subprocess.run(["sh", str(ROOT / "scripts/build-page.sh"), sys.prefix], check=True)
+    """The page as files; built where they are missing, by one worker while the others wait."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build/page.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (ROOT / "cloud_ingest/web/static/index.html").exists():
+            subprocess.run(["sh", str(ROOT / "scripts/build-page.sh"), sys.prefix], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +50,7 @@ def calm(system: System) -> Iterator[Feed]:
     """A station where nothing happens unless a test changes ``calm.values``."""
     quantities = {"pm2_5": ("pm2_5", "ug/m3"), "temperature": ("air_temperature", "Cel")}
     feed = Feed(system.mqtt_port, "gw-calm", "tdm", CALM_STATION, (10.98, 106.652), quantities)
-    wait_until(lambda: system.get("/latest?station=tdm")["items"], 15, "first samples")
+    wait_until(lambda: system.get("/latest?station=tdm")["items"], "first samples")
     yield feed
     feed.stop()
 
@@ -57,7 +61,7 @@ def busy(system: System) -> Iterator[Feed]:
     quantities = {"pm2_5": ("pm2_5", "ug/m3")}
     feed = Feed(system.mqtt_port, "gw-busy", "mp", BUSY_STATION, (11.12, 106.61), quantities)
     feed.values["pm2_5"] = 140.0
-    wait_until(lambda: system.get("/alerts?state=firing&station=mp")["items"], 20, "an alert")
+    wait_until(lambda: system.get("/alerts?state=firing&station=mp")["items"], "an alert")
     yield feed
     feed.stop()
 
@@ -67,7 +71,7 @@ def hostile(system: System) -> Iterator[Feed]:
     """A foreign gateway whose names try to be more than names."""
     quantities = dict.fromkeys(HOSTILE_METRICS, ("", ""))
     feed = Feed(system.mqtt_port, "<i>gw 🐉", "<u>st", HOSTILE_NAME, (11.0, 106.7), quantities)
-    wait_until(lambda: len(system.get("/latest?limit=1000&station=%3Cu%3Est")["items"]) >= 4, 15)
+    wait_until(lambda: len(system.get("/latest?limit=1000&station=%3Cu%3Est")["items"]) >= 4)
     yield feed
     feed.stop()
 

@@ -57,7 +57,7 @@ class System:
             [sys.executable, "-m", "quantrac", "cloud", "run", "--config", "cloud.yaml"],
             cwd=self._folder, stdout=log, stderr=log, env=None,
         )  # fmt: skip
-        wait_until(self._answers, 40, f"the cloud answers; see {self._folder}/cloud.log")
+        wait_until(self._answers, f"the cloud answers; see {self._folder}/cloud.log")
 
     def stop(self) -> None:
         if self._process is not None:

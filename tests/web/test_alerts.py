@@ -23,7 +23,7 @@ def rising(system: System, request: pytest.FixtureRequest) -> Iterator[Feed]:
         system.mqtt_port, f"gw-{station}", station, f"Trạm {station}", (11.2, 106.7),
         {"pm2_5": ("pm2_5", "ug/m3")},
     )  # fmt: skip
-    wait_until(lambda: system.get(f"/latest?station={station}")["items"], 15, "first samples")
+    wait_until(lambda: system.get(f"/latest?station={station}")["items"], "first samples")
     yield feed
     feed.stop()
 
@@ -52,7 +52,7 @@ def test_it_is_commented_assigned_and_closed_and_leaves_the_list(
 ) -> None:
     rising.values["pm2_5"] = 150.0
     station = rising.gateway.removeprefix("gw-")
-    found = wait_until(lambda: system.get(f"/alerts?state=firing&station={station}")["items"], 15)
+    found = wait_until(lambda: system.get(f"/alerts?state=firing&station={station}")["items"])
     alert = found[0]["id"]  # type: ignore[index]
     page = open_page(f"#/alerts/{alert}")
     page.get_by_label("Tên người trực").fill(OFFICER)

@@ -33,14 +33,14 @@ def pair(system: System) -> Iterator[list[Feed]]:
         feed.values["pm2_5"] = 20.0
     for feed in feeds:
         station = feed.gateway.removeprefix("gw-")
-        wait_until(lambda s=station: not system.get(f"/alerts?state=open&station={s}")["items"], 15)  # type: ignore[misc]
+        wait_until(lambda s=station: not system.get(f"/alerts?state=open&station={s}")["items"])  # type: ignore[misc]
         feed.stop()
 
 
 def alert_of(system: System, feed: Feed) -> int:
     station = feed.gateway.removeprefix("gw-")
     path = f"/alerts?state=firing,acknowledged&station={station}"
-    found = wait_until(lambda: system.get(path)["items"], 20, "an alert")
+    found = wait_until(lambda: system.get(path)["items"], "an alert")
     return int(found[0]["id"])  # type: ignore[index]
 
 
@@ -197,14 +197,14 @@ def test_what_was_quarantined_is_taken_in_again_or_deleted(
         found = system.get("/quarantine?limit=1000")["items"]
         return [q["id"] for q in found if q["topic"].startswith("spBv1.0/lost/")]
 
-    wait_until(mine, 10, "the message in quarantine")
+    wait_until(mine, "the message in quarantine")
     page = as_officer(open_page("#/system"))
     expect(page.get_by_role("region", name="Bản tin bị cách ly")).to_be_visible()
     listed = row(page, "spBv1.0/lost/DDATA/gw-calm/sensor")
     with page.expect_response(lambda answer: answer.url.endswith("/replay")) as answer:
         listed.get_by_role("button", name="Nhận lại").click()
     assert answer.value.status == 202
-    wait_until(mine, 10, "it failed again")
+    wait_until(mine, "it failed again")
     page.on("dialog", lambda dialog: dialog.accept())
     listed.get_by_role("button", name="Xóa").first.click()
     expect(listed).to_have_count(0)

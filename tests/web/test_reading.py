@@ -149,7 +149,7 @@ def test_names_that_look_like_markup_are_shown_as_they_are(
     open_page: Open, hostile: Feed, system: System
 ) -> None:
     hostile.publish('spBv1.0/<script>window.hostile=1</script>x"', b"\xff\xff<b>")
-    wait_until(lambda: system.get("/quarantine")["items"], 10, "the message in quarantine")
+    wait_until(lambda: system.get("/quarantine")["items"], "the message in quarantine")
     page = open_page()
     expect(page.locator(".card strong", has_text=HOSTILE_NAME)).to_be_visible()
     page.locator(".card", has_text=HOSTILE_NAME).click()

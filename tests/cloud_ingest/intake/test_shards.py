@@ -170,7 +170,7 @@ def test_while_postgresql_is_away_nothing_is_acknowledged(
     wait_until(lambda: cloud.pipeline.problem, what="the pipeline waits")
     assert cloud.link.acknowledged() == before
     postgresql.start()
-    wait_until(lambda: cloud.link.acknowledged()[-1:] == [1], 20, "it is acknowledged at last")
+    wait_until(lambda: cloud.link.acknowledged()[-1:] == [1], "it is acknowledged at last")
     cloud.pipeline.stop()
     with cloud.database.engine.connect() as connection:
         assert connection.execute(sa.text("SELECT samples_stored FROM ledger")).scalar() == 1

@@ -105,7 +105,7 @@ def test_an_alert_reaches_a_mailbox_and_a_webhook(database, smtp, http):
     worker.start()
     try:
         service.process(batch_of([(0, T0, 60.5)]), T0)
-        wait_until(lambda: smtp.mailbox.messages and http.bodies, 10, "both have it")
+        wait_until(lambda: smtp.mailbox.messages and http.bodies, "both have it")
     finally:
         worker.stop()
     recipients, text = smtp.mailbox.messages[0]

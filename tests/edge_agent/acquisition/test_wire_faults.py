@@ -67,7 +67,7 @@ def test_under_every_fault_of_the_wire_no_value_is_made_up(tmp_path: Path) -> No
     )
     agent = None
     try:
-        wait_until(lambda: list(folder.glob("*rs485*")), 20, "the line is there")
+        wait_until(lambda: list(folder.glob("*rs485*")), "the line is there")
         agent = subprocess.Popen(
             command("edge", "run", "--config", str(gateway)), stdout=log, stderr=log
         )

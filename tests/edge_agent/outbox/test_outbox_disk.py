@@ -70,7 +70,7 @@ def test_a_full_disk_costs_the_oldest_and_never_the_newest(small_disk: Path) -> 
 def test_a_disk_filled_by_others_is_survived(small_disk: Path) -> None:
     outbox = Outbox(small_disk / "outbox.db", 100_000_000)
     outbox.put([report(i) for i in range(3000)])
-    wait_until((small_disk / "outbox.db.reserve").exists, 5, "a reserve is kept")
+    wait_until((small_disk / "outbox.db.reserve").exists, "a reserve is kept")
     ballast = small_disk / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
         while True:
@@ -109,7 +109,7 @@ def test_reports_are_sent_from_memory_while_the_disk_is_read_only(small_disk: Pa
     assert outbox.confirm(outbox.status().next_batch - 2, T0)
     wait_until(lambda: held(outbox) == [2], what="confirmed although the disk refuses")
     remount(small_disk, "rw")
-    wait_until(lambda: outbox.status().problem is None, 5, "the disk is used again")
+    wait_until(lambda: outbox.status().problem is None, "the disk is used again")
     assert outbox.status().depth_samples == 20
     outbox.close()
     again = Outbox(path, 100_000_000)
@@ -159,7 +159,7 @@ def test_an_agent_that_starts_on_a_full_disk_gives_nothing_up(
         assert again.numbers()[0] == lowest
         assert status.depth_samples == 101
     ballast.unlink()
-    wait_until(lambda: again.status().problem is None, 5, "the disk is used again")
+    wait_until(lambda: again.status().problem is None, "the disk is used again")
     assert again.numbers() == (lowest, lowest + 101)
     assert held(again) == [*range(100), 1000]
     assert again.status().evicted_total == 0
@@ -176,7 +176,7 @@ def test_memory_is_bounded_and_what_it_gives_up_is_counted(small_disk: Path) -> 
     assert (status.depth_samples, status.evicted_total) == (400, 600)
     assert held(outbox) == list(range(30, 50))
     remount(small_disk, "rw")
-    wait_until(lambda: outbox.status().problem is None, 5, "the disk is used again")
+    wait_until(lambda: outbox.status().problem is None, "the disk is used again")
     assert held(outbox) == list(range(30, 50))
     outbox.close()
 
@@ -190,7 +190,7 @@ def test_an_agent_starts_without_any_disk(tmp_path: Path) -> None:
     assert held(outbox) == [1]
     blocker.unlink()
     blocker.mkdir()
-    wait_until(lambda: outbox.status().problem is None, 5, "the disk is used at last")
+    wait_until(lambda: outbox.status().problem is None, "the disk is used at last")
     assert held(outbox) == [1]
     outbox.close()
 
@@ -208,7 +208,7 @@ def test_a_file_that_appears_late_gives_its_own_names_and_not_those_made_meanwhi
     made = outbox.status().numbering
     folder.unlink()
     (tmp_path / "before").rename(folder)
-    wait_until(lambda: outbox.status().problem is None, 5, "the disk is used at last")
+    wait_until(lambda: outbox.status().problem is None, "the disk is used at last")
     assert outbox.status().numbering > made, "a session has to begin anew"
     names = {
         alias: (device, name)
