@@ -7,7 +7,6 @@ and the CPU seconds that process PID spent meanwhile.
 """
 
 import socket
-import struct
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,9 @@ from dataclasses import dataclass
 import psutil
 
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
+from telemetry import mqtt_packets
 from telemetry.clock import utc_now_ms
+from telemetry.mqtt_packets import Parser, Publish
 from telemetry.sparkplug import names
 
 WINDOW = 32  # reports of a gateway that may wait for their acknowledgement, as at our edge
@@ -73,38 +74,15 @@ class FloodGateway:
         return f"spBv1.0/flood/DDATA/{self.name}/d", payload.SerializeToString()
 
 
-def remaining(length: int) -> bytes:
-    """An MQTT "remaining length"."""
-    out = bytearray()
-    while True:
-        length, byte = length >> 7, length & 0x7F
-        out.append(byte | (0x80 if length else 0))
-        if not length:
-            return bytes(out)
-
-
-def publish(topic: str, payload: bytes) -> bytes:
-    """An MQTT PUBLISH with QoS 0."""
-    name = topic.encode()
-    return (
-        b"\x30" + remaining(2 + len(name) + len(payload))
-        + struct.pack(">H", len(name)) + name + payload
-    )  # fmt: skip
-
-
 class Line:
     """A raw MQTT connection that hears acknowledgements."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = b"flood"
-        body = b"\x00\x04MQTT\x04\x02\x00\x00" + struct.pack(">H", len(client)) + client
-        self._socket.sendall(b"\x10" + remaining(len(body)) + body)
-        topic = b"spBv1.0/+/NCMD/+"
-        body = b"\x00\x01" + struct.pack(">H", len(topic)) + topic + b"\x00"
-        self._socket.sendall(b"\x82" + remaining(len(body)) + body)
-        self._buffer = b""
+        self._socket.sendall(mqtt_packets.connect("flood", 0))
+        self._socket.sendall(mqtt_packets.subscribe(1, ["spBv1.0/+/NCMD/+"], qos=0))
+        self._parser = Parser(Publish)
 
     def send(self, data: bytes) -> None:
         """Send packets."""
@@ -115,33 +93,15 @@ class Line:
         """What the host confirmed: gateway and number."""
         self._socket.settimeout(timeout_s)
         try:
-            self._buffer += self._socket.recv(1 << 18)
+            data = self._socket.recv(1 << 18)
         except TimeoutError:
             return
-        while (frame := self._frame()) is not None:
-            kind, body = frame
-            if kind >> 4 != 3:
-                continue
-            (length,) = struct.unpack_from(">H", body)
-            gateway = body[2 : 2 + length].decode().rsplit("/", 1)[-1]
-            for m in Payload.FromString(body[2 + length :]).metrics:
-                if m.name == names.ACK_THROUGH:
-                    yield gateway, m.long_value
-
-    def _frame(self) -> tuple[int, bytes] | None:
-        data, length, shift, at = self._buffer, 0, 0, 1
-        while True:
-            if at >= len(data):
-                return None
-            byte = data[at]
-            length |= (byte & 0x7F) << shift
-            at, shift = at + 1, shift + 7
-            if byte < 0x80:
-                break
-        if len(data) < at + length:
-            return None
-        self._buffer = data[at + length :]
-        return data[0], data[at : at + length]
+        for packet in self._parser.feed(data, now_ms=0):
+            if isinstance(packet, Publish):
+                gateway = packet.topic.rsplit("/", 1)[-1]
+                for m in Payload.FromString(packet.payload).metrics:
+                    if m.name == names.ACK_THROUGH:
+                        yield gateway, m.long_value
 
 
 def main(
@@ -164,7 +124,7 @@ def main(
     }
     line = Line(port)
     for gateway in fleet.values():
-        line.send(b"".join(publish(*m) for m in gateway.births()))
+        line.send(b"".join(mqtt_packets.publish(*m) for m in gateway.births()))
     answered: set[str] = set()
     while len(answered) < gateways:  # each birth is answered with an acknowledgement
         answered |= {name for name, _ in line.acknowledgements(5)}
@@ -198,7 +158,9 @@ def prepare(fleet: list[FloodGateway], reports: int) -> dict[str, list[bytes]]:
         payloads.append(payload)
     first.sent = 0
     return {
-        g.name: [publish(topic.replace(first.name, g.name), payload) for payload in payloads]
+        g.name: [
+            mqtt_packets.publish(topic.replace(first.name, g.name), payload) for payload in payloads
+        ]
         for g in fleet
     }
 

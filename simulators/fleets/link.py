@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from simulators.fleets import mqtt
 from simulators.fleets.node import KEEPALIVE_S, EdgeNode
 from telemetry.clock import utc_now_ms
+from telemetry.mqtt_packets import PINGREQ_PACKET, PacketError, Parser, Publish
 
 _FULL = 1 << 20
 
@@ -13,13 +13,13 @@ _FULL = 1 << 20
 class Link(asyncio.Protocol):
     """Moves packets between a node and its socket; tells ``closed`` when the socket is gone."""
 
-    __slots__ = ("_closed", "_receiver", "last_sent_ms", "node", "transport")
+    __slots__ = ("_closed", "_parser", "last_sent_ms", "node", "transport")
 
     def __init__(self, node: EdgeNode, closed: Callable[[EdgeNode], None]) -> None:
         self.node = node
         self.transport: asyncio.Transport | None = None
         self.last_sent_ms = 0
-        self._receiver = mqtt.Receiver()
+        self._parser = Parser(Publish)
         self._closed = closed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,8 +39,8 @@ class Link(asyncio.Protocol):
         """Let the node answer what came."""
         now = utc_now_ms()
         try:
-            packets = self._receiver.feed(data)
-        except mqtt.MqttError:
+            packets = self._parser.feed(data, now)
+        except PacketError:
             self.abort()
             return
         for packet in packets:
@@ -62,7 +62,7 @@ class Link(asyncio.Protocol):
     def keep_alive(self, now_ms: int) -> None:
         """Ping where nothing was sent for half the keep-alive time."""
         if now_ms - self.last_sent_ms > KEEPALIVE_S * 500:
-            self.write(mqtt.PINGREQ, now_ms)
+            self.write(PINGREQ_PACKET, now_ms)
 
     def leave(self, now_ms: int) -> None:
         """Say goodbye and close."""

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from simulators.fleets import messages, mqtt
+from simulators.fleets import messages
 from simulators.fleets.messages import Properties, StoreState
 from simulators.fleets.shape import Shape
 from simulators.fleets.template import SEQUENCE
+from telemetry import mqtt_packets
+from telemetry.mqtt_packets import Publish, Reply, Will
 from telemetry.sparkplug import PayloadError
 from telemetry.sparkplug.topics import Topic, state_topic
 
@@ -119,7 +121,7 @@ class EdgeNode:
         self.bd_seq = (self.bd_seq + 1) % 256
         self.host_since = -1
         will = messages.node_death(self.bd_seq, now_ms)
-        return mqtt.connect(self.gateway, KEEPALIVE_S, self._topic("NDEATH"), will)
+        return mqtt_packets.connect(self.gateway, KEEPALIVE_S, Will(self._topic("NDEATH"), will))
 
     def lost(self) -> None:
         """The connection is gone; what was under way will be sent again."""
@@ -128,14 +130,14 @@ class EdgeNode:
             batch.sent_ms = 0
             batch.waits_ms = RETRY_MS
 
-    def received(self, packet: mqtt.Received, now_ms: int) -> bytes:
+    def received(self, packet: Publish | Reply, now_ms: int) -> bytes:
         """Answer a packet of the broker."""
-        if packet.kind == mqtt.PUBLISH:
-            ack = mqtt.puback(packet.packet_id) if packet.qos else b""
+        if isinstance(packet, Publish):
+            ack = mqtt_packets.puback(packet.packet_id) if packet.packet_id else b""
             return ack + self._published(packet, now_ms)
-        if packet.kind == mqtt.CONNACK:
-            return self._connected(packet.code)
-        if packet.kind == mqtt.SUBACK and self.phase is Phase.SUBSCRIBING:
+        if packet.kind == mqtt_packets.CONNACK:
+            return self._connected(packet.return_code)
+        if packet.kind == mqtt_packets.SUBACK and self.phase is Phase.SUBSCRIBING:
             self.phase = Phase.WAITING
             return self.births(now_ms) if self.host is None else b""
         return b""
@@ -146,7 +148,7 @@ class EdgeNode:
         self.counts.births += 1
         self.seq = 0
         birth = messages.node_birth(self.bd_seq, now_ms, self._store_state(), self.about)
-        out = [mqtt.publish(self._topic("NBIRTH"), birth)]
+        out = [mqtt_packets.publish(self._topic("NBIRTH"), birth)]
         living = [d for d in range(len(self.shape.devices)) if d not in self.dead]
         out += [self.device_birth(d, now_ms) for d in living]
         self.counts.messages += len(out)
@@ -156,7 +158,7 @@ class EdgeNode:
         """NDATA with how much was measured and how much of it waits."""
         payload = messages.node_status(now_ms, self.next_seq(), self._store_state())
         self.counts.messages += 1
-        return mqtt.publish(self._topic("NDATA"), payload)
+        return mqtt_packets.publish(self._topic("NDATA"), payload)
 
     def device_birth(self, device: int, now_ms: int) -> bytes:
         """DBIRTH of one device."""
@@ -164,12 +166,12 @@ class EdgeNode:
         payload = messages.device_birth(
             self.shape, device, now_ms, self.next_seq(), acknowledged=self.acknowledged
         )
-        return mqtt.publish(self._topic("DBIRTH", device), payload)
+        return mqtt_packets.publish(self._topic("DBIRTH", device), payload)
 
     def device_death(self, device: int, now_ms: int) -> bytes:
         """DDEATH of one device, which will not be born again before it lives."""
         self.dead.add(device)
-        return mqtt.publish(
+        return mqtt_packets.publish(
             self._topic("DDEATH", device), messages.device_death(now_ms, self.next_seq())
         )
 
@@ -179,9 +181,9 @@ class EdgeNode:
         death = self.status(now_ms) if self.is_online else b""
         if connected:
             payload = messages.node_death(self.bd_seq, now_ms)
-            death += mqtt.publish(self._topic("NDEATH"), payload, packet_id=7)
+            death += mqtt_packets.publish(self._topic("NDEATH"), payload, packet_id=7)
         self.wants_close = True
-        return death + mqtt.DISCONNECT
+        return death + mqtt_packets.DISCONNECT_PACKET
 
     def next_seq(self) -> int:
         """The sequence number of the next message."""
@@ -207,7 +209,7 @@ class EdgeNode:
         size = len(payload) + len(end)
         head = self.heads.get((device, size))
         if head is None:
-            head = mqtt.publish_head(self._topic("DDATA", device), size)
+            head = mqtt_packets.publish_head(self._topic("DDATA", device), size)
             self.heads[(device, size)] = head
         self.counts.messages += 1
         return head + payload + end
@@ -244,9 +246,9 @@ class EdgeNode:
             self._topic("NCMD"),
             str(Topic(self.group, "DCMD", self.gateway, "+")),
         )
-        return mqtt.subscribe(self.sub_id, filters)
+        return mqtt_packets.subscribe(self.sub_id, filters)
 
-    def _published(self, packet: mqtt.Received, now_ms: int) -> bytes:
+    def _published(self, packet: Publish, now_ms: int) -> bytes:
         if self.host is not None and packet.topic == state_topic(self.host):
             return self._host_said(packet.payload, now_ms)
         if packet.topic == self._topic("NCMD"):

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from simulators.signals.randomness import Float64, Int64
 from telemetry.sparkplug.data_encoder import SampleEncoder, encode_batch_number, encode_data
-from telemetry.sparkplug.protobuf import number, varint
+from telemetry.sparkplug.protobuf import number
+from telemetry.varint import encode_varint
 
 UInt8 = NDArray[np.uint8]
 SEQUENCE: tuple[bytes, ...] = tuple(number(3, seq) for seq in range(256))
@@ -50,11 +51,11 @@ class DataTemplate:
         self._template: UInt8 = np.frombuffer(whole, dtype=np.uint8)
         self._values_at = _bytes_at([whole.index(v) for v in values], 8)
         self._times_at = np.stack(
-            [_bytes_at(_all(whole, varint(_SENTINEL + 3 + s)), _WIDTH) for s in range(steps)]
+            [_bytes_at(_all(whole, encode_varint(_SENTINEL + 3 + s)), _WIDTH) for s in range(steps)]
         )
-        self._sent_at = _bytes_at(_all(whole, varint(_SENTINEL)), _WIDTH)
-        self._closed_at = _bytes_at(_all(whole, varint(_SENTINEL + 2)), _WIDTH)
-        self._batch_at = _bytes_at(_all(whole, varint(_SENTINEL + 1)), _WIDTH)
+        self._sent_at = _bytes_at(_all(whole, encode_varint(_SENTINEL)), _WIDTH)
+        self._closed_at = _bytes_at(_all(whole, encode_varint(_SENTINEL + 2)), _WIDTH)
+        self._batch_at = _bytes_at(_all(whole, encode_varint(_SENTINEL + 1)), _WIDTH)
 
     def fill(
         self, sent_ms: Int64, time_ms: Int64, values: Float64, batch: Int64 | None = None

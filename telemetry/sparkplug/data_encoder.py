@@ -8,7 +8,8 @@ import struct
 from collections.abc import Sequence
 
 from telemetry.quality import Flag, to_sparkplug
-from telemetry.sparkplug.protobuf import FIXED64, block, key, number, varint, varints
+from telemetry.sparkplug.protobuf import FIXED64, block, key, number
+from telemetry.varint import encode_varint, encode_varints
 
 _DOUBLE = key(13, FIXED64)
 _HISTORICAL = number(5, 1)
@@ -68,7 +69,7 @@ class SampleEncoder:
 
     def encode(self, time_ms: int, values: bytes, *, historical: bool) -> bytes:
         """``values`` are the little-endian doubles of all metrics, none of them null or flagged."""
-        moment = varint(time_ms)
+        moment = encode_varint(time_ms)
         return bytes(self._frame(len(moment), historical).fill([moment], values))
 
     def encode_batches(
@@ -79,7 +80,7 @@ class SampleEncoder:
         ``values`` are those of all metrics of the first moment, then of the second, and so on;
         ``times_ms`` UTC milliseconds. There is at least one moment.
         """
-        moments = varints(times_ms)
+        moments = encode_varints(times_ms)
         lengths = {len(m) for m in moments}
         if len(lengths) > 1:
             size = 8 * len(self._aliases)
@@ -94,9 +95,9 @@ class SampleEncoder:
         flags = (_HISTORICAL + _TRANSIENT if historical else _TRANSIENT) + b"\x58"
         parts: list[bytes | memoryview] = []
         at = 0
-        for moment, batch_number in zip(moments, varints(batches), strict=True):
+        for moment, batch_number in zip(moments, encode_varints(batches), strict=True):
             rest = self._closing + moment + flags + batch_number
-            parts += (samples[at : at + size], _METRIC, varint(len(rest)), rest)
+            parts += (samples[at : at + size], _METRIC, encode_varint(len(rest)), rest)
             at += size
         return b"".join(parts)
 
@@ -112,7 +113,10 @@ class _Frame:
     """The bytes of samples, but for their moments and values, which are filled in."""
 
     def __init__(self, aliases: Sequence[bytes], moment: int, tail: bytes) -> None:
-        heads = [_METRIC + varint(len(alias) + moment + len(tail) + 8) + alias for alias in aliases]
+        heads = [
+            _METRIC + encode_varint(len(alias) + moment + len(tail) + 8) + alias
+            for alias in aliases
+        ]
         self._heads = heads
         self._tail = tail
         self._n = len(heads)

@@ -15,7 +15,8 @@ from telemetry.sparkplug.model import (
     PropertyValue,
     Template,
 )
-from telemetry.sparkplug.protobuf import FIXED32, FIXED64, LENGTH, VARINT, fields, read_varint
+from telemetry.sparkplug.protobuf import FIXED32, FIXED64, LENGTH, VARINT, fields
+from telemetry.varint import decode_varint
 
 COMPRESSED = "SPBV1.0_COMPRESSED"
 """The uuid by which Tahu's clients mark a payload whose body is the compressed real one."""
@@ -228,7 +229,7 @@ def _data_set(data: bytes) -> DataSet:
 def _packed(raw: bytes) -> list[int]:
     numbers, at = [], 0
     while at < len(raw):
-        one, at = read_varint(raw, at)
+        one, at = decode_varint(raw, at)
         numbers.append(one)
     return numbers
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.fleets import mqtt
 from simulators.fleets.fleet import Fleet
 from simulators.fleets.template import SEQUENCE, DataTemplate
 from simulators.scenarios.model import Scenario
@@ -146,18 +145,6 @@ def run(made: Scenario, broker: str, seconds: float, truth: Path | None = None) 
         return fleet
 
     return asyncio.run(go())
-
-
-@given(st.binary(max_size=300), st.integers(1, 9))
-def test_packets_are_found_however_they_are_cut(payload: bytes, size: int) -> None:
-    stream = (
-        mqtt.publish("a/b", payload) + mqtt.publish("c", b"x", packet_id=3) + b"\x20\x02\x00\x05"
-    )
-    receiver = mqtt.Receiver()
-    found = [p for i in range(0, len(stream), size) for p in receiver.feed(stream[i : i + size])]
-    assert [(p.kind, p.topic, p.payload, p.qos, p.code) for p in found] == [
-        (3, "a/b", payload, 0, 0), (3, "c", b"x", 1, 0), (2, "", b"", 0, 5),
-    ]  # fmt: skip
 
 
 @given(

@@ -18,12 +18,12 @@ from typing import Final
 import structlog
 
 from cloud_ingest.intake.configuration import BrokerConfiguration
-from cloud_ingest.intake.mqtt import packets
 from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.mqtt.message import MqttMessage
-from cloud_ingest.intake.mqtt.packets import Answer, Arrived, PacketError, Parser, Will
 from cloud_ingest.intake.mqtt.shard import Shard
+from telemetry import mqtt_packets as packets
 from telemetry.clock import utc_now_ms
+from telemetry.mqtt_packets import PacketError, Parser, Publish, Reply, Will
 from telemetry.sparkplug.topics import state_topic
 
 _log = structlog.get_logger()
@@ -142,7 +142,7 @@ class HostLink:
             line = self._tls().wrap_socket(line, server_hostname=host)
         line.settimeout(SEND_TIMEOUT_S)
         self._socket, self._asked_s = line, None
-        will = Will(self._state_topic, _state(online=False, time_ms=self._session_ms))
+        will = Will(self._state_topic, _state(online=False, time_ms=self._session_ms), retain=True)
         self._send(
             packets.connect(
                 self._client_id(),
@@ -165,13 +165,12 @@ class HostLink:
 
     def _listen(self) -> None:
         """Take in what comes until the connection ends."""
-        line, parser, began_s = self._socket, Parser(), time.monotonic()
+        line, parser, began_s = self._socket, Parser(MqttMessage), time.monotonic()
         assert line is not None
         while True:
             data = self._receive(line)
             if data:
-                now_ms = utc_now_ms()
-                self._take_in(parser.feed(data, now_ms), now_ms)
+                self._take_in(parser.feed(data, utc_now_ms()))
                 if len(data) < _MUCH and len(self._inbox):
                     # There is still enough to do: let more come together, or this thread wakes for
                     # every few messages and takes turns with the one that works on them.
@@ -195,16 +194,16 @@ class HostLink:
             raise LinkLost("the broker closed the connection")
         return data
 
-    def _take_in(self, found: Iterable[MqttMessage | Arrived | Answer], now_ms: int) -> None:
+    def _take_in(self, found: Iterable[MqttMessage | Publish | Reply]) -> None:
         """Put messages into the inbox, all that came together at once; answer all else."""
         messages: list[MqttMessage] = []
         for packet in found:
             if type(packet) is MqttMessage:
                 self._sort(packet, messages)
-            elif type(packet) is Arrived:
-                self._sort(MqttMessage(packet.topic, packet.payload, now_ms), messages)
+            elif type(packet) is Publish:
+                self._sort(MqttMessage(packet.topic, packet.payload, packet.time_ms), messages)
                 self._send(packets.puback(packet.packet_id))
-            elif isinstance(packet, Answer):
+            elif isinstance(packet, Reply):
                 self._answer(packet)
         if messages:
             self._inbox.put_all(messages)
@@ -215,10 +214,9 @@ class HostLink:
         elif self._shard.takes(message.topic):
             messages.append(message)
 
-    def _answer(self, packet: Answer) -> None:
+    def _answer(self, packet: Reply) -> None:
         if packet.kind == packets.CONNACK:
-            code = packet.body[1] if len(packet.body) == 2 else 3
-            if code:
+            if code := packet.return_code:
                 reason = packets.REFUSALS.get(code, f"code {code}")
                 raise LinkLost(f"the broker refused: {reason}")
             wanted = list(self._filters)

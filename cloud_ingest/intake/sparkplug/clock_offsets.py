@@ -12,6 +12,7 @@ from cloud_ingest.indices.derived import DEVICE, DerivedSample
 from cloud_ingest.inventory.inventory import Inventory
 from telemetry.batches import Int64
 from telemetry.series import SeriesKey
+from telemetry.varint import decode_varint
 
 METRIC: Final = "clock_offset"
 TELL_EVERY_MS: Final = 60_000
@@ -89,9 +90,8 @@ def time_stamp(payload: bytes) -> int | None:
     """The time that a Sparkplug payload begins with, in ms; None where it begins otherwise."""
     if not payload or payload[0] != _TIME_STAMP:
         return None
-    value = 0
-    for place, byte in enumerate(payload[1:11]):
-        value |= (byte & 0x7F) << (7 * place)
-        if byte < 0x80:
-            return value if value < 1 << 63 else None
-    return None
+    try:
+        value, _ = decode_varint(payload, 1)
+    except ValueError:
+        return None
+    return value if value < 1 << 63 else None

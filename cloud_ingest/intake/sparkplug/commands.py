@@ -4,10 +4,10 @@ from cloud_ingest.intake.sparkplug.decoder import BOOLEAN
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from telemetry.sparkplug import names
 from telemetry.sparkplug.topics import NAMESPACE
+from telemetry.varint import encode_varint
 
 _UINT64 = 8
 _LONGEST_VARINT = 10
-_ONE_BYTE = [bytes([number]) for number in range(0x80)]
 
 
 def command_topic(group: str, gateway: str) -> str:
@@ -26,30 +26,27 @@ class Acknowledgements:
     """Makes acknowledgements of one moment; all but the number is the same in each of them."""
 
     def __init__(self, now_ms: int) -> None:
-        now = varint(now_ms)
+        now = encode_varint(now_ms)
         name = names.ACK_THROUGH.encode()
         # Metric fields: 1 name, 3 timestamp, 4 datatype, 11 long_value (the number follows).
         metric = b"".join(
-            (b"\x0a", varint(len(name)), name, b"\x18", now, b"\x20", varint(_UINT64), b"\x58")
+            (
+                b"\x0a",
+                encode_varint(len(name)),
+                name,
+                b"\x18",
+                now,
+                b"\x20",
+                encode_varint(_UINT64),
+                b"\x58",
+            )
         )
         self._before = [  # what stands before a number of so many bytes
-            b"\x08" + now + b"\x12" + varint(len(metric) + size) + metric
+            b"\x08" + now + b"\x12" + encode_varint(len(metric) + size) + metric
             for size in range(_LONGEST_VARINT + 1)
         ]
 
     def encode(self, batch: int) -> bytes:
         """Tells a gateway that every report up to ``batch`` is stored."""
-        number = varint(batch)
+        number = encode_varint(batch)
         return self._before[len(number)] + number
-
-
-def varint(number: int) -> bytes:
-    """A number as protobuf writes it."""
-    if number <= 0x7F:
-        return _ONE_BYTE[number]
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
