@@ -9,6 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from cloud_ingest.alerts import AlertConflict, AlertNotFound
+from cloud_ingest.alerts.model import AlertError
+from cloud_ingest.database.cursor import InvalidCursor
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -34,6 +38,8 @@ def not_found(what: str, name: str) -> Problem:
 def install(app: FastAPI) -> None:
     """Make ``app`` answer every error with a problem document."""
     app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(InvalidCursor, _answer_invalid_cursor)
+    app.add_exception_handler(AlertError, _answer_alert_error)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(Exception, _answer_unexpected)
@@ -50,6 +56,19 @@ def document(
 def _answer_problem(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
     return document(error.status, error.title, error.detail, error.extra)
+
+
+def _answer_invalid_cursor(_request: Request, _error: Exception) -> JSONResponse:
+    return document(400, "Not a cursor", "Pass `next` of the page before unchanged.")
+
+
+def _answer_alert_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AlertError)
+    if isinstance(error, AlertNotFound):
+        return document(404, "Not found", error.detail)
+    if isinstance(error, AlertConflict):
+        return document(409, "Not possible now", error.detail)
+    return document(400, "Not possible", error.detail)
 
 
 def _answer_http(_request: Request, error: Exception) -> JSONResponse:

@@ -1,11 +1,10 @@
-"""Moments and durations as clients write them."""
+"""Times and durations as clients write them."""
 
 import re
-from datetime import UTC, datetime
 
 from cloud_ingest.api.problems import Problem
+from telemetry.iso_time import parse_time_ms
 
-_MS = re.compile(r"-?\d{1,17}")
 _STEP = re.compile(r"(\d+)(ms|s|m|min|h|d)?")
 _UNIT_MS = {
     "ms": 1,
@@ -16,30 +15,40 @@ _UNIT_MS = {
     "h": 3_600_000,
     "d": 86_400_000,
 }
-# In a query "+07:00" arrives as " 07:00" where the client did not encode the plus sign.
-_LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)$")
+# In a query, "+07:00" arrives as " 07:00" if the client did not encode the plus sign.
+_LOST_PLUS = re.compile(r"([T ][\d:.]+) (\d\d:?\d\d)$")
 _ISO_STEP = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 
 
 def parse_time(text: str, field: str) -> int:
-    """UTC milliseconds of an ISO 8601 time or a number of milliseconds; a Problem (400) if neither.
+    """UTC milliseconds of an ISO 8601 time or a number of milliseconds; Problem 400 otherwise.
 
-    A time without zone is taken as UTC.
+    A time without a zone is UTC.
     """
-    if _MS.fullmatch(text):
-        return int(text)
     try:
-        moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text.strip()))
+        return _time_ms(text)
     except ValueError as error:
         detail = f"{text!r}: write 2026-11-23T08:00:00+07:00 or milliseconds since 1970."
         raise Problem(400, f"{field} is not a time", detail) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
+
+
+def optional_time(given: str | int | None, field: str) -> int | None:
+    """The same for a time that may be absent, from a query or a body; Problem 422 if invalid."""
+    if given is None or isinstance(given, int):
+        return given
+    try:
+        return _time_ms(given)
+    except ValueError as error:
+        detail = f"{field}: write a time as 2026-11-23T08:00:00+07:00 or in milliseconds"
+        raise Problem(422, "The request is not valid", detail) from error
+
+
+def _time_ms(text: str) -> int:
+    return parse_time_ms(_LOST_PLUS.sub(r"\1+\2", text.strip()))
 
 
 def parse_step(text: str) -> int:
-    """Milliseconds of ``60s``, ``1m``, ``1h``, ``PT15M`` or a number of ms; a Problem (400) if none."""
+    """Milliseconds of ``60s``, ``1m``, ``1h``, ``PT15M`` or a number of ms; Problem 400 otherwise."""
     plain = _STEP.fullmatch(text)
     if plain:
         step_ms = int(plain.group(1)) * _UNIT_MS[plain.group(2)]
@@ -68,5 +77,5 @@ NICE_STEPS_MS = tuple(
 
 
 def step_for(span_ms: int, points: int) -> int:
-    """The shortest step of a clock's numbers with which ``span_ms`` has at most ``points``."""
+    """The shortest of NICE_STEPS_MS with which ``span_ms`` has at most ``points`` steps."""
     return next((s for s in NICE_STEPS_MS if span_ms <= s * points), NICE_STEPS_MS[-1])

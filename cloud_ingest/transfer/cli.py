@@ -212,15 +212,15 @@ def _selection(
     series: "list[Series]", start: str, end: str, step: str, aggregate: str
 ) -> "Selection":
     from cloud_ingest.transfer.selection import Selection
-    from cloud_ingest.transfer.text_files import parse_time
     from telemetry.durations import parse_duration_ms
+    from telemetry.iso_time import parse_time_ms
 
     if aggregate not in ("mean", "min", "max", "count", "last"):
         stop(f"--aggregate {aggregate}: write mean, min, max, count or last")
     try:
-        until = parse_time(end) if end else utc_now_ms() + DAY_MS
+        until = parse_time_ms(end) if end else utc_now_ms() + DAY_MS
         step_ms = parse_duration_ms(step) if step else None
-        return Selection(series, parse_time(start), until, step_ms, aggregate)  # type: ignore[arg-type]  # checked
+        return Selection(series, parse_time_ms(start), until, step_ms, aggregate)  # type: ignore[arg-type]  # checked
     except ValueError as error:
         stop(error)
 

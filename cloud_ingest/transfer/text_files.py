@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from cloud_ingest.stores.influxdb.line_protocol import lines, prefix
 from cloud_ingest.transfer.rows import Row, RowError, RowSeries
 from cloud_ingest.transfer.selection import Pieces
 from telemetry.batches import SampleBatch
+from telemetry.iso_time import parse_time_ms
 from telemetry.quality import Flag
 from telemetry.series import Series, SeriesKey
 
@@ -75,7 +75,7 @@ def _csv_row(fields: list[str], place: dict[str, int]) -> Row:
     text = of("value")
     value = float(text) if text else float("nan")
     quality = of("quality") or str(int(Flag.NOT_EVALUATED if text else Flag.MISSING))
-    return Row(described, parse_time(of("time")), value, _flag(quality))
+    return Row(described, parse_time_ms(of("time")), value, _flag(quality))
 
 
 def _flag(text: str) -> int:
@@ -83,18 +83,6 @@ def _flag(text: str) -> int:
     if not 0 <= number <= 255:
         raise ValueError(f"{text} is no quality flag")
     return number
-
-
-def parse_time(text: str) -> int:
-    """Milliseconds of ISO 8601 (UTC where no zone is given) or of plain milliseconds."""
-    stripped = text.strip()
-    if stripped.lstrip("-").isdigit():
-        return int(stripped)
-    moment = datetime.fromisoformat(stripped)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    whole = moment.replace(microsecond=0)
-    return round(whole.timestamp()) * 1000 + moment.microsecond // 1000
 
 
 def lines_of(pieces: Pieces) -> Iterator[bytes]:

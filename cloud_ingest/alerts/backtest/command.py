@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from cloud_ingest.alerts.texts import shown_length, shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.inventory.tags import Tags
 from cloud_ingest.stores.protocol import SampleColumns, SampleStore
+from telemetry.iso_time import parse_iso_ms
 from telemetry.local_time import LOCAL_ZONE
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series, SeriesKey
@@ -59,11 +59,9 @@ class BacktestResult:
 def moment_ms(text: str) -> int:
     """A day or time as UTC milliseconds; local where no zone is given. Raises BacktestError."""
     try:
-        moment = datetime.fromisoformat(text)
+        return parse_iso_ms(text, LOCAL_ZONE)
     except ValueError as error:
         raise BacktestError(f"{text!r} is no time; write 2026-11-23 or 2026-11-23T08:00") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_ZONE)
-    return int(moment.timestamp() * 1000)
 
 
 def choose(rules: RuleSet, wanted: Sequence[str]) -> list[Rule]:

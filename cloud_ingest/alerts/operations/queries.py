@@ -1,7 +1,5 @@
 """Reads alerts, silences and deliveries. Thread-safe; changes nothing."""
 
-import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.alerts import records, tables
-from cloud_ingest.alerts.model import OPEN, Alert, AlertConflict
+from cloud_ingest.alerts.model import OPEN
 from cloud_ingest.alerts.operations.cap import cap_document
 from cloud_ingest.alerts.silences import Silence, silence_of
 from cloud_ingest.database import Database
+from cloud_ingest.database.cursor import decode_cursor, encode_cursor
 from cloud_ingest.notification.queue import NotificationQueue
 from cloud_ingest.quality import MarkedSpan
 from telemetry.clock import utc_now_ms
@@ -54,7 +53,7 @@ class AlertQueries:
         query = sa.select(t).order_by(t.c.start_ms.desc(), t.c.id.desc()).limit(limit + 1)
         query = query.where(*_conditions(wanted))
         if cursor is not None:
-            start_ms, alert_id = _decode(cursor)
+            start_ms, alert_id = decode_cursor(cursor, int, 2)
             query = query.where(
                 (t.c.start_ms < start_ms) | ((t.c.start_ms == start_ms) & (t.c.id < alert_id))
             )
@@ -66,7 +65,7 @@ class AlertQueries:
             spans = records.spans_of(connection, ids)
             history = records.history_of(connection, ids)
         items = [a.as_json(spans[a.id], history[a.id]) for a in alerts]
-        return items, _encode(alerts[-1]) if more else None
+        return items, encode_cursor(alerts[-1].start_ms, alerts[-1].id) if more else None
 
     def get(self, alert_id: int) -> dict[str, Any]:
         """One alert with spans and history. Raises AlertNotFound."""
@@ -135,15 +134,3 @@ def _conditions(wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.until_ms is not None:
         found.append(t.c.start_ms < wanted.until_ms)
     return found
-
-
-def _encode(alert: Alert) -> str:
-    return base64.urlsafe_b64encode(json.dumps([alert.start_ms, alert.id]).encode()).decode()
-
-
-def _decode(cursor: str) -> tuple[int, int]:
-    try:
-        start_ms, alert_id = json.loads(base64.urlsafe_b64decode(cursor))
-        return int(start_ms), int(alert_id)
-    except (ValueError, TypeError) as error:
-        raise AlertConflict("the cursor is not one that a list gave") from error

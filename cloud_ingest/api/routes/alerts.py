@@ -13,11 +13,12 @@ from cloud_ingest.alerts.texts import shown_number, shown_unit
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cloud_ingest.api.problems import Problem
-from cloud_ingest.api.requests import moment_ms, translate_errors, user_of
 from cloud_ingest.api.responses.alerts import Acknowledged, Alert, AlertDetail, Silence
 from cloud_ingest.api.responses.alerts import Rule as RuleShape
 from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.routes import notifications, silences
+from cloud_ingest.api.times import optional_time
+from cloud_ingest.api.user import user_of
 from telemetry.clock import utc_now_ms
 from telemetry.durations import format_duration
 from telemetry.series import Series
@@ -96,7 +97,7 @@ def router(alerts: AlertService) -> APIRouter:
 
 
 def _add_lists(api: APIRouter, alerts: AlertService) -> None:
-    @api.get("/alerts", **declare_response(Page[Alert], 409, 422))
+    @api.get("/alerts", **declare_response(Page[Alert], 400, 422))
     def list_alerts(
         state: Several = None, station: Several = None, rule: Several = None,
         gateway: Several = None, series: Several = None, severity: Several = None,
@@ -106,21 +107,21 @@ def _add_lists(api: APIRouter, alerts: AlertService) -> None:
         """Alerts with their history, the newest first. Open ones are there whatever ``since`` says."""
         wanted = AlertFilter(
             _split(state), _split(station), _split(rule), _split(gateway), _split(series),
-            _split(severity), _split(quantity), moment_ms(since, "since"), moment_ms(until, "until"),
+            _split(severity), _split(quantity), optional_time(since, "since"), optional_time(until, "until"),
         )  # fmt: skip
-        items, following = translate_errors(lambda: alerts.queries.find(wanted, limit, cursor))
+        items, following = alerts.queries.find(wanted, limit, cursor)
         return Json({"items": items, "next": following})
 
     @api.get("/alerts/{alert_id}", **declare_response(AlertDetail, 404))
     def get_alert(alert_id: int) -> Json:
         """One alert with its history and what was sent about it."""
-        found = translate_errors(lambda: alerts.queries.get(alert_id))
+        found = alerts.queries.get(alert_id)
         return Json(found | {"deliveries": alerts.queries.deliveries(alert_id)})
 
     @api.get("/alerts/{alert_id}/cap", response_class=CapResponse, **declare_response(None, 404))
     def get_cap(alert_id: int) -> CapResponse:
         """The alert as a CAP 1.2 document."""
-        return CapResponse(translate_errors(lambda: alerts.queries.cap(alert_id)))
+        return CapResponse(alerts.queries.cap(alert_id))
 
 
 def _add_steps(api: APIRouter, alerts: AlertService) -> None:
@@ -141,41 +142,31 @@ def _add_steps(api: APIRouter, alerts: AlertService) -> None:
     def acknowledge(alert_id: int, request: Request, body: Note | None = None) -> Json:
         """Note that somebody has seen it."""
         note = body.note if body else None
-        return Json(
-            translate_errors(lambda: alerts.commands.acknowledge(alert_id, user_of(request), note))
-        )
+        return Json(alerts.commands.acknowledge(alert_id, user_of(request), note))
 
     @api.post("/alerts/{alert_id}/comment", **stepped)
     def comment(alert_id: int, request: Request, body: Comment) -> Json:
         """Add a remark to its history."""
-        return Json(
-            translate_errors(lambda: alerts.commands.comment(alert_id, user_of(request), body.text))
-        )
+        return Json(alerts.commands.comment(alert_id, user_of(request), body.text))
 
     @api.post("/alerts/{alert_id}/assign", **stepped)
     def assign(alert_id: int, request: Request, body: Assignment) -> Json:
         """Say whose it is."""
-        return Json(
-            translate_errors(lambda: alerts.commands.assign(alert_id, user_of(request), body.to))
-        )
+        return Json(alerts.commands.assign(alert_id, user_of(request), body.to))
 
     @api.post("/alerts/{alert_id}/resolve", **stepped)
     def resolve(alert_id: int, request: Request, body: Note | None = None) -> Json:
         """End it by hand."""
         note = body.note if body else None
-        return Json(
-            translate_errors(lambda: alerts.commands.resolve(alert_id, user_of(request), note))
-        )
+        return Json(alerts.commands.resolve(alert_id, user_of(request), note))
 
     @api.post("/alerts/{alert_id}/silence", **declare_response(Silence, 404, 422))
     def silence_alert(alert_id: int, request: Request, body: AlertSilence) -> Json:
         """Keep it quiet for a time, or until it is resolved."""
-        end_ms = moment_ms(body.end, "end")
+        end_ms = optional_time(body.end, "end")
         if end_ms is not None and end_ms <= utc_now_ms():
             raise Problem(422, "The request is not valid", "end must be in the future")
-        span = translate_errors(
-            lambda: alerts.commands.silence_alert(alert_id, user_of(request), body.reason, end_ms)
-        )
+        span = alerts.commands.silence_alert(alert_id, user_of(request), body.reason, end_ms)
         return Json(span.as_json())
 
 

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query
 
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.problems import not_found
-from cloud_ingest.api.requests import moment_ms
 from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.responses.samples import Index
+from cloud_ingest.api.times import optional_time
 from cloud_ingest.indices.station import Kind, Period, pollutant_series, station_index
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.clock import utc_now_ms
@@ -30,7 +30,7 @@ def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> 
         ] = None,
     ) -> Json:
         """Index value, level, dominant pollutant and inputs of a station (or a list of all)."""
-        given_ms = moment_ms(at, "at")
+        given_ms = optional_time(at, "at")
         at_ms = utc_now_ms() if given_ms is None else given_ms
         series = known_series()
         if station is not None:

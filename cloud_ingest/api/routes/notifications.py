@@ -9,11 +9,11 @@ from cloud_ingest.alerts import AlertService, tables
 from cloud_ingest.api.filters import Several, names_in
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit
-from cloud_ingest.api.requests import translate_errors, user_of
 from cloud_ingest.api.responses.alerts import Channel, ChannelTest, Notification
 from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.row_paging import newest_first
 from cloud_ingest.api.running_service import RunningService
+from cloud_ingest.api.user import user_of
 
 
 def add_to(api: APIRouter, alerts: AlertService) -> None:
@@ -27,9 +27,7 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
     @api.post("/notifications/{channel}/test", **declare_response(ChannelTest, 404))
     def try_channel(channel: str, request: Request) -> Json:
         """Send a test message now, past the queue; says in words whether it was handed over."""
-        return Json(
-            translate_errors(lambda: alerts.commands.try_channel(channel, user_of(request)))
-        )
+        return Json(alerts.commands.try_channel(channel, user_of(request)))
 
 
 def log_router(service: RunningService) -> APIRouter:

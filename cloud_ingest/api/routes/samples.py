@@ -8,12 +8,13 @@ from fastapi.responses import Response, StreamingResponse
 
 from cloud_ingest.api.filters import Filters, Several, filters, names_in
 from cloud_ingest.api.json import Json
-from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit
 from cloud_ingest.api.problems import Problem, not_found
 from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.responses.samples import Latest, Samples
 from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.api.times import parse_step, parse_time, step_for
+from cloud_ingest.database.cursor import decode_cursor, encode_cursor
 from cloud_ingest.stores.protocol import Aggregate, StoreUnavailable
 from cloud_ingest.transfer.export import MEDIA_TYPES, Form, export
 from cloud_ingest.transfer.selection import Selection
@@ -48,7 +49,7 @@ def router(service: RunningService) -> APIRouter:
         if not asked.empty:
             chosen = [s for s in chosen if asked.series(s)]
         if cursor is not None:
-            after = decode_cursor(cursor)
+            [after] = decode_cursor(cursor, str)
             chosen = [s for s in chosen if str(s.key) > after]
         of_page = chosen[:limit]
         items = _latest(service, of_page)

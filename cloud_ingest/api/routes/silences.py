@@ -10,9 +10,10 @@ from cloud_ingest.alerts.silences import Silence, SilenceKind
 from cloud_ingest.api.json import Json
 from cloud_ingest.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from cloud_ingest.api.problems import Problem
-from cloud_ingest.api.requests import moment_ms, translate_errors, user_of
 from cloud_ingest.api.responses.alerts import Silence as SilenceShape
 from cloud_ingest.api.responses.declaration import Page, declare_response
+from cloud_ingest.api.times import optional_time
+from cloud_ingest.api.user import user_of
 from telemetry.clock import utc_now_ms
 
 
@@ -47,8 +48,8 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
     def add_silence(request: Request, body: NewSilence) -> Json:
         """Begin a silence, a maintenance or a calibration."""
         made_ms = utc_now_ms()
-        start_ms = moment_ms(body.start, "start")
-        end_ms = moment_ms(body.end, "end")
+        start_ms = optional_time(body.start, "start")
+        end_ms = optional_time(body.end, "end")
         start_ms = made_ms if start_ms is None else start_ms
         if end_ms is not None and end_ms <= start_ms:
             raise Problem(422, "The request is not valid", "end must be later than start")
@@ -61,11 +62,7 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
     @api.delete("/silences/{silence_id}", **declare_response(SilenceShape, 404))
     def end_silence(silence_id: int, request: Request) -> Json:
         """End a silence now; its record stays."""
-        return Json(
-            translate_errors(
-                lambda: alerts.commands.end_silence(silence_id, user_of(request))
-            ).as_json()
-        )
+        return Json(alerts.commands.end_silence(silence_id, user_of(request)).as_json())
 
 
 def _newest_first(silence: Silence) -> str:

@@ -2,16 +2,17 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
 import cbor2
 
 from cloud_ingest.intake.mappings.configuration import Mapping, TimeField
+from telemetry.iso_time import parse_iso_ms
+from telemetry.line_protocol import parse_line
 
 MAX_VALUES = 20_000
 MAX_DEPTH = 32
@@ -143,12 +144,9 @@ def _time_in(document: Any, where: TimeField) -> int | None:
             raise FormatError(f"{where.path}: {str(found)[:40]!r} is no time in {where.format}")
         return round(number * _SCALE_MS[where.format])
     try:
-        moment = datetime.fromisoformat(str(found))
+        return parse_iso_ms(str(found), datetime.strptime(where.zone, "%z").tzinfo or UTC)
     except ValueError as error:
         raise FormatError(f"{where.path}: {str(found)[:40]!r} is no ISO 8601 time") from error
-    if moment.tzinfo is None:
-        moment = datetime.fromisoformat(moment.isoformat() + where.zone)
-    return round(moment.timestamp() * 1000)
 
 
 # --- SenML (RFC 8428)
@@ -211,9 +209,6 @@ def _finite(value: Any) -> float:
 
 # --- line protocol
 
-_ITEM = re.compile(r'((?:[^\\,= ]|\\.)+)=((?:"(?:[^"\\]|\\.)*")|(?:[^\\,= ]|\\.)+)')
-_ESCAPED = re.compile(r"\\([,= \\\"])")
-
 
 def _read_influx(payload: bytes, scale_ms: float) -> Iterator[PayloadValue]:
     try:
@@ -221,60 +216,15 @@ def _read_influx(payload: bytes, scale_ms: float) -> Iterator[PayloadValue]:
     except UnicodeDecodeError as error:
         raise FormatError("not line protocol: not UTF-8") from error
     for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() and not line.startswith("#"):
-            yield from _read_line(line.strip(), number, scale_ms)
-
-
-def _read_line(line: str, number: int, scale_ms: float) -> Iterator[PayloadValue]:
-    parts = _split_line(line)
-    if len(parts) not in (2, 3):
-        raise FormatError(f"line {number}: not measurement,tags fields time")
-    head, *tags = re.split(r"(?<!\\),", parts[0])
-    names = {"measurement": _plain(head)}
-    for tag in tags:
-        key, _, value = tag.partition("=")
-        names[f"tag.{_plain(key)}"] = _plain(value)
-    time_ms = None
-    if len(parts) == 3:
-        if not re.fullmatch(r"-?\d{1,19}", parts[2]):
-            raise FormatError(f"line {number}: the time is no integer")
-        time_ms = round(int(parts[2]) * scale_ms)
-    fields = list(_ITEM.finditer(parts[1]))
-    if not fields:
-        raise FormatError(f"line {number}: no fields")
-    for item in fields:
-        value = _field_value(item.group(2))
-        if value is not None:
-            yield PayloadValue(_plain(item.group(1)), value, "", time_ms, names)
-
-
-def _split_line(line: str) -> list[str]:
-    """The line at its spaces that are neither escaped nor inside quotes."""
-    parts, start, quoted, i = [], 0, False, 0
-    while i < len(line):
-        if line[i] == "\\":
-            i += 2
+        if not line.strip() or line.startswith("#"):
             continue
-        if line[i] == '"':
-            quoted = not quoted
-        elif line[i] == " " and not quoted:
-            if i > start:
-                parts.append(line[start:i])
-            start = i + 1
-        i += 1
-    return [*parts, line[start:]] if start < len(line) else parts
-
-
-def _plain(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text)
-
-
-def _field_value(text: str) -> float | None:
-    if text.startswith('"'):
-        return None
-    if text.lower() in ("t", "true", "f", "false"):
-        return 1.0 if text.lower().startswith("t") else 0.0
-    try:
-        return float(text[:-1] if text[-1] in "iu" else text)
-    except ValueError as error:
-        raise FormatError(f"{text[:40]!r} is no value of line protocol") from error
+        try:
+            parsed = parse_line(line.strip())
+        except ValueError as error:
+            raise FormatError(f"line {number}: {error}") from error
+        names = {"measurement": parsed.measurement}
+        names |= {f"tag.{name}": value for name, value in parsed.tags.items()}
+        time_ms = None if parsed.time is None else round(parsed.time * scale_ms)
+        for name, value in parsed.fields.items():
+            if not isinstance(value, str):
+                yield PayloadValue(name, float(value), "", time_ms, names)
