@@ -87,19 +87,21 @@ def no_data_alert(silent: StaleSubject, now_ms: int, station_name: StationName) 
 
 def limits_severity(rule: Rule, level: int) -> str:
     """How severe the rule is at a level (1 is the mildest)."""
-    bounds = rule.thresholds
-    return Severity(bounds[level - 1].severity if level <= len(bounds) else rule.severity).value
+    thresholds = rule.thresholds
+    severity = thresholds[level - 1].severity if level <= len(thresholds) else rule.severity
+    return Severity(severity).value
 
 
 def nearest_limit(rule: Rule, level: int, value: float) -> float | None:
     """The number that was passed at a level."""
-    bounds = rule.thresholds
-    if not bounds:
+    thresholds = rule.thresholds
+    if not thresholds:
         return None
-    bound = bounds[min(level, len(bounds)) - 1]
-    if bound.comparison in ("above", "below"):
-        return float(bound.low)
-    return float(bound.low if abs(value - bound.low) < abs(value - bound.high) else bound.high)
+    passed = thresholds[min(level, len(thresholds)) - 1]
+    if passed.comparison in ("above", "below"):
+        return float(passed.low)
+    is_low = abs(value - passed.low) < abs(value - passed.high)
+    return float(passed.low if is_low else passed.high)
 
 
 def legal_json(rule: Rule) -> dict[str, Any] | None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from alert_rules.evaluator import SortedSamples
+from alert_rules.kinds.difference import DifferenceRule
+from alert_rules.kinds.mean import MeanRule
 from alert_rules.rule import Rule, ThresholdLine
 from cloud_ingest.alerts.backtest.replay import Exceedance, ReplayResult, watches
 from cloud_ingest.alerts.evaluation.engine import RuleState
@@ -130,7 +132,7 @@ def _draw_panel(axes: Any, panel: Panel, subject: Subject, language: str) -> Non
     from matplotlib import dates as mdates  # noqa: PLC0415  # heavy to load
 
     words, rule, series = _WORDS[language], panel.rule, panel.series
-    unit = "%" if getattr(rule, "relative", False) else shown_unit(series.unit)
+    unit = "%" if isinstance(rule, DifferenceRule) and rule.relative else shown_unit(series.unit)
     readings = subject.store.read(series, subject.start_ms, subject.end_ms)
     if rule.kind not in _OTHER_SCALE:
         _draw_readings(axes, readings, words["measured"])
@@ -185,7 +187,7 @@ def _draw_judged(axes: Any, panel: Panel, subject: Subject, words: dict[str, str
     mine = verdicts.row == run.evaluator.index.row_of(series.index(panel.series))
     ends, value = verdicts.time_ms[mine], verdicts.value[mine]
     style = {"color": _JUDGED_LINE, "linewidth": 1.8, "label": words["judged"]}
-    if getattr(rule, "aligned", False):  # each value stands for the hours before it
+    if isinstance(rule, MeanRule) and rule.aligned:  # each value stands for the hours before it
         axes.hlines(value, _local(ends - (rule.averaging_ms or 0)), _local(ends), **style)
     else:
         axes.plot(_local(ends), value, **style)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from alert_rules.evaluator import DEFAULT_GAP_MS, SortedSamples
+from alert_rules.kinds.difference import DifferenceRule
 from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
 from cloud_ingest.alerts.evaluation.engine import RuleEngine, RuleState, RuleTransition
@@ -162,8 +163,9 @@ class Replay:
 
 def watches(rule: Rule, series: Series) -> bool:
     """Whether a rule reads a series, as its subject or beside it."""
-    other = getattr(rule, "minus", None)
-    return rule.select.matches(series) or (other is not None and bool(other.matches(series)))
+    if rule.select.matches(series):
+        return True
+    return isinstance(rule, DifferenceRule) and rule.minus.matches(series)
 
 
 def history(
