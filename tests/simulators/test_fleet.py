@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -220,13 +219,13 @@ def test_nobody_is_born_before_the_host_is_there_and_rebirths_are_obeyed(mosquit
     def appear() -> None:
         host = Host(mosquitto.port, confirms=False)
         hosts.append(host)
-        time.sleep(0.8)
+        wait_until(lambda: len(host.births) == 5, "all gateways are born")
         rebirth = Metric(names.REBIRTH, None, NOW_MS, DataType.BOOLEAN, True)
         host.client.publish("spBv1.0/g/NCMD/fleet-00002", encode(Payload(NOW_MS, (rebirth,))))
 
     timer = threading.Timer(0.7, appear)
     timer.start()
-    fleet = run(made, mosquitto.url, 2.5)
+    fleet = run(made, mosquitto.url, 8.0)
     timer.join()
     host = hosts[0]
     host.close()
@@ -245,13 +244,13 @@ def test_gateways_leave_when_the_host_does_and_come_back_with_it(mosquitto: Any)
 
     def vanish() -> None:
         host.state(online=False)
-        time.sleep(1.2)
+        wait_until(lambda: len(host.deaths) >= 4, "everybody has said goodbye")
         host.state(online=True)
 
     timer = threading.Timer(1.0, vanish)
     timer.start()
     made = scenario(gateways=4, metrics=2, interval="200ms", ramp_up="0ms")
-    fleet = run(made, mosquitto.url, 5.0)
+    fleet = run(made, mosquitto.url, 10.0)
     timer.join()
     wait_until(lambda: len(host.deaths) >= 8, "everybody has said goodbye twice")
     host.close()

@@ -50,7 +50,7 @@ def server() -> Iterator[TcpServer]:
 
     thread = threading.Thread(target=lambda: (loop.run_until_complete(serve()), loop.run_forever()))
     thread.start()
-    assert started.wait(5)
+    assert started.wait(60)
     yield served
     loop.call_soon_threadsafe(loop.stop)
     thread.join(5)

@@ -62,7 +62,7 @@ class System:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def get(self, path: str) -> Any:

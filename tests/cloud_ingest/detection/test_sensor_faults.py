@@ -189,7 +189,7 @@ def test_ten_thousand_series_find_their_peers_at_once():
     peers, began = Peers(), time.process_time()
     for k in range(0, len(series), 100):
         peers.register(series[k : k + 100])
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 10.0, "quadratic: minutes"
     assert (peers.of(np.arange(10_000))[1].sum(axis=1) >= 8).all()
 
 

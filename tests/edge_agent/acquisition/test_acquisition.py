@@ -122,7 +122,7 @@ class Running:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def until(self, condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         end = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < end, "not in time"
@@ -184,16 +184,15 @@ def test_a_silent_device_does_not_spoil_the_others(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with Running(bus)() as r:
-            await asyncio.sleep(1.2)
+            await r.until(lambda: r.counters["gone"]["timeouts"] >= 3)
             for name in ("a", "b"):
-                assert len(r.heard.values(name, "power")) >= 13
-            assert r.counters["gone"]["timeouts"] >= 3
+                assert len(r.heard.values(name, "power")) >= 2 * r.counters["gone"]["timeouts"]
             assert r.heard.state == {"a": True, "b": True, "gone": False} or (
                 "gone" not in r.heard.state
             )
             assert not r.heard.samples["gone"]
             slave.units[2] = words()
-            await r.until(lambda: r.heard.samples["gone"], 15)
+            await r.until(lambda: r.heard.samples["gone"])
 
     go(story())
     slave.close()
@@ -215,7 +214,7 @@ def test_a_late_reply_is_never_taken_for_another_value(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with Running(bus)() as r:
-            await r.until(lambda: len(r.heard.values("b", "power")) > 12, 15)
+            await r.until(lambda: len(r.heard.values("b", "power")) > 12)
             assert set(r.heard.values("a", "power")) == {100.0}
             assert set(r.heard.values("b", "power")) == {200.0}
             assert sum(c["late_replies"] for c in r.counters.values()) > 0
@@ -269,7 +268,7 @@ def test_a_busy_device_is_asked_again_and_is_not_called_dead(tmp_path: Path) -> 
     async def story() -> None:
         bus = serial(tmp_path, slave.port, meter("m", 1, "10s"))
         async with Running(bus)() as r:
-            await r.until(lambda: r.heard.samples["m"], 3)
+            await r.until(lambda: r.heard.samples["m"])
             assert r.counters["m"]["exceptions"] == 2
 
     go(story())
@@ -335,7 +334,7 @@ def test_an_adapter_that_is_pulled_and_plugged_in_again_goes_on_by_itself(tmp_pa
             assert r.counters["m"]["bus_errors"] >= 1
             before = len(r.heard.samples["m"])
             slave = PtySlave({1: words()}, link)
-            await r.until(lambda: len(r.heard.samples["m"]) > before, 8)
+            await r.until(lambda: len(r.heard.samples["m"]) > before)
             assert r.heard.changes == [("m", True), ("m", False), ("m", True)]
 
     go(story())
@@ -400,7 +399,7 @@ def test_a_tcp_device_that_is_not_there_is_tried_again(tmp_path: Path) -> None:
             await r.until(lambda: r.counters["m"]["bus_errors"] >= 1)
             assert "Connection refused" in str(r.counters["m"].last_error)
             with pymodbus_tcp_at(port):
-                await r.until(lambda: r.heard.samples["m"], 8)
+                await r.until(lambda: r.heard.samples["m"])
 
     go(story())
 
@@ -420,7 +419,7 @@ def test_a_stream_is_taken_as_it_comes_and_survives_garbage(tmp_path: Path) -> N
 
     async def story() -> None:
         async with Running(bus)() as r:
-            await r.until(lambda: times_open(line.port) == 2, 10)
+            await r.until(lambda: times_open(line.port) == 2)
             await asyncio.sleep(0.1)  # opening ends with throwing away what came before
             frames = [encode({"pm1": 1, "pm2_5": float(i), "pm10": 9}) for i in range(4)]
             line.send(frames[0][7:] + frames[1][:20])
@@ -447,9 +446,8 @@ def test_a_device_silent_behind_a_gateway_rests_like_any_silent_one(tmp_path: Pa
 
     async def story() -> None:
         async with Running(bus)() as r:
-            await asyncio.sleep(1.5)
-            assert len(r.heard.values("a", "power")) >= 20
-            assert r.counters["b"]["exceptions"] <= 8
+            await r.until(lambda: len(r.heard.values("a", "power")) >= 20)
+            assert 2 <= r.counters["b"]["exceptions"] <= 8
             assert r.counters["b"].last_error == "gateway target silent (0x0B)"
 
     go(story())

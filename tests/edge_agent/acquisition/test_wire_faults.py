@@ -73,12 +73,12 @@ def test_under_every_fault_of_the_wire_no_value_is_made_up(tmp_path: Path) -> No
         )
         time.sleep(SECONDS)
         agent.send_signal(signal.SIGTERM)
-        assert agent.wait(10) == 0
+        assert agent.wait(60) == 0
     finally:
         for process in (agent, devices):
             if process is not None and process.poll() is None:
                 process.terminate()
-                process.wait(10)
+                process.wait(60)
     samples = read_outbox(next(folder.glob("*outbox.db")))
     said = read_truth(truth)
     wrong = [s for s in samples if not was_said(said[f"gw-1/{s[0]}/{s[1]}"], s[2], s[3])]
