@@ -2,6 +2,8 @@
 
 import binascii
 
+from telemetry.crc import CRC_8005, crc_table, table_crc
+
 
 def xor8(data: bytes) -> int:
     """All bytes combined by exclusive or."""
@@ -21,36 +23,19 @@ def inverted_sum8(data: bytes) -> int:
     return ~sum(data) & 0xFF
 
 
-def _table(polynomial: int) -> tuple[int, ...]:
-    """What each byte does to a CRC of 16 bits that takes the lowest bit first."""
-    entries = []
-    for crc in range(256):
-        for _ in range(8):
-            crc = crc >> 1 ^ polynomial if crc & 1 else crc >> 1  # noqa: PLW2901  # shifted out
-        entries.append(crc)
-    return tuple(entries)
-
-
-_UMB = _table(0x8408)
-_SDI12 = _table(0xA001)
+_UMB = crc_table(0x8408)
 
 
 def crc16_umb(data: bytes) -> int:
     """The CRC of the UMB protocol (polynomial 0x1021 reversed, from 0xFFFF)."""
-    return _crc(data, _UMB, 0xFFFF)
+    return table_crc(data, _UMB, 0xFFFF)
 
 
 def crc16_sdi12(data: bytes) -> int:
     """The CRC of SDI-12 (polynomial 0x8005 reversed, from 0)."""
-    return _crc(data, _SDI12, 0)
+    return table_crc(data, CRC_8005, 0)
 
 
 def crc16_xmodem(data: bytes) -> int:
     """The CRC of Davis stations (polynomial 0x1021, highest bit first, from 0)."""
     return binascii.crc_hqx(data, 0)
-
-
-def _crc(data: bytes, table: tuple[int, ...], crc: int) -> int:
-    for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
-    return crc

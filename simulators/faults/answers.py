@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from simulators.faults.plan import Fault, Kind
 from simulators.signals.randomness import uniform
-from simulators.wire.crc import with_crc
 from simulators.wire.functions import ExceptionCode, refuse
 from simulators.wire.tcp import tcp_frame
+from telemetry.crc import with_crc
 
 
 @dataclass(frozen=True, slots=True)

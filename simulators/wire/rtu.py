@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from simulators.wire.crc import crc_is_right
+from telemetry.crc import has_valid_crc
 
 # function: bytes of the whole frame, where it does not depend on its content
 _FIXED = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10, 43: 7}
@@ -39,7 +39,7 @@ class RtuListener:
         self._last_s = now_s
         while (size := self._complete()) is not None:
             frame = bytes(self._buffer[:size])
-            if not crc_is_right(frame):
+            if not has_valid_crc(frame):
                 break  # wait for silence: nobody knows where the next frame begins
             del self._buffer[:size]
             requests.append(RtuRequest(frame[0], frame[1:-2]))
@@ -51,7 +51,7 @@ class RtuListener:
             return []
         frame = bytes(self._buffer)
         self._buffer.clear()
-        if len(frame) <= _LONGEST and crc_is_right(frame):
+        if len(frame) <= _LONGEST and has_valid_crc(frame):
             return [RtuRequest(frame[0], frame[1:-2])]
         self.bad_frames += 1
         return []

@@ -20,7 +20,7 @@ from simulators.scenarios.ports import ports_in
 from simulators.scenarios.stations import stations_of
 from simulators.simulation import Simulation
 from simulators.truth import TruthFile, read_truth
-from simulators.wire.crc import crc_is_right, with_crc
+from telemetry.crc import has_valid_crc, with_crc
 from tests.servers import wait_until
 
 READ = bytes.fromhex("04 0000 0002")
@@ -116,11 +116,11 @@ def test_answers_are_spoilt_as_their_fault_says() -> None:
         return out.data
 
     assert rtu_answer(1, READ, SAID, b"", [Fault(Kind.NO_ANSWER)], 1) is None
-    assert not crc_is_right(said(Kind.CRC_ERROR))
+    assert not has_valid_crc(said(Kind.CRC_ERROR))
     assert good.startswith(said(Kind.TRUNCATED))
     assert said(Kind.MERGED) == good + good
     assert said(Kind.WRONG_UNIT)[0] == 2
-    assert crc_is_right(said(Kind.WRONG_UNIT))
+    assert has_valid_crc(said(Kind.WRONG_UNIT))
     assert said(Kind.EXCEPTION)[:3] == bytes((1, 0x84, 4))
     assert said(Kind.GARBAGE).endswith(good)
     assert said(Kind.ECHO) == with_crc(b"\x01" + READ) + good
@@ -130,7 +130,7 @@ def test_one_dead_unit_does_not_silence_the_other(tmp_path: Path) -> None:
     made = station(faults=[{"kind": "no_answer", "device": "g/weather"}])
     with running(made, tmp_path), Serial(str(tmp_path / "s-rs485"), 9600) as line:
         assert ask(line) == b""
-        assert crc_is_right(ask(line, 2, bytes.fromhex("03 2601 0002")))
+        assert has_valid_crc(ask(line, 2, bytes.fromhex("03 2601 0002")))
 
 
 def test_bytes_take_their_time_on_the_line(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_port_at_another_rate_is_not_understood(tmp_path: Path) -> None:
         with Serial(str(tmp_path / "s-rs485"), 19200) as line:
             assert ask(line, timeout_s=0.2) == b""
         with Serial(str(tmp_path / "s-rs485"), 9600) as line:
-            assert crc_is_right(ask(line))
+            assert has_valid_crc(ask(line))
         assert simulation.buses[0].traffic.unheard == 1
 
 
@@ -221,7 +221,7 @@ def test_a_stuck_value_stays_what_it_was_when_it_began(tmp_path: Path) -> None:
 def test_only_what_could_be_read_counts_as_served(tmp_path: Path) -> None:
     made = station(faults=[{"kind": "crc_error", "device": "g/weather", "probability": 0.5}])
     with running(made, tmp_path), Serial(str(tmp_path / "s-rs485"), 9600) as line:
-        good = sum(crc_is_right(ask(line, timeout_s=0.15)) for _ in range(12))
+        good = sum(has_valid_crc(ask(line, timeout_s=0.15)) for _ in range(12))
     assert 0 < good < 12
     served = [s for s in read_truth(tmp_path / "truth.csv") if s.series == "g/weather/temperature"]
     assert len(served) == good

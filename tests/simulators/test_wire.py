@@ -3,13 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymodbus.framer.rtu import FramerRTU
 
-from simulators.wire.crc import crc16, crc_is_right, with_crc
 from simulators.wire.functions import Identity, Limits, answer
 from simulators.wire.registers import RegisterBank
 from simulators.wire.rtu import RtuListener
 from simulators.wire.tcp import TcpFrameError, TcpListener, tcp_frame
+from telemetry.crc import with_crc
 
 READ = bytes.fromhex("03 0000 0002")
 
@@ -21,17 +20,6 @@ def bank() -> RegisterBank:
     made.define("coil", range(12))
     made.set_bits("coil", {0: True, 9: True})
     return made
-
-
-@given(st.binary(min_size=1, max_size=250))
-def test_the_check_sum_is_that_of_pymodbus(data: bytes) -> None:
-    assert crc16(data) == int.from_bytes(FramerRTU.compute_CRC(data).to_bytes(2, "big"), "little")
-    assert crc_is_right(with_crc(data)) or len(data) < 2
-
-
-def test_a_published_frame_has_the_published_check_sum() -> None:
-    # SDM630: reading the voltage, as its protocol document prints it
-    assert with_crc(bytes.fromhex("01 04 00 00 00 02")).hex(" ") == "01 04 00 00 00 02 71 cb"
 
 
 @given(st.lists(st.sampled_from([READ, bytes.fromhex("10 0000 0001 02 0007")]), max_size=5),

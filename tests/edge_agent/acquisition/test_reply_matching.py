@@ -15,7 +15,7 @@ from edge_agent.acquisition.modbus.outcomes import Answer, Confused, Event, Outc
 from edge_agent.acquisition.modbus.requests import Request
 from edge_agent.acquisition.modbus.rtu_framer import RtuFramer, probes_for
 from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpReplyMatcher
-from telemetry.crc import crc16, with_crc
+from telemetry.crc import with_crc
 
 FAULTS = int(os.environ.get("QUANTRAC_FAULTS", "150000"))
 
@@ -31,11 +31,6 @@ def reply(unit: int, function: int, *registers: int) -> bytes:
 
 
 READ = requests.read(1, Table.HOLDING, 0, 2)
-
-
-def test_the_crc_is_that_of_the_specification() -> None:
-    assert with_crc(bytes.fromhex("010300000003")).hex(" ") == "01 03 00 00 00 03 05 cb"
-    assert crc16(bytes.fromhex("01030601EF014400 04B559")) == 0
 
 
 def test_an_answer_is_taken_whole() -> None:
