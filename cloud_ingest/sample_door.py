@@ -33,6 +33,7 @@ from cloud_ingest.retry import Retry, Stopped
 from cloud_ingest.state_commit import StateCommit
 from cloud_ingest.stores.protocol import StoreRejected
 from telemetry.batches import Bool, SampleBatch
+from telemetry.clock import is_too_far_ahead
 
 _log = structlog.get_logger()
 
@@ -103,8 +104,8 @@ class SampleDoor:
         batch = work.samples.take().sorted()
         if not len(batch):
             return batch
-        latest_ms = now_ms + int(self._limits.max_future_s * 1000)
-        early, late = batch.time_ms < EARLIEST_MS, batch.time_ms > latest_ms
+        early = batch.time_ms < EARLIEST_MS
+        late = is_too_far_ahead(batch.time_ms, now_ms, int(self._limits.max_future_s * 1000))
         for which, reason in ((early, "time before 2000"), (late, "time in the future")):
             if which.any():
                 work.quarantined.extend(self._quarantined(batch, which, reason, now_ms))

@@ -10,12 +10,11 @@ from cloud_ingest.quality.parameters import TestParameters
 from cloud_ingest.quality.settings import QualitySettings, default_settings
 from cloud_ingest.quality.state import ConsecutiveSamples, SeriesState
 from telemetry.batches import Bool, Int64, SampleBatch, UInt8
+from telemetry.clock import is_too_far_ahead
 from telemetry.local_time import local_datetime
 from telemetry.quality import Flag
 from telemetry.series import Series
 
-FUTURE_MS = 600_000
-"""A sample dated further ahead than this is suspect: its clock is wrong."""
 _NEIGHBOUR_AGE_MS = 600_000
 _WINDOWS_EVERY_MS = 1_000
 _PIECE = 16_384
@@ -122,7 +121,9 @@ class QualityControl:
         newest = np.empty(0, np.int64)
         if self._used:
             newest = self._judge_sequences(batch, index, flags, missing)
-        flags[(batch.time_ms > now_ms + FUTURE_MS) & (flags <= Flag.NOT_EVALUATED)] = Flag.SUSPECT
+        flags[is_too_far_ahead(batch.time_ms, now_ms) & (flags <= Flag.NOT_EVALUATED)] = (
+            Flag.SUSPECT
+        )
         given = np.where(batch.quality == Flag.MISSING, Flag.NOT_EVALUATED, batch.quality)
         flags = qartod.worse(flags, given.astype(np.uint8))
         self._mark(batch, flags, now_ms)

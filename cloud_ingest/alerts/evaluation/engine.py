@@ -27,12 +27,11 @@ from cloud_ingest.detection import (
 )
 from cloud_ingest.detection.explain import Finding
 from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.clock import is_too_far_ahead
 from telemetry.local_time import midnight_ms, ms_of_day
 from telemetry.quality import Flag
 from telemetry.series import Series
 
-FUTURE_MS = 600_000
-"""A sample dated further ahead than this is a clock gone wrong and judged by no rule."""
 _DAY_MS = 86_400_000
 
 
@@ -242,7 +241,7 @@ class RuleEngine:
     ) -> tuple[list[RuleTransition], list[LateSpan]]:
         """Judge a batch: what changed, and which samples were too old to be judged here."""
         batch = _in_order(batch)
-        ahead = batch.time_ms > now_ms + FUTURE_MS
+        ahead = is_too_far_ahead(batch.time_ms, now_ms)
         if ahead.any():
             self.future_samples += int(ahead.sum())
             batch = batch.select(~ahead)
