@@ -228,6 +228,12 @@ class Births:
         )
 
 
+def changing_status(status: OutboxStatus, lowest: int) -> tuple[object, ...]:
+    """The part of the outbox's status whose change is worth a message."""
+    return (status.depth_samples, status.oldest_time_ms, status.measured_total,
+            status.evicted_total, lowest if status.depth_samples else 0)  # fmt: skip
+
+
 def _properties(metric: MetricDescription) -> dict[str, PropertyValue]:
     found = {
         names.ENG_UNIT: PropertyValue(DataType.STRING, metric.unit),

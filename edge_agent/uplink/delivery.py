@@ -45,11 +45,11 @@ class _Flight:
 class Delivery:
     """The state of delivery in one session."""
 
-    def __init__(self, lowest: int, following: int, now_s: float) -> None:
+    def __init__(self, lowest: int, next_batch: int, now_s: float) -> None:
         self.unsent = RangeSet()
-        self.unsent.add(lowest, following - 1)
+        self.unsent.add(lowest, next_batch - 1)
         self.confirmed = lowest - 1
-        self.following = following
+        self.next_batch = next_batch
         """The number after the newest that is known here."""
         self.window = float(FIRST_WINDOW)
         self.retries = 0
@@ -67,10 +67,10 @@ class Delivery:
 
     def is_new(self, batch: int) -> bool:
         """Whether a report just measured is to be sent live; what it skips becomes backlog."""
-        if batch < self.following:
+        if batch < self.next_batch:
             return False
-        self.unsent.add(self.following, batch - 1)
-        self.following = batch + 1
+        self.unsent.add(self.next_batch, batch - 1)
+        self.next_batch = batch + 1
         return True
 
     def put_back(self, batch: int) -> None:
@@ -98,7 +98,7 @@ class Delivery:
     @property
     def is_waiting(self) -> bool:
         """Whether something was sent that is not confirmed."""
-        return self.head < self.following and bool(self._flights or self._live)
+        return self.head < self.next_batch and bool(self._flights or self._live)
 
     def plan(self) -> tuple[int, int] | None:
         """What to read next: after which number, how many samples; None: nothing now."""
@@ -127,7 +127,7 @@ class Delivery:
 
     def acknowledged(self, through: int, now_s: float) -> bool:
         """All up to ``through`` are stored; False where that is no news or cannot be."""
-        if through >= self.following:
+        if through >= self.next_batch:
             return False
         moved = through > self.confirmed
         if moved:
@@ -139,7 +139,7 @@ class Delivery:
         """The outbox no longer has anything below ``lowest``; True where that is news."""
         if lowest <= self.head:
             return False
-        self._advance(min(lowest, self.following) - 1, now_s)
+        self._advance(min(lowest, self.next_batch) - 1, now_s)
         return True
 
     def _advance(self, through: int, now_s: float) -> None:
@@ -182,7 +182,7 @@ class Delivery:
     def _mend_hole(self, now_s: float) -> None:
         """A confirmation that leaves out what was sent long ago tells of a loss."""
         head = self.head
-        if head >= self.following or head in self.unsent:
+        if head >= self.next_batch or head in self.unsent:
             return
         patience = max(_CERTAIN_S, 4 * self._latency_s)
         if self._resent_through >= head and now_s - self._progress_s < patience:
@@ -211,7 +211,7 @@ class Delivery:
         self._under_way = 0
         # One report first; where the hole goes on behind it, twice as many each time.
         self._chunk = self._chunk * 2 if self._resent_through == head - 1 else 1
-        last = min(head + self._chunk - 1, self.following - 1)
+        last = min(head + self._chunk - 1, self.next_batch - 1)
         self.unsent.add(head, last)
         self._resent_through = last
         self._progress_s = now_s

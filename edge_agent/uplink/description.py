@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from telemetry.sparkplug.topics import NAMESPACE, Topic
+
 
 @dataclass(frozen=True, slots=True)
 class MetricDescription:
@@ -91,3 +93,13 @@ class UplinkSettings:
     host: str | None = None
     confirm: Literal["stored", "standard"] = "stored"
     keepalive_s: int = 10
+
+    @property
+    def command_topic(self) -> str:
+        """The topic of commands to the gateway."""
+        return str(Topic(self.group, "NCMD", self.gateway))
+
+    @property
+    def device_command_topics(self) -> str:
+        """The topic filter of commands to any of its devices."""
+        return f"{NAMESPACE}/{self.group}/DCMD/{self.gateway}/+"
