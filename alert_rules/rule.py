@@ -280,6 +280,6 @@ class Rule(_Strict):
         """The full names of other rules that this one reads."""
         return ()
 
-    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """What is wrong with the rule as a whole: (field, message)."""
         return ()

@@ -93,7 +93,7 @@ class RuleWithThresholds(Rule):
             ]
         return tuple(found)
 
-    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
         given = self._given()
         unknown = self.legal is not None and not self.legal.verified and not self.is_enabled

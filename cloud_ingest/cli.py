@@ -73,7 +73,7 @@ def run(
     from cloud_ingest.intake.mqtt.shard import Shard
     from cloud_ingest.service import Service, ServiceFailed
     from cloud_ingest.stores.protocol import StoreError
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     start_logging(log_level, log_format)
     # Many objects live for ever here (series, sessions): look through them all less often.
@@ -83,7 +83,7 @@ def run(
         signal.signal(number, lambda *_: ended.set())
     try:
         service = Service(load_cloud(config), shard=Shard.parse(shard))
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error)
     except RuleNotFound as error:
         stop(f"{config}: rules: {error}")

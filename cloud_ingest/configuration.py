@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cloud_ingest.intake.configuration import BrokerConfiguration, IntakeConfiguration
 from cloud_ingest.notification import ChannelConfiguration
 from cloud_ingest.stores.configuration import StoreConfiguration
-from telemetry.yaml_files import process_environment, read_document
+from telemetry.yaml_files import process_environment, read_yaml_file
 
 
 class _Part(BaseModel):
@@ -46,7 +46,7 @@ class CloudConfiguration(_Part):
             return rest | {"broker": {"embedded": data["embedded"]}}
         return data
 
-    def complaints(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def validation_errors(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What is wrong with the file though every field is well formed."""
         scheme = self.database.split(":", 1)[0]
         if scheme not in ("sqlite", "postgresql", "postgresql+psycopg"):
@@ -57,8 +57,8 @@ class CloudConfiguration(_Part):
 
 
 def load_cloud(path: Path) -> CloudConfiguration:
-    """Read ``cloud.yaml``; ``${NAME}`` comes from the environment. Raises DocumentError."""
-    read = read_document(path, CloudConfiguration, process_environment())
+    """Read ``cloud.yaml``; ``${NAME}`` comes from the environment. Raises YamlFileError."""
+    read = read_yaml_file(path, CloudConfiguration, process_environment())
     return in_folder(read, path.parent)
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from device_profiles.profile import Profile
-from telemetry.yaml_files import read_document
+from telemetry.yaml_files import read_yaml_file
 
 FOLDER = Path(__file__).parent / "library"
 
@@ -41,8 +41,8 @@ def path(profile_id: str) -> Path:
 
 @cache
 def load(profile_id: str) -> Profile:
-    """A profile of the library; ProfileNotFound, or DocumentError if its file is wrong."""
-    return read_document(path(profile_id), Profile)
+    """A profile of the library; ProfileNotFound, or YamlFileError if its file is wrong."""
+    return read_yaml_file(path(profile_id), Profile)
 
 
 def load_profile(ref: str, base: Path | None = None) -> Profile:
@@ -55,4 +55,4 @@ def load_profile(ref: str, base: Path | None = None) -> Profile:
     file = (base or Path()) / ref
     if not file.is_file():
         raise ProfileNotFound(str(file), [])
-    return read_document(file, Profile)
+    return read_yaml_file(file, Profile)

@@ -33,11 +33,11 @@ def list_profiles(
     """List the device library."""
     start_logging(log_level, log_format)
     from device_profiles import library, listing
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     try:
         profiles = [library.load(i) for i in library.ids()]
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error)
     chosen = [
         p
@@ -62,11 +62,11 @@ def show(
     """Show what a profile measures, how it is read and where it is from."""
     start_logging(log_level, log_format)
     from device_profiles import ProfileNotFound, listing, load_profile
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     try:
         typer.echo(listing.description(load_profile(profile)))
-    except (ProfileNotFound, DocumentError) as error:
+    except (ProfileNotFound, YamlFileError) as error:
         stop(error)
 
 

@@ -13,7 +13,7 @@ from device_profiles.streams import registry
 from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
 from telemetry.units import UNITS
-from telemetry.yaml_files import DocumentError, Problem, parse_tree, read_document
+from telemetry.yaml_files import FileProblem, YamlFileError, parse_yaml_tree, read_yaml_file
 from telemetry.yaml_files import line_of as _line_of
 
 _DOMAINS = ("air", "weather", "noise", "water", "industry", "traffic", "power", "soil")
@@ -25,8 +25,8 @@ class Check:
 
     file: Path
     profile: Profile | None
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
+    warnings: tuple[FileProblem, ...] = ()
 
     def __str__(self) -> str:
         if self.profile is None:
@@ -39,12 +39,12 @@ class Check:
 def check(file: Path) -> Check:
     """Read one profile file and say what is wrong with it or odd in it."""
     try:
-        profile = read_document(file, Profile)
-    except DocumentError as error:
+        profile = read_yaml_file(file, Profile)
+    except YamlFileError as error:
         return Check(file, None, tuple(error.problems))
-    tree = parse_tree(file.read_text(encoding="utf-8"), str(file))
+    tree = parse_yaml_tree(file.read_text(encoding="utf-8"), str(file))
     warnings = [
-        Problem(str(file), _line_of(tree, place), ".".join(str(p) for p in place), message)
+        FileProblem(str(file), _line_of(tree, place), ".".join(str(p) for p in place), message)
         for place, message in profile.warnings()
     ]
     return Check(file, profile, (), tuple(warnings))

@@ -17,7 +17,7 @@ from device_profiles.metric import Metric, near
 from device_profiles.registers import BitField
 from device_profiles.streams import registry
 from telemetry.durations import DurationMs
-from telemetry.yaml_files import Place
+from telemetry.yaml_files import FieldPath
 
 MODBUS = "modbus"
 HIGHEST_ADDRESS = 65535
@@ -118,7 +118,7 @@ class Profile(_Part):
                 return metric
         raise KeyError(name)
 
-    def complaints(self) -> Iterable[tuple[Place, str]]:
+    def validation_errors(self) -> Iterable[tuple[FieldPath, str]]:
         """What is wrong between fields, each with its place (see telemetry.yaml_files)."""
         if not self.metrics:
             yield ("metrics",), "name at least one metric"
@@ -129,7 +129,7 @@ class Profile(_Part):
             yield from self._wrong_registers()
             yield from self._overlapping_bits()
 
-    def warnings(self) -> Iterator[tuple[Place, str]]:
+    def warnings(self) -> Iterator[tuple[FieldPath, str]]:
         """What is allowed but seldom meant."""
         for i, metric in enumerate(self.metrics):
             if metric.address is not None and metric.address >= 30000:
@@ -141,14 +141,14 @@ class Profile(_Part):
                 yield ("metrics", i, "name"), "has no valid range; impossible values will pass"
         yield from self._shared_registers()
 
-    def _repeated_names(self) -> Iterator[tuple[Place, str]]:
+    def _repeated_names(self) -> Iterator[tuple[FieldPath, str]]:
         seen: set[str] = set()
         for i, metric in enumerate(self.metrics):
             if metric.name in seen:
                 yield ("metrics", i, "name"), f"two metrics are called {metric.name!r}"
             seen.add(metric.name)
 
-    def _wrong_stream_fields(self) -> Iterator[tuple[Place, str]]:
+    def _wrong_stream_fields(self) -> Iterator[tuple[FieldPath, str]]:
         fields = registry.wire(self.protocol).fields
         for i, metric in enumerate(self.metrics):
             for name in ("table", "address", "type", "bits", "byte_order", "word_order"):
@@ -166,7 +166,7 @@ class Profile(_Part):
             if unit is not None and (metric.scale, metric.offset) == (1, 0) and unit != metric.unit:
                 yield ("metrics", i, "unit"), f"the decoder gives {metric.field!r} in {unit}"
 
-    def _wrong_registers(self) -> Iterator[tuple[Place, str]]:
+    def _wrong_registers(self) -> Iterator[tuple[FieldPath, str]]:
         for i, metric in enumerate(self.metrics):
             if metric.address is None:
                 yield ("metrics", i, "address"), "is missing; it is required"
@@ -191,7 +191,7 @@ class Profile(_Part):
                     f"must be the register after the value, {metric.address + metric.type.registers}",
                 )
 
-    def _overlapping_bits(self) -> Iterator[tuple[Place, str]]:
+    def _overlapping_bits(self) -> Iterator[tuple[FieldPath, str]]:
         seen: list[tuple[Metric, BitField]] = []
         for i, metric in enumerate(self.metrics):
             part = metric.bit_field
@@ -206,7 +206,7 @@ class Profile(_Part):
                     )
             seen.append((metric, part))
 
-    def _shared_registers(self) -> Iterator[tuple[Place, str]]:
+    def _shared_registers(self) -> Iterator[tuple[FieldPath, str]]:
         seen: list[tuple[int, int, Metric]] = []
         for i, metric in enumerate(self.metrics):
             if metric.address is None:

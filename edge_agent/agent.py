@@ -28,7 +28,7 @@ from edge_agent.self_description import describe_node, uplink_settings
 from edge_agent.signals import Signals
 from edge_agent.uplink import Uplink
 from telemetry.samples import Sample
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 STATUS_EVERY_S = 2.0
 DIAGNOSTICS_EVERY_S = 10.0
@@ -234,7 +234,7 @@ class Agent:
     async def _read_again(self) -> None:
         try:
             configuration, wanted = await asyncio.to_thread(read_gateway, self._path)
-        except DocumentError as error:
+        except YamlFileError as error:
             _log.error("configuration refused; nothing changes", why=str(error))
             return
         fixed = _fixed_part(configuration)
@@ -372,7 +372,7 @@ def precise_loop() -> asyncio.AbstractEventLoop:
 
 
 def run_agent(path: Path, signals: Signals) -> None:
-    """Run the agent of a ``gateway.yaml`` until a signal ends it. Raises DocumentError."""
+    """Run the agent of a ``gateway.yaml`` until a signal ends it. Raises YamlFileError."""
     agent = Agent(path, signals)
     with asyncio.Runner(loop_factory=precise_loop) as runner:
         runner.run(agent.run())

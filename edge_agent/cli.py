@@ -39,12 +39,12 @@ def run(
     signals = Signals()  # before anything that takes its time
     from edge_agent.agent import run_agent
     from edge_agent.outbox import OutboxError
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     start_logging(log_level, log_format)
     try:
         run_agent(config, signals)
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error)
     except OutboxError as error:
         stop(error, FOUND_A_PROBLEM)
@@ -63,18 +63,18 @@ def check(
     from edge_agent.devices import resolve
     from edge_agent.tools import console_output
     from edge_agent.tools.check import failed, run_check
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     start_logging(log_level, log_format)
     try:
         buses = resolve(load_gateway(config), config)
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error)
     plans = [plan_bus(bus) for bus in buses]
     typer.echo(console_output.plan_text(plans) + "\n")
     try:
         refuse_impossible(config, plans)
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error)
     checks = run_check(buses)
     typer.echo(console_output.values_text(checks) + "\n")
@@ -96,12 +96,12 @@ def status(
     from edge_agent.outbox import OutboxError
     from edge_agent.tools import console_output
     from edge_agent.tools.agent_status import read_agent_status
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     start_logging(log_level, log_format)
     try:
         found = read_agent_status(config)
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error)
     except OutboxError as error:
         stop(error, FOUND_A_PROBLEM)

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from telemetry.durations import DurationMs
 from telemetry.yaml_files import (
-    DocumentError,
-    Place,
-    Problem,
+    FieldPath,
+    FileProblem,
+    YamlFileError,
     line_of,
-    parse_tree,
+    parse_yaml_tree,
     process_environment,
-    read_document,
+    read_yaml_file,
 )
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -253,12 +253,12 @@ class GatewayConfiguration(_Part):
     def _check_host(cls, value: str | None) -> str | None:
         return None if value is None else _identifier(value)
 
-    def complaints(self) -> Iterable[tuple[Place, str]]:
+    def validation_errors(self) -> Iterable[tuple[FieldPath, str]]:
         """What is there twice, or not at all."""
         if not self.buses:
             yield ("buses",), "name at least one bus"
         yield from _repeated("buses", [(("buses", i), b.name) for i, b in enumerate(self.buses)])
-        devices: list[tuple[Place, str]] = [
+        devices: list[tuple[FieldPath, str]] = [
             (("buses", i, "devices", j), device.name)
             for i, bus in enumerate(self.buses)
             for j, device in enumerate(bus.devices)
@@ -266,7 +266,7 @@ class GatewayConfiguration(_Part):
         yield from _repeated("devices", devices)
         yield from self._shared_ports()
 
-    def _shared_ports(self) -> Iterable[tuple[Place, str]]:
+    def _shared_ports(self) -> Iterable[tuple[FieldPath, str]]:
         seen: dict[str, str] = {}
         for i, bus in enumerate(self.buses):
             if bus.serial is None:
@@ -277,7 +277,7 @@ class GatewayConfiguration(_Part):
             seen[bus.serial.port] = bus.name
 
 
-def _repeated(what: str, names: list[tuple[Place, str]]) -> Iterable[tuple[Place, str]]:
+def _repeated(what: str, names: list[tuple[FieldPath, str]]) -> Iterable[tuple[FieldPath, str]]:
     seen: set[str] = set()
     for place, name in names:
         if name.casefold() in seen:
@@ -292,21 +292,21 @@ def load_gateway(path: Path, environment: Mapping[str, str] | None = None) -> Ga
     """Read a ``gateway.yaml``; relative paths in it become relative to its folder.
 
     ``${NAME}`` is filled in from ``environment`` (default: that of this process). Raises
-    DocumentError, which names every problem with file, line and field.
+    YamlFileError, which names every problem with file, line and field.
     """
     environment = process_environment() if environment is None else environment
-    read = read_document(path, GatewayConfiguration, environment)
+    read = read_yaml_file(path, GatewayConfiguration, environment)
     base = path.resolve().parent
     broker = read.broker.model_copy(
         update={name: _from(base, getattr(read.broker, name)) for name in _BROKER_FILES}
     )
-    missing: list[tuple[Place, str]] = [
+    missing: list[tuple[FieldPath, str]] = [
         (("broker", name), f"there is no file {getattr(broker, name)}")
         for name in _BROKER_FILES
         if getattr(broker, name) is not None and not getattr(broker, name).is_file()
     ]
     if missing:
-        raise DocumentError(problems_at(path, missing))
+        raise YamlFileError(problems_at(path, missing))
     outbox = read.outbox.model_copy(update={"path": _from(base, read.outbox.path)})
     buses = tuple(_bus_from(base, bus) for bus in read.buses)
     return read.model_copy(update={"broker": broker, "outbox": outbox, "buses": buses})
@@ -324,11 +324,11 @@ def _from(base: Path, path: Path | None) -> Path | None:
     return None if path is None else base / path.expanduser()
 
 
-def problems_at(path: Path, found: list[tuple[Place, str]]) -> list[Problem]:
-    """Complaints about a file with the lines in which their places stand."""
-    tree = parse_tree(path.read_text(encoding="utf-8"), str(path))
+def problems_at(path: Path, found: list[tuple[FieldPath, str]]) -> list[FileProblem]:
+    """Validation errors of a file, each with its line."""
+    tree = parse_yaml_tree(path.read_text(encoding="utf-8"), str(path))
     problems = []
     for place, message in found:
         dotted = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in place)
-        problems.append(Problem(str(path), line_of(tree, place), dotted.lstrip("."), message))
+        problems.append(FileProblem(str(path), line_of(tree, place), dotted.lstrip("."), message))
     return problems

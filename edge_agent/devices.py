@@ -14,7 +14,7 @@ from edge_agent.configuration import (
     TcpConfiguration,
     problems_at,
 )
-from telemetry.yaml_files import DocumentError, Place, Problem
+from telemetry.yaml_files import FieldPath, FileProblem, YamlFileError
 
 DEFAULT_TIMEOUT_S = 0.5
 DEFAULT_TCP_TIMEOUT_S = 1.0
@@ -70,21 +70,21 @@ class Bus:
 def resolve(configuration: GatewayConfiguration, path: Path) -> tuple[Bus, ...]:
     """The buses of the gateway file at ``path``, with every profile loaded.
 
-    Raises DocumentError that names every device whose profile is not there or does not fit.
+    Raises YamlFileError that names every device whose profile is not there or does not fit.
     """
-    problems: list[tuple[Place, str]] = []
-    wrong_profiles: list[Problem] = []
+    problems: list[tuple[FieldPath, str]] = []
+    wrong_profiles: list[FileProblem] = []
     buses = []
     for i, bus in enumerate(configuration.buses):
         devices: list[Device] = []
         for j, device in enumerate(bus.devices):
-            place: Place = ("buses", i, "devices", j)
+            place: FieldPath = ("buses", i, "devices", j)
             try:
                 profile = load_profile(device.profile, path.resolve().parent)
             except ProfileNotFound as error:
                 problems.append(((*place, "profile"), str(error)))
                 continue
-            except DocumentError as error:
+            except YamlFileError as error:
                 wrong_profiles += error.problems
                 continue
             problems += [((*place, *p), text) for p, text in _device_errors(bus, device, profile)]
@@ -95,7 +95,7 @@ def resolve(configuration: GatewayConfiguration, path: Path) -> tuple[Bus, ...]:
                 Bus(bus.name, bus.where, _serial(bus, devices[0]), bus.tcp, tuple(devices))
             )
     if problems or wrong_profiles:
-        raise DocumentError(problems_at(path, problems) + wrong_profiles)
+        raise YamlFileError(problems_at(path, problems) + wrong_profiles)
     return tuple(buses)
 
 
@@ -128,7 +128,7 @@ def _serial(bus: BusConfiguration, first: Device) -> SerialSettings | None:
 
 def _device_errors(
     bus: BusConfiguration, device: DeviceConfiguration, profile: Profile
-) -> Iterator[tuple[Place, str]]:
+) -> Iterator[tuple[FieldPath, str]]:
     if profile.is_stream:
         if device.interval is not None:
             yield ("interval",), f"{profile.id} sends by itself; a stream has no interval"
@@ -153,7 +153,7 @@ def _device_errors(
             yield ("report", name), f"{profile.id} has no metric {name!r}; it has {known}"
 
 
-def _bus_errors(devices: list[Device]) -> Iterator[tuple[Place, str]]:
+def _bus_errors(devices: list[Device]) -> Iterator[tuple[FieldPath, str]]:
     seen: dict[tuple[int, str], str] = {}
     for j, device in enumerate(devices):
         if device.profile.is_stream:

@@ -5,13 +5,13 @@ from pathlib import Path
 from edge_agent.acquisition.bus_plan import plan_bus, refuse_impossible
 from edge_agent.configuration import GatewayConfiguration, load_gateway, problems_at
 from edge_agent.devices import Bus, resolve
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 
 def read_gateway(path: Path) -> tuple[GatewayConfiguration, tuple[Bus, ...]]:
     """A gateway file, its profiles, and the certainty that its readings fit on their buses.
 
-    Raises DocumentError.
+    Raises YamlFileError.
     """
     configuration = load_gateway(path)
     buses = resolve(configuration, path)
@@ -21,13 +21,13 @@ def read_gateway(path: Path) -> tuple[GatewayConfiguration, tuple[Bus, ...]]:
 
 
 def make_folder(path: Path, configuration: GatewayConfiguration) -> None:
-    """Make the folder of the outbox where it is not there. Raises DocumentError."""
+    """Make the folder of the outbox where it is not there. Raises YamlFileError."""
     folder = configuration.outbox.path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         text = f"cannot make the folder {folder}: {error.strerror}"
-        raise DocumentError(problems_at(path, [(("outbox", "path"), text)])) from error
+        raise YamlFileError(problems_at(path, [(("outbox", "path"), text)])) from error
 
 
 def fingerprint(path: Path) -> tuple[int, int] | None:

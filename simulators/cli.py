@@ -9,7 +9,7 @@ import typer
 
 from quantrac.console import BAD_USAGE, Format, Level, LogFormat, LogLevel, start_logging, stop
 from telemetry.durations import parse_duration_ms
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 app = typer.Typer(
     help="Simulate devices, buses and fleets.", no_args_is_help=True, add_completion=False
@@ -79,7 +79,7 @@ def run(
     )  # fmt: skip
     try:
         asyncio.run(run_scenario(scenario, options))
-    except* DocumentError as errors:
+    except* YamlFileError as errors:
         stop(errors.exceptions[0], BAD_USAGE)
     except* (OSError, FleetError) as errors:
         stop(errors.exceptions[0], 1)
@@ -115,7 +115,7 @@ def check(
 
     try:
         findings = check_scenario(scenario)
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error, BAD_USAGE)
     for line in findings:
         typer.echo(line)
@@ -161,7 +161,7 @@ def gateways(
         ports = ports_in(folder, there, tcp_port)
         for path in write_gateways(found, there, folder, broker, ports):
             typer.echo(path)
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error, BAD_USAGE)
 
 

@@ -17,7 +17,7 @@ from simulators.scenarios.ports import ports_in
 from simulators.scenarios.stations import stations_of
 from simulators.simulation import Simulation
 from simulators.truth import TruthFile
-from telemetry.yaml_files import DocumentError, Problem
+from telemetry.yaml_files import FileProblem, YamlFileError
 
 _SHOW_EVERY_S = 0.5
 
@@ -38,7 +38,7 @@ class Options:
 
 
 async def run_scenario(reference: str, options: Options) -> None:
-    """Run until the duration is over or a signal comes; DocumentError where it cannot start."""
+    """Run until the duration is over or a signal comes; YamlFileError where it cannot start."""
     check_scenario(reference)
     scenario = load_scenario(find_scenario(reference))
     stopped = asyncio.Event()
@@ -102,7 +102,7 @@ def _published(
         return None
     if options.broker is None:
         message = "its stations publish to a broker: give --broker mqtt://host:port"
-        raise DocumentError([Problem(reference, 0, "publish", message)])
+        raise YamlFileError([FileProblem(reference, 0, "publish", message)])
     duration_ms = options.duration_ms or scenario.duration
     start_ms = simulation.clock.start_ms
     return PublishedStations(
@@ -123,7 +123,7 @@ def _fleet(
         return None
     if options.broker is None:
         message = "its fleet needs a broker: give --broker mqtt://host:port"
-        raise DocumentError([Problem(reference, 0, "fleet", message)])
+        raise YamlFileError([FileProblem(reference, 0, "fleet", message)])
     model = scenario.fleet
     if options.gateways is not None:
         model = model.model_copy(update={"gateways": options.gateways})

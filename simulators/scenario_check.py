@@ -7,11 +7,11 @@ from device_profiles import Profile, ProfileNotFound, load_profile
 from simulators.replay.recording import read_recording
 from simulators.scenarios import Scenario, find_scenario, load_scenario
 from simulators.scenarios.model import SimBus, SimDevice, SimStation
-from telemetry.yaml_files import DocumentError, Place, Problem, line_of, parse_tree
+from telemetry.yaml_files import FieldPath, FileProblem, YamlFileError, line_of, parse_yaml_tree
 
 
 def check_scenario(reference: str) -> list[str]:
-    """Lines that say what the scenario holds; DocumentError with everything that is wrong."""
+    """Lines that say what the scenario holds; YamlFileError with everything that is wrong."""
     path = find_scenario(reference)
     scenario = load_scenario(path)
     wrong = [
@@ -21,27 +21,27 @@ def check_scenario(reference: str) -> list[str]:
         for place, message in _bus_problems(bus)
     ]
     if wrong:
-        raise DocumentError(_located(path, wrong))
+        raise YamlFileError(_located(path, wrong))
     lines = [f"{scenario.scenario}: {scenario.title}"]
     lines += [_bus_line(s, b) for s in scenario.stations for b in s.buses]
     return [*lines, *_rest(scenario)]
 
 
-def _located(path: Path, wrong: list[tuple[Place, str]]) -> list[Problem]:
-    tree = parse_tree(path.read_text(encoding="utf-8"), str(path))
+def _located(path: Path, wrong: list[tuple[FieldPath, str]]) -> list[FileProblem]:
+    tree = parse_yaml_tree(path.read_text(encoding="utf-8"), str(path))
     problems = []
     for place, message in wrong:
         field = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
-        problems.append(Problem(str(path), line_of(tree, place), field, message))
+        problems.append(FileProblem(str(path), line_of(tree, place), field, message))
     return problems
 
 
-def _bus_problems(bus: SimBus) -> Iterator[tuple[Place, str]]:
+def _bus_problems(bus: SimBus) -> Iterator[tuple[FieldPath, str]]:
     profiles: list[Profile] = []
     for k, device in enumerate(bus.devices):
         try:
             profile = load_profile(device.profile)
-        except (ProfileNotFound, DocumentError) as error:
+        except (ProfileNotFound, YamlFileError) as error:
             yield ("devices", k, "profile"), str(error)
             continue
         profiles.append(profile)
@@ -56,7 +56,7 @@ def _bus_problems(bus: SimBus) -> Iterator[tuple[Place, str]]:
         yield ("devices",), f"two devices have the unit {unit}"
 
 
-def _device_problems(device: SimDevice, profile: Profile) -> Iterator[tuple[Place, str]]:
+def _device_problems(device: SimDevice, profile: Profile) -> Iterator[tuple[FieldPath, str]]:
     names = [m.name for m in profile.metrics]
     columns = device.replay.columns if device.replay else {}
     for place, named in ((("sensors",), device.sensors), (("replay", "columns"), columns)):
@@ -68,7 +68,7 @@ def _device_problems(device: SimDevice, profile: Profile) -> Iterator[tuple[Plac
         try:
             wanted = list(device.replay.columns.values())
             read_recording(device.replay.file, wanted, device.replay.time)
-        except DocumentError as error:
+        except YamlFileError as error:
             yield ("replay",), error.problems[0].message
 
 

@@ -1,4 +1,4 @@
-"""YAML that people write, read into typed values, with errors that name file, line and field."""
+"""YAML files read into pydantic models, with errors that name file, line and field."""
 
 import difflib
 import os
@@ -15,15 +15,15 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# Stands for the brackets while YAML is parsed, which in {...} would take them for its own.
+# Stand for the brackets of ${NAME} while YAML is parsed, which would read them as a mapping.
 _HIDDEN = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong in a file: where, and what would be right.
+class FileProblem:
+    """One error or warning about a file: where it is, and what would be correct.
 
-    ``line`` counts from 1; 0 where the whole file is meant.
+    ``line`` counts from 1; 0 means the whole file.
     """
 
     file: str
@@ -38,70 +38,72 @@ class Problem:
         )
 
 
-Place = tuple[int | str, ...]
-"""Where a field stands in its document: ``("metrics", 3, "name")``."""
+FieldPath = tuple[int | str, ...]
+"""The keys that lead to a field, such as ``("metrics", 3, "name")``."""
 
 
 @runtime_checkable
-class Complaining(Protocol):
-    """A model that can say what is wrong across its fields, once each of them is right."""
+class CrossFieldValidation(Protocol):
+    """A model that is checked across its fields after each field is valid by itself."""
 
-    def complaints(self) -> Iterable[tuple[Place, str]]:
-        """Each thing wrong: the field's place and what would be right."""
+    def validation_errors(self) -> Iterable[tuple[FieldPath, str]]:
+        """Each error: the path of the field and what would be correct."""
         ...
 
 
-class DocumentError(Exception):
-    """A file cannot be used as it is; ``problems`` says everything that is wrong with it."""
+class YamlFileError(Exception):
+    """A file cannot be used; ``problems`` holds every error in it."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[FileProblem]) -> None:
         super().__init__("\n".join(str(p) for p in problems))
         self.problems = problems
 
 
-def read_document(
+def read_yaml_file(
     path: Path, model: type[ModelT], environment: Mapping[str, str] | None = None
 ) -> ModelT:
-    """Read a YAML file as ``model``; ``${NAME}`` in it comes from ``environment`` if one is given.
+    """Read a YAML file as ``model``; ``${NAME}`` is replaced from ``environment`` if given.
 
-    Raises DocumentError with every problem found, also where the file cannot be read.
+    Raises YamlFileError with every problem found, also if the file cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise DocumentError([Problem(str(path), 0, "", error.strerror or str(error))]) from error
+        raise YamlFileError(
+            [FileProblem(str(path), 0, "", error.strerror or str(error))]
+        ) from error
     except UnicodeDecodeError as error:
-        raise DocumentError([Problem(str(path), 0, "", f"not UTF-8 text: {error}")]) from error
-    return parse_document(text, str(path), model, environment)
+        raise YamlFileError([FileProblem(str(path), 0, "", f"not UTF-8 text: {error}")]) from error
+    return parse_yaml(text, str(path), model, environment)
 
 
-def parse_document(
+def parse_yaml(
     text: str, file: str, model: type[ModelT], environment: Mapping[str, str] | None = None
 ) -> ModelT:
-    """Read YAML ``text`` as ``model``; ``file`` is the name that messages use."""
-    tree = parse_tree(text, file)
+    """Read YAML ``text`` as ``model``; ``file`` is its name in messages. Raises YamlFileError."""
+    tree = parse_yaml_tree(text, file)
     if not isinstance(tree, Mapping):
-        raise DocumentError([Problem(file, 1, "", "expected fields (name: value), found none")])
-    problems: list[Problem] = []
+        raise YamlFileError([FileProblem(file, 1, "", "expected fields (name: value), found none")])
+    problems: list[FileProblem] = []
     plain = _plain(tree, tree, (), file, environment, problems)
     if problems:
-        raise DocumentError(problems)
+        raise YamlFileError(problems)
     try:
         value = model.model_validate(plain)
     except ValidationError as error:
-        raise DocumentError(problems_of(error, tree, file, model)) from error
-    if isinstance(value, Complaining):
+        raise YamlFileError(validation_problems(error, tree, file, model)) from error
+    if isinstance(value, CrossFieldValidation):
         problems = [
-            Problem(file, line_of(tree, place), _dotted(place), message)
-            for place, message in value.complaints()
+            FileProblem(file, line_of(tree, path), _dotted(path), message)
+            for path, message in value.validation_errors()
         ]
         if problems:
-            raise DocumentError(problems)
+            raise YamlFileError(problems)
     return value
 
 
-def parse_tree(text: str, file: str) -> Any:
-    """Read YAML ``text`` into nested maps and lists that know their lines."""
+def parse_yaml_tree(text: str, file: str) -> Any:
+    """Read YAML ``text`` into nested maps and lists that keep their line numbers."""
     yaml = YAML(typ="rt", pure=True)
     yaml.allow_duplicate_keys = False
     try:
@@ -110,33 +112,33 @@ def parse_tree(text: str, file: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         message = " ".join(str(error.problem or error.context or "not YAML").split())
-        raise DocumentError([Problem(file, line, "", f"not valid YAML: {message}")]) from error
+        raise YamlFileError([FileProblem(file, line, "", f"not valid YAML: {message}")]) from error
     except (YAMLError, ValueError) as error:
-        raise DocumentError([Problem(file, 1, "", f"not valid YAML: {error}")]) from error
+        raise YamlFileError([FileProblem(file, 1, "", f"not valid YAML: {error}")]) from error
 
 
-def problems_of(
+def validation_problems(
     error: ValidationError, tree: Any, file: str, model: type[BaseModel] | None = None
-) -> list[Problem]:
-    """Say of each pydantic complaint in which line of ``tree`` it stands and what would be right."""
+) -> list[FileProblem]:
+    """Each pydantic error with its line in ``tree`` and what would be correct."""
     problems = []
     for item in error.errors(include_url=False):
-        place = tuple(item["loc"])
+        path = tuple(item["loc"])
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            message = "unknown field" + _suggestion(str(place[-1]), model, place)
+            message = "unknown field" + _suggestion(str(path[-1]), model, path)
         elif item["type"] == "missing":
             message = "is missing; it is required"
         elif not isinstance(item.get("input"), (dict, list, BaseModel)):
             message = f"{message}, found {item.get('input')!r}"
-        problems.append(Problem(file, line_of(tree, place), _dotted(place), message))
+        problems.append(FileProblem(file, line_of(tree, path), _dotted(path), message))
     return sorted(problems, key=lambda p: (p.line, p.field))
 
 
-def line_of(tree: Any, place: tuple[int | str, ...]) -> int:
-    """The line (from 1) of the field at ``place``, or of the nearest thing around it."""
+def line_of(tree: Any, path: FieldPath) -> int:
+    """The line (from 1) of the field at ``path``, or of the innermost node around it."""
     node, line = tree, _start_line(tree, 1)
-    for key in place:
+    for key in path:
         position = getattr(node, "lc", None)
         if isinstance(node, Mapping) and key in node:
             line = position.key(key)[0] + 1 if position is not None else line
@@ -152,24 +154,24 @@ def _start_line(node: Any, otherwise: int) -> int:
     return position.line + 1 if position is not None and position.line is not None else otherwise
 
 
-def _dotted(place: tuple[int | str, ...]) -> str:
+def _dotted(path: FieldPath) -> str:
     text = ""
-    for key in place:
+    for key in path:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
     return text
 
 
-def _suggestion(name: str, model: type[BaseModel] | None, place: tuple[int | str, ...]) -> str:
-    names = sorted(_field_names(model, place[:-1])) if model else []
+def _suggestion(name: str, model: type[BaseModel] | None, path: FieldPath) -> str:
+    names = sorted(_field_names(model, path[:-1])) if model else []
     near = difflib.get_close_matches(name, names, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known here: {', '.join(names)}" if names else ""
 
 
-def _field_names(model: type[BaseModel], place: tuple[int | str, ...]) -> set[str]:
+def _field_names(model: type[BaseModel], path: FieldPath) -> set[str]:
     here: Any = model
-    for key in place:
+    for key in path:
         if isinstance(key, int):
             continue
         field = getattr(here, "model_fields", {}).get(key)
@@ -190,32 +192,32 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _plain(
     node: Any,
     tree: Any,
-    place: tuple[int | str, ...],
+    path: FieldPath,
     file: str,
     environment: Mapping[str, str] | None,
-    problems: list[Problem],
+    problems: list[FileProblem],
 ) -> Any:
-    """The tree as plain dicts and lists, with ``${NAME}`` filled in."""
+    """The tree as plain dicts and lists, with ``${NAME}`` replaced."""
     if isinstance(node, Mapping):
         return {
-            k: _plain(v, tree, (*place, k), file, environment, problems) for k, v in node.items()
+            k: _plain(v, tree, (*path, k), file, environment, problems) for k, v in node.items()
         }
     if isinstance(node, list):
         return [
-            _plain(v, tree, (*place, i), file, environment, problems) for i, v in enumerate(node)
+            _plain(v, tree, (*path, i), file, environment, problems) for i, v in enumerate(node)
         ]
     if isinstance(node, str):
-        return _fill(str(node), tree, place, file, environment, problems)
+        return _fill(str(node), tree, path, file, environment, problems)
     return node
 
 
 def _fill(
     text: str,
     tree: Any,
-    place: tuple[int | str, ...],
+    path: FieldPath,
     file: str,
     environment: Mapping[str, str] | None,
-    problems: list[Problem],
+    problems: list[FileProblem],
 ) -> str:
     if environment is None:
         return _HIDDEN.sub(r"${\1}", text)
@@ -224,7 +226,7 @@ def _fill(
         name = match.group(1)
         if name not in environment:
             message = f"the environment has no {name}; set it or write the value here"
-            problems.append(Problem(file, line_of(tree, place), _dotted(place), message))
+            problems.append(FileProblem(file, line_of(tree, path), _dotted(path), message))
             return ""
         return environment[name]
 
@@ -232,5 +234,5 @@ def _fill(
 
 
 def process_environment() -> Mapping[str, str]:
-    """The environment of this process, for the doors that read configuration."""
+    """The environment of this process. Only code that loads configuration calls this."""
     return os.environ

@@ -46,14 +46,14 @@ class Expression(BaseModel):
             if part is not None:
                 yield from part.rules()
 
-    def complaints(self) -> Iterable[str]:
+    def validation_errors(self) -> Iterable[str]:
         """Whether exactly one thing is given, here and within."""
         given = [self.rule, self.all_of, self.any_of, self.negated]
         if sum(g is not None for g in given) != 1:
             yield "give exactly one of: a rule's name, all, any, not"
         for part in [*(self.all_of or []), *(self.any_of or []), self.negated]:
             if part is not None:
-                yield from part.complaints()
+                yield from part.validation_errors()
 
 
 Term = Annotated[Expression, BeforeValidator(_as_expression)]
@@ -75,9 +75,9 @@ class CompositeRule(Rule):
         """The rules in the expression."""
         return tuple(dict.fromkeys(self.when.rules()))
 
-    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Whether the expression can be read."""
-        for message in self.when.complaints():
+        for message in self.when.validation_errors():
             yield ("when",), message
         if self.full_id in self.refers_to:
             yield ("when",), "names the rule itself"

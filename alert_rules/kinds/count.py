@@ -30,9 +30,9 @@ class CountRule(RuleWithThresholds):
         """The step whose mean is compared."""
         return self.step
 
-    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
-        yield from super().complaints()
+        yield from super().validation_errors()
         if self.window % self.step or self.window // self.step > MAX_STEPS:
             yield (
                 ("step",),

@@ -45,9 +45,9 @@ class DifferenceRule(RuleWithThresholds):
         """The step."""
         return self.step
 
-    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
-        yield from super().complaints()
+        yield from super().validation_errors()
         if self.select == self.minus and self.match == "device":
             yield ("minus",), "selects the very series that it is to be compared with"
 

@@ -42,7 +42,7 @@ class IndexLevelRule(Rule):
             ),
         )
 
-    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Whether there is such a level."""
         names = [level.id for level in INDICES[self.index]]
         if self.level not in names:

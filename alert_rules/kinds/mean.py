@@ -45,9 +45,9 @@ class MeanRule(RuleWithThresholds):
         """The window."""
         return self.window
 
-    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
-        yield from super().complaints()
+        yield from super().validation_errors()
         if self.bucket_ms > self.window:
             long, short = format_duration(self.bucket_ms), format_duration(self.window)
             yield (

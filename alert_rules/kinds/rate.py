@@ -44,9 +44,9 @@ class RateRule(RuleWithThresholds):
         """The step."""
         return self.over or None
 
-    def complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
-        yield from super().complaints()
+        yield from super().validation_errors()
         for name in self.select.quantity:
             if name in QUANTITIES and QUANTITIES[name].circular:
                 yield ("select", "quantity"), f"{name} is an angle and has no rate"

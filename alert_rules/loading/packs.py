@@ -12,12 +12,12 @@ from alert_rules.loading.references import about_references, in_order_of_need
 from alert_rules.rule import LocalText, Rule
 from alert_rules.rule_kinds import rule_kinds
 from telemetry.yaml_files import (
-    DocumentError,
-    Problem,
+    FileProblem,
+    YamlFileError,
     line_of,
-    parse_document,
-    parse_tree,
-    problems_of,
+    parse_yaml,
+    parse_yaml_tree,
+    validation_problems,
 )
 
 LIBRARY = Path(__file__).parents[1] / "library"
@@ -58,11 +58,11 @@ class Pack(BaseModel):
 class RuleSet:
     """All rules of some packs, switched on or off, each with a name of its own.
 
-    A composite comes after those it names. ``cautions`` are no mistakes, but worth a look.
+    A composite comes after those it names. ``warnings`` are likely mistakes in rules that are valid.
     """
 
     rules: tuple[Rule, ...] = ()
-    cautions: tuple[Problem, ...] = ()
+    warnings: tuple[FileProblem, ...] = ()
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -105,7 +105,7 @@ class _Place:
     tree: Any
     place: tuple[int | str, ...]
 
-    def problem(self, field: str, message: str) -> Problem:
+    def problem(self, field: str, message: str) -> FileProblem:
         """Something about a field there."""
         return _problem(self.file, self.tree, (*self.place, field), message)
 
@@ -120,20 +120,20 @@ class _Loading:
 
 
 def load_rules(refs: Sequence[str], base: Path | None = None) -> RuleSet:
-    """Read packs in order; raises DocumentError with every problem, RuleNotFound."""
+    """Read packs in order; raises YamlFileError with every problem, RuleNotFound."""
     loading = _Loading()
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     for ref in refs:
         path = pack_path(ref, base or Path())
         try:
             _take_in(path, loading)
-        except DocumentError as error:
+        except YamlFileError as error:
             problems += error.problems
     problems += about_references(loading.rules, loading.places)
     if problems:
-        raise DocumentError(problems)
-    cautions = tuple(_cautions(loading))
-    return RuleSet(tuple(in_order_of_need(loading.rules)), cautions)
+        raise YamlFileError(problems)
+    warnings = tuple(_warnings(loading))
+    return RuleSet(tuple(in_order_of_need(loading.rules)), warnings)
 
 
 def _take_in(path: Path, loading: _Loading) -> None:
@@ -141,10 +141,10 @@ def _take_in(path: Path, loading: _Loading) -> None:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DocumentError([Problem(str(path), 0, "", reason)]) from error
-    pack = parse_document(text, str(path), Pack)
-    tree = parse_tree(text, str(path))
-    problems: list[Problem] = []
+        raise YamlFileError([FileProblem(str(path), 0, "", reason)]) from error
+    pack = parse_yaml(text, str(path), Pack)
+    tree = parse_yaml_tree(text, str(path))
+    problems: list[FileProblem] = []
     for i, given in enumerate(pack.rules):
         rule = _read_rule(given, tree, i, str(path), pack.pack, problems)
         if rule is None:
@@ -160,10 +160,10 @@ def _take_in(path: Path, loading: _Loading) -> None:
     for full_id, change in pack.change.items():
         _apply(full_id, change, loading, tree, path, problems)
     if problems:
-        raise DocumentError(problems)
+        raise YamlFileError(problems)
 
 
-def _cautions(loading: _Loading) -> Iterator[Problem]:
+def _warnings(loading: _Loading) -> Iterator[FileProblem]:
     """Unverified limits that were switched on by hand, and composites that can never be true."""
     for full_id, rule in loading.rules.items():
         place = loading.places[full_id]
@@ -183,7 +183,7 @@ def _cautions(loading: _Loading) -> Iterator[Problem]:
 
 
 def _read_rule(
-    given: dict[str, Any], tree: Any, i: int, file: str, pack: str, problems: list[Problem]
+    given: dict[str, Any], tree: Any, i: int, file: str, pack: str, problems: list[FileProblem]
 ) -> Rule | None:
     node = tree["rules"][i]
     kind = given.get("kind")
@@ -198,9 +198,9 @@ def _read_rule(
     try:
         rule = model.model_validate({**given, "pack": pack})
     except ValidationError as error:
-        problems += [_inside(p, i) for p in problems_of(error, node, file, model)]
+        problems += [_inside(p, i) for p in validation_problems(error, node, file, model)]
         return None
-    found = list(rule.complaints())
+    found = list(rule.validation_errors())
     problems += [_problem(file, tree, ("rules", i, *place), message) for place, message in found]
     return None if found else rule
 
@@ -214,21 +214,23 @@ def _about_kind(kind: object) -> str:
     return f"{kind!r} is no kind of rule; {hint}"
 
 
-def _inside(problem: Problem, i: int) -> Problem:
+def _inside(problem: FileProblem, i: int) -> FileProblem:
     field = f"rules[{i}].{problem.field}" if problem.field else f"rules[{i}]"
-    return Problem(problem.file, problem.line, field, problem.message)
+    return FileProblem(problem.file, problem.line, field, problem.message)
 
 
-def _problem(file: Path | str, tree: Any, place: tuple[int | str, ...], message: str) -> Problem:
+def _problem(
+    file: Path | str, tree: Any, place: tuple[int | str, ...], message: str
+) -> FileProblem:
     field = ""
     for key in place:
         field += f"[{key}]" if isinstance(key, int) else f".{key}" if field else key
-    return Problem(str(file), line_of(tree, place), field, message)
+    return FileProblem(str(file), line_of(tree, place), field, message)
 
 
 def _apply(
     full_id: str, change: Override, loading: _Loading, tree: Any, path: Path,
-    problems: list[Problem],
+    problems: list[FileProblem],
 ) -> None:  # fmt: skip
     rule = loading.rules.get(full_id)
     place = ("change", full_id)
@@ -243,11 +245,11 @@ def _apply(
     except ValidationError as error:
         node = tree["change"][full_id]
         problems += [
-            Problem(p.file, p.line, f"change.{full_id}.{p.field}", p.message)
-            for p in problems_of(error, node, str(path), type(rule))
+            FileProblem(p.file, p.line, f"change.{full_id}.{p.field}", p.message)
+            for p in validation_problems(error, node, str(path), type(rule))
         ]
         return
-    for where, message in changed.complaints():
+    for where, message in changed.validation_errors():
         problems.append(_problem(path, tree, (*place, *where), message))
     loading.rules[full_id], loading.texts[full_id] = changed, text
     loading.places[full_id] = _Place(str(path), tree, place)

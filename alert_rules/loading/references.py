@@ -5,18 +5,20 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from alert_rules.rule import Rule
-from telemetry.yaml_files import Problem
+from telemetry.yaml_files import FileProblem
 
 
 class Place(Protocol):
-    """Where a rule stands, so that a complaint can say so."""
+    """Where a rule stands, for error messages."""
 
-    def problem(self, field: str, message: str) -> Problem:
-        """A complaint about a field there."""
+    def problem(self, field: str, message: str) -> FileProblem:
+        """An error in a field there."""
         ...
 
 
-def about_references(rules: Mapping[str, Rule], places: Mapping[str, Place]) -> Iterator[Problem]:
+def about_references(
+    rules: Mapping[str, Rule], places: Mapping[str, Place]
+) -> Iterator[FileProblem]:
     """What is wrong with the names in composites."""
     told: set[frozenset[str]] = set()
     for full_id, rule in rules.items():

@@ -19,7 +19,7 @@ from edge_agent.agent import precise_loop
 from edge_agent.configuration import DeviceConfiguration
 from edge_agent.devices import Bus, Device
 from telemetry.samples import Sample
-from telemetry.yaml_files import parse_document
+from telemetry.yaml_files import parse_yaml
 
 DEVICES, REGISTERS = 10, 20
 SECONDS = 8.0
@@ -36,7 +36,7 @@ def profile() -> Profile:
         "id: bench\nmanufacturer: B\nmodel: B\ndomain: power\nprotocol: modbus\nsource: made up\n"
         f"metrics:\n{metrics}"
     )
-    return parse_document(text, "bench.yaml", Profile)
+    return parse_yaml(text, "bench.yaml", Profile)
 
 
 class _Counting:

@@ -74,8 +74,8 @@ def check(
     rules = _load(files)
     on = sum(r.is_enabled for r in rules)
     typer.echo(f"{len(rules)} rules are right, {on} of them switched on")
-    for caution in rules.cautions:
-        typer.echo(f"{caution} (a caution, no mistake)")
+    for warning in rules.warnings:
+        typer.echo(f"warning: {warning}")
     if not rules:
         raise typer.Exit(FOUND_A_PROBLEM)
 
@@ -143,9 +143,9 @@ def backtest(
 
 def _load(refs: list[str]) -> RuleSet:
     from alert_rules import RuleNotFound, load_rules
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     try:
         return load_rules(refs, Path())
-    except (DocumentError, RuleNotFound) as error:
+    except (YamlFileError, RuleNotFound) as error:
         stop(error)

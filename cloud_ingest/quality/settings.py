@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from alert_rules.rule import Selector
 from telemetry.durations import DurationMs
 from telemetry.series import Series
-from telemetry.yaml_files import read_document
+from telemetry.yaml_files import read_yaml_file
 
 DEFAULTS = Path(__file__).parent / "defaults.yaml"
 Span = tuple[float, float]
@@ -122,9 +122,9 @@ def _part(name: str, value: Any) -> Any:
 @cache
 def default_settings() -> QualitySettings:
     """The settings that are shipped."""
-    return read_document(DEFAULTS, QualitySettings)
+    return read_yaml_file(DEFAULTS, QualitySettings)
 
 
 def load_settings(path: Path) -> QualitySettings:
-    """Settings from a file; DocumentError names file, line and field."""
-    return read_document(path, QualitySettings)
+    """Settings from a file; YamlFileError names file, line and field."""
+    return read_yaml_file(path, QualitySettings)

@@ -57,12 +57,12 @@ def _configuration(path: Path, shard: str) -> "CloudConfiguration":
     """The configuration, with the store that this worker writes."""
     from cloud_ingest.configuration import load_cloud
     from cloud_ingest.intake.mqtt.shard import Shard as Worker
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     try:
         configuration = load_cloud(path)
         worker = Worker.parse(shard)
-    except (DocumentError, ValueError) as error:
+    except (YamlFileError, ValueError) as error:
         stop(error)
     store = configuration.store
     if store.path is not None and worker.name:

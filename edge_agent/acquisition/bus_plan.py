@@ -10,7 +10,7 @@ from edge_agent.acquisition.modbus.read_plan import Read, plan_reads
 from edge_agent.acquisition.modbus.timing import LineTiming
 from edge_agent.configuration import problems_at
 from edge_agent.devices import Bus, Device
-from telemetry.yaml_files import DocumentError, Place
+from telemetry.yaml_files import FieldPath, YamlFileError
 
 FULL = 0.95
 """Beyond this share of the wire's time a plan is refused: repeats and silent devices need some."""
@@ -116,12 +116,12 @@ def plan_bus(bus: Bus) -> BusPlan:
 
 
 def refuse_impossible(path: Path, plans: Sequence[BusPlan]) -> None:
-    """Raise DocumentError where the readings of a bus cannot fit on its wire."""
-    found: list[tuple[Place, str]] = [
+    """Raise YamlFileError where the readings of a bus cannot fit on its wire."""
+    found: list[tuple[FieldPath, str]] = [
         (("buses", i), plan.refusal()) for i, plan in enumerate(plans) if not plan.fits
     ]
     if found:
-        raise DocumentError(problems_at(path, found))
+        raise YamlFileError(problems_at(path, found))
 
 
 def wire_s(device: Device, reads: Sequence[Read], timing: LineTiming | None) -> float:

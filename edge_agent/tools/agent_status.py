@@ -16,7 +16,7 @@ FRESH_MS = 10_000
 def read_agent_status(path: Path) -> dict[str, Any]:
     """The outbox's state and what the agent last said of itself, as one JSON object.
 
-    Raises DocumentError where the gateway file is wrong and OutboxError where the outbox cannot be
+    Raises YamlFileError where the gateway file is wrong and OutboxError where the outbox cannot be
     read.
     """
     configuration = load_gateway(path)

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 
 from simulators.signals.randomness import Float64, Int64
-from telemetry.yaml_files import DocumentError, Problem
+from telemetry.yaml_files import FileProblem, YamlFileError
 
 _ABOUT_IN_TIME = 1.5
 
@@ -58,17 +58,17 @@ def read_recording(
 
     An export has the columns time (or time_ms), value, and gateway, device, metric (or series):
     there ``names`` are series, gateway/device/metric. Times without a zone count as UTC. Raises
-    DocumentError where the file or a column is not there.
+    YamlFileError where the file or a column is not there.
     """
     if not path.is_file():
-        raise DocumentError([Problem(str(path), 0, "replay", "there is no such file")])
+        raise YamlFileError([FileProblem(str(path), 0, "replay", "there is no such file")])
     with duckdb.connect() as database:
         rows = _relation(path)
         try:
             there = database.execute(f"DESCRIBE SELECT * FROM {rows}", [str(path)]).fetchall()  # noqa: S608  # two texts of ours
         except duckdb.Error as error:
             message = f"cannot be read: {str(error).splitlines()[0]}"
-            raise DocumentError([Problem(str(path), 0, "replay", message)]) from error
+            raise YamlFileError([FileProblem(str(path), 0, "replay", message)]) from error
         kinds = {str(name): str(kind) for name, kind, *_ in there}
         series = _series_of(kinds)
         stamp = next((n for n in ("time_ms", "time") if n in kinds), time) if series else time
@@ -76,7 +76,7 @@ def read_recording(
         absent = [n for n in [stamp, *wanted] if n not in kinds]
         if absent:
             message = f"has no column {absent[0]!r}; it has {', '.join(kinds)}"
-            raise DocumentError([Problem(str(path), 0, "replay", message)])
+            raise YamlFileError([FileProblem(str(path), 0, "replay", message)])
         columns = {}
         for name in names:
             where = f"WHERE {series} = ?" if series else ""
@@ -89,7 +89,9 @@ def read_recording(
             found = database.execute(query, given).fetchnumpy()
             columns[name] = _column(found, missing, canonical=bool(series))
             if series and not len(columns[name].time_ms):
-                raise DocumentError([Problem(str(path), 0, "replay", f"has no series {name!r}")])
+                raise YamlFileError(
+                    [FileProblem(str(path), 0, "replay", f"has no series {name!r}")]
+                )
     return columns
 
 

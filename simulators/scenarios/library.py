@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from telemetry.yaml_files import DocumentError, Problem
+from telemetry.yaml_files import FileProblem, YamlFileError
 
 LIBRARY = Path(__file__).parents[1] / "library"
 
@@ -16,7 +16,7 @@ def scenario_names() -> list[str]:
 def find_scenario(reference: str) -> Path:
     """The file of a scenario: a path, or the name of one in the library.
 
-    Raises DocumentError with the nearest names where there is none.
+    Raises YamlFileError with the nearest names where there is none.
     """
     path = Path(reference)
     if path.suffix in (".yaml", ".yml") or "/" in reference:
@@ -27,4 +27,4 @@ def find_scenario(reference: str) -> Path:
     names = scenario_names()
     near = difflib.get_close_matches(reference, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-    raise DocumentError([Problem(reference, 0, "", f"no scenario of this name; {hint}")])
+    raise YamlFileError([FileProblem(reference, 0, "", f"no scenario of this name; {hint}")])

@@ -13,11 +13,11 @@ from simulators.scenarios.fleets import FleetModel, PublishModel
 from telemetry.durations import DurationMs, parse_duration_ms
 from telemetry.local_time import UTC_OFFSET_H
 from telemetry.quantities import QUANTITIES
-from telemetry.yaml_files import Place, read_document
+from telemetry.yaml_files import FieldPath, read_yaml_file
 
 
 class Surroundings(ScenarioPart):
-    """What is around a station (see simulators.signals.places.Place)."""
+    """What is around a station (see simulators.signals.places.FieldPath)."""
 
     traffic: float = Field(default=0.6, ge=0, le=3)
     vehicles_per_h: float = Field(default=2400.0, ge=0, le=20000)
@@ -169,7 +169,7 @@ class Scenario(ScenarioPart):
             return now_ms - parse_duration_ms(self.start[4:])
         return round(datetime.fromisoformat(self.start).astimezone(UTC).timestamp() * 1000)
 
-    def complaints(self) -> Iterator[tuple[Place, str]]:
+    def validation_errors(self) -> Iterator[tuple[FieldPath, str]]:
         """What is wrong between fields, each with its place (see telemetry.yaml_files)."""
         if not self.stations and self.fleet is None:
             yield ("scenario",), "nothing is simulated: give stations or a fleet"
@@ -193,7 +193,7 @@ class Scenario(ScenarioPart):
                     yield ("episodes", i, "stations"), f"there is no station {name!r}"
 
 
-def _bus_complaints(i: int, station: SimStation) -> Iterator[tuple[Place, str]]:
+def _bus_complaints(i: int, station: SimStation) -> Iterator[tuple[FieldPath, str]]:
     buses: set[str] = set()
     devices: set[str] = set()
     for j, bus in enumerate(station.buses):
@@ -210,8 +210,8 @@ def _bus_complaints(i: int, station: SimStation) -> Iterator[tuple[Place, str]]:
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read a scenario file; DocumentError names everything that is wrong with it."""
-    scenario = read_document(path, Scenario)
+    """Read a scenario file; YamlFileError names everything that is wrong with it."""
+    scenario = read_yaml_file(path, Scenario)
     base = path.resolve().parent
     return scenario.model_copy(
         update={"stations": tuple(_from(base, s) for s in scenario.stations)}

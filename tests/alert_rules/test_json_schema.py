@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from alert_rules.loading import LIBRARY
 from cloud_ingest.alerts.cli import app
-from telemetry.yaml_files import parse_tree
+from telemetry.yaml_files import parse_yaml_tree
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def validator():
 
 
 def plain(path):
-    tree = parse_tree(path.read_text(encoding="utf-8"), str(path))
+    tree = parse_yaml_tree(path.read_text(encoding="utf-8"), str(path))
     return json.loads(json.dumps(tree, default=str))
 
 

@@ -41,7 +41,7 @@ VARIANTS = [
 def rule_of(kind, fields):
     given_fields = {"id": "r", "kind": kind, "name": NAME, "severity": "warning"} | fields
     rule = rule_kinds()[kind].rule.model_validate(given_fields)
-    assert list(rule.complaints()) == []
+    assert list(rule.validation_errors()) == []
     return rule
 
 

@@ -12,7 +12,7 @@ from cloud_ingest.detection import budget_for_quantity
 from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
 from telemetry.units import convert
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 ALL = load_rules(library_packs())
@@ -130,7 +130,7 @@ def test_packs_take_the_budget_of_each_quantity_for_anomalies():
 def test_a_wrong_rule_is_named_with_line_and_field(tmp_path, text, said):
     path = tmp_path / "p.yaml"
     path.write_text("pack: p\nname: {vi: a, en: b}\n" + text)
-    with pytest.raises(DocumentError) as error:
+    with pytest.raises(YamlFileError) as error:
         load_rules(["p.yaml"], tmp_path)
     assert said in str(error.value)
 
@@ -154,7 +154,7 @@ def test_what_is_no_mistake_but_worth_a_look_is_told_with_its_place(tmp_path):
         "  - {id: z, kind: composite, name: {vi: a, en: b}, when: {all: [p/x]}}\n"
         "change:\n  vn-noise/special-day-2010:\n    enabled: true\n"
     )
-    found = load_rules(["library/vn-noise", "p.yaml"], tmp_path).cautions
+    found = load_rules(["library/vn-noise", "p.yaml"], tmp_path).warnings
     assert [(c.line, c.field) for c in found] == [
         (8, "change.vn-noise/special-day-2010.enabled"),
         (5, "rules[1].when"),

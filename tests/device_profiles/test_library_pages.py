@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from device_profiles import Profile, library, listing
 from device_profiles.cli import app
 from device_profiles.modbus import decode_metric
-from telemetry.yaml_files import parse_document
+from telemetry.yaml_files import parse_yaml
 from tests.device_profiles.golden import crc16
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def _blocks(page: str, kind: str) -> list[str]:
 
 def test_the_device_of_the_readme_reads_as_the_readme_says() -> None:
     profile_text, frame_text = _blocks("README.md", "yaml")
-    profile = parse_document(profile_text, "README.md", Profile)
+    profile = parse_yaml(profile_text, "README.md", Profile)
     frame = YAML(typ="safe", pure=True).load(frame_text)
     reply = bytes.fromhex(frame["reply"])
     assert crc16(reply[:-2]) == reply[-2:]

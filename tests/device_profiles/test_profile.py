@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles import Profile, ProfileNotFound, library, load_profile
-from telemetry.yaml_files import DocumentError, Problem, parse_document
+from telemetry.yaml_files import FileProblem, YamlFileError, parse_yaml
 
 HEAD = """\
 id: example-weather
@@ -28,7 +28,7 @@ GOOD = (
 
 
 def _profile(metrics: str, head: str = HEAD) -> Profile:
-    return parse_document(head + metrics, "w1.yaml", Profile)
+    return parse_yaml(head + metrics, "w1.yaml", Profile)
 
 
 def test_the_example_of_the_contract_is_taken() -> None:
@@ -72,7 +72,7 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_wrong_metric_is_refused_with_file_line_and_field(what: str) -> None:
     metric, field, says = REFUSED[what]
-    with pytest.raises(DocumentError) as error:
+    with pytest.raises(YamlFileError) as error:
         _profile(GOOD + f"  - {metric}\n")
     problem = error.value.problems[0]
     assert (problem.file, problem.line) == ("w1.yaml", 12)
@@ -81,14 +81,14 @@ def test_a_wrong_metric_is_refused_with_file_line_and_field(what: str) -> None:
 
 
 def test_two_metrics_of_one_name_are_refused() -> None:
-    with pytest.raises(DocumentError) as error:
+    with pytest.raises(YamlFileError) as error:
         _profile(GOOD + GOOD.replace("address: 0", "address: 1"))
     assert str(error.value) == ("w1.yaml:12: metrics[1].name: two metrics are called 'temperature'")
 
 
 def test_bit_fields_of_two_metrics_that_overlap_are_refused() -> None:
     word = "quantity: status, unit: '1', address: 7, type: uint16"
-    with pytest.raises(DocumentError) as error:
+    with pytest.raises(YamlFileError) as error:
         _profile(
             GOOD + f"  - {{name: mode, {word}, bits: [0, 2]}}\n"
             f"  - {{name: fault, {word}, bits: 3}}\n  - {{name: pump, {word}, bits: '2-3'}}\n"
@@ -101,26 +101,26 @@ def test_bit_fields_of_two_metrics_that_overlap_are_refused() -> None:
 
 
 def test_every_problem_of_a_file_is_told_at_once() -> None:
-    with pytest.raises(DocumentError) as error:
+    with pytest.raises(YamlFileError) as error:
         _profile("  - {name: t, quantity: nothing, unit: Cel, address: -1, type: int16}\n")
     assert [p.field for p in error.value.problems] == ["metrics[0].address", "metrics[0].quantity"]
 
 
 def test_a_stream_has_no_registers_and_knows_its_fields() -> None:
     head = HEAD.replace("protocol: modbus", "protocol: plantower")
-    with pytest.raises(DocumentError) as error:
+    with pytest.raises(YamlFileError) as error:
         _profile("  - {name: pm2_5, quantity: pm2_5, unit: ug/m3, address: 0}\n", head)
     assert "metrics[0].address: belongs to Modbus" in str(error.value)
-    with pytest.raises(DocumentError) as error:
+    with pytest.raises(YamlFileError) as error:
         _profile("  - {name: dust, quantity: pm2_5, unit: ug/m3, field: pm25}\n", head)
     assert "metrics[0].field: plantower has no value 'pm25'" in str(error.value)
-    with pytest.raises(DocumentError) as error:
+    with pytest.raises(YamlFileError) as error:
         _profile("  - {name: pm2_5, quantity: pm2_5, unit: mg/m3}\n", head)
     assert "metrics[0].unit: the decoder gives 'pm2_5' in ug/m3" in str(error.value)
 
 
 def test_an_unknown_protocol_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(DocumentError, match="'plantower'"):
+    with pytest.raises(YamlFileError, match="'plantower'"):
         _profile(GOOD, HEAD.replace("protocol: modbus", "protocol: plantwer"))
 
 
@@ -192,10 +192,10 @@ def _spoil(text: str, rng: random.Random) -> str:
     return "\n".join(lines)
 
 
-def _problems(text: str) -> list[Problem]:
+def _problems(text: str) -> list[FileProblem]:
     try:
-        parse_document(text, "spoilt.yaml", Profile)
-    except DocumentError as error:
+        parse_yaml(text, "spoilt.yaml", Profile)
+    except YamlFileError as error:
         return error.problems
     return []
 

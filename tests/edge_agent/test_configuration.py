@@ -6,7 +6,7 @@ import pytest
 
 from edge_agent.configuration import Confirm, load_gateway
 from edge_agent.devices import resolve
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 CONTRACT = """\
 gateway: bd-tdm-001              # Sparkplug edge node id
@@ -40,7 +40,7 @@ def write(folder: Path, text: str) -> Path:
 
 def problems(folder: Path, text: str) -> list[str]:
     path = write(folder, text)
-    with pytest.raises(DocumentError) as caught:
+    with pytest.raises(YamlFileError) as caught:
         resolve(load_gateway(path, {}), path)
     return [str(p).replace(f"{folder}/", "") for p in caught.value.problems]
 
@@ -155,5 +155,5 @@ def test_the_same_unit_and_profile_twice_on_a_bus_is_a_slip(tmp_path: Path) -> N
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="No such file"):
+    with pytest.raises(YamlFileError, match="No such file"):
         load_gateway(tmp_path / "none.yaml", {})

@@ -177,7 +177,7 @@ def test_the_program_says_what_is_wrong_with_a_scenario(tmp_path: Path) -> None:
         "    gateway: g\n    buses:\n      - name: b\n        serial: {}\n        devices:\n"
         "          - {name: d, profile: eastron-sdm12}\n"
     )
-    for file, complaint in (
+    for file, message in (
         (wrong, "wrong.yaml:13: stations[0].buses[0].devices[0].profile: "),
         (tmp_path / "none.yaml", "No such file"),
         (Path("demmo"), "did you mean 'demo'?"),
@@ -186,7 +186,7 @@ def test_the_program_says_what_is_wrong_with_a_scenario(tmp_path: Path) -> None:
             quantrac("sim", "check", str(file)), capture_output=True, text=True, check=False
         )
         assert done.returncode == 2
-        assert complaint in done.stderr.replace("\n", " ")
+        assert message in done.stderr.replace("\n", " ")
         assert "Traceback" not in done.stderr
     wrong.write_text(
         wrong.read_text().replace("serial:", "serail:").replace("eastron-sdm12", "eastron-sdm120")

@@ -15,7 +15,7 @@ from simulators.replay.recording import read_recording
 from simulators.replay.source import ReplaySource
 from simulators.signals.places import Place
 from simulators.signals.world import World
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 HERE = Path(__file__).parent / "recordings"
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "anomaly"
@@ -84,9 +84,9 @@ def test_csv_gzip_parquet_and_exports_say_the_same(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="no such file"):
+    with pytest.raises(YamlFileError, match="no such file"):
         read_recording(tmp_path / "none.csv", ["x"])
-    with pytest.raises(DocumentError, match=r"no column 'PM25'; it has .*PM2\.5"):
+    with pytest.raises(YamlFileError, match=r"no column 'PM25'; it has .*PM2\.5"):
         read_recording(HERE / "changping.csv", ["PM25"])
 
 

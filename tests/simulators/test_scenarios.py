@@ -12,7 +12,7 @@ from simulators.scenarios.fields import When
 from simulators.scenarios.gateways import gateway_document
 from simulators.scenarios.ports import ports_in
 from simulators.scenarios.stations import stations_of
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 NOON_MS = 1_773_118_800_000  # 2026-03-10 12:00 in Việt Nam
 BASE = """\
@@ -48,7 +48,7 @@ def test_the_schema_that_editors_get_accepts_them(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "complaint"),
+    ("more", "message"),
     [
         ("faults: [{kind: no_answer, at: 5s}]", "say whose fault it is"),
         ("faults: [{kind: unplugged, device: g/d}]", "happens to a bus or a gateway"),
@@ -63,12 +63,12 @@ def test_the_schema_that_editors_get_accepts_them(name: str) -> None:
         ("sped: 2", "did you mean 'speed'?"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(more: str, complaint: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_with_its_line(more: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(BASE + more + "\n")
-    with pytest.raises(DocumentError) as caught:
+    with pytest.raises(YamlFileError) as caught:
         load_scenario(file)
-    problems = [p for p in caught.value.problems if complaint in p.message]
+    problems = [p for p in caught.value.problems if message in p.message]
     assert problems, caught.value
     assert problems[0].line == 14
 

@@ -22,7 +22,7 @@ from telemetry.iso_time import parse_iso_ms
 from telemetry.local_time import LOCAL_ZONE
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series, SeriesKey
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 
 class BacktestError(Exception):
@@ -89,7 +89,7 @@ def from_store(config: Path) -> Iterator[Source]:
     try:
         configuration = load_cloud(config)
         store = open_store(configuration.store, read_only=True)
-    except DocumentError as error:
+    except YamlFileError as error:
         raise BacktestError(str(error)) from error
     except StoreUnavailable as error:
         raise BacktestError(f"the store does not open: {error}") from error

@@ -36,12 +36,12 @@ def check(
 ) -> None:
     """Check a mapping file, and show what it makes of a payload. Exits 1 if that is nothing."""
     from cloud_ingest.intake.mappings import load_mappings
-    from telemetry.yaml_files import DocumentError
+    from telemetry.yaml_files import YamlFileError
 
     start_logging(log_level, log_format)
     try:
         found = load_mappings([file])
-    except DocumentError as error:
+    except YamlFileError as error:
         stop(error)
     if sample is None:
         for mapping in found:

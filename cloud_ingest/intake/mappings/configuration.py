@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.units import UnitError
-from telemetry.yaml_files import read_document
+from telemetry.yaml_files import read_yaml_file
 
 Format = Literal["json", "senml-json", "senml-cbor", "influx"]
 _CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -119,7 +119,7 @@ class MappingFile(_Part):
 
     mappings: tuple[Mapping, ...] = Field(min_length=1)
 
-    def complaints(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    def validation_errors(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What is wrong although every field is well formed."""
         for i, mapping in enumerate(self.mappings):
             place = ("mappings", i)
@@ -158,5 +158,5 @@ def fill(text: str, names: dict[str, str]) -> str:
 
 
 def load_mappings(paths: Sequence[Path]) -> list[Mapping]:
-    """All mappings of the files, in their order; raises DocumentError."""
-    return [m for path in paths for m in read_document(path, MappingFile).mappings]
+    """All mappings of the files, in their order; raises YamlFileError."""
+    return [m for path in paths for m in read_yaml_file(path, MappingFile).mappings]

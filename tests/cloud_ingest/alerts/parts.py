@@ -18,7 +18,7 @@ def rule(kind="threshold", **fields):
     """A rule of the pack ``test``."""
     values = {"id": "r", "kind": kind, "name": NAME, "pack": "test"} | fields
     found = rule_kinds()[kind].rule.model_validate(values)
-    assert list(found.complaints()) == []
+    assert list(found.validation_errors()) == []
     return found
 
 

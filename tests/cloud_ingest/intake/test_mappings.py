@@ -21,7 +21,7 @@ from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
 from telemetry.clock import utc_now_ms
 from telemetry.units import UnitError
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 from tests.cloud_ingest.test_pipeline import Cloud
 
 EXAMPLES = Path(__file__).parents[3] / "cloud_ingest" / "intake" / "mappings" / "examples"
@@ -155,7 +155,7 @@ def test_a_wrong_mapping_says_where_and_what(tmp_path: Path, text: str, message:
         "mappings:\n  - name: x\n    topic: a/{b}\n    format: json\n    gateway: '{b}'\n"
         f"    device: d\n    metrics:\n      - {text}\n"
     )
-    with pytest.raises(DocumentError, match=message):
+    with pytest.raises(YamlFileError, match=message):
         load_mappings([file])
 
 

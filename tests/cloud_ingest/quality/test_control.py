@@ -10,7 +10,7 @@ from cloud_ingest.quality import MarkedSpan, QualityControl, QualitySettings, lo
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from telemetry.series import Series, SeriesKey
-from telemetry.yaml_files import DocumentError
+from telemetry.yaml_files import YamlFileError
 
 START = 1_795_000_000_000
 MINUTE = 60_000
@@ -210,7 +210,7 @@ def test_an_override_changes_one_devices_numbers(tmp_path):
 def test_wrong_settings_are_named_with_their_line(tmp_path):
     path = tmp_path / "quality.yaml"
     path.write_text("quantities:\n  pm2_5: {spike: {suspct: 3}}\n")
-    with pytest.raises(DocumentError, match=r"quality.yaml:2"):
+    with pytest.raises(YamlFileError, match=r"quality.yaml:2"):
         load_settings(path)
 
 

@@ -210,7 +210,7 @@ def test_a_radar_that_tells_lengths_counts_classes() -> None:
 
 
 def device(metrics: str, *, stream: bool = False, **settings: object) -> Device:
-    from telemetry.yaml_files import parse_document
+    from telemetry.yaml_files import parse_yaml
 
     protocol = "omnipresense" if stream else "modbus"
     domain = "traffic" if stream else "weather"
@@ -218,7 +218,7 @@ def device(metrics: str, *, stream: bool = False, **settings: object) -> Device:
         f"id: t\nmanufacturer: T\nmodel: T\ndomain: {domain}\nprotocol: {protocol}\n"
         f"source: test\nmetrics:\n{metrics}"
     )
-    profile = parse_document(text, "t.yaml", Profile)
+    profile = parse_yaml(text, "t.yaml", Profile)
     configuration = DeviceConfiguration.model_validate(
         {"name": "d", "profile": "t", "interval": None if stream else "1s", **settings}
     )
