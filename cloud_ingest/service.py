@@ -193,7 +193,7 @@ class Service:
         service = RunningService(
             self.configuration, self.database, self.store, self.inventory, self.ledger,
             self.quarantine, self.receiver, self.inbox, self.pipeline, self.link, self.live,
-            self.started_ms, utc_now_ms, lambda: self.alerts.refused,
+            self.notification, self.started_ms, utc_now_ms, lambda: self.alerts.refused,
         )  # fmt: skip
         return application.create(service, self._routers())
 

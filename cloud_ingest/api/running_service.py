@@ -17,6 +17,18 @@ from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.stores.protocol import SampleStore
 
 
+class HasProblem(Protocol):
+    """A part that works in a thread of its own and says what keeps it from working."""
+
+    @property
+    def problem(self) -> str:
+        """Empty while it works."""
+
+    @property
+    def failures(self) -> int:
+        """How many unforeseen exceptions it survived."""
+
+
 class HasState(Protocol):
     """A connection that says how it is."""
 
@@ -40,6 +52,7 @@ class RunningService:
     pipeline: Pipeline
     link: HasState
     live: LiveUpdates
+    notification: HasProblem
     started_ms: int
     now_ms: Callable[[], int]
     findings_lost: Callable[[], int]

@@ -1,11 +1,14 @@
-"""Notification: telling people of alerts, through a queue in the database."""
+"""Notification: sends alerts to people, through a queue in the database."""
 
-from cloud_ingest.notification.channels import (
-    Channel,
-    ChannelConfiguration,
-    NotifierError,
-    channels,
-)
+from cloud_ingest.notification.channels import Channel, ChannelConfiguration, channels
+from cloud_ingest.notification.notifier import Notifier, NotifierError
 from cloud_ingest.notification.worker import NotificationWorker
 
-__all__ = ["Channel", "ChannelConfiguration", "NotificationWorker", "NotifierError", "channels"]
+__all__ = [
+    "Channel",
+    "ChannelConfiguration",
+    "NotificationWorker",
+    "Notifier",
+    "NotifierError",
+    "channels",
+]

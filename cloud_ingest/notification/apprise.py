@@ -9,33 +9,39 @@ from contextlib import contextmanager
 import apprise
 
 from alert_rules.rule import Severity
-from cloud_ingest.notification.channels import NotifierError, Trouble
+from cloud_ingest.notification.notifier import FailureReason, NotifierError
 
 _KINDS = {
     Severity.INFO: apprise.NotifyType.INFO,
     Severity.WARNING: apprise.NotifyType.WARNING,
     Severity.CRITICAL: apprise.NotifyType.FAILURE,
 }
-_TROUBLES: tuple[tuple[Trouble, str], ...] = (
-    (Trouble.NO_HOST, r"Name or service not known|name resolution|getaddrinfo|NameResolution"),
-    (Trouble.NOBODY_LISTENS, r"Connection refused|No route to host|Network is unreachable"),
-    (Trouble.NO_ANSWER, r"timed out|timeout"),
-    (Trouble.NOT_SECURE, r"SSL|certificate|STARTTLS"),
-    (Trouble.NOT_ALLOWED, r"error=40[13]\b|\b53[0-9]\b|[Aa]uthentication"),
-    (Trouble.NO_SUCH_ADDRESS, r"error=404\b|\b55[0-4]\b"),
-    (Trouble.TOO_MANY, r"error=429\b|\b421\b"),
-    (Trouble.SERVICE_BROKEN, r"error=5\d\d\b"),
+_REASONS: tuple[tuple[FailureReason, str], ...] = (
+    (
+        FailureReason.HOST_NOT_FOUND,
+        r"Name or service not known|name resolution|getaddrinfo|NameResolution",
+    ),
+    (
+        FailureReason.CONNECTION_REFUSED,
+        r"Connection refused|No route to host|Network is unreachable",
+    ),
+    (FailureReason.TIMEOUT, r"timed out|timeout"),
+    (FailureReason.TLS, r"SSL|certificate|STARTTLS"),
+    (FailureReason.UNAUTHORIZED, r"error=40[13]\b|\b53[0-9]\b|[Aa]uthentication"),
+    (FailureReason.UNKNOWN_RECIPIENT, r"error=404\b|\b55[0-4]\b"),
+    (FailureReason.RATE_LIMITED, r"error=429\b|\b421\b"),
+    (FailureReason.SERVICE_ERROR, r"error=5\d\d\b"),
 )
 
-# What Apprise writes for debugging names addresses with their passwords: it is read here for the
-# reason of a failure, and goes nowhere else.
+# The debug log of Apprise contains addresses with their passwords. It is read here to find the
+# reason of a failure, and is not written anywhere.
 _logger = logging.getLogger("apprise")
 _logger.propagate = False
 _logger.setLevel(logging.DEBUG)
 
 
 class AppriseNotifier:
-    """One Apprise URL. ValueError if Apprise does not know what to do with it."""
+    """Sends through one Apprise URL. Raises ValueError if Apprise has no service for it."""
 
     def __init__(self, url: str) -> None:
         service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
@@ -48,29 +54,29 @@ class AppriseNotifier:
         self._service = service
 
     def send(self, title: str, body: str, severity: Severity) -> None:
-        """Hand a message over; raises NotifierError with what the service said."""
-        with _heard() as said:
+        """Hand the message over. Raises NotifierError with the answer of the service."""
+        with _captured_log() as log:
             try:
                 done = self._service.notify(title=title, body=body, notify_type=_KINDS[severity])
             except (OSError, ValueError, TypeError) as error:
-                raise NotifierError(str(error), _trouble(str(error))) from error
+                raise NotifierError(str(error), _reason(str(error))) from error
         if not done:
-            warnings = [r.getMessage() for r in said if r.levelno >= logging.WARNING]
+            warnings = [r.getMessage() for r in log if r.levelno >= logging.WARNING]
             detail = warnings[-1] if warnings else "the service refused it"
-            everything = "\n".join(r.getMessage() for r in said if _is_telling(r))
-            raise NotifierError(detail, _trouble(everything))
+            everything = "\n".join(r.getMessage() for r in log if _names_a_cause(r))
+            raise NotifierError(detail, _reason(everything))
 
 
-def _is_telling(record: logging.LogRecord) -> bool:
+def _names_a_cause(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or "Exception" in record.getMessage()
 
 
-def _trouble(text: str) -> Trouble:
-    return next((t for t, words in _TROUBLES if re.search(words, text)), Trouble.REFUSED)
+def _reason(text: str) -> FailureReason:
+    return next((r for r, pattern in _REASONS if re.search(pattern, text)), FailureReason.REJECTED)
 
 
-class _Ear(logging.Handler):
-    """Keeps what is logged in the thread that made it."""
+class _ThreadLog(logging.Handler):
+    """Collects the records that the thread which created it writes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,17 +84,17 @@ class _Ear(logging.Handler):
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record of this thread."""
+        """Keep the record if this thread wrote it."""
         if record.thread == self._thread:
             self.records.append(record)
 
 
 @contextmanager
-def _heard() -> Iterator[list[logging.LogRecord]]:
-    """What Apprise writes in this thread meanwhile."""
-    ear = _Ear()
-    _logger.addHandler(ear)
+def _captured_log() -> Iterator[list[logging.LogRecord]]:
+    """The records that Apprise logs in this thread during the block."""
+    handler = _ThreadLog()
+    _logger.addHandler(handler)
     try:
-        yield ear.records
+        yield handler.records
     finally:
-        _logger.removeHandler(ear)
+        _logger.removeHandler(handler)

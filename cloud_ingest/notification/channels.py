@@ -1,48 +1,18 @@
-"""Channels: who is told of which alerts, in which language, when, and through what."""
+"""Channels: who receives which alerts, in which language, when, and through which notifier."""
 
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from alert_rules.rule import Severity, parse_hours
+from cloud_ingest.notification.notifier import Notifier
 from telemetry.durations import DurationMs
 from telemetry.local_time import ms_of_day
 
 _DAY_MS = 86_400_000
-
-
-class Trouble(StrEnum):
-    """Why a message could not be handed over, as far as that can be told."""
-
-    NO_HOST = "no_host"
-    NOBODY_LISTENS = "nobody_listens"
-    NO_ANSWER = "no_answer"
-    NOT_SECURE = "not_secure"
-    NOT_ALLOWED = "not_allowed"
-    NO_SUCH_ADDRESS = "no_such_address"
-    TOO_MANY = "too_many"
-    SERVICE_BROKEN = "service_broken"
-    REFUSED = "refused"
-
-
-class NotifierError(Exception):
-    """A message could not be handed over; its text is what the service said."""
-
-    def __init__(self, detail: str, trouble: Trouble = Trouble.REFUSED) -> None:
-        super().__init__(detail)
-        self.trouble = trouble
-
-
-class Notifier(Protocol):
-    """Something that hands a message over: e-mail, a webhook, a chat."""
-
-    def send(self, title: str, body: str, severity: Severity) -> None:
-        """Hand it over, or raise NotifierError."""
-        ...
 
 
 def _as_tuple(value: Any) -> Any:
@@ -53,10 +23,11 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class ChannelConfiguration(BaseModel):
-    """One entry of ``notify`` in cloud.yaml. Filters that are left out let everything through.
+    """One entry of ``notify`` in cloud.yaml. An empty filter matches everything.
 
-    ``quiet_hours`` (local time) hold back what is milder than ``quiet_below`` until they end.
-    With ``escalate_after`` the channel hears only of alerts that nobody acknowledged in time.
+    During ``quiet_hours`` (local time) notifications milder than ``quiet_below`` are delayed until
+    they end. With ``escalate_after`` the channel receives only alerts that nobody acknowledged in
+    that time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,14 +54,14 @@ class ChannelConfiguration(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel in use: its configuration, its name in the records, and what sends."""
+    """A configured channel with its name in the records and its notifier."""
 
     name: str
     configuration: ChannelConfiguration
     notifier: Notifier
 
     def as_json(self) -> dict[str, Any]:
-        """As the API shows it: without its address, which may hold a password."""
+        """As the API shows it: without the address, which may contain a password."""
         chosen = self.configuration
         shown = chosen.model_dump(mode="json", exclude={"url", "escalate_after"})
         service = chosen.url.partition(":")[0]
@@ -99,7 +70,7 @@ class Channel:
         }  # fmt: skip
 
     def takes(self, rule: str, station: str, severity: str) -> bool:
-        """Whether such alerts are meant for it."""
+        """Whether the filters of the channel match such an alert."""
         chosen = self.configuration
         return (
             (not chosen.severity or Severity(severity) in chosen.severity)
@@ -108,7 +79,7 @@ class Channel:
         )
 
     def not_before_ms(self, severity: str, now_ms: int) -> int:
-        """When it may be told of something of this severity: now, or when quiet hours end."""
+        """The earliest time to send something of this severity: now, or the end of quiet hours."""
         chosen = self.configuration
         if chosen.quiet_hours is None or Severity(severity).rank >= chosen.quiet_below.rank:
             return now_ms
@@ -123,7 +94,7 @@ def _matches(patterns: Sequence[str], name: str) -> bool:
 
 
 def channels(entries: Sequence[str | ChannelConfiguration]) -> list[Channel]:
-    """Channels from ``notify`` of cloud.yaml; ValueError names an address that nothing can serve."""
+    """The channels of ``notify`` in cloud.yaml. Raises ValueError for an address without a notifier."""
     from cloud_ingest.notification.apprise import AppriseNotifier  # noqa: PLC0415  # heavy to load
 
     found = []

@@ -1,4 +1,4 @@
-"""``quantrac cloud notify-test``: does a message arrive?"""
+"""``quantrac cloud notify-test``: send a test message through a channel."""
 
 from typing import Annotated
 
@@ -39,11 +39,11 @@ def notify_test(
         found = channels(urls)
     except ValueError as error:
         stop(error)
-    trials = [try_channel(channel, language) for channel in found]
-    for trial in trials:
-        if trial.error is None:
-            typer.echo(f"{trial.channel}: sent")
+    results = [try_channel(channel, language) for channel in found]
+    for result in results:
+        if result.error is None:
+            typer.echo(f"{result.channel}: sent")
         else:
-            typer.echo(f"{trial.channel}: not sent: {trial.error[language]} [{trial.detail}]")
-    if not all(trial.ok for trial in trials):
+            typer.echo(f"{result.channel}: not sent: {result.error[language]} [{result.detail}]")
+    if not all(result.ok for result in results):
         raise typer.Exit(FOUND_A_PROBLEM)

@@ -1,4 +1,4 @@
-"""The queue of notifications: filled in the transaction that changes an alert, so none is lost."""
+"""Queues notifications in the transaction that changes the alert, so that none is lost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,19 +11,19 @@ from cloud_ingest.alerts.model import Alert
 from cloud_ingest.notification.channels import Channel
 
 SETTLE_MS = 60_000
-"""An end is told after so long, if it is still an end then; a flapping one later."""
+"""The end of an alert is sent after this time if it has not fired again; a flapping one later."""
 FLAPPING_SETTLE_MS = 600_000
-_NEWS = ("fired", "refired", "rose", "assigned")
+_SENT_AT_ONCE = ("fired", "refired", "rose", "assigned")
 
 
 class NotificationQueue:
-    """Decides who is to be told of what, and writes it down."""
+    """Decides which channels receive an event of an alert, and queues it for them."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
         self.channels = list(channels)
 
     def add(self, connection: Connection, alert: Alert, event: str, now_ms: int) -> None:
-        """Queue what ``event`` of ``alert`` is to tell; the same news twice is queued once."""
+        """Queue ``event`` of ``alert`` for its channels; an event that is queued already changes nothing."""
         if alert.retrospective or alert.silenced or alert.inhibited_by is not None:
             return
         rows = [
@@ -45,7 +45,7 @@ def _rows(channel: Channel, alert: Alert, event: str, now_ms: int) -> list[dict[
         if event not in ("fired", "refired", "rose"):
             return []
         return [_row(channel, alert, "escalated", now_ms, now_ms + chosen.escalate_after)]
-    if event in _NEWS:
+    if event in _SENT_AT_ONCE:
         return [_row(channel, alert, event, now_ms, now_ms)]
     if event == "resolved" and chosen.resolved:
         settle = FLAPPING_SETTLE_MS if alert.flapping else SETTLE_MS

@@ -1,4 +1,4 @@
-"""What a notification says: one message for one alert, or for several of one station."""
+"""Composes the text of a notification: one message for one alert or for several."""
 
 from collections.abc import Sequence
 
@@ -26,8 +26,8 @@ _WORDS = {
 }  # fmt: skip
 
 
-MOST_TOLD = 20
-"""So many alerts are told in full in one message: chats refuse long ones, and nobody reads them."""
+MOST_SHOWN = 20
+"""A message describes at most this many alerts in full: chats refuse long messages."""
 _STATIONS_NAMED = 5
 
 
@@ -42,9 +42,9 @@ def compose(news: Sequence[tuple[str, Alert]], language: str) -> tuple[str, str,
     else:
         count = words["more"].format(n=len(news))
         title = f"[{words[worst.value]}] {count}: {_stations(news)}"
-    parts = [_paragraph(k, a, language) for k, a in ordered[:MOST_TOLD]]
-    if len(ordered) > MOST_TOLD:
-        parts.append(words["rest"].format(n=len(ordered) - MOST_TOLD))
+    parts = [_paragraph(k, a, language) for k, a in ordered[:MOST_SHOWN]]
+    if len(ordered) > MOST_SHOWN:
+        parts.append(words["rest"].format(n=len(ordered) - MOST_SHOWN))
     return title, "\n\n".join(parts), worst
 
 

@@ -155,6 +155,6 @@ class AlertCommands:
         channel = next((c for c in self._queue.channels if c.name == name), None)
         if channel is None:
             raise AlertNotFound(f"there is no notification channel {name}")
-        trial = try_channel(channel)
-        _log.info("channel_tested", channel=name, by=by, ok=trial.ok, problem=trial.detail)
-        return trial.as_json()
+        result = try_channel(channel)
+        _log.info("channel_tested", channel=name, by=by, ok=result.ok, problem=result.detail)
+        return result.as_json()

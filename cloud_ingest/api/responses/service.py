@@ -35,7 +35,7 @@ class Check(TypedDict):
     checks={"broker": {"ok": True, "detail": ""}},
 )  # fmt: skip
 class Health(TypedDict):
-    """Broker, store, database and pipeline all answer."""
+    """Broker, store, database, pipeline and notification all work."""
 
     status: Literal["ok"]
     version: str
@@ -45,7 +45,7 @@ class Health(TypedDict):
 
 
 class HealthProblem(ProblemDocument):
-    """Something does not answer; ``checks`` say what."""
+    """Something does not work; ``checks`` say what."""
 
     version: str
     time_ms: int

@@ -24,6 +24,8 @@ class _Figures(Collector):
         yield _counter("quantrac_commit_retries", "Commits tried again", counters.store_failures)
         yield _counter("quantrac_rule_failures", "Failures of the rules", counters.rule_failures)
         yield _counter("quantrac_findings_lost", "Findings not written down", b.findings_lost())
+        failures = b.notification.failures
+        yield _counter("quantrac_notification_failures", "Defects of the notification", failures)
         yield _counter(
             "quantrac_messages_shed", "Left out, to be sent again", b.inbox.dropped_total
         )

@@ -44,7 +44,7 @@ def router(service: RunningService) -> APIRouter:
 
     @routes.get(
         "/health",
-        summary="Whether broker, store, database and pipeline answer",
+        summary="Whether broker, store, database, pipeline and notification work",
         response_model=answered.Health,
         responses={
             503: {"model": answered.HealthProblem, "description": "Something does not answer"}
@@ -153,7 +153,7 @@ def metrics_router(service: RunningService) -> APIRouter:
 
 
 def check(service: RunningService) -> dict[str, dict[str, Any]]:
-    """Ask broker, store, database and pipeline, each for itself."""
+    """The state of broker, store, database, pipeline and notification worker."""
     state = service.link.state
     pipeline = service.pipeline
     checks = {
@@ -165,6 +165,8 @@ def check(service: RunningService) -> dict[str, dict[str, Any]]:
             "detail": pipeline.problem or ("" if pipeline.running else "it is not running"),
         },
     }
+    problem = service.notification.problem
+    checks["notification"] = {"ok": not problem, "detail": problem}
     checks["store"]["kind"] = service.configuration.store.kind
     return checks
 

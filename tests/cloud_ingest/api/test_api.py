@@ -13,6 +13,7 @@ from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.intake.mqtt.host_link import LinkState
 from cloud_ingest.intake.mqtt.message import MqttMessage
+from cloud_ingest.notification import NotificationWorker
 from telemetry.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
@@ -37,13 +38,18 @@ def cloud(tmp_path: Path) -> Cloud:
 
 
 @pytest.fixture
-def api(cloud: Cloud, tmp_path: Path) -> TestClient:
+def notification(cloud: Cloud) -> NotificationWorker:
+    return NotificationWorker(cloud.database, ())
+
+
+@pytest.fixture
+def api(cloud: Cloud, tmp_path: Path, notification: NotificationWorker) -> TestClient:
     configuration = CloudConfiguration.model_validate(
         {"broker": {"url": "mqtt://127.0.0.1"}, "store": {"kind": "embedded", "path": "data"}}
     )
     service = RunningService(
         configuration, cloud.database, cloud.store, cloud.inventory, cloud.ledger, cloud.quarantine,
-        cloud.receiver, cloud.inbox, cloud.pipeline, Connected(), cloud.live, NOW_MS,
+        cloud.receiver, cloud.inbox, cloud.pipeline, Connected(), cloud.live, notification, NOW_MS,
         lambda: NOW_MS, lambda: 3,
     )  # fmt: skip
     page = tmp_path / "page"
@@ -156,6 +162,16 @@ def test_a_store_that_is_down_is_a_503(api: TestClient, cloud: Cloud) -> None:
         "detail": "it is down",
         "kind": "embedded",
     }
+
+
+def test_a_notification_worker_that_fails_is_a_503(
+    api: TestClient, notification: NotificationWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert api.get("/api/v1/health").json()["checks"]["notification"] == {"ok": True, "detail": ""}
+    monkeypatch.setattr(NotificationWorker, "problem", "the notification worker is not running")
+    health = api.get("/api/v1/health")
+    assert health.status_code == 503
+    assert health.json()["checks"]["notification"]["detail"] == notification.problem
 
 
 def test_the_quarantine_is_listed_newest_first(api: TestClient, cloud: Cloud) -> None:

@@ -288,7 +288,7 @@ export interface GatewayLedger {
   days: LedgerDay[];
 }
 
-/** Broker, store, database and pipeline all answer. */
+/** Broker, store, database, pipeline and notification all work. */
 export interface Health {
   status: "ok";
   version: string;
@@ -297,7 +297,7 @@ export interface Health {
   checks: Record<string, Check>;
 }
 
-/** Something does not answer; `checks` say what. */
+/** Something does not work; `checks` say what. */
 export interface HealthProblem {
   type: string;
   title: string;
