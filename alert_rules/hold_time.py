@@ -1,8 +1,8 @@
-"""Hold times: from verdicts to the few moments at which something begins or ends.
+"""Hold times: from verdicts to transitions, and from transitions to condition spans.
 
-A condition that becomes true starts a run; the run fires once it has been true for ``hold``, and
-a firing run ends once the condition has been false for ``clear_after``. Both clocks are the
-samples' own, and stand still while data is missing.
+A condition that becomes true begins a span. The span fires once the condition has been true for
+``hold``; a span that fires ends once the condition has been false for ``clear_after``. Both times
+are measured by the samples' own time and stand still while data is missing.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from alert_rules.evaluator import State, Verdicts, group_starts, last_true
+from alert_rules.evaluator import State, Verdicts, copy_state, group_starts, last_true
 from alert_rules.rule import LONGEST_HOLD_MS
 from telemetry.batches import Bool, Float64, Int32, Int64
 
@@ -23,9 +23,10 @@ Change = Literal["pending", "fire", "rise", "cancel", "clear"]
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A run of one row begins, fires, rises to ``level``, ends without firing, or clears.
+    """The span of one row begins (pending), fires, rises to ``level``, is cancelled, or clears.
 
-    ``start_ms`` is when the condition became true, ``time_ms`` when this change is to be dated.
+    A span that ends before it fires is cancelled. ``start_ms`` is when the condition became true,
+    ``time_ms`` the time of this change, ``peak`` the worst value of the span so far.
     """
 
     change: Change
@@ -39,7 +40,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class ConditionSpan:
-    """A time during which a condition held and fired.
+    """A span that fired: a time during which a condition was true.
 
     ``fired`` is the transition that fired, with the highest level that the span reached. Its
     ``peak`` is the worst value of the whole span once the span has ended, before that the worst
@@ -115,186 +116,182 @@ def fold_transitions(
     return [span for span in ended if span is not None] + list(spans.finish(end_ms).values())
 
 
-class _Clocks:
-    """The samples under way: whether they are on and firing, since when, and their worst values.
+class _ActiveRows:
+    """The spans that have not ended: whether condition and alert are on, since when, and the peaks.
 
-    Few rows have a run at any moment, so only those take room: by row, in order.
+    Few rows have a span at any moment, so only those are stored: one column each, sorted by row.
     """
 
-    _FRESH = (0.0, 0.0, 0.0, -np.inf, 0.0, 0.0)
+    _NEW = (0.0, 0.0, 0.0, -np.inf, 0.0, 0.0)
     TIME_MS, HELD_MS, START_MS, PEAK, ON, FIRING = range(6)
 
     def __init__(self) -> None:
-        self._row = np.empty(0, np.int32)
-        self._line = np.empty((6, 0))  # milliseconds are exact in float64 until the year 287,000
+        self.row = np.empty(0, np.int32)
+        self._column = np.empty((6, 0))  # milliseconds are exact in float64 until the year 287,000
 
     def __len__(self) -> int:
-        return len(self._row)
-
-    @property
-    def rows(self) -> Int32:
-        """The rows that have a run."""
-        return self._row
+        return len(self.row)
 
     @property
     def firing(self) -> Int32:
-        """The rows whose run is firing."""
-        firing: Int32 = self._row[self._line[self.FIRING] > 0]
+        """The rows whose span is firing."""
+        firing: Int32 = self.row[self._column[self.FIRING] > 0]
         return firing
 
-    def meet(self, row: Int32) -> bool:
-        """Whether any of these rows (in order) has a run."""
-        if not len(self._row) or not len(row):
+    def includes_any(self, row: Int32) -> bool:
+        """True if any of these rows (sorted) has a span."""
+        if not len(self.row) or not len(row):
             return False
-        at = np.minimum(np.searchsorted(row, self._row), len(row) - 1)
-        return bool((row[at] == self._row).any())
+        at = np.minimum(np.searchsorted(row, self.row), len(row) - 1)
+        return bool((row[at] == self.row).any())
 
-    def of(self, row: Int32) -> Float64:
-        """The lines of rows (each once, in order)."""
-        found = np.repeat(np.array(self._FRESH)[:, None], len(row), axis=1)
-        if len(self._row):
-            at = np.minimum(np.searchsorted(self._row, row), len(self._row) - 1)
-            known = self._row[at] == row
-            found[:, known] = self._line[:, at[known]]
+    def get(self, row: Int32) -> Float64:
+        """The columns of rows (distinct, sorted); a row without a span gets a new column."""
+        found = np.repeat(np.array(self._NEW)[:, None], len(row), axis=1)
+        if len(self.row):
+            at = np.minimum(np.searchsorted(self.row, row), len(self.row) - 1)
+            known = self.row[at] == row
+            found[:, known] = self._column[:, at[known]]
         return found
 
-    def keep(self, row: Int32, line: Float64, busy: Bool) -> None:
-        """Remember the lines of busy rows, forget those of the others given."""
+    def put(self, row: Int32, column: Float64, active: Bool) -> None:
+        """Store the columns of the active ones among these rows; remove the others."""
         known = np.sort(row)
-        at = np.minimum(np.searchsorted(known, self._row), len(known) - 1)
-        others = known[at] != self._row
-        rows = np.concatenate([self._row[others], row[busy]])
+        at = np.minimum(np.searchsorted(known, self.row), len(known) - 1)
+        others = known[at] != self.row
+        rows = np.concatenate([self.row[others], row[active]])
         order = np.argsort(rows)
-        self._row = rows[order]
-        self._line = np.concatenate([self._line[:, others], line[:, busy]], axis=1)[:, order]
+        self.row = rows[order]
+        self._column = np.concatenate([self._column[:, others], column[:, active]], axis=1)[
+            :, order
+        ]
 
 
-class _LevelHold:
-    """One level (limit) of a rule, for all rows."""
+class _LevelState:
+    """The spans of one level (threshold) of a rule."""
 
     def __init__(self) -> None:
         self.size = 0
-        self.clocks = _Clocks()
+        self.active = _ActiveRows()
 
-    def idle(self, row: Int32, on: Bool) -> bool:
-        """Whether these verdicts cannot change anything."""
-        return not on.any() and not self.clocks.meet(row)
+    def is_unaffected(self, row: Int32, on: Bool) -> bool:
+        """True if these verdicts cannot change anything."""
+        return not on.any() and not self.active.includes_any(row)
 
-    def touched_by(self, row: Int32) -> Bool:
-        """For all rows, whether it is one of these or has a run."""
-        touched = np.zeros(self.size, np.bool_)
-        touched[self.clocks.rows] = True
-        touched[row] = True
-        return touched
+    def active_or_in(self, row: Int32) -> Bool:
+        """For all rows, whether the row is one of these or has a span."""
+        mask = np.zeros(self.size, np.bool_)
+        mask[self.active.row] = True
+        mask[row] = True
+        return mask
 
     def state(self) -> State:
-        """Everything remembered, an entry for each row."""
-        line = self.clocks.of(np.arange(self.size, dtype=np.int32))
-        time_ms, held_ms, start_ms, peak, on, firing = line
+        """The whole state, an entry for each row."""
+        column = self.active.get(np.arange(self.size, dtype=np.int32))
+        time_ms, held_ms, start_ms, peak, on, firing = column
         return {
             "on": on > 0, "firing": firing > 0, "peak": peak, "time_ms": time_ms.astype(np.int64),
             "held_ms": held_ms.astype(np.int32), "start_ms": start_ms.astype(np.int64),
         }  # fmt: skip
 
     def restore(self, state: State) -> None:
-        """Go on from a state, which may be shorter."""
+        """Continue from a saved state, which may have fewer rows."""
         own = self.state()
-        for name, array in own.items():
-            source = state.get(name)
-            if source is not None:
-                array[: len(source)] = source[: len(array)]
+        copy_state(state, own)
         names = ("time_ms", "held_ms", "start_ms", "peak", "on", "firing")
-        line = np.array([own[n] for n in names], np.float64)
+        column = np.array([own[n] for n in names], np.float64)
         rows = np.arange(self.size, dtype=np.int32)
-        self.clocks.keep(rows, line, own["on"].astype(np.bool_) | own["firing"].astype(np.bool_))
+        self.active.put(rows, column, own["on"].astype(np.bool_) | own["firing"].astype(np.bool_))
 
 
 class HoldTime:
-    """Hold and clear times of one rule, with severity levels. ``extremes`` is -1 for ``below``."""
+    """Hold time and clear time of one rule, for each of its levels.
 
-    def __init__(self, levels: int, hold_ms: int, clear_after_ms: int, extremes: int = 1) -> None:
-        self.levels = [_LevelHold() for _ in range(levels)]
+    ``worst_sign`` is 1 if higher values are worse, -1 if lower ones are.
+    """
+
+    def __init__(self, levels: int, hold_ms: int, clear_after_ms: int, worst_sign: int = 1) -> None:
+        self.levels = [_LevelState() for _ in range(levels)]
         self._hold_ms = hold_ms
         self._clear_after_ms = clear_after_ms
-        self._extremes = extremes
+        self._worst_sign = worst_sign
         self._gap_ms = np.empty(0, np.int64)
 
     def grow(self, gap_ms: Int64) -> None:
-        """Make room; ``gap_ms`` holds each row's longest pause that is no missing data."""
+        """Extend the state; ``gap_ms`` is each row's longest pause that is not missing data."""
         self._gap_ms = gap_ms
         for level in self.levels:
             level.size = len(gap_ms)
 
     @property
     def firing(self) -> Int32:
-        """The rows that are firing, in order."""
-        return self.levels[0].clocks.firing
+        """The rows that are firing, sorted."""
+        return self.levels[0].active.firing
 
     @property
     def on(self) -> Bool:
-        """Which rows have their condition true or are firing still."""
-        return self.levels[0].touched_by(np.empty(0, np.int32))
+        """For all rows, whether the condition is true or the row is still firing."""
+        return self.levels[0].active_or_in(np.empty(0, np.int32))
 
     def is_firing(self, row: int) -> bool:
-        """Whether a row is firing."""
+        """True if the row is firing."""
         return bool((self.firing == row).any())
 
     def peak_of(self, row: int) -> float:
-        """The worst value of the run of a row."""
-        line = self.levels[0].clocks.of(np.array([row], np.int32))
-        return float(line[_Clocks.PEAK, 0]) * self._extremes
+        """The worst value of the span of a row."""
+        column = self.levels[0].active.get(np.array([row], np.int32))
+        return float(column[_ActiveRows.PEAK, 0]) * self._worst_sign
 
     def adopt(self, row: int, start_ms: int, time_ms: int, levels: int, *, firing: bool) -> None:
-        """Take over a run that an earlier process had begun."""
-        at, busy = np.array([row], np.int32), np.ones(1, np.bool_)
+        """Take over a span that began in an earlier process, at the first ``levels`` levels."""
+        at, active = np.array([row], np.int32), np.ones(1, np.bool_)
         held_ms = self._hold_ms if firing else 0
         for level in self.levels[:levels]:
-            peak = level.clocks.of(at)[_Clocks.PEAK, 0]
-            line = np.array([time_ms, held_ms, start_ms, peak, True, firing], np.float64)
-            level.clocks.keep(at, line[:, None], busy)
+            peak = level.active.get(at)[_ActiveRows.PEAK, 0]
+            column = np.array([time_ms, held_ms, start_ms, peak, True, firing], np.float64)
+            level.active.put(at, column[:, None], active)
 
     def advance(self, verdicts: Verdicts) -> list[Transition]:
-        """Take verdicts in; give what they change, in the order of time."""
+        """The transitions that these verdicts cause, in the order of time."""
         found: list[Transition] = []
         for number, level in enumerate(self.levels, start=1):
             on = verdicts.level >= number
-            if level.idle(verdicts.row, on):
+            if level.is_unaffected(verdicts.row, on):
                 continue
-            chosen = level.touched_by(verdicts.row[on])[verdicts.row]
-            found += self._advance_level(number, level, verdicts.select(chosen), on[chosen])
-        found.sort(key=lambda c: (c.time_ms, c.row, c.level))
+            affected = level.active_or_in(verdicts.row[on])[verdicts.row]
+            found += self._advance_level(number, level, verdicts.select(affected), on[affected])
+        found.sort(key=lambda t: (t.time_ms, t.row, t.level))
         return found
 
     def _advance_level(
-        self, number: int, state: _LevelHold, verdicts: Verdicts, on: Bool
+        self, number: int, state: _LevelState, verdicts: Verdicts, on: Bool
     ) -> list[Transition]:
         row, time_ms = verdicts.row, verdicts.time_ms
         first = group_starts(row)
         head = row[first]
-        line = state.clocks.of(head)
-        known_ms, held_ms, known_start_ms = line[: _Clocks.PEAK].astype(np.int64)
-        was_on, was_firing_before = line[_Clocks.ON] > 0, line[_Clocks.FIRING] > 0
+        column = state.active.get(head)
+        known_ms, held_ms, known_start_ms = column[: _ActiveRows.PEAK].astype(np.int64)
+        was_on, was_firing_before = column[_ActiveRows.ON] > 0, column[_ActiveRows.FIRING] > 0
         before = _shifted(on, first, was_on)
         before_ms = _shifted(time_ms, first, known_ms)
         same = on == before
-        step = time_ms - before_ms
-        step[~same | (step > self._gap_ms[row])] = 0
+        elapsed = time_ms - before_ms
+        elapsed[~same | (elapsed > self._gap_ms[row])] = 0
 
-        # time credited within the run of equal verdicts that each entry belongs to
-        total = np.cumsum(step)
+        # held: the time credited to the sequence of equal verdicts that each entry belongs to
+        total = np.cumsum(elapsed)
         begins = first | ~same
         carried = np.where(same[first], held_ms, 0)
         base = np.where(begins, total, 0)
-        base[first] -= step[first] + carried
+        base[first] -= elapsed[first] + carried
         held = total - base[last_true(begins)]
         started = np.where(begins, time_ms, 0)
         started[first] = np.where(same[first], known_start_ms, time_ms[first])
         start_ms = started[last_true(begins)]
 
-        need = np.where(on, self._hold_ms, self._clear_after_ms)
-        before_held = held - step
-        crossing = (held >= need) & (~same | (before_held < need))
-        crossing[first] |= same[first] & (held[first] >= need[first])
+        required = np.where(on, self._hold_ms, self._clear_after_ms)
+        crossing = (held >= required) & (~same | (held - elapsed < required))
+        crossing[first] |= same[first] & (held[first] >= required[first])
         decided = crossing | first
         firing = np.where(crossing, on, False)
         firing[first] = np.where(crossing[first], on[first], was_firing_before)
@@ -302,41 +299,42 @@ class HoldTime:
         was_firing = _shifted(firing, first, was_firing_before)
 
         last = np.append(first[1:], True)
-        fresh = ~same & on & ~was_firing
-        named = _named(number, on, same, firing, was_firing)
-        told = last.copy()
-        for _, where in named:
-            told |= where
-        at = np.flatnonzero(told)
+        new_span = ~same & on & ~was_firing
+        changes = _changes(number, on, same, firing, was_firing)
+        needs_peak = last.copy()
+        for _, where in changes:
+            needs_peak |= where
+        at = np.flatnonzero(needs_peak)
         peak = np.full(len(row), -np.inf)
-        peak[at] = self._peaks(line[_Clocks.PEAK], verdicts, on, first, fresh, at)
-        changes = self._transitions(number, verdicts, named, start_ms, peak)
-        line[:] = (
+        peak[at] = self._peaks(column[_ActiveRows.PEAK], verdicts, on, first, new_span, at)
+        transitions = self._transitions(number, verdicts, changes, start_ms, peak)
+        column[:] = (
             time_ms[last], np.minimum(held[last], LONGEST_HOLD_MS), start_ms[last], peak[last],
             on[last], firing[last],
         )  # fmt: skip
-        state.clocks.keep(head, line, on[last] | firing[last])
-        return changes
+        state.active.put(head, column, on[last] | firing[last])
+        return transitions
 
     def _peaks(
-        self, before: Float64, verdicts: Verdicts, on: Bool, first: Bool, fresh: Bool, at: Int64
+        self, before: Float64, verdicts: Verdicts, on: Bool, first: Bool, new_span: Bool, at: Int64
     ) -> Float64:
-        """The worst value, since its run began, at each of some places.
+        """The worst value of the span, up to each of the entries ``at``.
 
-        ``before`` is the worst value of each row's run before these verdicts.
+        ``before`` is the worst value of each row's span before these verdicts.
         """
-        begin = last_true(first | fresh)[at]
-        value = np.where(on & np.isfinite(verdicts.value), verdicts.value * self._extremes, -np.inf)
+        begin = last_true(first | new_span)[at]
+        known = on & np.isfinite(verdicts.value)
+        value = np.where(known, verdicts.value * self._worst_sign, -np.inf)
         edges = np.stack([begin, at + 1], axis=1).ravel()
         worst: Float64 = np.maximum.reduceat(np.append(value, -np.inf), edges)[::2]
         own = (np.cumsum(first) - 1)[at]
-        return np.where(fresh[begin], worst, np.maximum(worst, before[own]))
+        return np.where(new_span[begin], worst, np.maximum(worst, before[own]))
 
     def _transitions(
         self,
         number: int,
         verdicts: Verdicts,
-        named: Sequence[tuple[Change, Bool]],
+        changes: Sequence[tuple[Change, Bool]],
         start_ms: Int64,
         peak: Float64,
     ) -> list[Transition]:
@@ -344,14 +342,14 @@ class HoldTime:
             Transition(
                 change, int(verdicts.row[i]), number, int(start_ms[i]),
                 int(verdicts.time_ms[i]), float(verdicts.value[i]),
-                float(peak[i]) * self._extremes,
+                float(peak[i]) * self._worst_sign,
             )
-            for change, where in named
+            for change, where in changes
             for i in np.flatnonzero(where)
         ]  # fmt: skip
 
     def state(self) -> State:
-        """Everything remembered."""
+        """The whole state, an entry for each row."""
         return {
             f"{name}{i}": array
             for i, level in enumerate(self.levels)
@@ -359,29 +357,28 @@ class HoldTime:
         }
 
     def restore(self, state: State) -> None:
-        """Go on from a state."""
+        """Continue from a saved state."""
         for i, level in enumerate(self.levels):
-            names = {n: state[f"{n}{i}"] for n in level.state() if f"{n}{i}" in state}
-            level.restore(names)
+            level.restore({n: state[f"{n}{i}"] for n in level.state() if f"{n}{i}" in state})
 
 
-def _named(
+def _changes(
     number: int, on: Bool, same: Bool, firing: Bool, was_firing: Bool
 ) -> Sequence[tuple[Change, Bool]]:
-    """Where each kind of change happens."""
-    fire, clear = firing & ~was_firing, was_firing & ~firing
+    """At which entries each kind of change happens."""
+    fire = firing & ~was_firing
     if number > 1:
         return (("rise", fire),)
     return (
         ("pending", ~same & on & ~was_firing & ~firing),
         ("cancel", ~same & ~on & ~was_firing),
         ("fire", fire),
-        ("clear", clear),
+        ("clear", was_firing & ~firing),
     )
 
 
 def _shifted(array: NDArray[Any], first: Bool, heads: NDArray[Any]) -> NDArray[Any]:
-    """``array`` one place later within each row, with ``heads`` at the rows' first places."""
+    """``array`` moved by one entry within each row; ``heads`` fills the first entries."""
     moved = np.empty_like(array)
     moved[1:] = array[:-1]
     moved[first] = heads

@@ -1,33 +1,34 @@
-"""Hysteresis over time: a comparison that becomes true at its limit and false at another value."""
+"""Hysteresis: a comparison becomes true at its threshold and false again only at another value."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alert_rules.evaluator import State, as_index, group_starts, grown, last_true, one_per_row
 from alert_rules.rule import Threshold
 from telemetry.batches import Bool, Float64, Int32
 
 
-class ThresholdHysteresis:
-    """Remembers for each row whether a threshold is breached and not yet cleared."""
+class _ThresholdHysteresis:
+    """For one threshold, which rows are past it and not yet cleared."""
 
     def __init__(self, threshold: Threshold) -> None:
-        self._bound = threshold
+        self._threshold = threshold
         self.on = np.empty(0, np.bool_)
         self._count = 0
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` rows; a threshold without a margin has nothing to remember."""
-        if self._bound.margin != 0.0:
+        """Extend to ``size`` rows; a threshold without a margin has no state."""
+        if self._threshold.margin != 0.0:
             self.on = grown(self.on, size, False)
 
-    def follow(self, row: Int32, value: Float64) -> Bool:
-        """Whether the condition holds at each value; entries by row, then time."""
-        breached = self._bound.breached(value)
-        if self._bound.margin == 0.0 or not len(row):
+    def is_on(self, row: Int32, value: Float64) -> Bool:
+        """Whether the condition is true at each value; sorted by row, then time."""
+        breached = self._threshold.breached(value)
+        if self._threshold.margin == 0.0 or not len(row):
             return breached
         if not self._count and not breached.any():
             return breached
-        cleared = self._bound.cleared(value)
+        cleared = self._threshold.cleared(value)
         if one_per_row(row):
             at = as_index(row, len(self.on))
             now: Bool = breached | (self.on[at] & ~cleared)
@@ -46,38 +47,41 @@ class ThresholdHysteresis:
         return on
 
     def restore(self, on: Bool) -> None:
-        """Go on from a state."""
+        """Continue from a saved state."""
         self.on[: len(on)] = on[: len(self.on)]
         self._count = int(np.count_nonzero(self.on))
 
 
 class Hysteresis:
-    """The latches of all thresholds of a rule: from values to levels."""
+    """The hysteresis of all thresholds of a rule: from values to levels."""
 
     def __init__(self, thresholds: tuple[Threshold, ...]) -> None:
-        self._hysteresis = [ThresholdHysteresis(b) for b in thresholds]
+        self._thresholds = [_ThresholdHysteresis(t) for t in thresholds]
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` rows."""
-        for latch in self._hysteresis:
-            latch.grow(size)
+        """Extend the state to ``size`` rows."""
+        for threshold in self._thresholds:
+            threshold.grow(size)
 
-    def levels(self, row: Int32, value: Float64) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
-        """How many thresholds, from the mildest on, hold at each value; entries by row, then time."""
-        first, *further = self._hysteresis
-        on = first.follow(row, value)
+    def levels(self, row: Int32, value: Float64) -> NDArray[np.int8]:
+        """How many thresholds, from the mildest on, are passed at each value.
+
+        Entries are sorted by row, then time.
+        """
+        first, *further = self._thresholds
+        on = first.is_on(row, value)
         level = on.astype(np.int8)
-        for latch in further:
-            on = on & latch.follow(row, value)
+        for threshold in further:
+            on = on & threshold.is_on(row, value)
             level += on
         return level
 
     def state(self) -> State:
-        """Everything remembered."""
-        return {f"latch{i}": latch.on for i, latch in enumerate(self._hysteresis) if len(latch.on)}
+        """Which rows are past each threshold."""
+        return {f"latch{i}": t.on for i, t in enumerate(self._thresholds) if len(t.on)}
 
     def restore(self, state: State) -> None:
-        """Go on from a state."""
-        for i, latch in enumerate(self._hysteresis):
+        """Continue from a saved state."""
+        for i, threshold in enumerate(self._thresholds):
             if f"latch{i}" in state:
-                latch.restore(state[f"latch{i}"].astype(np.bool_))
+                threshold.restore(state[f"latch{i}"].astype(np.bool_))

@@ -110,10 +110,10 @@ class RuleWithThresholds(Rule):
             pair: Range | None = getattr(self, name)
             if pair is not None and pair[0] > pair[1] and not self.circular:
                 yield (name,), "the first number must not be larger (unless circular: true)"
-        yield from self._level_complaints()
-        yield from self._unit_complaints()
+        yield from self._level_errors()
+        yield from self._unit_errors()
 
-    def _unit_complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def _unit_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         if self.unit is None or getattr(self, "relative", False):
             return
         if not self.select.quantity:
@@ -123,7 +123,7 @@ class RuleWithThresholds(Rule):
             if known is not None and known.unit != self.unit:
                 yield ("unit",), _about_unit(name, known.unit, self.unit, self.above, self.below)
 
-    def _level_complaints(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
+    def _level_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         if self.levels and self.above is None and self.below is None:
             yield ("levels",), "levels need above or below"
             return

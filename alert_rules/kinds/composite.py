@@ -10,8 +10,8 @@ from alert_rules.evaluator import Evaluator, RuleKind, SortedSamples, State, Ver
 from alert_rules.rule import Rule
 from telemetry.series import Series
 
-Change = tuple[str, str, bool, int]
-"""A rule began (True) or ended (False) to fire at a place at a time."""
+RuleChange = tuple[str, str, bool, int]
+"""A rule began (True) or stopped (False) firing: rule, place, began, time."""
 
 
 def _as_expression(value: Any) -> Any:
@@ -90,18 +90,22 @@ class CompositeRule(Rule):
 
 
 class CompositeEvaluator(Evaluator):
-    """Keeps how many series each rule fires for at each place."""
+    """Counts for how many series each rule fires at each place."""
 
     def __init__(self, rule: CompositeRule) -> None:
-        super().__init__()
+        super().__init__(rule.select)
         self.rule = rule
         self._firing: dict[str, dict[str, int]] = {}
         self._row_of: dict[str, int] = {}
         self._anchors: set[str] = set()
-        self._told_ms: dict[int, int] = {}
+        self._last_ms: dict[int, int] = {}
+
+    def selection_key(self) -> str | None:
+        """None: which series it watches depends on other rules."""
+        return None
 
     def watches(self, series: Series) -> bool:
-        """The first series at each place where the first rule watches (see ``anchor``)."""
+        """The first series at each place that the first rule watches (see ``anchor``)."""
         place = self.rule.place_of(series)
         if str(series.key) not in self._anchors or place in self._row_of:
             return False
@@ -109,18 +113,18 @@ class CompositeEvaluator(Evaluator):
         return True
 
     def anchor(self, watched: Sequence[Series]) -> None:
-        """Say which series the first rule watches; to be called before ``bind``."""
+        """Set the series that the first rule watches; call it before ``bind``."""
         self._anchors = {str(s.key) for s in watched}
 
     def grow(self, size: int) -> None:
         """There are no arrays."""
 
-    def always(self) -> bool:
-        """Whether it is true where nothing fires."""
+    def holds_without_firing(self) -> bool:
+        """True if the expression is true where no rule fires."""
         return self.rule.when.holds({})
 
     def resume(self, firing: Iterable[tuple[str, str]]) -> None:
-        """Take over which rules fire at which places."""
+        """Set which rules fire at which places, one (rule, place) for each series."""
         self._firing = {}
         for rule, place in firing:
             self._count(rule, place, 1)
@@ -129,41 +133,40 @@ class CompositeEvaluator(Evaluator):
         here = self._firing.setdefault(place, {})
         here[rule] = max(here.get(rule, 0) + by, 0)
 
-    def combine(self, changes: Iterable[Change], heard_ms: Mapping[str, int]) -> Verdicts:
-        """Verdicts at each change, in the order of time, and at the newest sample of each place."""
+    def combine(self, changes: Iterable[RuleChange], newest_ms: Mapping[str, int]) -> Verdicts:
+        """Verdicts at each change, given in the order of time, and at each place's newest sample."""
         found: list[tuple[int, int, bool]] = []
-        for rule, place, begins, time_ms in changes:
-            self._count(rule, place, 1 if begins else -1)
-            row = self._row_of.get(place)
-            if row is not None:
-                found.append(
-                    (row, self._later(row, time_ms), self.rule.when.holds(self._firing[place]))
-                )
-        for place, time_ms in heard_ms.items():
-            row = self._row_of.get(place)
-            if row is not None:
-                on = self.rule.when.holds(self._firing.get(place, {}))
-                found.append((row, self._later(row, time_ms), on))
-        found.sort(key=lambda row: row[0])  # stable: the order of time stays
+        for rule, place, began, time_ms in changes:
+            self._count(rule, place, 1 if began else -1)
+            found += self._verdict(place, time_ms)
+        for place, time_ms in newest_ms.items():
+            found += self._verdict(place, time_ms)
+        found.sort(key=lambda one: one[0])  # stable: the order of time stays
         return Verdicts(
-            np.array([r[0] for r in found], np.int32),
-            np.array([r[1] for r in found], np.int64),
-            np.array([r[2] for r in found], np.int8),
+            np.array([row for row, _, _ in found], np.int32),
+            np.array([time_ms for _, time_ms, _ in found], np.int64),
+            np.array([on for _, _, on in found], np.int8),
             np.full(len(found), np.nan),
         )
 
-    def _later(self, row: int, time_ms: int) -> int:
-        """The time, or that of the row's verdict before: rules differ in how late they tell."""
-        self._told_ms[row] = max(time_ms, self._told_ms.get(row, 0))
-        return self._told_ms[row]
+    def _verdict(self, place: str, time_ms: int) -> list[tuple[int, int, bool]]:
+        """Row, time and truth at a place, if it has a row.
+
+        Rules differ in how late they report. The time is never before the row's last verdict.
+        """
+        row = self._row_of.get(place)
+        if row is None:
+            return []
+        self._last_ms[row] = max(time_ms, self._last_ms.get(row, 0))
+        return [(row, self._last_ms[row], self.rule.when.holds(self._firing.get(place, {})))]
 
     def evaluate(self, samples: SortedSamples) -> Verdicts:
-        """Samples say nothing by themselves; see ``combine``."""
+        """No verdicts: a composite does not read samples (see ``combine``)."""
         del samples
         return Verdicts.empty()
 
     def state(self) -> State:
-        """Nothing: what fires is known from the other rules (see ``resume``)."""
+        """No state: what fires is known from the other rules (see ``resume``)."""
         return {}
 
     def restore(self, state: State) -> None:

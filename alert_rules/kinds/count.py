@@ -1,4 +1,4 @@
-"""How often a limit was exceeded within a window: "more than three hours above 200 a day"."""
+"""How often a threshold was passed within a window: "more than three hours a day above 200"."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -7,16 +7,16 @@ import numpy as np
 from pydantic import Field
 
 from alert_rules.evaluator import RuleKind, SortedSamples, Verdicts
-from alert_rules.kinds.mean import MAX_STEPS
+from alert_rules.kinds.mean import MAX_BUCKETS
 from alert_rules.shared_windows import BucketEvaluator, WindowSpec
 from alert_rules.thresholds import RuleWithThresholds
 from telemetry.durations import DurationMs, format_duration
 
 
 class CountRule(RuleWithThresholds):
-    """True when at least ``count`` buckets of the window have a mean past the first limit.
+    """True when at least ``count`` buckets of the window have a mean past the threshold.
 
-    The alert's value is that number of buckets.
+    A bucket is ``step`` long. The alert's value is that number of buckets.
     """
 
     kind: Literal["count"]
@@ -27,51 +27,53 @@ class CountRule(RuleWithThresholds):
 
     @property
     def averaging_ms(self) -> int | None:
-        """The step whose mean is compared."""
+        """The length of a bucket, whose mean is compared."""
         return self.step
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
         yield from super().validation_errors()
-        if self.window % self.step or self.window // self.step > MAX_STEPS:
+        if self.window % self.step or self.window // self.step > MAX_BUCKETS:
             yield (
                 ("step",),
                 (
-                    f"must divide the window of {format_duration(self.window)} into at most {MAX_STEPS}"
+                    f"must divide the window of {format_duration(self.window)} into at most {MAX_BUCKETS}"
                 ),
             )
         elif self.count > self.window // self.step:
-            yield ("count",), f"a window has only {self.window // self.step} buckets"
+            yield ("count",), f"a window has only {self.window // self.step} steps"
         if self.levels:
             yield ("levels",), "this kind has one limit"
 
 
 class CountEvaluator(BucketEvaluator):
-    """Counts the buckets of the window that were past the limit; the window is all it needs."""
+    """Counts the buckets of the window that are past the threshold; has no state of its own."""
 
     def __init__(self, rule: CountRule) -> None:
         self._rule = rule
-        self._bound = rule.thresholds[0]
-        self._length = rule.window // rule.step
-        spec = WindowSpec(length=self._length, completeness=rule.completeness, past=self._bound)
+        spec = WindowSpec(
+            length=rule.window // rule.step,
+            completeness=rule.completeness,
+            exceeding=rule.thresholds[0],
+        )
         super().__init__(rule.select, rule.step, spec)
 
     def grow(self, size: int) -> None:
-        """There is no state but the buckets."""
+        """There are no arrays besides the shared ones."""
 
     def evaluate(self, samples: SortedSamples) -> Verdicts:
-        """One verdict for each step that is complete."""
-        buckets = self.buckets.advance(samples)
+        """One verdict for each bucket that is complete."""
+        buckets = self.resampler.advance(samples)
         if buckets is None:
             return Verdicts.empty()
-        past = self.buckets.marks(self.spec)
-        row, mine = self.buckets.rows_in(self.index, buckets)
+        past = self.resampler.exceedances(self.spec)
+        row, own = self.resampler.rows_in(self.index, buckets)
         number = buckets.number
-        if mine is not None:
-            past, number = past[mine], number[mine]
-        many = np.count_nonzero(past, axis=1)
-        level = (many >= self._rule.count).astype(np.int8)
-        return Verdicts(row, self.buckets.end_ms(number), level, many.astype(np.float64))
+        if own is not None:
+            past, number = past[own], number[own]
+        count = np.count_nonzero(past, axis=1)
+        level = (count >= self._rule.count).astype(np.int8)
+        return Verdicts(row, self.resampler.end_ms(number), level, count.astype(np.float64))
 
 
 KIND = RuleKind(CountRule, CountEvaluator)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from alert_rules.buckets import BucketAggregator, Buckets
 from alert_rules.evaluator import (
     Evaluator,
     RuleKind,
@@ -18,20 +19,19 @@ from alert_rules.evaluator import (
 from alert_rules.hysteresis import Hysteresis
 from alert_rules.rule import Selector
 from alert_rules.thresholds import RuleWithThresholds
-from alert_rules.windows import BucketAggregator, Buckets
 from telemetry.batches import Bool, Float64, Int32, Int64
 from telemetry.durations import DurationMs
 from telemetry.series import Series
 
-_PATIENCE = 64
-"""Steps that one side may run ahead of the other."""
+_MAX_LEAD = 64
+"""How many buckets one side may be ahead of the other."""
 
 
 class DifferenceRule(RuleWithThresholds):
-    """Means over the same ``step`` of a selected series less those of its partner.
+    """The mean of a bucket of a selected series, less that of its partner.
 
-    The partner is the first series that ``minus`` selects at the same ``match`` (any: anywhere).
-    ``relative`` compares the difference in percent of the partner's mean.
+    Buckets are ``step`` long. The partner is the first series that ``minus`` selects at the same
+    ``match`` (any: anywhere). ``relative`` compares the difference in percent of the partner's mean.
     """
 
     kind: Literal["difference"]
@@ -42,7 +42,7 @@ class DifferenceRule(RuleWithThresholds):
 
     @property
     def averaging_ms(self) -> int | None:
-        """The step."""
+        """The length of a bucket."""
         return self.step
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
@@ -53,31 +53,27 @@ class DifferenceRule(RuleWithThresholds):
 
 
 class DifferenceEvaluator(Evaluator):
-    """Gathers buckets of both sides and judges those that both have."""
+    """Aggregates buckets of both sides and compares those that both have completed."""
 
     def __init__(self, rule: DifferenceRule) -> None:
-        super().__init__()
+        super().__init__(rule.select)
         self._rule = rule
         self._partners = SeriesIndex()
         self._own_buckets = BucketAggregator(rule.step)
         self._partner_buckets = BucketAggregator(rule.step)
         self._hysteresis = Hysteresis(rule.thresholds)
         self._partner_of = np.empty(0, np.int64)
-        self._own = _Waiting()
-        self._other = _Waiting()
-
-    def watches(self, series: Series) -> bool:
-        """Every selected series."""
-        return self._rule.select.matches(series)
+        self._own = _Unmatched()
+        self._other = _Unmatched()
 
     def bind(self, series: Sequence[Series]) -> None:
-        """Make series known, and find partners for those that have none."""
+        """Register series, and find partners for those that have none."""
         self._partners.bind(series, self._rule.minus.matches)
         self._partner_buckets.grow(len(self._partners))
         super().bind(series)
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` rows."""
+        """Extend the state to ``size`` rows."""
         self._own_buckets.grow(size)
         self._hysteresis.grow(size)
         self._partner_of = grown(self._partner_of, size, -1)
@@ -95,7 +91,7 @@ class DifferenceEvaluator(Evaluator):
         return min(candidates)[1] if candidates else -1
 
     def pairs(self) -> list[tuple[Series, Series]]:
-        """Each selected series that has a partner, with it."""
+        """Each selected series that has a partner, with its partner."""
         return [
             (one, self._partners.series[partner])
             for one, partner in zip(self.index.series, self._partner_of.tolist(), strict=True)
@@ -103,13 +99,13 @@ class DifferenceEvaluator(Evaluator):
         ]
 
     def gap_ms(self, given_ms: int | None) -> Int64:
-        """Verdicts come once a step."""
+        """There is one verdict for each bucket."""
         return self.index.gap_ms(given_ms, self._rule.step)
 
     def evaluate(self, samples: SortedSamples) -> Verdicts:
-        """One verdict for each step that both sides have completed."""
-        own = self._step(self.index, self._own_buckets, samples)
-        other = self._step(self._partners, self._partner_buckets, samples)
+        """One verdict for each bucket that both sides have completed."""
+        own = _advance(self.index, self._own_buckets, samples)
+        other = _advance(self._partners, self._partner_buckets, samples)
         if own is None and other is None:
             return Verdicts.empty()
         if own is not None:
@@ -131,23 +127,15 @@ class DifferenceEvaluator(Evaluator):
         level = self._hysteresis.levels(subject, difference)
         return Verdicts(subject, self._own_buckets.end_ms(number), level, difference)
 
-    def _step(
-        self, index: SeriesIndex, aggregator: BucketAggregator, samples: SortedSamples
-    ) -> Buckets | None:
-        row, chosen = index.select(samples)
-        if chosen is None:
-            return aggregator.advance(row, samples.time_ms, samples.value)
-        return aggregator.advance(row, samples.time_ms[chosen], samples.value[chosen])
-
     def state(self) -> State:
-        """The buckets under way of the selected side, and the latches.
+        """The current buckets of the selected side, and the state of the hysteresis.
 
-        Partners begin a new step after a restart: one step at most is not judged.
+        Partners begin a new bucket after a restart: at most one bucket is not judged.
         """
         return self._own_buckets.state() | self._hysteresis.state()
 
     def restore(self, state: State) -> None:
-        """Go on from a state."""
+        """Continue from a saved state."""
         self._own_buckets.restore(state)
         self._hysteresis.restore(state)
 
@@ -155,8 +143,15 @@ class DifferenceEvaluator(Evaluator):
 KIND = RuleKind(DifferenceRule, DifferenceEvaluator)
 
 
-class _Waiting:
-    """Completed buckets that have not met their partner yet."""
+def _advance(
+    index: SeriesIndex, aggregator: BucketAggregator, samples: SortedSamples
+) -> Buckets | None:
+    own = index.select(samples)
+    return aggregator.advance(own.row, own.time_ms, own.value)
+
+
+class _Unmatched:
+    """Completed buckets whose partner has not completed the same bucket yet."""
 
     def __init__(self) -> None:
         self.row = np.empty(0, np.int64)
@@ -168,28 +163,32 @@ class _Waiting:
         self.number = np.concatenate([self.number, number])
         self.value = np.concatenate([self.value, value])
 
-    def keep(self, which: Bool) -> None:
-        self.row, self.number, self.value = self.row[which], self.number[which], self.value[which]
+    def keep(self, mask: Bool) -> None:
+        self.row, self.number, self.value = self.row[mask], self.number[mask], self.value[mask]
 
     def take_matches(
-        self, other: "_Waiting", partner_of: Int64
+        self, other: "_Unmatched", partner_of: Int64
     ) -> tuple[Int64, Int64, Float64, Float64]:
-        """Those whose partner has the same step, with the partner's value; old ones are dropped."""
-        there = _key(other.row, other.number)
-        order = np.argsort(there, kind="stable")
+        """Row, number and value of matched buckets, and the partner's value; drops old buckets."""
+        available = _key(other.row, other.number)
+        order = np.argsort(available, kind="stable")
         wanted = _key(partner_of[self.row], self.number)
-        at = np.searchsorted(there, wanted, sorter=order)
-        at = np.minimum(at, max(len(there) - 1, 0))
-        met = there[order[at]] == wanted if len(there) else np.zeros(len(wanted), np.bool_)
-        partner = other.value[order[at[met]]] if len(there) else np.empty(0)
+        at = np.searchsorted(available, wanted, sorter=order)
+        at = np.minimum(at, max(len(available) - 1, 0))
+        if len(available):
+            met = available[order[at]] == wanted
+            partner = other.value[order[at[met]]]
+        else:
+            met, partner = np.zeros(len(wanted), np.bool_), np.empty(0)
         matched = self.row[met], self.number[met], self.value[met], partner
         newest = max(int(self.number.max(initial=0)), int(other.number.max(initial=0)))
-        self.keep(~met & (self.number > newest - _PATIENCE))
-        other.keep(other.number > newest - _PATIENCE)
+        self.keep(~met & (self.number > newest - _MAX_LEAD))
+        other.keep(other.number > newest - _MAX_LEAD)
         return matched
 
 
 def _key(row: Int64, number: Int64) -> Int64:
+    """One integer for row and bucket number, to search for."""
     return (row << 33) + number
 
 

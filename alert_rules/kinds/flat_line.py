@@ -1,4 +1,4 @@
-"""A value that does not move: a stuck sensor, or a frozen reading sent again and again."""
+"""A value that does not move: a stuck sensor, or one reading that is sent again and again."""
 
 from typing import Annotated, Literal
 
@@ -6,19 +6,19 @@ import numpy as np
 from pydantic import Field
 
 from alert_rules.evaluator import RuleKind, SortedSamples, State, Verdicts
-from alert_rules.rule import Rule, Severity, ThresholdLine
+from alert_rules.rule import Rule, Severity
 from alert_rules.shared_windows import BucketEvaluator, WindowSpec
 from alert_rules.windows import SlidingWindow
 from telemetry.batches import Bool
 from telemetry.durations import DurationMs
 
-_STEPS = 6
+_BUCKETS = 6
 
 
 class FlatLineRule(Rule):
     """True when the value moved by no more than ``tolerance`` during ``window``.
 
-    Judged each sixth of a window. Values at ``ignore`` (a quiet gauge at zero) are no flat line.
+    Judged six times in a window. Values at ``ignore`` (a rain gauge at zero) are no flat line.
     """
 
     kind: Literal["flat_line"]
@@ -28,58 +28,54 @@ class FlatLineRule(Rule):
     severity: Severity = Severity.INFO
 
     @property
-    def threshold_lines(self) -> tuple[ThresholdLine, ...]:
-        """None that a chart could draw."""
-        return ()
-
-    @property
     def averaging_ms(self) -> int | None:
         """The window."""
         return self.window
 
 
 class FlatLineEvaluator(BucketEvaluator):
-    """Remembers the lowest and highest value of each step of the window."""
+    """Keeps the lowest and highest value of each bucket of the window."""
 
     def __init__(self, rule: FlatLineRule) -> None:
         self._rule = rule
-        bucket_ms = rule.window // _STEPS
-        self._low = SlidingWindow(_STEPS, bucket_ms, coarse=True)
-        self._high = SlidingWindow(_STEPS, bucket_ms, coarse=True)
+        bucket_ms = rule.window // _BUCKETS
+        self._low = SlidingWindow(_BUCKETS, bucket_ms, single_precision=True)
+        self._high = SlidingWindow(_BUCKETS, bucket_ms, single_precision=True)
         super().__init__(rule.select, bucket_ms, WindowSpec(extremes=True))
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` rows."""
+        """Extend the state to ``size`` rows."""
         self._low.grow(size)
         self._high.grow(size)
 
     def evaluate(self, samples: SortedSamples) -> Verdicts:
-        """One verdict for each step whose window is complete; its value is the reading."""
-        buckets = self.buckets.advance(samples)
+        """One verdict for each bucket whose window is complete; its value is the bucket's mean."""
+        buckets = self.resampler.advance(samples)
         if buckets is None:
             return Verdicts.empty()
-        row, mine = self.buckets.rows_in(self.index, buckets)
-        if mine is not None:
-            buckets = buckets.select(mine)
-        # Seven digits are kept of the buckets before, so no more are compared.
-        low = self._low.look_back(row, buckets.number, buckets.low.astype(np.float32))
-        high = self._high.look_back(row, buckets.number, buckets.high.astype(np.float32))
-        whole: Bool = np.asarray(~np.isnan(low).any(axis=1))
-        still = (high.max(axis=1) - low.min(axis=1)).astype(np.float32)
-        flat = still <= self._rule.tolerance
+        row, own = self.resampler.rows_in(self.index, buckets)
+        if own is not None:
+            buckets = buckets.select(own)
+        # The windows are in single precision, so the newest bucket is compared in it too.
+        low = self._low.advance(row, buckets.number, buckets.low.astype(np.float32))
+        high = self._high.advance(row, buckets.number, buckets.high.astype(np.float32))
+        complete: Bool = np.asarray(~np.isnan(low).any(axis=1))
+        spread = (high.max(axis=1) - low.min(axis=1)).astype(np.float32)
+        flat = spread <= self._rule.tolerance
         for value_at_rest in self._rule.ignore:
             flat &= np.abs(buckets.mean - value_at_rest) > self._rule.tolerance
-        end_ms = self.buckets.end_ms(buckets.number[whole])
-        return Verdicts(row[whole], end_ms, flat[whole].astype(np.int8), buckets.mean[whole])
+        end_ms = self.resampler.end_ms(buckets.number[complete])
+        level = flat[complete].astype(np.int8)
+        return Verdicts(row[complete], end_ms, level, buckets.mean[complete])
 
     def state(self) -> State:
-        """The step under way and the buckets of the window."""
+        """The buckets, and both windows."""
         lows = {f"low.{k}": v for k, v in self._low.state().items()}
         highs = {f"high.{k}": v for k, v in self._high.state().items()}
         return super().state() | lows | highs
 
     def restore(self, state: State) -> None:
-        """Go on from a state."""
+        """Continue from a saved state."""
         super().restore(state)
         for prefix, part in (("low.", self._low), ("high.", self._high)):
             n = len(prefix)

@@ -1,4 +1,4 @@
-"""An air-quality index at or above a level. An index is no limit: the two are told apart."""
+"""An air-quality index at or above a level. An index is no concentration and has no legal limit."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -27,23 +27,22 @@ class IndexLevelRule(Rule):
         return f"{self.index}_{self.period}"
 
     @property
+    def _lowest(self) -> int:
+        """The lowest index value of the level."""
+        return next(level.low for level in INDICES[self.index] if level.id == self.level)
+
+    @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """The lowest index value of the level; halves below it, for an index is a whole number."""
-        low = next(level.low for level in INDICES[self.index] if level.id == self.level)
-        return (Threshold("above", low - 0.5, 0.0, 0.0, self.severity),)
+        """Half a point below the level: an index is a whole number and must reach the level."""
+        return (Threshold("above", self._lowest - 0.5, 0.0, 0.0, self.severity),)
 
     @property
     def threshold_lines(self) -> tuple[ThresholdLine, ...]:
-        """The lowest value of the level."""
-        threshold = self.thresholds[0]
-        return (
-            ThresholdLine(
-                value=threshold.low + 0.5, comparison="above", severity=threshold.severity
-            ),
-        )
+        """The lowest index value of the level."""
+        return (ThresholdLine(value=self._lowest, comparison="above", severity=self.severity),)
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
-        """Whether there is such a level."""
+        """An unknown level, or a quantity that contradicts the index."""
         names = [level.id for level in INDICES[self.index]]
         if self.level not in names:
             yield ("level",), f"{self.level!r} is no level of {self.index}: {', '.join(names)}"
@@ -55,7 +54,7 @@ class IndexLevelEvaluator(ThresholdEvaluator):
     """A threshold over the derived series."""
 
     def __init__(self, rule: IndexLevelRule) -> None:
-        super().__init__(rule.select, rule.thresholds)
+        super().__init__(rule)
         self._quantity = rule.quantity
 
     def selection_key(self) -> str | None:

@@ -1,4 +1,4 @@
-"""How fast a value changes: between samples, or between the means of buckets of time."""
+"""How fast a value changes: between samples, or between the means of buckets."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from alert_rules.buckets import BucketAggregator
 from alert_rules.evaluator import (
     Evaluator,
     RuleKind,
@@ -13,25 +14,24 @@ from alert_rules.evaluator import (
     State,
     Verdicts,
     as_index,
+    copy_state,
     group_starts,
     grown,
     one_per_row,
 )
 from alert_rules.hysteresis import Hysteresis
 from alert_rules.thresholds import RuleWithThresholds
-from alert_rules.windows import BucketAggregator
 from telemetry.batches import Float64, Int32, Int64
 from telemetry.durations import DurationMs
 from telemetry.quantities import QUANTITIES
-from telemetry.series import Series
 
 
 class RateRule(RuleWithThresholds):
-    """The change ``per`` a time is compared with the limits.
+    """The change in the time ``per`` is compared with the thresholds.
 
-    ``over`` 0 compares neighbouring samples; otherwise neighbouring buckets of that length, by
-    their means (counters: by their highest readings; a counter that fell back tells nothing).
-    ``direction`` any takes the size of the change.
+    ``over`` 0 compares successive samples; otherwise successive buckets of that length, by their
+    means (counters: by their highest readings; a counter that fell back gives no verdict).
+    ``direction`` any compares the absolute value of the change.
     """
 
     kind: Literal["rate"]
@@ -41,7 +41,7 @@ class RateRule(RuleWithThresholds):
 
     @property
     def averaging_ms(self) -> int | None:
-        """The step."""
+        """The length of a bucket."""
         return self.over or None
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
@@ -53,106 +53,90 @@ class RateRule(RuleWithThresholds):
 
 
 class RateEvaluator(Evaluator):
-    """Remembers the last sample, or the last step, of each row."""
+    """Keeps the last sample, or the last bucket, of each row."""
 
     def __init__(self, rule: RateRule) -> None:
-        super().__init__()
+        super().__init__(rule.select)
         self._rule = rule
         self._aggregator = BucketAggregator(rule.over) if rule.over else None
         self._hysteresis = Hysteresis(rule.thresholds)
-        self._last_at = np.empty(0, np.int64)
+        self._last_ms = np.empty(0, np.int64)
         self._last_value = np.empty(0, np.float64)
-        self._counter = np.empty(0, np.bool_)
-
-    def selection_key(self) -> str | None:
-        """The selector."""
-        return self._rule.select.model_dump_json()
-
-    def watches(self, series: Series) -> bool:
-        """Every selected series."""
-        return self._rule.select.matches(series)
+        self._is_counter = np.empty(0, np.bool_)
 
     def grow(self, size: int) -> None:
-        """Make room for ``size`` rows."""
+        """Extend the state to ``size`` rows."""
         self._hysteresis.grow(size)
-        self._last_at = grown(self._last_at, size, -1)
+        self._last_ms = grown(self._last_ms, size, -1)
         self._last_value = grown(self._last_value, size, np.nan)
-        self._counter = np.array(
+        self._is_counter = np.array(
             [s.quantity in QUANTITIES and QUANTITIES[s.quantity].cumulative for s in self.index.series],
             np.bool_,
         )  # fmt: skip
         if self._aggregator is not None:
-            if self._counter.any():
+            if self._is_counter.any():
                 self._aggregator.keep_extremes()
             self._aggregator.grow(size)
 
     def gap_ms(self, given_ms: int | None) -> Int64:
-        """Verdicts come once a sample, or once a step."""
+        """There is one verdict for each sample, or for each bucket."""
         return self.index.gap_ms(given_ms, self._rule.over)
 
     def evaluate(self, samples: SortedSamples) -> Verdicts:
-        """One verdict for each change that can be told."""
-        row, chosen = self.index.select(samples)
-        value = samples.value if chosen is None else samples.value[chosen]
-        time_ms = samples.time_ms if chosen is None else samples.time_ms[chosen]
+        """One verdict for each known change."""
+        own = self.index.select(samples)
         if self._aggregator is None:
-            if not len(row):
+            if not len(own):
                 return Verdicts.empty()
-            return self._judge(row, time_ms, value, time_ms, None)
-        buckets = self._aggregator.advance(row, time_ms, value)
+            return self._judge(own.row, own.time_ms, own.value)
+        buckets = self._aggregator.advance(own.row, own.time_ms, own.value)
         if buckets is None:
             return Verdicts.empty()
-        value = np.where(self._counter[buckets.row], buckets.high, buckets.mean)
-        end_ms = self._aggregator.end_ms(buckets.number)
-        return self._judge(buckets.row, end_ms, value, end_ms, self._rule.over)
+        value = np.where(self._is_counter[buckets.row], buckets.high, buckets.mean)
+        return self._judge(buckets.row, self._aggregator.end_ms(buckets.number), value)
 
-    def _judge(
-        self, row: Int32, at: Int64, value: Float64, told_ms: Int64, only_after: int | None
-    ) -> Verdicts:
-        before_at, before = self._exchange(row, at, value)
-        span = at - before_at
-        known = (before_at >= 0) & np.isfinite(before) & (span > 0)
-        if only_after is not None:
-            known &= span == only_after
+    def _judge(self, row: Int32, time_ms: Int64, value: Float64) -> Verdicts:
+        before_ms, before = self._exchange(row, time_ms, value)
+        span_ms = time_ms - before_ms
+        known = (before_ms >= 0) & np.isfinite(before) & (span_ms > 0)
+        if self._rule.over:
+            known &= span_ms == self._rule.over
         change = value - before
-        known &= ~(self._counter[row] & (change < 0))
-        rate = change[known] * (self._rule.per / span[known])
+        known &= ~(self._is_counter[row] & (change < 0))
+        rate = change[known] * (self._rule.per / span_ms[known])
         if self._rule.direction == "fall":
             rate = -rate
         elif self._rule.direction == "any":
             rate = np.abs(rate)
-        chosen = row[known]
-        return Verdicts(chosen, told_ms[known], self._hysteresis.levels(chosen, rate), rate)
+        row = row[known]
+        return Verdicts(row, time_ms[known], self._hysteresis.levels(row, rate), rate)
 
-    def _exchange(self, row: Int32, at: Int64, value: Float64) -> tuple[Int64, Float64]:
-        """The time and value before each of these, which are remembered from now on."""
+    def _exchange(self, row: Int32, time_ms: Int64, value: Float64) -> tuple[Int64, Float64]:
+        """The time and value before each of these; the last of each row are kept for the next call."""
         if one_per_row(row):
-            place = as_index(row, len(self._last_at))
-            before_at, before = self._last_at[place].copy(), self._last_value[place].copy()
-            self._last_at[place], self._last_value[place] = at, value
-            return before_at, before
+            at = as_index(row, len(self._last_ms))
+            before_ms, before = self._last_ms[at].copy(), self._last_value[at].copy()
+            self._last_ms[at], self._last_value[at] = time_ms, value
+            return before_ms, before
         first = group_starts(row)
-        before_at, before = np.empty_like(at), np.empty_like(value)
-        before_at[1:], before[1:] = at[:-1], value[:-1]
-        before_at[first], before[first] = self._last_at[row[first]], self._last_value[row[first]]
+        before_ms, before = np.empty_like(time_ms), np.empty_like(value)
+        before_ms[1:], before[1:] = time_ms[:-1], value[:-1]
+        before_ms[first], before[first] = self._last_ms[row[first]], self._last_value[row[first]]
         last = np.append(first[1:], True)
-        self._last_at[row[last]], self._last_value[row[last]] = at[last], value[last]
-        return before_at, before
+        self._last_ms[row[last]], self._last_value[row[last]] = time_ms[last], value[last]
+        return before_ms, before
+
+    def _last(self) -> State:
+        return {"last_at": self._last_ms, "last_value": self._last_value}
 
     def state(self) -> State:
-        """The last sample or step, and the latches."""
+        """The last sample or bucket, the current bucket, and the state of the hysteresis."""
         buckets = self._aggregator.state() if self._aggregator is not None else {}
-        return (
-            {"last_at": self._last_at, "last_value": self._last_value}
-            | buckets
-            | self._hysteresis.state()
-        )
+        return self._last() | buckets | self._hysteresis.state()
 
     def restore(self, state: State) -> None:
-        """Go on from a state."""
-        for name, array in (("last_at", self._last_at), ("last_value", self._last_value)):
-            if name in state:
-                array[: len(state[name])] = state[name][: len(array)]
+        """Continue from a saved state."""
+        copy_state(state, self._last())
         if self._aggregator is not None:
             self._aggregator.restore(state)
         self._hysteresis.restore(state)

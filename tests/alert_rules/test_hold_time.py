@@ -130,10 +130,10 @@ def test_a_rise_tells_the_worst_value_until_then():
     assert [t.peak for t in hold_time.advance(verdicts(rows)) if t.change == "rise"] == [60.0]
 
 
-def test_slots_without_a_run_take_no_room_for_clocks():
+def test_rows_without_a_span_take_no_room():
     hold_time = HoldTime(1, 10, 0)
     hold_time.grow(np.full(1000, 100, np.int64))
     hold_time.advance(verdicts([(slot, 0, slot % 500 == 0, 1.0) for slot in range(1000)]))
-    assert len(hold_time.levels[0].clocks) == 2
+    assert len(hold_time.levels[0].active) == 2
     hold_time.advance(verdicts([(slot, 5, 0, 1.0) for slot in range(1000)]))
-    assert len(hold_time.levels[0].clocks) == 0
+    assert len(hold_time.levels[0].active) == 0

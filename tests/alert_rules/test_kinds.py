@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_rules.evaluator import SortedSamples
-from alert_rules.kinds.no_data import NoDataRule, Places, Scope, find_stale
+from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule_kinds import new_evaluator, rule_kinds
 from telemetry.batches import SampleBatch
 from telemetry.local_time import from_local_ms, to_local_ms
@@ -176,7 +176,7 @@ def test_a_counter_that_falls_back_has_no_rate():
     assert found.value.tolist() == [3.0, 0.5]
 
 
-def test_no_data_is_true_from_the_end_of_patience_to_the_next_sample():
+def test_no_data_is_true_from_the_end_of_the_timeout_to_the_next_sample():
     rule = rule_of("no_data", {"intervals": 5, "at_least": "4s"})
     rows = [(0, 1000, 1.0), (0, 2000, 1.0), (0, 20_000, 1.0)]
     found = fresh(rule).evaluate(runs_of(rows))
@@ -188,48 +188,13 @@ def test_no_data_is_true_from_the_end_of_patience_to_the_next_sample():
     ]
 
 
-PLACES = Places(
-    # two gateways; g0 has bus 0 with devices 0 and 1, and device 2 on no known bus; g1 has device 3
-    device=np.array([0, 0, 1, 2, 3], np.int32),
-    bus_of_device=np.array([0, 0, -1, -1], np.int32),
-    gateway_of_device=np.array([0, 0, 0, 1], np.int32),
-)
-
-
-@pytest.mark.parametrize(
-    ("last", "expected"),
-    [
-        ([100, 100, 100, 100, 100], [-1] * 5),
-        ([50, 100, 100, 100, 100], [Scope.METRIC, -1, -1, -1, -1]),
-        ([50, 51, 100, 100, 100], [Scope.DEVICE, Scope.DEVICE, -1, -1, -1]),
-        ([50, 51, 52, 100, 100], [Scope.BUS, Scope.BUS, Scope.BUS, -1, -1]),
-        ([50, 51, 52, 53, 100], [Scope.GATEWAY] * 4 + [-1]),
-        ([100, 100, 100, 100, 50], [-1] * 4 + [Scope.GATEWAY]),
-        ([50, 0, 0, 100, 100], [Scope.DEVICE, -1, -1, -1, -1]),  # the others were never heard
-        ([88, 91, 100, 100, 100], [-1] * 5),  # the device may be about to be silent as a whole
-    ],
-)
-def test_silence_is_told_at_the_widest_scope_that_explains_it(last, expected):
-    last_ms = np.array(last, np.int64) * 1000
-    limit = np.full(5, 10_000, np.int64)
-    scope = find_stale(100_000, last_ms, limit, PLACES).widest(PLACES)
-    assert scope.tolist() == expected
-
-
-def test_without_the_broker_everything_is_explained_by_it():
-    last_ms = np.full(5, 50_000, np.int64)
-    limit = np.full(5, 10_000, np.int64)
-    silence = find_stale(100_000, last_ms, limit, PLACES, broker_online=False)
-    assert silence.widest(PLACES).tolist() == [Scope.BROKER] * 5
-
-
-def test_patience_is_some_intervals_and_at_least_a_time():
+def test_a_timeout_is_some_intervals_and_at_least_a_time():
     rule = rule_of("no_data", {"intervals": 5, "at_least": "60s"})
     assert isinstance(rule, NoDataRule)
-    assert rule.limit_ms(np.array([1000, 60_000])).tolist() == [60_000, 300_000]
-    assert rule.limit_ms(np.array([0]))[0] > 10**13  # nothing is expected of an event sensor
+    assert rule.timeout_ms(np.array([1000, 60_000])).tolist() == [60_000, 300_000]
+    assert rule.timeout_ms(np.array([0]))[0] > 10**13  # nothing is expected of an event sensor
     told = rule_of("no_data", {"without_interval": "1h"})
-    assert told.limit_ms(np.array([0])).tolist() == [3_600_000]
+    assert told.timeout_ms(np.array([0])).tolist() == [3_600_000]
 
 
 class Scored:

@@ -50,7 +50,7 @@ def ended(steps, length, size):
     for rows in in_portions(steps, size):
         slot, number, following, mean = columns(rows)
         done = windows.advance(slot, number, following, mean)
-        found += zip(slot[done.place], number[done.place], done.mean, done.count, strict=True)
+        found += zip(slot[done.position], number[done.position], done.mean, done.count, strict=True)
     return sorted((int(s), int(n), float(m), int(c)) for s, n, m, c in found)
 
 
@@ -87,8 +87,8 @@ def test_marks_tell_what_windows_of_numbers_tell(steps, length, size):
     for rows in in_portions(steps, size):
         slot, number, _, mean = columns(rows)
         past = (mean > 49.95).astype(np.float64)
-        whole = windows.look_back(slot, number, past)
-        assert ((marks.look_back(slot, number, past) == 1.0) == (whole == 1.0)).all()
+        whole = windows.advance(slot, number, past)
+        assert ((marks.advance(slot, number, past) == 1.0) == (whole == 1.0)).all()
 
 
 SERIES = [Series(i, SeriesKey("g", "d", f"m{i}"), "bd", "s", "pm10", "u", 60_000) for i in range(3)]

@@ -280,7 +280,7 @@ class RuleEngine:
         found.sort(key=lambda f: f.transition.time_ms)
         for run in self._composites:
             found += self._combine(run, found, runs)
-        self._shared.forget()
+        self._shared.clear_cache()
         return found
 
     def _combine(
@@ -296,12 +296,12 @@ class RuleEngine:
             if f.rule.full_id in rule.refers_to and f.transition.change in ("fire", "clear")
         ]  # fmt: skip
         on = run.hold_time.on
-        if not changes and not on.any() and not evaluator.always():
+        if not changes and not on.any() and not evaluator.holds_without_firing():
             return []
         heard = {
             rule.place_of(anchor): int(self.last_ms[anchor.index])
             for slot, anchor in enumerate(evaluator.index.series)
-            if (on[slot] or evaluator.always()) and self.last_ms[anchor.index]
+            if (on[slot] or evaluator.holds_without_firing()) and self.last_ms[anchor.index]
         }
         verdicts = evaluator.combine(changes, heard)
         told = run.hold_time.advance(verdicts) if len(verdicts) else []

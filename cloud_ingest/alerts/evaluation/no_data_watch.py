@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from alert_rules.evaluator import grown
-from alert_rules.kinds.no_data import NoDataRule, Places, Scope, Silence, find_stale
+from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
+from alert_rules.staleness import Outages, Scope, Topology, find_outages
 from cloud_ingest.alerts.model import ScopeName
 from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.quantities import QUANTITIES
@@ -71,7 +72,9 @@ class NoDataWatch:
         self._since_ms = 0
         self._arranged = False
         self._patience: dict[str, tuple[Bool, Int64]] = {}
-        self._places = Places(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int32))
+        self._topology = Topology(
+            np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int32)
+        )
 
     def register(self, series: Sequence[Series]) -> None:
         """Make series known."""
@@ -106,13 +109,13 @@ class NoDataWatch:
                     else self._buses.setdefault((name[0], bus[len(_BUS_TAG) :]), len(self._buses))
                 )  # fmt: skip
             device.append(self._devices[name])
-        self._places = Places(
+        self._topology = Topology(
             np.array(device, np.int32), np.array(bus_of, np.int32), np.array(gateway_of, np.int32)
         )
         interval = np.array([s.interval_ms for s in self._series], np.int64)
         for rule in self.rules:
             meant = np.array([rule.select.matches(s) for s in self._series], np.bool_)
-            self._patience[rule.full_id] = (meant, rule.limit_ms(interval))
+            self._patience[rule.full_id] = (meant, rule.timeout_ms(interval))
 
     def start(self, now_ms: int, last_ms: Int64) -> None:
         """Begin to listen; ``last_ms`` is each series' newest sample as known from before."""
@@ -164,38 +167,38 @@ class NoDataWatch:
         found: list[StaleSubject] = []
         if offline is None or broker:  # in between, nothing narrower can be told from the broker
             patient = np.where(heard > 0, np.maximum(heard, self._since_ms), 0)
-            silence = find_stale(now_ms, patient, limit, self._places, broker_online=not broker)
-            self._count_deaths(rule, now_ms, patient, silence)
-            found = self._name(rule, silence, now_ms)
+            outages = find_outages(now_ms, patient, limit, self._topology, broker_online=not broker)
+            self._count_deaths(rule, now_ms, patient, outages)
+            found = self._name(rule, outages, now_ms)
         # What was silent stays so until it is heard, whatever began anew in between.
-        silence = find_stale(now_ms, heard, limit, self._places, broker_online=offline is None)
-        self._count_deaths(rule, now_ms, heard, silence)
-        return found, {key for key in still if offline is not None or self._is_silent(key, silence)}
+        outages = find_outages(now_ms, heard, limit, self._topology, broker_online=offline is None)
+        self._count_deaths(rule, now_ms, heard, outages)
+        return found, {key for key in still if offline is not None or self._is_stale(key, outages)}
 
-    def _count_deaths(self, rule: NoDataRule, now_ms: int, last: Int64, silence: Silence) -> None:
+    def _count_deaths(self, rule: NoDataRule, now_ms: int, last: Int64, outages: Outages) -> None:
         """A death that was announced and outlasted the rule's patience needs no further proof."""
         for (gateway, device), since_ms in self._offline_ms.items():
             if now_ms - since_ms <= rule.at_least or gateway not in self._gateways:
                 continue
             if device is None:
-                covered = self._places.gateway_of_device == self._gateways[gateway]
-                silence.gateway.silent[self._gateways[gateway]] |= bool(
-                    (covered[self._places.device] & (last > 0)).any()
+                covered = self._topology.gateway_of_device == self._gateways[gateway]
+                outages.gateway.stale[self._gateways[gateway]] |= bool(
+                    (covered[self._topology.device] & (last > 0)).any()
                 )
             elif (gateway, device) in self._devices:
                 covered = np.zeros(len(self._devices), np.bool_)
                 covered[self._devices[gateway, device]] = True
             else:
                 continue
-            mine = covered[self._places.device] & (last > 0)
-            silence.series.silent[mine] = True
-            dead = self._places.device[mine]
-            silence.device.silent[dead] = True
-            silence.device.limit_ms[dead] = 0  # no patience is needed with what is known
+            mine = covered[self._topology.device] & (last > 0)
+            outages.series.stale[mine] = True
+            dead = self._topology.device[mine]
+            outages.device.stale[dead] = True
+            outages.device.timeout_ms[dead] = 0  # no patience is needed with what is known
 
-    def _name(self, rule: NoDataRule, silence: Silence, now_ms: int) -> list[StaleSubject]:
-        widest = silence.widest(self._places)
-        if silence.broker:
+    def _name(self, rule: NoDataRule, outages: Outages, now_ms: int) -> list[StaleSubject]:
+        widest = outages.widest_scope(self._topology)
+        if outages.broker:
             key = SubjectKey(rule.full_id, "broker", BROKER_SUBJECT)
             return [StaleSubject(key, rule, self._broker_offline_ms or now_ms, None, None, None)]
         found: dict[SubjectKey, StaleSubject] = {}
@@ -219,22 +222,22 @@ class NoDataWatch:
             return SubjectKey(rule.full_id, "bus", f"{key.gateway}#{bus}"), None
         return SubjectKey(rule.full_id, "gateway", key.gateway), None
 
-    def _is_silent(self, key: SubjectKey, silence: Silence) -> bool:
+    def _is_stale(self, key: SubjectKey, outages: Outages) -> bool:
         if key.scope == "broker":
-            return silence.broker
+            return outages.broker
         if key.scope == "gateway":
             number = self._gateways.get(key.subject)
-            return number is not None and bool(silence.gateway.silent[number])
+            return number is not None and bool(outages.gateway.stale[number])
         if key.scope == "bus":
             gateway, _, bus = key.subject.partition("#")
             number = self._buses.get((gateway, bus))
-            return number is not None and bool(silence.bus.silent[number])
+            return number is not None and bool(outages.bus.stale[number])
         if key.scope == "device":
             gateway, _, device = key.subject.partition("/")
             number = self._devices.get((gateway, device))
-            return number is not None and bool(silence.device.silent[number])
+            return number is not None and bool(outages.device.stale[number])
         return any(
-            bool(silence.series.silent[place])
+            bool(outages.series.stale[place])
             for place, one in enumerate(self._series)
             if str(one.key) == key.subject
         )
