@@ -1,1 +1,4 @@
-"""The words and the wire that edge and cloud share. No I/O, and nothing of ours is imported."""
+"""Data types, formats and codecs that edge and cloud share. No I/O apart from reading the clock.
+
+Imports nothing else of Quantrac.
+"""

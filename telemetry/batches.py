@@ -1,4 +1,4 @@
-"""Samples in columns, as everything in the cloud handles them. The edge does not import this."""
+"""Samples in columns: the form in which the cloud passes them on. The edge does not import this."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ Bool = NDArray[np.bool_]
 class SampleBatch:
     """Samples of many series, one entry each in four arrays of the same length, in any order.
 
-    ``series`` holds ``Series.index``; ``time_ms`` UTC milliseconds; ``value`` is NaN where the
-    device had none; ``quality`` holds QARTOD flags (telemetry.quality.Flag).
+    ``series`` holds ``Series.index``; ``time_ms`` UTC milliseconds; ``value`` is NaN if the device
+    had none; ``quality`` holds QARTOD flags (telemetry.quality.Flag).
     """
 
     series: Int32
@@ -47,7 +47,7 @@ class SampleBatch:
         value: Sequence[float] | Float64,
         quality: Sequence[int] | UInt8,
     ) -> "SampleBatch":
-        """A batch from plain sequences, with each column in its own type."""
+        """A batch from plain sequences, converted to the type of each column."""
         return cls(
             np.asarray(series, dtype=np.int32),
             np.asarray(time_ms, dtype=np.int64),
@@ -57,7 +57,7 @@ class SampleBatch:
 
     @classmethod
     def concat(cls, batches: Sequence["SampleBatch"]) -> "SampleBatch":
-        """All samples of ``batches``, in their order."""
+        """The samples of all ``batches``, in that order."""
         if len(batches) > 1:
             batches = [b for b in batches if len(b)]
         if not batches:
@@ -72,16 +72,16 @@ class SampleBatch:
         )
 
     def select(self, which: Bool | Int64) -> "SampleBatch":
-        """The samples where the mask is true, or at the given places."""
+        """The samples where a mask is true, or at the given positions."""
         return SampleBatch(
             self.series[which], self.time_ms[which], self.value[which], self.quality[which]
         )
 
     def pieces(self, most: int) -> "list[SampleBatch]":
-        """Views of the batch in order, of about ``most`` samples each, no series in two of them.
+        """Consecutive views of about ``most`` samples, each series in only one of them.
 
-        One series may have more samples than that. A batch that is not in the order of its series
-        is one piece.
+        A series with more samples makes a larger view. A batch that is not sorted by series is
+        returned whole.
         """
         series = self.series
         if len(series) <= most or not (series[1:] >= series[:-1]).all():
@@ -99,13 +99,13 @@ class SampleBatch:
         )
 
     def with_quality(self, quality: UInt8) -> "SampleBatch":
-        """The same samples with other flags."""
+        """The same samples with other quality flags."""
         return SampleBatch(self.series, self.time_ms, self.value, quality)
 
     def ends(self) -> Int64 | None:
-        """Where the last sample of each series stands; None if the batch is not in order.
+        """Position of the last sample of each series; None if the batch is not sorted.
 
-        In order is by series, then time.
+        Sorted means by series, then time.
         """
         s, t = self.series, self.time_ms
         same = s[1:] == s[:-1]
@@ -114,17 +114,17 @@ class SampleBatch:
         return np.append(np.flatnonzero(~same), len(s) - 1) if len(s) else np.empty(0, np.int64)
 
     def sorted(self) -> "SampleBatch":
-        """The same samples by series, then time; equal ones keep their order."""
+        """The same samples sorted by series, then time; the sort is stable."""
         if self.ends() is not None:
             return self
-        # Samples mostly come in the order of their time: then sorting by series is enough.
+        # Samples mostly come in order of time; then a sort by series is enough.
         batch = self.select(_by_series(self.series))
         in_order = batch.ends() is not None
         return batch if in_order else self.select(np.lexsort((self.time_ms, self.series)))
 
     def newest_only(self) -> "SampleBatch":
-        """One sample for each (series, time): where several claim it, the last one given."""
-        order = np.lexsort((self.time_ms, self.series))  # equal ones keep their order
+        """One sample for each (series, time): the last one in the batch."""
+        order = np.lexsort((self.time_ms, self.series))  # stable
         s, t = self.series[order], self.time_ms[order]
         last = np.ones(len(self), dtype=np.bool_)
         last[:-1] = (s[1:] != s[:-1]) | (t[1:] != t[:-1])
@@ -132,6 +132,6 @@ class SampleBatch:
 
 
 def _by_series(series: Int32) -> Int64:
-    """The order that sorts ``series``; equal ones keep theirs."""
+    """The positions that sort ``series``, stable."""
     few = len(series) and series.min() >= 0 and series.max() <= np.iinfo(np.uint16).max
-    return np.argsort(series.astype(np.uint16) if few else series, kind="stable")  # few: by digits
+    return np.argsort(series.astype(np.uint16) if few else series, kind="stable")  # few: radix sort

@@ -1,4 +1,4 @@
-"""Durations as people write them in files: ``200ms``, ``5s``, ``1.5m``, ``2h``, ``1d``."""
+"""Durations in configuration files: ``200ms``, ``5s``, ``1.5m``, ``2h``, ``1d``."""
 
 import re
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ _MS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_4
 
 
 def parse_duration_ms(text: str) -> int:
-    """Read a duration with its unit as whole milliseconds; ValueError says how to write one."""
+    """A duration with its unit as whole milliseconds; ValueError if it has another form."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise ValueError("write a duration with its unit, such as 200ms, 5s, 1m, 2h or 1d")
@@ -18,7 +18,7 @@ def parse_duration_ms(text: str) -> int:
 
 
 def format_duration(duration_ms: int) -> str:
-    """The shortest exact way to write ``duration_ms``: 90000 is ``90s``, 60000 is ``1m``."""
+    """``duration_ms`` in the largest unit that is exact: 90000 is ``90s``, 60000 is ``1m``."""
     for unit in ("d", "h", "m", "s"):
         if duration_ms and duration_ms % _MS[unit] == 0:
             return f"{duration_ms // _MS[unit]}{unit}"
@@ -40,4 +40,4 @@ _SCHEMA = {
     ]
 }
 DurationMs = Annotated[int, BeforeValidator(_read), Field(ge=0), WithJsonSchema(_SCHEMA)]
-"""A pydantic field that reads ``5s`` and holds 5000. A bare 0 needs no unit."""
+"""A pydantic field that accepts ``5s`` and holds 5000. Only 0 needs no unit."""

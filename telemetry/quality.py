@@ -1,4 +1,4 @@
-"""Quality flags of samples, as QARTOD numbers them, and their form in Sparkplug."""
+"""Quality flags of samples (QARTOD) and the Sparkplug quality codes they map to."""
 
 from enum import IntEnum
 
@@ -17,19 +17,19 @@ class Flag(IntEnum):
     MISSING = 9
 
 
-# Low to high: what wins when several tests judge one sample.
+# If several tests judge a sample, the flag that comes later here is kept.
 PRECEDENCE = (Flag.MISSING, Flag.NOT_EVALUATED, Flag.PASS, Flag.SUSPECT, Flag.FAIL)
 
 
 def to_sparkplug(flag: Flag) -> int:
-    """The Sparkplug quality code that a foreign host understands."""
+    """The Sparkplug quality code for hosts that do not know QARTOD flags."""
     if flag in (Flag.FAIL, Flag.MISSING):
         return SPARKPLUG_BAD
     return SPARKPLUG_STALE if flag is Flag.SUSPECT else SPARKPLUG_GOOD
 
 
 def from_sparkplug(code: int) -> Flag:
-    """The flag for a foreign edge's quality code: bad fails, stale is suspect, others unjudged."""
+    """The flag for a Sparkplug quality code: bad fails, stale is suspect, others not evaluated."""
     if code == SPARKPLUG_BAD:
         return Flag.FAIL
     return Flag.SUSPECT if code == SPARKPLUG_STALE else Flag.NOT_EVALUATED

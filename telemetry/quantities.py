@@ -1,6 +1,6 @@
-"""The quantities that Quantrac knows: fixed names, canonical units, names for people.
+"""The quantities that Quantrac knows: fixed name, canonical unit, English and Vietnamese name.
 
-The names and units are contract C7 of the design; other programs rely on them.
+Names and units are contract C7 of the design: other programs rely on them.
 """
 
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What can be measured. ``unit`` is the UCUM code that stores and rules see.
+    """A measurable quantity. ``unit`` is the UCUM code in which values are stored and judged.
 
-    ``cumulative`` marks a counter that only grows (rain, energy, vehicles): what matters is its
-    increase. ``circular`` marks an angle, whose mean is not the mean of its numbers.
+    ``cumulative`` marks a counter that only grows (rain, energy, vehicles): its increase is what
+    counts. ``circular`` marks an angle, which needs a circular mean.
     """
 
     name: str
@@ -136,4 +136,4 @@ def _read_table() -> dict[str, Quantity]:
 
 QUANTITIES: dict[str, Quantity] = _read_table()
 UNKNOWN = "unknown"
-"""The quantity of a foreign metric that says nothing of itself."""
+"""The quantity of a metric whose birth does not name one."""

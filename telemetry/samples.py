@@ -1,4 +1,4 @@
-"""A sample at the edge: one value of one metric at one moment."""
+"""A sample at the edge: one value of one metric at one time."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,10 @@ from telemetry.quality import Flag
 
 
 class Sample(NamedTuple):
-    """What one metric of a device said at one moment (a tuple: the cheapest frozen value to make).
+    """One value of one metric of a device. A tuple, the immutable type that is fastest to make.
 
     ``time_ms`` is UTC milliseconds since 1970, the middle of the bus transaction that read it.
-    ``value`` is in the unit that the device profile names; None means that the device had none.
+    ``value`` is in the unit of the device profile; None if the device had no value.
     """
 
     metric: str

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 NODE_DEVICE = "-"
-"""Stands for the device in the key of a metric that belongs to the gateway itself."""
+"""The device part of the key of a metric that belongs to the gateway itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
-    """Names a series; written ``gateway/device/metric``. A metric's name may hold slashes."""
+    """Identifies a series: ``gateway/device/metric``. The metric may contain slashes."""
 
     gateway: str
     device: str
@@ -16,7 +16,7 @@ class SeriesKey:
 
     @classmethod
     def parse(cls, text: str) -> "SeriesKey":
-        """Read ``gateway/device/metric``; ValueError where a part is missing."""
+        """Read ``gateway/device/metric``; ValueError if a part is missing."""
         parts = text.split("/", 2)
         if len(parts) != 3 or not all(parts):
             raise ValueError(f"{text!r} is not a series key; write gateway/device/metric")
@@ -28,12 +28,12 @@ class SeriesKey:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A series as the cloud knows it: its number, its key and what its birth said of it.
+    """A series in the cloud: its index, its key and the properties from its birth.
 
-    ``index`` is the series' place in every state array and its number in a SampleBatch; it is
-    dense, starts at 0 and never changes. ``unit`` is the UCUM code in which values are stored.
-    ``interval_ms`` is how often a sample is expected (0: unknown). ``valid`` is the range that
-    the device profile calls possible, inclusive.
+    ``index`` is the position of the series in every state array and its number in a SampleBatch;
+    indexes are dense, start at 0 and never change. ``unit`` is the UCUM code in which values are
+    stored. ``interval_ms`` is the expected time between samples (0: unknown). ``valid`` is the
+    possible range by the device profile, inclusive.
     """
 
     index: int

@@ -1,10 +1,10 @@
-"""UCUM unit codes that Quantrac understands, and conversion within a dimension."""
+"""The UCUM unit codes that Quantrac knows, and conversion within a dimension."""
 
 from dataclasses import dataclass
 
 
 class UnitError(ValueError):
-    """A unit that is not known, or that cannot become the one asked for."""
+    """A unit that is unknown or cannot be converted to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ UNITS: dict[str, Unit] = {
 
 
 def convert(value: float, unit: str, to: str) -> float:
-    """``value`` of ``unit`` in ``to``; UnitError where a code is unknown or dimensions differ."""
+    """Convert a value; UnitError if a unit is unknown or the dimensions differ."""
     if unit == to:
         return value
     factor, offset = conversion(unit, to)
@@ -72,7 +72,7 @@ def convert(value: float, unit: str, to: str) -> float:
 
 
 def conversion(unit: str, to: str) -> tuple[float, float]:
-    """Factor and offset that turn values of ``unit`` into ``to`` (``v * factor + offset``)."""
+    """Factor and offset from ``unit`` to ``to``: ``value * factor + offset``; raises UnitError."""
     for code in (unit, to):
         if code not in UNITS:
             raise UnitError(f"unknown unit {code!r} (units are UCUM codes, such as ug/m3 or Cel)")

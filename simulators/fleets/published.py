@@ -21,13 +21,13 @@ from simulators.truth import Served, TruthFile
 from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.sparkplug.data_encoder import encode_batch_number, encode_data, encode_sample
-from telemetry.sparkplug.protobuf import number
+from telemetry.sparkplug.protobuf import varint_field
 
 _TICK_S = 0.02
 _RECONNECT_S = 2.0
 _STATUS_MS = 2000
 _BLOCK_STEPS = 1440
-_ENDING = len(number(3, 0))
+_ENDING = len(varint_field(3, 0))
 
 
 class PublishedStation:

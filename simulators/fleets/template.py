@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from simulators.signals.randomness import Float64, Int64
 from telemetry.sparkplug.data_encoder import SampleEncoder, encode_batch_number, encode_data
-from telemetry.sparkplug.protobuf import number
+from telemetry.sparkplug.protobuf import varint_field
 from telemetry.varint import encode_varint
 
 UInt8 = NDArray[np.uint8]
-SEQUENCE: tuple[bytes, ...] = tuple(number(3, seq) for seq in range(256))
+SEQUENCE: tuple[bytes, ...] = tuple(varint_field(3, seq) for seq in range(256))
 """What ends a payload: its sequence number."""
 # Times of our days and batch numbers take six bytes as varints, from 2**35 up to 2**42 - 1.
 _SENTINEL = 2**41

@@ -1,4 +1,4 @@
-"""Sparkplug B payloads as bytes: a codec of its own, in pure Python, for the gateway."""
+"""A Sparkplug B codec in pure Python: a gateway needs no protocol-buffer library."""
 
 from telemetry.sparkplug.datatypes import DataType, as_type
 from telemetry.sparkplug.decoder import Limits, decode

@@ -1,84 +1,91 @@
-"""DATA messages made straight from columns of samples, without an object for each metric.
+"""DATA messages encoded from columns of samples, without an object for each metric.
 
-A gateway that drains a week of backlog encodes millions of metrics; this is the fast way, and it
-writes the same bytes as ``encode`` does.
+A gateway that drains a week of backlog encodes millions of metrics. The bytes are the same as
+those of ``encode``.
 """
 
 import struct
 from collections.abc import Sequence
 
 from telemetry.quality import Flag, to_sparkplug
-from telemetry.sparkplug.protobuf import FIXED64, block, key, number
+from telemetry.sparkplug.protobuf import FIXED64, bytes_field, field_tag, varint_field
 from telemetry.varint import encode_varint, encode_varints
 
-_DOUBLE = key(13, FIXED64)
-_HISTORICAL = number(5, 1)
-_TRANSIENT = number(6, 1)
-_NULL = number(7, 1)
-_METRIC = key(2, 2)
+_DOUBLE = field_tag(13, FIXED64)
+_HISTORICAL = varint_field(5, 1)
+_TRANSIENT = varint_field(6, 1)
+_NULL = varint_field(7, 1)
+_METRIC = field_tag(2, 2)
 
 
 def encode_data(time_ms: int, seq: int, metrics: bytes) -> bytes:
-    """A DATA payload sent at ``time_ms`` around metrics that are encoded already."""
-    return b"".join((number(1, time_ms), metrics, number(3, seq)))
+    """A DATA payload sent at ``time_ms``; ``metrics`` are encoded already."""
+    return b"".join((varint_field(1, time_ms), metrics, varint_field(3, seq)))
 
 
 def encode_batch_number(
     batch: int, time_ms: int, *, alias: int | None, name: str = "", historical: bool = False
 ) -> bytes:
-    """The metric that closes a batch; by ``name`` where it has no alias."""
-    who = block(1, name.encode()) if alias is None else number(2, alias)
+    """The metric that ends a batch: its number; with ``name`` if it has no alias."""
+    identity = bytes_field(1, name.encode()) if alias is None else varint_field(2, alias)
     flags = _HISTORICAL + _TRANSIENT if historical else _TRANSIENT
-    return block(2, who + number(3, time_ms) + flags + number(11, batch))
+    return bytes_field(2, identity + varint_field(3, time_ms) + flags + varint_field(11, batch))
 
 
 def encode_sample(
     alias: int, time_ms: int, value: float | None, flag: Flag, *, historical: bool
 ) -> bytes:
-    """One sample as a metric of a DATA payload; its quality is told only where it is judged."""
-    out = [number(2, alias), number(3, time_ms)]
+    """One sample as a metric of a DATA payload; quality is included only if it was evaluated."""
+    out = [varint_field(2, alias), varint_field(3, time_ms)]
     if historical:
         out.append(_HISTORICAL)
     if value is None:
         out.append(_NULL)
     if flag is not Flag.NOT_EVALUATED:
-        out.append(block(9, _quality(flag)))
+        out.append(bytes_field(9, _quality(flag)))
     if value is not None:
         out.append(_DOUBLE + struct.pack("<d", value))
-    return block(2, b"".join(out))
+    return bytes_field(2, b"".join(out))
 
 
 def _quality(flag: Flag) -> bytes:
-    values = [number(1, 3) + number(3, to_sparkplug(flag)), number(1, 3) + number(3, int(flag))]
+    values = [
+        varint_field(1, 3) + varint_field(3, to_sparkplug(flag)),
+        varint_field(1, 3) + varint_field(3, int(flag)),
+    ]
     return b"".join(
-        (block(1, b"Quality"), block(1, b"Quantrac/Flag"), *(block(2, v) for v in values))
+        (
+            bytes_field(1, b"Quality"),
+            bytes_field(1, b"Quantrac/Flag"),
+            *(bytes_field(2, v) for v in values),
+        )
     )
 
 
 class SampleEncoder:
-    """Encodes samples of the same metrics, those of a batch all of one moment, over and over.
+    """Encodes many batches of the same metrics; the samples of a batch have the same time.
 
-    ``aliases`` are the metrics' aliases in the order in which their values will come; ``closing``
-    is that of the batch number which stands behind them.
+    ``aliases`` are the aliases of the metrics in the order of their values; ``closing`` is the
+    alias of the batch number that follows them.
     """
 
     def __init__(self, aliases: Sequence[int], closing: int | None = None) -> None:
-        self._aliases = [number(2, alias) + b"\x18" for alias in aliases]
-        self._closing = b"" if closing is None else number(2, closing) + b"\x18"
+        self._aliases = [varint_field(2, alias) + b"\x18" for alias in aliases]
+        self._closing = b"" if closing is None else varint_field(2, closing) + b"\x18"
         self._frames: dict[tuple[int, bool], _Frame] = {}
 
     def encode(self, time_ms: int, values: bytes, *, historical: bool) -> bytes:
-        """``values`` are the little-endian doubles of all metrics, none of them null or flagged."""
+        """Metrics of one time. ``values`` are little-endian doubles, none of them null or flagged."""
         moment = encode_varint(time_ms)
         return bytes(self._frame(len(moment), historical).fill([moment], values))
 
     def encode_batches(
         self, batches: Sequence[int], times_ms: Sequence[int], values: bytes, *, historical: bool
     ) -> bytes:
-        """The same for several moments, one after the other, with a batch number behind each.
+        """The same for several batches in sequence, each followed by its batch number.
 
-        ``values`` are those of all metrics of the first moment, then of the second, and so on;
-        ``times_ms`` UTC milliseconds. There is at least one moment.
+        ``values`` are those of all metrics of the first batch, then of the second, and so on;
+        ``times_ms`` are UTC milliseconds, at least one.
         """
         moments = encode_varints(times_ms)
         lengths = {len(m) for m in moments}
@@ -110,7 +117,7 @@ class SampleEncoder:
 
 
 class _Frame:
-    """The bytes of samples, but for their moments and values, which are filled in."""
+    """A template of encoded samples in which times and values are filled in."""
 
     def __init__(self, aliases: Sequence[bytes], moment: int, tail: bytes) -> None:
         heads = [
@@ -128,7 +135,7 @@ class _Frame:
         self._bytes = bytearray()
 
     def fill(self, moments: Sequence[bytes], values: bytes) -> memoryview:
-        """The bytes of the samples of these moments; they are good until the next call."""
+        """The encoded samples; the view is valid until the next call."""
         if not self._step:
             return self._one_by_one(moments, values)
         step, end = self._step, len(moments) * len(self._empty)
@@ -143,9 +150,9 @@ class _Frame:
         return memoryview(frame)[:end]
 
     def _for_each_sample(self, column: tuple[int, ...]) -> bytes:
-        """One byte of each moment, as often as it has samples."""
+        """One byte of each time, repeated for each sample of its batch."""
         first = column[0]
-        if column.count(first) == len(column):  # the higher bytes hardly ever change
+        if column.count(first) == len(column):  # the higher bytes rarely change
             return bytes((first,)) * (self._n * len(column))
         return b"".join([bytes((byte,)) * self._n for byte in column])
 

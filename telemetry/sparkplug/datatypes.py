@@ -1,4 +1,4 @@
-"""Sparkplug's data types, and the Python value that each stands for."""
+"""Sparkplug data types and the Python values they stand for."""
 
 import struct
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class DataType(IntEnum):
     DATETIME_ARRAY = 34
 
 
-# Bits and whether signed, for the types whose values are whole numbers.
+# Width in bits and whether signed, for the integer types.
 INTEGERS: dict[DataType, tuple[int, bool]] = {
     DataType.INT8: (8, True),
     DataType.INT16: (16, True),
@@ -61,8 +61,8 @@ INTEGERS: dict[DataType, tuple[int, bool]] = {
 TEXTS = frozenset({DataType.STRING, DataType.TEXT, DataType.UUID})
 BLOBS = frozenset({DataType.BYTES, DataType.FILE})
 
-# Arrays of numbers are packed little-endian (facts: the examples of the specification show
-# big-endian bytes, its text and other implementations say little).
+# Arrays of numbers are packed little-endian, as the text of the specification and other
+# implementations say; its examples show big-endian bytes.
 _ARRAY_CODES: dict[DataType, str] = {
     DataType.INT8_ARRAY: "b",
     DataType.INT16_ARRAY: "h",
@@ -80,7 +80,7 @@ ARRAYS = frozenset(_ARRAY_CODES) | {DataType.BOOLEAN_ARRAY, DataType.STRING_ARRA
 
 
 def to_unsigned(value: int, datatype: DataType) -> int:
-    """Two's complement of ``value`` in the width of ``datatype``; ValueError where it is too big."""
+    """Two's complement of ``value`` in the width of ``datatype``; ValueError if out of range."""
     bits, signed = INTEGERS[datatype]
     low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
     if not low <= value < high:
@@ -89,10 +89,10 @@ def to_unsigned(value: int, datatype: DataType) -> int:
 
 
 def as_type(value: Any, datatype: DataType) -> Any:
-    """What a raw value means once its type is known from the birth.
+    """The value of a metric for the data type in its birth.
 
-    DATA messages leave the type out, so whole numbers arrive unsigned, in 32 or 64 bits. They are
-    cut to the declared width and signed, which accepts every encoder's idea of a negative number.
+    DATA messages leave the type out, so integers arrive unsigned in 32 or 64 bits. They are cut to
+    the declared width and read as signed, which accepts all encodings of negative numbers.
     """
     if value is None:
         return None
@@ -118,7 +118,7 @@ def pack_array(values: Sequence[Any], datatype: DataType) -> bytes:
 
 
 def unpack_array(data: bytes, datatype: DataType) -> tuple[Any, ...]:
-    """The values of an array; ValueError where the bytes do not fit the type."""
+    """The values of an array; ValueError if the bytes do not fit the type."""
     if datatype is DataType.STRING_ARRAY:
         if data and not data.endswith(b"\0"):
             raise ValueError("a string array does not end with NUL")

@@ -1,4 +1,4 @@
-"""Bytes into payloads, within limits. Unknown fields are skipped, as protocol buffers ask."""
+"""Decodes payloads within limits. Unknown fields are skipped, as protocol buffers require."""
 
 import struct
 import zlib
@@ -19,14 +19,14 @@ from telemetry.sparkplug.protobuf import FIXED32, FIXED64, LENGTH, VARINT, field
 from telemetry.varint import decode_varint
 
 COMPRESSED = "SPBV1.0_COMPRESSED"
-"""The uuid by which Tahu's clients mark a payload whose body is the compressed real one."""
+"""The uuid with which Tahu clients mark a payload whose body is a compressed payload."""
 
 _MASK32 = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How big and how deep a payload may be. ``inflated_bytes`` is for compressed bodies."""
+    """Limits of size and nesting of a payload; ``inflated_bytes`` is for compressed bodies."""
 
     payload_bytes: int = 1_048_576
     inflated_bytes: int = 4_194_304
@@ -37,7 +37,7 @@ _DEFAULT = Limits()
 
 
 def decode(data: bytes, limits: Limits = _DEFAULT) -> Payload:
-    """What ``data`` says; PayloadError where it is no payload, too big or nested too deep."""
+    """Decode a payload; PayloadError if it is invalid, too large or nested too deep."""
     if len(data) > limits.payload_bytes:
         raise PayloadError(f"{len(data)} bytes; at most {limits.payload_bytes} are taken")
     payload = _decode(data, limits)
@@ -61,7 +61,7 @@ def _decode(data: bytes, limits: Limits) -> Payload:
 
 
 def _inflate(body: bytes, limit: int) -> bytes:
-    inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, whichever it is
+    inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, detected from the header
     try:
         out = inflater.decompress(body, limit)
     except zlib.error as error:

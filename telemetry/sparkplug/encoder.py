@@ -1,4 +1,4 @@
-"""Payloads into bytes. Field numbers: Sparkplug B 3.0, chapter 6.2 (Payload definition)."""
+"""Encodes payloads. Field numbers: Sparkplug B 3.0, chapter 6.2 (Payload definition)."""
 
 import struct
 from typing import Any
@@ -21,9 +21,9 @@ from telemetry.sparkplug.model import (
     PropertyValue,
     Template,
 )
-from telemetry.sparkplug.protobuf import FIXED32, FIXED64, block, key, number
+from telemetry.sparkplug.protobuf import FIXED32, FIXED64, bytes_field, field_tag, varint_field
 
-# Where each kind of value stands, by message: int, long, float, double, boolean, string.
+# The field numbers of a value, by message: int, long, float, double, boolean, string.
 _METRIC_FIELDS = (10, 11, 12, 13, 14, 15)
 _PROPERTY_FIELDS = (3, 4, 5, 6, 7, 8)
 _CELL_FIELDS = (1, 2, 3, 4, 5, 6)
@@ -31,46 +31,46 @@ _PARAMETER_FIELDS = (3, 4, 5, 6, 7, 8)
 
 
 def encode(payload: Payload, *, datatypes: bool = True) -> bytes:
-    """The bytes of ``payload``; PayloadError where a value does not fit its type.
+    """Encode a payload; PayloadError if a value does not fit its type.
 
-    ``datatypes`` False leaves the metrics' and properties' types out, as DATA and commands should.
+    ``datatypes`` False omits the types of metrics and properties, as DATA and commands should.
     """
     out = []
     try:
         if payload.timestamp_ms is not None:
-            out.append(number(1, payload.timestamp_ms))
-        out.extend(block(2, _metric(m, datatypes)) for m in payload.metrics)
+            out.append(varint_field(1, payload.timestamp_ms))
+        out.extend(bytes_field(2, _metric(m, datatypes)) for m in payload.metrics)
     except (struct.error, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise PayloadError(f"cannot be encoded: {error}") from error
     if payload.seq is not None:
-        out.append(number(3, payload.seq))
+        out.append(varint_field(3, payload.seq))
     if payload.uuid is not None:
-        out.append(block(4, payload.uuid.encode()))
+        out.append(bytes_field(4, payload.uuid.encode()))
     if payload.body is not None:
-        out.append(block(5, payload.body))
+        out.append(bytes_field(5, payload.body))
     return b"".join(out)
 
 
 def _metric(metric: Metric, datatypes: bool) -> bytes:
     out = []
     if metric.name is not None:
-        out.append(block(1, metric.name.encode()))
+        out.append(bytes_field(1, metric.name.encode()))
     if metric.alias is not None:
-        out.append(number(2, metric.alias))
+        out.append(varint_field(2, metric.alias))
     if metric.timestamp_ms is not None:
-        out.append(number(3, metric.timestamp_ms))
+        out.append(varint_field(3, metric.timestamp_ms))
     if datatypes and metric.datatype is not None:
-        out.append(number(4, metric.datatype))
+        out.append(varint_field(4, metric.datatype))
     if metric.is_historical:
-        out.append(number(5, 1))
+        out.append(varint_field(5, 1))
     if metric.is_transient:
-        out.append(number(6, 1))
+        out.append(varint_field(6, 1))
     if metric.is_null:
-        out.append(number(7, 1))
+        out.append(varint_field(7, 1))
     if metric.metadata is not None:
-        out.append(block(8, metric.metadata))
+        out.append(bytes_field(8, metric.metadata))
     if metric.properties:
-        out.append(block(9, _property_set(metric.properties, datatypes)))
+        out.append(bytes_field(9, _property_set(metric.properties, datatypes)))
     if metric.value is not None and not metric.is_null:
         out.append(_metric_value(metric, datatypes))
     return b"".join(out)
@@ -79,13 +79,13 @@ def _metric(metric: Metric, datatypes: bool) -> bytes:
 def _metric_value(metric: Metric, datatypes: bool) -> bytes:
     value, datatype = metric.value, metric.datatype
     if isinstance(value, DataSet):
-        return block(17, _data_set(value))
+        return bytes_field(17, _data_set(value))
     if isinstance(value, Template):
-        return block(18, _template(value, datatypes))
+        return bytes_field(18, _template(value, datatypes))
     if datatype in ARRAYS and not isinstance(value, bytes):
-        return block(16, pack_array(value, datatype))
+        return bytes_field(16, pack_array(value, datatype))
     if isinstance(value, bytes) and (datatype is None or datatype in BLOBS | ARRAYS):
-        return block(16, value)
+        return bytes_field(16, value)
     return _scalar(value, datatype, _METRIC_FIELDS)
 
 
@@ -94,15 +94,15 @@ def _scalar(value: Any, datatype: DataType | None, at: tuple[int, ...]) -> bytes
         datatype = _guess(value)
     if datatype in INTEGERS:
         small = INTEGERS[datatype][0] <= 32
-        return number(at[0] if small else at[1], to_unsigned(int(value), datatype))
+        return varint_field(at[0] if small else at[1], to_unsigned(int(value), datatype))
     if datatype is DataType.FLOAT:
-        return key(at[2], FIXED32) + struct.pack("<f", value)
+        return field_tag(at[2], FIXED32) + struct.pack("<f", value)
     if datatype is DataType.DOUBLE:
-        return key(at[3], FIXED64) + struct.pack("<d", value)
+        return field_tag(at[3], FIXED64) + struct.pack("<d", value)
     if datatype is DataType.BOOLEAN:
-        return number(at[4], 1 if value else 0)
+        return varint_field(at[4], 1 if value else 0)
     if datatype in TEXTS:
-        return block(at[5], value.encode())
+        return bytes_field(at[5], value.encode())
     raise PayloadError(f"{datatype.name} cannot hold {type(value).__name__}")
 
 
@@ -119,54 +119,54 @@ def _guess(value: Any) -> DataType:
 
 
 def _property_set(properties: dict[str, PropertyValue], datatypes: bool) -> bytes:
-    keys = [block(1, name.encode()) for name in properties]
-    values = [block(2, _property(value, datatypes)) for value in properties.values()]
+    keys = [bytes_field(1, name.encode()) for name in properties]
+    values = [bytes_field(2, _property(value, datatypes)) for value in properties.values()]
     return b"".join(keys + values)
 
 
 def _property(item: PropertyValue, datatypes: bool) -> bytes:
-    head = number(1, item.datatype) if datatypes and item.datatype is not None else b""
+    head = varint_field(1, item.datatype) if datatypes and item.datatype is not None else b""
     if item.is_null or item.value is None:
-        return head + number(2, 1)
+        return head + varint_field(2, 1)
     if isinstance(item.value, dict):
-        return head + block(9, _property_set(item.value, datatypes))
+        return head + bytes_field(9, _property_set(item.value, datatypes))
     if isinstance(item.value, tuple):
-        sets = b"".join(block(1, _property_set(one, datatypes)) for one in item.value)
-        return head + block(10, sets)
+        sets = b"".join(bytes_field(1, _property_set(one, datatypes)) for one in item.value)
+        return head + bytes_field(10, sets)
     return head + _scalar(item.value, item.datatype, _PROPERTY_FIELDS)
 
 
 def _data_set(table: DataSet) -> bytes:
     if len(table.columns) != len(table.types):
         raise PayloadError("a data set has as many types as columns")
-    out = [number(1, len(table.columns))]
-    out.extend(block(2, name.encode()) for name in table.columns)
-    out.extend(number(3, kind) for kind in table.types)
+    out = [varint_field(1, len(table.columns))]
+    out.extend(bytes_field(2, name.encode()) for name in table.columns)
+    out.extend(varint_field(3, kind) for kind in table.types)
     for row in table.rows:
         if len(row) != len(table.types):
             raise PayloadError("a row of a data set is not as long as its columns")
         cells = [
-            block(1, b"" if value is None else _scalar(value, kind, _CELL_FIELDS))
+            bytes_field(1, b"" if value is None else _scalar(value, kind, _CELL_FIELDS))
             for value, kind in zip(row, table.types, strict=True)
         ]
-        out.append(block(4, b"".join(cells)))
+        out.append(bytes_field(4, b"".join(cells)))
     return b"".join(out)
 
 
 def _template(template: Template, datatypes: bool) -> bytes:
     out = []
     if template.version is not None:
-        out.append(block(1, template.version.encode()))
-    out.extend(block(2, _metric(m, datatypes)) for m in template.metrics)
-    out.extend(block(3, _parameter(p)) for p in template.parameters)
+        out.append(bytes_field(1, template.version.encode()))
+    out.extend(bytes_field(2, _metric(m, datatypes)) for m in template.metrics)
+    out.extend(bytes_field(3, _parameter(p)) for p in template.parameters)
     if template.template_ref is not None:
-        out.append(block(4, template.template_ref.encode()))
-    out.append(number(5, int(template.is_definition)))
+        out.append(bytes_field(4, template.template_ref.encode()))
+    out.append(varint_field(5, int(template.is_definition)))
     return b"".join(out)
 
 
 def _parameter(parameter: Parameter) -> bytes:
-    out = block(1, parameter.name.encode()) + number(2, parameter.datatype)
+    out = bytes_field(1, parameter.name.encode()) + varint_field(2, parameter.datatype)
     if parameter.value is None:
         return out
     return out + _scalar(parameter.value, parameter.datatype, _PARAMETER_FIELDS)

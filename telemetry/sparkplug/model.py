@@ -1,4 +1,4 @@
-"""What a Sparkplug payload says, free of its byte form."""
+"""The content of Sparkplug payloads, independent of their encoding."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +7,7 @@ from telemetry.sparkplug.datatypes import DataType
 
 
 class PayloadError(ValueError):
-    """Bytes that are no acceptable Sparkplug payload, or values that cannot become one."""
+    """Bytes that are not a valid Sparkplug payload, or values that cannot be encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class PropertyValue:
     """One property of a metric.
 
     ``value`` is as in Metric; for PROPERTY_SET a dict of PropertyValue, for PROPERTY_SET_LIST a
-    tuple of such dicts. ``datatype`` None: the message left it out (allowed outside births).
+    tuple of such dicts. ``datatype`` None: the message omits it (allowed outside births).
     """
 
     datatype: DataType | None
@@ -27,10 +27,10 @@ class PropertyValue:
 class Metric:
     """One metric of a payload.
 
-    ``value``: int, float, bool, str, bytes, a tuple for array types, DataSet or Template; None
-    where there is none. Where the message leaves ``datatype`` out, whole numbers are unsigned as
-    on the wire; ``as_type`` turns them once the birth's type is known. ``properties`` is never
-    changed once the metric is made. ``metadata`` is kept as the encoded MetaData message.
+    ``value``: int, float, bool, str, bytes, a tuple for array types, DataSet or Template, or None.
+    If the message omits ``datatype``, integers are unsigned as on the wire; ``as_type`` converts
+    them with the type from the birth. ``properties`` must not be changed. ``metadata`` is the
+    encoded MetaData message.
     """
 
     name: str | None = None
@@ -56,13 +56,13 @@ class Payload:
     body: bytes | None = None
 
     def metric(self, name: str) -> Metric | None:
-        """The first metric of that name."""
+        """The first metric with this name."""
         return next((m for m in self.metrics if m.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A table as a value: ``rows`` holds tuples as long as ``columns`` and ``types``."""
+    """A table as a value: each row has as many values as there are columns and types."""
 
     columns: tuple[str, ...]
     types: tuple[DataType, ...]
@@ -80,7 +80,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template's definition, or (with ``template_ref``) an instance of one."""
+    """A template definition, or an instance of one if ``template_ref`` is given."""
 
     metrics: tuple[Metric, ...] = ()
     parameters: tuple[Parameter, ...] = ()

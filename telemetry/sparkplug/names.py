@@ -1,25 +1,25 @@
-"""Names on the wire that both sides must spell alike (contract C5 and the acknowledged delivery)."""
+"""Names of metrics and properties on the wire (contract C5 and acknowledged delivery)."""
 
 BDSEQ = "bdSeq"
 REBIRTH = "Node Control/Rebirth"
 
 ACK_THROUGH = "Node Control/Ack Through"
-"""Written by the host: every batch up to this number is in its database."""
+"""Written by the host: every batch up to this number is stored."""
 STORE_BATCH = "Store/Batch"
-"""In a report: the number of the batch whose samples stand before it; marked transient."""
+"""In a DATA message: the number of the batch whose samples precede it; marked transient."""
 STORE_OLDEST = "Store/Oldest"
-"""In the NBIRTH: the lowest batch number that the gateway still holds."""
+"""In the NBIRTH: the lowest batch number in the outbox."""
 STORE_NEXT = "Store/Next"
-"""In the NBIRTH: the number that the next batch will have."""
+"""In the NBIRTH: the number of the next batch."""
 
 STORE_BACKLOG = "Store/Backlog"
-"""Samples in the outbox (Int64); in the NBIRTH, then by NDATA when it changed."""
+"""Samples in the outbox (Int64); in the NBIRTH, and in an NDATA after a change."""
 STORE_OLDEST_TIME = "Store/Oldest Time"
-"""Time of the oldest sample in the outbox, ms (Int64, null when empty)."""
+"""Time of the oldest sample in the outbox, ms (Int64, null if empty)."""
 STORE_MEASURED = "Store/Measured"
-"""Samples ever put into the outbox (UInt64)."""
+"""Samples put into the outbox since its start (UInt64)."""
 STORE_GIVEN_UP = "Store/Given Up"
-"""Samples ever given up because the outbox was full or damaged (UInt64)."""
+"""Samples evicted or lost because the outbox was full or damaged, since its start (UInt64)."""
 
 STATION_ID = "Properties/Station"
 STATION_NAME = "Properties/Station Name"
@@ -32,17 +32,17 @@ MANUFACTURER = "Properties/Manufacturer"
 MODEL = "Properties/Model"
 BUS = "Properties/Bus"
 HISTORY_ONLY = "Properties/History Only"
-"""True in the DBIRTH of a device that is not there: only its backlog follows, then a DDEATH."""
+"""True in the DBIRTH of an absent device: only its backlog follows, then a DDEATH."""
 
 DIAGNOSTICS = "Diagnostics/"
-"""Node metrics ``Diagnostics/{device}/{counter}`` (UInt64): what happened on a device's bus."""
+"""Node metrics ``Diagnostics/{device}/{counter}`` (UInt64): counters of a device's bus."""
 DIAGNOSTIC_COUNTERS = (
     "polls", "answers", "timeouts", "crc_errors", "exceptions", "short_frames",
     "foreign_frames", "late_replies", "resyncs", "bus_errors", "counter_resets",
 )  # fmt: skip
 
 RESERVED = ("Node Control/", "Store/", "Properties/", DIAGNOSTICS, "Device Control/")
-"""Metrics whose names begin so describe the gateway or device; they are kept, but are no series."""
+"""Prefixes of metrics that describe the gateway or a device and are not series."""
 
 ENG_UNIT = "engUnit"
 QUALITY = "Quality"
@@ -58,5 +58,5 @@ HIGH = "high"
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a metric of this name is no measured series."""
+    """True if a metric of this name is not a measured series."""
     return name == BDSEQ or name.startswith(RESERVED)

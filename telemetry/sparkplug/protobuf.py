@@ -1,4 +1,4 @@
-"""Protocol-buffer wire format, as far as Sparkplug needs it."""
+"""The protocol-buffer wire format, as far as Sparkplug uses it."""
 
 from collections.abc import Iterator
 
@@ -9,28 +9,28 @@ _MAX_FIELD = (1 << 29) - 1
 
 
 class WireError(ValueError):
-    """Bytes that are no protocol-buffer message."""
+    """Bytes that are not a protocol-buffer message."""
 
 
-def key(field: int, kind: int) -> bytes:
-    """The tag in front of a field."""
+def field_tag(field: int, kind: int) -> bytes:
+    """The tag before a field: its number and wire type."""
     return encode_varint(field << 3 | kind)
 
 
-def number(field: int, value: int) -> bytes:
+def varint_field(field: int, value: int) -> bytes:
     """A varint field."""
-    return key(field, VARINT) + encode_varint(value)
+    return field_tag(field, VARINT) + encode_varint(value)
 
 
-def block(field: int, data: bytes) -> bytes:
-    """A field of bytes, text or a message."""
-    return key(field, LENGTH) + encode_varint(len(data)) + data
+def bytes_field(field: int, data: bytes) -> bytes:
+    """A length-delimited field: bytes, text or a message."""
+    return field_tag(field, LENGTH) + encode_varint(len(data)) + data
 
 
 def fields(data: bytes, max_depth: int = 32) -> Iterator[tuple[int, int, int, bytes]]:
-    """Each field of a message: number, wire type, its number (VARINT) or 0, its bytes (others).
+    """Each field of a message: field number, wire type, value if VARINT else 0, bytes of others.
 
-    Groups, which Sparkplug has none of, are skipped as unknown fields are.
+    Groups are skipped; Sparkplug has none. Raises WireError or ValueError.
     """
     at, end = 0, len(data)
     while at < end:

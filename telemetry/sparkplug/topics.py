@@ -1,4 +1,4 @@
-"""Sparkplug B topics: made and read in one place."""
+"""Sparkplug B topics: building and parsing."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +11,12 @@ DEVICE_TYPES = frozenset({"DBIRTH", "DDATA", "DDEATH", "DCMD"})
 
 
 class TopicError(ValueError):
-    """A topic that no Sparkplug message may have."""
+    """A topic that is not one of Sparkplug B."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Where a Sparkplug message of a gateway (``device`` None) or of a device belongs."""
+    """The topic of a message of a gateway (``device`` None) or of a device."""
 
     group: str
     type: MessageType
@@ -29,12 +29,12 @@ class Topic:
 
 
 def state_topic(host: str) -> str:
-    """Where a host application says whether it is there."""
+    """The topic on which a host application announces whether it is online."""
     return f"{NAMESPACE}/STATE/{host}"
 
 
 def parse_topic(text: str) -> Topic:
-    """Read the topic of a node's or device's message; TopicError says what is wrong."""
+    """Parse the topic of a message of a gateway or device; raises TopicError."""
     parts = text.split("/")
     if parts[0] != NAMESPACE:
         raise TopicError(f"{text!r}: the namespace is not {NAMESPACE}")

@@ -32,7 +32,7 @@ from telemetry.sparkplug.data_encoder import (
     encode_sample,
 )
 from telemetry.sparkplug.datatypes import ARRAYS, INTEGERS, TEXTS
-from telemetry.sparkplug.protobuf import block, number
+from telemetry.sparkplug.protobuf import bytes_field, varint_field
 from telemetry.varint import decode_varint, encode_varint, encode_varints
 
 # The field table of the specification: message -> "name number type" (* repeated).
@@ -234,16 +234,18 @@ def test_damaged_payloads_never_raise_anything_else(payload: Payload, data: st.D
 
 
 def test_unknown_fields_are_skipped() -> None:
-    extra = number(77, 5) + block(78, b"abc") + encode_varint(79 << 3 | 1) + bytes(8)
+    extra = varint_field(77, 5) + bytes_field(78, b"abc") + encode_varint(79 << 3 | 1) + bytes(8)
     extra += (
         encode_varint(80 << 3 | 5)
         + bytes(4)
         + encode_varint(81 << 3 | 3)
-        + number(1, 1)
+        + varint_field(1, 1)
         + encode_varint(81 << 3 | 4)
     )
-    metric = block(2, number(2, 7) + extra + number(10, 9))
-    assert decode(extra + metric + number(3, 4)) == Payload(None, (Metric(alias=7, value=9),), 4)
+    metric = bytes_field(2, varint_field(2, 7) + extra + varint_field(10, 9))
+    assert decode(extra + metric + varint_field(3, 4)) == Payload(
+        None, (Metric(alias=7, value=9),), 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -268,11 +270,11 @@ def test_negative_numbers_of_encoders_that_fill_32_bits_are_understood() -> None
 
 
 def test_data_set_types_are_read_packed_and_unpacked() -> None:
-    row = block(4, block(1, number(1, 3)) + block(1, block(6, b"x")))
-    names = number(1, 2) + block(2, b"a") + block(2, b"b")
+    row = bytes_field(4, bytes_field(1, varint_field(1, 3)) + bytes_field(1, bytes_field(6, b"x")))
+    names = varint_field(1, 2) + bytes_field(2, b"a") + bytes_field(2, b"b")
     expected = DataSet(("a", "b"), (DataType.INT32, DataType.STRING), ((3, "x"),))
-    for types in (number(3, 3) + number(3, 12), block(3, b"\x03\x0c")):
-        raw = block(2, number(4, 16) + block(17, names + types + row))
+    for types in (varint_field(3, 3) + varint_field(3, 12), bytes_field(3, b"\x03\x0c")):
+        raw = bytes_field(2, varint_field(4, 16) + bytes_field(17, names + types + row))
         assert decode(raw).metrics[0].value == expected
 
 
@@ -306,7 +308,17 @@ def test_size_and_nesting_have_limits() -> None:
 
 def test_a_property_set_with_more_keys_than_values_is_refused() -> None:
     with pytest.raises(PayloadError, match="2 keys and 1 values"):
-        decode(block(2, block(9, block(1, b"a") + block(1, b"b") + block(2, number(3, 1)))))
+        decode(
+            bytes_field(
+                2,
+                bytes_field(
+                    9,
+                    bytes_field(1, b"a")
+                    + bytes_field(1, b"b")
+                    + bytes_field(2, varint_field(3, 1)),
+                ),
+            )
+        )
 
 
 def test_values_that_do_not_fit_their_type_are_refused() -> None:
