@@ -35,7 +35,7 @@ from benchmarks.ingest.ingest_references import (
 from benchmarks.result import Result
 from cloud_ingest.configuration import CloudConfiguration, in_folder
 from cloud_ingest.stores import StoreConfiguration
-from cloud_ingest.stores.embedded.files.folder import of as samples_folder
+from cloud_ingest.stores.embedded.files.folder import store_folder as samples_folder
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from tests.servers import free_port
 

@@ -1,4 +1,4 @@
-"""How ``cloud.yaml`` names a store (contract C6, field ``store``)."""
+"""The field ``store`` of ``cloud.yaml`` (contract C6)."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -59,7 +59,7 @@ class StoreConfiguration(BaseModel):
         return self
 
     def relative_to(self, folder: Path) -> "StoreConfiguration":
-        """The same with its paths taken from ``folder``, where the configuration file lies."""
+        """A copy with its paths relative to ``folder``, the folder of the configuration file."""
         paths = {
             name: folder / value
             for name in ("path", "token_file", "password_file")

@@ -1,4 +1,4 @@
-"""The newest sample of each series, in memory."""
+"""The latest sample of each series, in memory."""
 
 import threading
 
@@ -10,7 +10,7 @@ NEVER = np.iinfo(np.int64).min
 
 
 class LatestSamples:
-    """The newest sample of each series, in arrays indexed by the series' number."""
+    """The latest sample of each series, in arrays by series index."""
 
     def __init__(self) -> None:
         self.time_ms = np.full(0, NEVER, np.int64)
@@ -18,12 +18,12 @@ class LatestSamples:
         self.quality = np.empty(0, np.uint8)
 
     def update(self, batch: SampleBatch) -> None:
-        """Take in samples; of two with the same time the later one given stands."""
+        """Add samples; of two with the same time the later one in the batch wins."""
         if not len(batch):
             return
         ends = batch.ends()
         if ends is not None:
-            batch = batch.select(ends)  # no other one can be the newest of its series
+            batch = batch.select(ends)  # only the last sample of a series can be its latest
         self._grow(int(batch.series.max()) + 1)
         newer = batch.time_ms >= self.time_ms[batch.series]
         series, time_ms = batch.series[newer], batch.time_ms[newer]
@@ -42,83 +42,83 @@ class LatestSamples:
         self.quality = np.concatenate([self.quality, np.zeros(more, np.uint8)])
 
     def of(self, series: Int32) -> SampleBatch:
-        """The newest samples of those ``series`` that have one."""
+        """The latest samples of ``series``; series without one are left out."""
         known = series[series < len(self.time_ms)]
         known = known[self.time_ms[known] != NEVER]
         return SampleBatch(known, self.time_ms[known], self.value[known], self.quality[known])
 
     def all(self) -> SampleBatch:
-        """The newest sample of every series that has one."""
+        """The latest sample of every series that has one."""
         return self.of(np.arange(len(self.time_ms), dtype=np.int32))
 
-    def forget(self, series: Int32) -> None:
-        """Know nothing of these ``series`` any more."""
+    def remove(self, series: Int32) -> None:
+        """Remove the latest samples of ``series``."""
         self.time_ms[series[series < len(self.time_ms)]] = NEVER
 
-    def forget_before(self, time_ms: int) -> None:
-        """Drop samples older than ``time_ms``."""
+    def remove_before(self, time_ms: int) -> None:
+        """Remove samples older than ``time_ms``."""
         self.time_ms[self.time_ms < time_ms] = NEVER
 
 
 class LatestSamplesCache:
-    """The newest samples of the series that this process writes, of a store that others write too.
+    """The latest samples of the series that this process writes to a server. Thread-safe.
 
-    What a series had before must have been asked of the server once; from then on every write is
-    seen here. Thread-safe.
+    Other processes write other series to the same server. A series is answered from here after it
+    was queried from the server once and written by this process.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._newest = LatestSamples()
-        self._asked = np.zeros(0, np.bool_)
+        self._latest = LatestSamples()
+        self._queried = np.zeros(0, np.bool_)
         self._written = np.zeros(0, np.bool_)
 
-    def written(self, batch: SampleBatch) -> None:
-        """Note samples that are stored."""
+    def add_written(self, batch: SampleBatch) -> None:
+        """Add samples that were stored."""
         if len(batch):
             with self._lock:
-                self._newest.update(batch)
+                self._latest.update(batch)
                 self._grow(int(batch.series.max()) + 1)
                 self._written[batch.series] = True
 
-    def found(self, asked: Int32, answer: SampleBatch) -> None:
-        """Note what the server had for the series ``asked``."""
-        if len(asked):
+    def add_queried(self, queried: Int32, found: SampleBatch) -> None:
+        """Add the samples that the server returned for the series ``queried``."""
+        if len(queried):
             with self._lock:
-                self._grow(int(asked.max()) + 1)
-                # what was written in the meantime stays where it is newer or as new
-                have = self._newest.of(answer.series)
-                self._newest.update(answer)
-                self._newest.update(have)
-                self._asked[asked] = True
+                self._grow(int(queried.max()) + 1)
+                # A sample written meanwhile wins if it is newer or has the same time.
+                written = self._latest.of(found.series)
+                self._latest.update(found)
+                self._latest.update(written)
+                self._queried[queried] = True
 
-    def owns(self, series: Int32) -> Bool:
-        """Of which series the newest sample is known here."""
+    def is_known(self, series: Int32) -> Bool:
+        """True for each series whose latest sample is known here."""
         with self._lock:
             self._grow(int(series.max()) + 1 if len(series) else 0)
-            result: Bool = self._asked[series] & self._written[series]
+            result: Bool = self._queried[series] & self._written[series]
             return result
 
     def of(self, series: Int32) -> SampleBatch:
-        """The newest samples of those ``series`` that have one."""
+        """The latest samples of ``series``; series without one are left out."""
         with self._lock:
-            return self._newest.of(series)
+            return self._latest.of(series)
 
-    def forget(self, series: Int32) -> None:
-        """Ask the server again for these series."""
+    def invalidate(self, series: Int32) -> None:
+        """Query the server again for these series."""
         with self._lock:
             self._grow(int(series.max()) + 1 if len(series) else 0)
-            self._asked[series] = False
-            self._newest.forget(series)
+            self._queried[series] = False
+            self._latest.remove(series)
 
-    def forget_all(self) -> None:
-        """Ask the server again for all series."""
+    def invalidate_all(self) -> None:
+        """Query the server again for all series."""
         with self._lock:
-            self._asked[:] = False
-            self._newest = LatestSamples()
+            self._queried[:] = False
+            self._latest = LatestSamples()
 
     def _grow(self, size: int) -> None:
-        if size > len(self._asked):
-            more = np.zeros(max(size, 2 * len(self._asked)) - len(self._asked), np.bool_)
-            self._asked = np.concatenate([self._asked, more])
+        if size > len(self._queried):
+            more = np.zeros(max(size, 2 * len(self._queried)) - len(self._queried), np.bool_)
+            self._queried = np.concatenate([self._queried, more])
             self._written = np.concatenate([self._written, more])

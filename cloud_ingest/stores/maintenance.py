@@ -1,4 +1,4 @@
-"""The thread that keeps a store in order while others write and read."""
+"""The thread that maintains a store while others write and read."""
 
 import threading
 from collections.abc import Callable
@@ -33,18 +33,20 @@ class Maintenance:
                 self._maintain(utc_now_ms())
             except StoreError as error:
                 if not self._failing:
-                    _log.warning("store maintenance fails, will be tried again", reason=str(error))
+                    _log.warning("store_maintenance_failed", problem=str(error))
                 self._failing = True
             else:
+                if self._failing:
+                    _log.info("store_maintenance_recovered")
                 self._failing = False
 
-    def hasten(self) -> None:
-        """There is work: do not wait for the rest of the interval."""
+    def wake(self) -> None:
+        """Call ``maintain`` now instead of at the end of the interval."""
         if not self._failing:
             self._wake.set()
 
     def stop(self) -> None:
-        """Return once the thread has ended."""
+        """End the thread and wait for it."""
         self._stopping = True
         self._wake.set()
         self._thread.join()

@@ -21,7 +21,7 @@ def open_store(configuration: StoreConfiguration, read_only: bool = False) -> Sa
         from cloud_ingest.stores.embedded.files import folder  # noqa: PLC0415  # loads if used
         from cloud_ingest.stores.embedded.read_only_store import ReadOnlyStore  # noqa: PLC0415  # as above
 
-        return ReadOnlyStore(folder.of(configuration))
+        return ReadOnlyStore(folder.store_folder(configuration))
     from cloud_ingest.stores.embedded.store import EmbeddedStore  # noqa: PLC0415  # loads if used
 
     return EmbeddedStore.open(configuration, maintenance_s=MAINTENANCE_S)

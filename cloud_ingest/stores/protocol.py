@@ -1,4 +1,4 @@
-"""What every store of samples can do."""
+"""The protocol of every store of samples."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -11,27 +11,27 @@ from telemetry.series import Series
 Aggregate = Literal["mean", "min", "max", "count", "last"]
 Resolution = Literal["raw", "minute", "hour", "day"]
 SUMMARY_STEP_MS: dict[Resolution, int] = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
-"""The steps for which summaries are kept, finest first."""
+"""The step of each resolution of summaries, finest first."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 EARLIEST_MS = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
 LATEST_MS = (dt.datetime(2262, 1, 1, tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
-"""Times that every store can hold (nanoseconds since 1970 in 64 bits reach no further)."""
+"""The range of times that every store can hold: nanoseconds since 1970 in 64 bits."""
 
 
 class StoreError(Exception):
-    """A store could not do what it was asked."""
+    """A store could not do what was requested."""
 
 
 class StoreUnavailable(StoreError):  # noqa: N818  # named by what went wrong
-    """The store does not answer, or is full: the same call may succeed later."""
+    """The store does not answer or is full. The same call may succeed later."""
 
 
 class StoreRejected(StoreError):  # noqa: N818  # named by what went wrong
-    """The store took the rest of a batch but will never take these samples.
+    """The store will never accept these samples; the rest of the batch is stored.
 
-    ``rejected`` holds them, ``reasons`` the store's own words for each.
+    ``rejected`` holds them, ``reasons`` the store's reason for each.
     """
 
     def __init__(self, rejected: SampleBatch, reasons: Sequence[str]) -> None:
@@ -42,11 +42,11 @@ class StoreRejected(StoreError):  # noqa: N818  # named by what went wrong
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleColumns:
-    """Samples (or steps) of one series in the order of time.
+    """Samples, or one value per step, of one series, sorted by time.
 
-    ``time_ms`` is a sample's time, or the start of a step. Steps without samples are absent: a
-    gap stays a gap. ``value`` NaN: the device had none. ``quality``: the flag of a sample, or the
-    worst flag of those in a step that took part in its value.
+    ``time_ms`` is the time of a sample or the start of a step. Steps without samples are absent.
+    ``value`` is NaN if the device had none. ``quality`` is the flag of a sample, or the worst flag
+    of the samples in a step that took part in its value.
     """
 
     time_ms: Int64
@@ -56,12 +56,12 @@ class SampleColumns:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Envelope:
-    """What happened to one series in each step that has samples: enough to draw it truthfully.
+    """The summary of one series for each step that has samples.
 
     ``time_ms`` is the start of a step. ``mean``, ``min``, ``max`` and ``last`` are of the samples
-    that took part (a value, and neither failed nor missing), NaN where none did. ``count`` is all
-    samples, ``good`` those that took part, ``quality`` the worst flag of these (of all samples
-    where none took part).
+    that took part (with a value, neither failed nor missing), NaN if none did. ``count`` is the
+    number of all samples, ``good`` of those that took part, ``quality`` the worst flag of these (of
+    all samples if none took part).
     """
 
     time_ms: Int64
@@ -90,26 +90,26 @@ class SampleStore(Protocol):
     """
 
     def register(self, series: Sequence[Series]) -> None:
-        """Make series known before their first samples; again when what is known of one changed."""
+        """Register series before their first samples, and again after one changed."""
 
     def series(self) -> list[Series]:
-        """The series that this store knows by itself, also from earlier runs and other processes.
+        """The series found in the store itself, also from earlier runs and other processes.
 
-        Their ``index`` is the one they were registered with, where the store keeps it, else a
-        running number.
+        Their ``index`` is the one of their registration if the store saves it, else a running
+        number.
         """
 
     def write(self, batch: SampleBatch) -> None:
-        """Put samples in durably (they survive kill -9 once this returns).
+        """Store samples durably: they survive kill -9 once this returns.
 
-        A sample whose (series, time) is there already takes its place: writing the same batch
-        twice changes nothing. Raises StoreRejected for samples it can never take (an infinite
-        value, a time beyond EARLIEST_MS..LATEST_MS, what the database refuses for good); the rest
-        of the batch is stored then.
+        A sample replaces a stored one with the same (series, time), so writing a batch twice
+        changes nothing. Raises StoreRejected for samples that can never be stored (an infinite
+        value, a time outside EARLIEST_MS..LATEST_MS, a refusal by the database); the rest of the
+        batch is stored.
         """
 
     def latest(self, series: Sequence[Series]) -> SampleBatch:
-        """The newest sample of each of ``series`` that has one."""
+        """The latest sample of each of ``series``; series without samples are left out."""
 
     def read(
         self,
@@ -122,10 +122,10 @@ class SampleStore(Protocol):
     ) -> SampleColumns:
         """Samples of ``series`` with start_ms <= time < end_ms, raw or one value per step.
 
-        Steps begin at multiples of ``step_ms`` since the Unix epoch, moved by ``offset_ms`` (local
-        days of UTC+7: offset -25,200,000). Failed and missing samples do not take part in an
-        aggregate (``count`` counts those that do); raw reading gives all. The store picks the
-        coarsest resolution of summaries that gives the same answer.
+        Steps start at multiples of ``step_ms`` since 1970, shifted by ``offset_ms`` (local days of
+        UTC+7: offset -25,200,000). Failed and missing samples do not take part in an aggregate
+        (``count`` counts those that do); without a step all samples are returned. The store uses
+        the coarsest resolution of summaries that gives the same result.
         """
 
     def read_many(
@@ -137,7 +137,7 @@ class SampleStore(Protocol):
         aggregate: Aggregate = "mean",
         offset_ms: int = 0,
     ) -> list[SampleColumns]:
-        """``read`` of several series at once, in their order."""
+        """``read`` of several series at once, in the given order."""
 
     def envelope(
         self,
@@ -147,27 +147,27 @@ class SampleStore(Protocol):
         step_ms: int,
         offset_ms: int = 0,
     ) -> list[Envelope]:
-        """Everything known of each step of several series at once, in their order."""
+        """The summary of each step of several series at once, in the given order."""
 
     def scan(
         self, series: Sequence[Series], start_ms: int, end_ms: int
     ) -> Iterator[tuple[Series, SampleColumns]]:
         """All samples of ``series`` in pieces of bounded size, for exports of any length.
 
-        Series come in the order given, the pieces of one in the order of time.
+        Series come in the given order, the pieces of one series sorted by time.
         """
 
     def count(self, series: Sequence[Series]) -> int:
-        """How many distinct (series, time) are stored for ``series``."""
+        """The number of distinct (series, time) stored for ``series``."""
 
     def delete_before(self, time_ms: int, resolution: Resolution = "raw") -> None:
-        """Forget samples (or summaries of another resolution) older than ``time_ms``."""
+        """Delete samples (or summaries of another resolution) older than ``time_ms``."""
 
     def maintain(self, now_ms: int) -> None:
-        """Do what is due: compaction, summaries, retention. ``open_store`` has a thread call it."""
+        """Do what is due: compaction, summaries, retention. A thread of ``open_store`` calls it."""
 
     def check(self) -> None:
-        """Return if the store answers; StoreUnavailable with the reason if not."""
+        """Raise StoreUnavailable, with the reason, unless the store answers."""
 
     def close(self) -> None:
-        """Finish writing and let go of the database."""
+        """Finish writing and close the store."""

@@ -1,4 +1,4 @@
-"""Summaries of samples in steps of time: pure functions over arrays, shared by the stores."""
+"""Summaries of samples by time step: pure functions on arrays, shared by the stores."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
@@ -16,7 +16,7 @@ _FLAG = np.array([int(flag) for flag in PRECEDENCE], np.uint8)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summaries:
-    """Summaries of several series, sorted by series and time; columns as in Envelope."""
+    """Summaries of several series, sorted by series and time. Columns as in Envelope."""
 
     series: Int32
     time_ms: Int64
@@ -32,11 +32,11 @@ class Summaries:
         return len(self.time_ms)
 
     def select(self, which: Bool | Int64) -> "Summaries":
-        """The summaries where the mask is true, or at the given places."""
+        """The summaries selected by a mask or by positions."""
         return Summaries(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def newest_only(self) -> "Summaries":
-        """One for each (series, time), sorted: where several claim it, the last one given."""
+        """One summary for each (series, time), sorted; the last one of several wins."""
         order = np.lexsort((self.time_ms, self.series))
         series, time_ms = self.series[order], self.time_ms[order]
         last = np.ones(len(self), np.bool_)
@@ -44,7 +44,7 @@ class Summaries:
         return self.select(order[last])
 
     def envelope(self) -> Envelope:
-        """These summaries without the series' numbers; meant for those of one series."""
+        """The columns without the series index, for summaries of one series."""
         return Envelope(
             self.time_ms, self.mean, self.min, self.max, self.last,
             self.count, self.good, self.quality,
@@ -52,12 +52,12 @@ class Summaries:
 
 
 def step_start(time_ms: Int64, step_ms: int, offset_ms: int = 0) -> Int64:
-    """The start of the step in which each time lies."""
+    """The start of the step that contains each time."""
     return (time_ms - offset_ms) // step_ms * step_ms + offset_ms
 
 
 def takes_part(value: Float64, quality: UInt8) -> Bool:
-    """Which samples take part in a mean: those with a value, neither failed nor missing."""
+    """True for samples that take part in a mean: finite, neither failed nor missing."""
     result: Bool = np.isfinite(value) & (quality != Flag.FAIL) & (quality != Flag.MISSING)
     return result
 
@@ -65,9 +65,9 @@ def takes_part(value: Float64, quality: UInt8) -> Bool:
 def summarise(
     batch: SampleBatch, step_ms: int, offset_ms: int = 0, circular: Collection[int] = ()
 ) -> Summaries:
-    """Summaries of samples that are sorted by series and time, without duplicates.
+    """Summaries of samples, which are sorted by series and time and have no duplicates.
 
-    The mean of the series in ``circular`` is that of directions, in degrees.
+    Series in ``circular`` are angles in degrees; their mean is the mean direction.
     """
     if not len(batch):
         return concat([])
@@ -92,9 +92,9 @@ def summarise(
 def coarsen(
     fine: Summaries, step_ms: int, offset_ms: int = 0, circular: Collection[int] = ()
 ) -> Summaries:
-    """Summaries of longer steps, from sorted ones of shorter steps that divide them.
+    """Summaries of longer steps from sorted summaries of shorter steps that divide them.
 
-    Several for one (series, time) are taken together, the last of the last one.
+    Several summaries of one (series, time) are merged; ``last`` is that of the last one.
     """
     if not len(fine):
         return fine
@@ -119,7 +119,7 @@ def coarsen(
 def _with_directions(
     made: Summaries, value: Float64, weight: Float64, first: Int64, circular: Collection[int]
 ) -> Summaries:
-    """``made`` with the means of angles put right: the direction of the sum of unit vectors."""
+    """``made`` with the mean direction (of the sum of unit vectors) as the mean of angles."""
     if not circular:
         return made
     angle = np.isin(made.series, np.fromiter(circular, np.int64)) & (made.good > 0)
@@ -134,7 +134,7 @@ def _with_directions(
 
 
 def concat(pieces: list[Summaries]) -> Summaries:
-    """All summaries of ``pieces``, in their order."""
+    """The summaries of all ``pieces``, in their order."""
     if not pieces:
         none, numbers = np.empty(0), np.empty(0, np.int64)
         return Summaries(
@@ -159,7 +159,7 @@ def _last(good: Bool, value: Float64, first: Int64) -> Float64:
 
 
 def _worst(good: Bool, rank: UInt8, first: Int64) -> UInt8:
-    """The worst rank of the samples that took part, or of all where none did."""
+    """The worst rank of the samples that took part, or of all samples if none did."""
     of_good = np.maximum.reduceat(np.where(good, rank, 0), first)
     of_all = np.maximum.reduceat(rank, first)
     any_good = np.maximum.reduceat(good, first)
@@ -181,7 +181,7 @@ def _finish(
     none = good == 0
     least, most = np.where(none, np.nan, least), np.where(none, np.nan, most)
     mean = np.where(none, np.nan, total / np.maximum(good, 1))
-    # rounding may carry a mean of equal values past them
+    # Rounding can move the mean of equal values outside them.
     mean = np.clip(mean, least, most)
     return Summaries(
         series, time_ms, mean, least, most, last, count.astype(np.int64), good, _FLAG[rank]

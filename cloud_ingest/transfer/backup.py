@@ -21,6 +21,7 @@ from cloud_ingest.inventory.inventory import Inventory
 from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.embedded.files import folder, manifest, series_catalogue, summary_file
 from cloud_ingest.stores.embedded.files.manifest import Manifest
+from cloud_ingest.stores.embedded.files.replacing import sync_folder
 from cloud_ingest.stores.embedded.read_only_store import ReadOnlyStore
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import EARLIEST_MS, LATEST_MS, SampleStore, StoreError
@@ -53,7 +54,7 @@ def back_up(configuration: StoreConfiguration, database: Database, target: Path)
             file.writelines(database_dump.dump(database.engine, but=[SERIES_TABLE]))
         samples = staging / "samples"
         if configuration.kind == "embedded":
-            _snapshot(folder.of(configuration), samples)
+            _snapshot(folder.store_folder(configuration), samples)
         else:
             _copy_out(configuration, Inventory(database), samples)
         with rows.open("a", encoding="utf-8") as file:
@@ -71,7 +72,7 @@ def back_up(configuration: StoreConfiguration, database: Database, target: Path)
         with new.open("rb") as file:
             os.fsync(file.fileno())
         new.replace(target)
-        manifest.sync_folder(target.absolute().parent)
+        sync_folder(target.absolute().parent)
     return about
 
 
@@ -181,7 +182,7 @@ def restore(configuration: StoreConfiguration, database: Database, source: Path)
         staging = Path(made)
         about = _unpack(source, staging)
         if configuration.kind == "embedded":
-            _put_in_place(staging / "samples", folder.of(configuration))
+            _put_in_place(staging / "samples", folder.store_folder(configuration))
         else:
             _copy_in(configuration, staging / "samples")
         database.migrate()
@@ -209,14 +210,14 @@ def _put_in_place(samples: Path, target: Path) -> None:
         except StoreError as error:
             raise BackupError(f"{error}; stop it before restoring") from error
         empty = not store.snapshot().layout.manifest.parts and not any(
-            map(len, store.snapshot().recent)
+            map(len, store.snapshot().unflushed)
         )
         store.close()
         if not empty:
             raise BackupError(f"{target}: there are samples already; restore into an empty store")
         shutil.rmtree(target)
     samples.rename(target)
-    manifest.sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _copy_in(configuration: StoreConfiguration, samples: Path) -> None:

@@ -122,9 +122,9 @@ class Importer:
             self._inventory.saved()
 
     def _wait_until_taken(self) -> None:
-        path = folder.of(self._configuration)
+        path = folder.store_folder(self._configuration)
         end = time.monotonic() + TAKEN_WITHIN_S
-        while import_inbox.waiting(path):
+        while import_inbox.pending(path):
             if time.monotonic() > end:
                 raise StoreError(
                     f"{path}/inbox: the running system has not taken the samples in yet; it will"

@@ -1,8 +1,8 @@
-"""Compaction: which parts to write anew, and doing it piece by piece.
+"""Compaction: choosing parts to rewrite, and rewriting them piece by piece.
 
-Planning is pure. A day that is over is *closed*: its parts become one group without duplicates, and
-its summaries are made. A day that gets late samples is closed again. Within a day small parts are
-merged as they pile up.
+The choice is made by pure functions. A day that is over is *closed*: its parts become one group
+without duplicates, and its summaries are made. A day that receives late samples is closed again.
+Small parts of a day are merged once there are several.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,17 +13,17 @@ import numpy as np
 from cloud_ingest.stores import summaries
 from cloud_ingest.stores.embedded.files.manifest import DAY_MS, ParquetPart
 from cloud_ingest.stores.embedded.files.parquet_parts import PartFiles
-from cloud_ingest.stores.embedded.files.summary_file import SummaryFile, set_closed
+from cloud_ingest.stores.embedded.files.summary_file import SummaryFile, mark_closed
 from cloud_ingest.stores.embedded.snapshot import Layout
 from cloud_ingest.stores.protocol import SUMMARY_STEP_MS
 from telemetry.batches import Int64, SampleBatch
 
 SETTLE_MS = 3_600_000
-"""A day is closed so long after its end; most of what comes late has come by then."""
+"""Delay between the end of a day and its closing; most late samples have arrived by then."""
 AGAIN_MS = 3_600_000
-"""A closed day that got late samples is closed again at most so often."""
+"""Shortest time before a day with late samples is closed again."""
 SOON_MS = 60_000
-"""The same where they are many: while a backlog comes in, its days grow with every part."""
+"""The same if late samples are at least the fraction MANY of the day: a backlog is arriving."""
 MANY = 0.1
 MERGE_GROUPS = 8
 CHUNK_ROWS = 1_000_000
@@ -32,14 +32,14 @@ _EVER = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class CompactionResult:
-    """What a finished compaction makes true."""
+    """The parts that replace others."""
 
     add: tuple[ParquetPart, ...]
     drop: tuple[ParquetPart, ...]
 
 
 def day_to_close(layout: Layout, now_ms: int, closed_at_ms: dict[int, int]) -> int | None:
-    """The oldest day that is over and has samples which its summaries lack."""
+    """The oldest day that is over and has samples missing from its summaries."""
     for day, parts in sorted(layout.days.items()):
         if (day + 1) * DAY_MS + SETTLE_MS > now_ms:
             return None
@@ -54,16 +54,16 @@ def day_to_close(layout: Layout, now_ms: int, closed_at_ms: dict[int, int]) -> i
 
 
 def parts_to_merge(layout: Layout) -> list[ParquetPart]:
-    """The newest parts of some day, once many have piled up; empty where none have."""
+    """The parts of one day that are worth merging; empty if there are none."""
     for parts in layout.days.values():
-        chosen = _pile(parts)
+        chosen = _newest_of_similar_size(parts)
         if chosen:
             return chosen
     return []
 
 
-def _pile(parts: Sequence[ParquetPart]) -> list[ParquetPart]:
-    """The newest groups of similar size: each at most twice as large as all newer ones together."""
+def _newest_of_similar_size(parts: Sequence[ParquetPart]) -> list[ParquetPart]:
+    """The newest groups, each at most twice as large as all newer ones together."""
     groups: dict[int, list[ParquetPart]] = {}
     for part in parts:
         groups.setdefault(part.group, []).append(part)
@@ -79,7 +79,7 @@ def _pile(parts: Sequence[ParquetPart]) -> list[ParquetPart]:
 
 
 def chunks(series: Int64, rows: Int64, most: int) -> Iterator[tuple[int, int]]:
-    """Ranges of series, lowest to highest, of at most ``most`` rows (one series may have more)."""
+    """Ranges of series (lowest, highest) with at most ``most`` rows; a single series may exceed it."""
     place = 0
     ends = np.cumsum(rows)
     while place < len(series):
@@ -90,7 +90,7 @@ def chunks(series: Int64, rows: Int64, most: int) -> Iterator[tuple[int, int]]:
 
 
 class Compactor:
-    """Writes parts anew. ``between`` is called between pieces, so that other work is not kept up."""
+    """Rewrites parts. ``between`` is called between pieces, so that other work can go on."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Compactor:
         return self._files.read(parts, *series, -_EVER, _EVER).newest_only()
 
     def merge(self, parts: Sequence[ParquetPart]) -> CompactionResult:
-        """One group instead of ``parts``, without duplicates."""
+        """Replace ``parts`` by one group without duplicates."""
         ranges = self._chunks(parts)
         group = self._reserve(len(ranges))
         made = []
@@ -125,11 +125,11 @@ class Compactor:
     def close(self, layout: Layout, day: int, circular: Collection[int]) -> CompactionResult:
         """Make the summaries of ``day`` from all its samples, and one group of its parts.
 
-        The summaries are on disk when this returns. Should the process die before the change is in
-        the manifest, nothing is wrong: what the summaries know is what the old parts hold.
+        The summaries are on disk when this returns. If the process dies before the result is in the
+        manifest, nothing is lost: the old parts hold the same samples.
         """
-        if layout.forgotten(day):
-            return self._add_forgotten(layout, day, circular)
+        if layout.is_deleted(day):
+            return self._add_to_summaries(layout, day, circular)
         parts = layout.days[day]
         rewrite = len({p.group for p in parts}) > 1
         ranges = self._chunks(parts)
@@ -144,16 +144,16 @@ class Compactor:
                     new = summaries.summarise(batch, width, 0, circular)
                     self._summaries.put(connection, resolution, day, new)
                 if i == len(ranges) - 1:
-                    set_closed(connection, day, group + len(ranges))
+                    mark_closed(connection, day, group + len(ranges))
             self._between()
         return CompactionResult(tuple(made), tuple(parts) if rewrite else ())
 
-    def _add_forgotten(
+    def _add_to_summaries(
         self, layout: Layout, day: int, circular: Collection[int]
     ) -> CompactionResult:
-        """Add what came too late to the summaries of a day whose other samples are gone.
+        """Add late samples to the summaries of a day whose other samples were deleted.
 
-        Adding twice would be wrong, so it is one transaction with the note that it was done.
+        Adding them twice would be wrong, so the day is marked in the same transaction.
         """
         late = layout.unsummarised(day)
         with self._summaries.writing() as connection:
@@ -162,12 +162,12 @@ class Compactor:
                 for resolution, width in SUMMARY_STEP_MS.items():
                     new = summaries.summarise(batch, width, 0, circular)
                     self._summaries.put(connection, resolution, day, new, True, circular)
-            set_closed(connection, day, max(p.number for p in late))
+            mark_closed(connection, day, max(p.number for p in late))
         return CompactionResult((), tuple(layout.days[day]))
 
 
-def forgotten_parts(layout: Layout, before_ms: int) -> list[ParquetPart]:
-    """The parts in which nothing is as young as ``before_ms`` and which the summaries know."""
+def deleted_parts(layout: Layout, before_ms: int) -> list[ParquetPart]:
+    """The summarised parts in which all samples are older than ``before_ms``."""
     return [
         p
         for p in layout.manifest.parts

@@ -1,4 +1,4 @@
-"""What is in memory: the samples that lie in the journal only."""
+"""The memtable: samples that are in the journal and in no part yet."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from telemetry.batches import SampleBatch
 class Memtable:
     """Samples in the order of their arrival, in columns that grow.
 
-    One thread appends. A view that was taken stays true while it does: rows are added behind it,
-    and when the columns grow, the view keeps the old ones.
+    One thread appends. An earlier view stays valid: rows are added after it, and when the columns
+    grow, the view keeps the old arrays.
     """
 
     def __init__(self, capacity: int = 1 << 14) -> None:
@@ -23,7 +23,7 @@ class Memtable:
 
     @property
     def days(self) -> frozenset[int]:
-        """The days (since 1970) that have samples here."""
+        """The days (since 1970) of the samples."""
         return frozenset(self._days)
 
     def append(self, batch: SampleBatch) -> None:
@@ -42,7 +42,7 @@ class Memtable:
         self._rows = end
 
     def view(self) -> SampleBatch:
-        """All samples that are here now, without copying them."""
+        """All present samples, without a copy."""
         c, n = self._columns, self._rows
         return SampleBatch(c.series[:n], c.time_ms[:n], c.value[:n], c.quality[:n])
 

@@ -1,4 +1,4 @@
-"""The half of a store that reads, shared by the process that writes and those that only look."""
+"""The queries of a store, shared by the process that writes it and those that only read it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -9,27 +9,27 @@ from cloud_ingest.stores.protocol import Aggregate, Envelope, SampleColumns, Sto
 from telemetry.series import Series
 
 PIECE_ROWS = 25_000
-Answer = TypeVar("Answer")
+ResultT = TypeVar("ResultT")
 
 
 class StoreQueries(ABC):
-    """Everything that a SampleStore answers, from views of the folder."""
+    """The queries of a SampleStore, answered from snapshots."""
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """What the store is at this moment."""
+        """The content of the store at this moment."""
 
-    def _ask(self, question: Callable[[Snapshot], Answer]) -> Answer:
-        """Ask a view; again where a part of it was replaced in the meantime."""
-        view = self.snapshot()
+    def _query(self, query: Callable[[Snapshot], ResultT]) -> ResultT:
+        """Query a snapshot; again with a newer one if one of its parts was replaced meanwhile."""
+        snapshot = self.snapshot()
         while True:
             try:
-                return question(view)
+                return query(snapshot)
             except StoreUnavailable:
                 newer = self.snapshot()
-                if newer.layout.manifest == view.layout.manifest:
+                if newer.layout.manifest == snapshot.layout.manifest:
                     raise
-                view = newer
+                snapshot = newer
 
     def read(
         self,
@@ -53,11 +53,11 @@ class StoreQueries(ABC):
         aggregate: Aggregate = "mean",
         offset_ms: int = 0,
     ) -> list[SampleColumns]:
-        """Several series of one view."""
+        """``read`` of several series, from one snapshot."""
         if step_ms is not None:
             found = self.envelope(series, start_ms, end_ms, step_ms, offset_ms)
             return [e.columns(aggregate) for e in found]
-        batches = self._ask(lambda v: [v.samples(s.index, start_ms, end_ms) for s in series])
+        batches = self._query(lambda v: [v.samples(s.index, start_ms, end_ms) for s in series])
         return [SampleColumns(b.time_ms, b.value, b.quality) for b in batches]
 
     def envelope(
@@ -68,8 +68,8 @@ class StoreQueries(ABC):
         step_ms: int,
         offset_ms: int = 0,
     ) -> list[Envelope]:
-        """Everything known of each step of several series."""
-        return self._ask(
+        """All summaries of each step of several series."""
+        return self._query(
             lambda v: [
                 v.summaries(s.index, start_ms, end_ms, step_ms, offset_ms).envelope()
                 for s in series
@@ -79,7 +79,7 @@ class StoreQueries(ABC):
     def scan(
         self, series: Sequence[Series], start_ms: int, end_ms: int
     ) -> Iterator[tuple[Series, SampleColumns]]:
-        """All samples of ``series`` in pieces."""
+        """All samples of ``series``, in pieces."""
         for s in series:
             for start, end in self.snapshot().spans(s.index, start_ms, end_ms):
                 found = self.read(s, start, end)
@@ -89,5 +89,5 @@ class StoreQueries(ABC):
                     yield s, SampleColumns(*columns)
 
     def count(self, series: Sequence[Series]) -> int:
-        """How many distinct (series, time) are stored for ``series``."""
-        return self._ask(lambda v: v.count([s.index for s in series]))
+        """The number of distinct (series, time) stored for ``series``."""
+        return self._query(lambda v: v.count([s.index for s in series]))

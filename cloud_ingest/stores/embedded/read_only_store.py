@@ -1,4 +1,4 @@
-"""An embedded store that another process writes, opened for looking only; it may be running."""
+"""An embedded store opened for reading, while another process may be writing it."""
 
 import threading
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ TRIES = 20
 
 
 class ReadOnlyStore(StoreQueries):
-    """The half of a SampleStore that reads, true for the moment of each question.
+    """A SampleStore that reads what another process writes.
 
-    ``write`` leaves samples in the store's inbox, which the process that writes the store empties.
+    ``write`` puts samples into the store's inbox; the process that writes the store takes them in.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,38 +39,40 @@ class ReadOnlyStore(StoreQueries):
         self._files = PartFiles(path)
         self._summaries = SummaryFile(path, read_only=True)
         self._lock = threading.Lock()
-        self._signs: tuple[object, ...] = ()
-        self._view: Snapshot | None = None
+        self._file_states: tuple[object, ...] = ()
+        self._snapshot: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
-        """What the folder holds at this moment; read again only where something changed."""
+        """The content of the folder at this moment; read again only if a file changed."""
         with self._lock:
-            signs = self._read_signs()
-            if self._view is None or signs != self._signs:
-                self._view = self._load()
-                self._signs = signs
-            return self._view
+            states = self._read_file_states()
+            if self._snapshot is None or states != self._file_states:
+                self._snapshot = self._load()
+                self._file_states = states
+            return self._snapshot
 
-    def _read_signs(self) -> tuple[object, ...]:
-        """What changes whenever the store does."""
+    def _read_file_states(self) -> tuple[object, ...]:
+        """Name, time and size of the files that change whenever the store does."""
         files = [self._folder / manifest.NAME, *(self._folder / "journal").iterdir()]
-        signs: list[object] = []
+        states: list[object] = []
         for path in sorted(files):
             try:
                 state = path.stat()
             except FileNotFoundError:
                 continue
-            signs.append((path.name, state.st_mtime_ns, state.st_size))
-        return tuple(signs)
+            states.append((path.name, state.st_mtime_ns, state.st_size))
+        return tuple(states)
 
     def _load(self) -> Snapshot:
         for _ in range(TRIES):
             m = manifest.load(self._folder)
-            recent = self._journals(m)
+            unflushed = self._journals(m)
             closed = self._summaries.closed()
-            if manifest.load(self._folder) == m and recent is not None:
+            if manifest.load(self._folder) == m and unflushed is not None:
                 circular = series_catalogue.circular(series_catalogue.load(self._folder).values())
-                return Snapshot(self._files, self._summaries, Layout(m, closed), recent, circular)
+                return Snapshot(
+                    self._files, self._summaries, Layout(m, closed), unflushed, circular
+                )
         raise StoreUnavailable(f"{self._folder}: changes faster than it can be read")
 
     def _journals(self, m: Manifest) -> tuple[SampleBatch, ...] | None:
@@ -79,51 +81,51 @@ class ReadOnlyStore(StoreQueries):
             for number in folder.journal_numbers(self._folder):
                 if number >= m.journal:
                     path = folder.journal_path(self._folder, number)
-                    found.append(SampleBatch.concat(journal.read_journal(path)[0]))
+                    found.append(SampleBatch.concat(journal.read_journal(path).batches))
         except FileNotFoundError:
             return None
         return tuple(found)
 
     def series(self) -> list[Series]:
-        """The series that were ever registered here."""
+        """All series that were ever registered here."""
         known = series_catalogue.load(self._folder)
         return [known[index] for index in sorted(known)]
 
     def latest(self, series: Sequence[Series]) -> SampleBatch:
-        """The newest sample of each of ``series``."""
-        view = self.snapshot()
-        newest = LatestSamples()
-        newest.update(folder.load_newest(self._folder, view.layout.manifest))
-        for batch in view.recent:
-            newest.update(batch)
-        newest.forget_before(view.layout.manifest.since("raw"))
-        return newest.of(np.fromiter((s.index for s in series), np.int32, len(series)))
+        """The latest sample of each of ``series``."""
+        snapshot = self.snapshot()
+        latest = LatestSamples()
+        latest.update(folder.load_latest(self._folder, snapshot.layout.manifest))
+        for batch in snapshot.unflushed:
+            latest.update(batch)
+        latest.remove_before(snapshot.layout.manifest.kept_since("raw"))
+        return latest.of(np.fromiter((s.index for s in series), np.int32, len(series)))
 
     def register(self, series: Sequence[Series]) -> None:
-        """Refuse series that the store does not know: only its own process can add them."""
+        """Raise StoreError for unknown series: only the writing process can add them."""
         known = series_catalogue.load(self._folder)
         new = [s for s in series if s.index not in known or known[s.index].key != s.key]
         if new:
             raise StoreError(f"{self._folder}: series {new[0].key} is not known to the store yet")
 
     def write(self, batch: SampleBatch) -> None:
-        """Hand samples to the process that writes the store; they are durable at once."""
-        import_inbox.leave(self._folder, batch)
+        """Hand samples to the process that writes the store; they are durable when this returns."""
+        import_inbox.put(self._folder, batch)
 
     def delete_before(self, time_ms: int, resolution: Resolution = "raw") -> None:
-        """Refuse: this process only looks."""
+        """Raise StoreError: this process only reads."""
         raise StoreError(
             f"{self._folder}: opened for reading ({resolution} before {time_ms} stays)"
         )
 
     def maintain(self, now_ms: int) -> None:
-        """Nothing is due here."""
+        """Do nothing: the writing process maintains the store."""
 
     def check(self) -> None:
-        """Return if the folder is there."""
+        """Raise StoreUnavailable unless the folder can be read."""
         self.snapshot()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._files.close()
         self._summaries.close()

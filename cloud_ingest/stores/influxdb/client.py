@@ -1,4 +1,4 @@
-"""InfluxDB over HTTP: which version answers, writing text, asking in InfluxQL."""
+"""InfluxDB over HTTP: the server's version, writing lines, querying in InfluxQL."""
 
 import json
 import threading
@@ -13,12 +13,12 @@ import urllib3
 from cloud_ingest.stores.protocol import StoreError, StoreUnavailable
 
 _TEMPORARY = frozenset({401, 403, 404, 408, 425, 429})
-"""Refusals that say nothing about the samples: the same text may be taken later."""
+"""Refusals for other reasons than the samples: the same text may be accepted later."""
 TOO_LARGE = 413
 
 
 class WriteRefused(StoreError):  # noqa: N818  # named by what went wrong
-    """The server will not take this text as it is; ``reason`` is its own word."""
+    """The server refuses this text; ``reason`` is the server's message."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status}: {reason}")
@@ -27,12 +27,12 @@ class WriteRefused(StoreError):  # noqa: N818  # named by what went wrong
 
 
 class NotThere(StoreError):  # noqa: N818  # named by what went wrong
-    """The server has nothing of this name."""
+    """The server has no object of this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the server is and how it knows us. ``token`` for 2.x and 3.x, ``username`` for 1.x."""
+    """Address and credentials of a server: ``token`` for 2.x and 3.x, ``username`` for 1.x."""
 
     url: str
     token: str | None = None
@@ -42,7 +42,7 @@ class Access:
     timeout_s: float = 30.0
 
     def headers(self) -> dict[str, str]:
-        """What every request carries."""
+        """The headers of every request."""
         if self.token is not None:
             return {"Authorization": f"Token {self.token}"}
         if self.username is not None:
@@ -53,7 +53,7 @@ class Access:
 
 
 class InfluxClient:
-    """One InfluxDB server. Usable from several threads."""
+    """One InfluxDB server. Thread-safe."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -69,10 +69,10 @@ class InfluxClient:
 
     @property
     def version(self) -> str:
-        """The server's version without a leading v, ``1.6.7``; asked once."""
+        """The server's version without a leading v, such as ``1.6.7``; requested once."""
         with self._detecting:
             if self._version is None:
-                self._version = self._ask_version()
+                self._version = self._request_version()
             return self._version
 
     @property
@@ -81,24 +81,24 @@ class InfluxClient:
         head = self.version.split(".", 1)[0]
         return int(head) if head.isdigit() else 2
 
-    def _ask_version(self) -> str:
+    def _request_version(self) -> str:
         reply = self._request("GET", "/ping")
         if reply.status >= 500:
             raise StoreUnavailable(f"{self._url}: {_reason(reply)}")
         named = reply.headers.get("X-Influxdb-Version", "")
         if not named and reply.data.startswith(b"{"):
             named = str(json.loads(reply.data).get("version", ""))
-        # a server of version 3 tells its version only to those it knows
+        # A server of version 3 sends its version only to authenticated clients.
         return named.lstrip("v") or "3"
 
     def ping(self) -> None:
-        """Return if the server answers; StoreUnavailable if not."""
+        """Raise StoreUnavailable unless the server answers."""
         reply = self._request("GET", "/ping")
         if reply.status >= 500:
             raise StoreUnavailable(f"{self._url}: {_reason(reply)}")
 
     def write(self, database: str, text: bytes) -> None:
-        """Write lines with times in ms. WriteRefused where the lines are to blame."""
+        """Write lines with times in ms. Raises WriteRefused if the lines are the cause."""
         if self.major == 1:
             path = "/write?" + urlencode({"db": database, "precision": "ms"})
         else:
@@ -112,7 +112,7 @@ class InfluxClient:
         raise WriteRefused(reply.status, _reason(reply))
 
     def query(self, database: str | None, text: str) -> list[list[dict[str, Any]]]:
-        """Ask in InfluxQL, with times in ms; for each statement the series of its answer."""
+        """Run InfluxQL statements, with times in ms; for each the series of its result."""
         form = {"q": text, "epoch": "ms"} | ({"db": database} if database else {})
         reply = self._request(
             "POST", "/query", urlencode(form).encode(), "application/x-www-form-urlencoded"
@@ -127,7 +127,7 @@ class InfluxClient:
         return [result.get("series", []) for result in results]
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Use the server's management API (2.x and 3.x); the JSON it answers."""
+        """Call the server's management API (2.x and 3.x); the JSON of its response."""
         data = None if body is None else orjson.dumps(body)
         reply = self._request(method, path, data, "application/json")
         if reply.status >= 500:
@@ -148,12 +148,12 @@ class InfluxClient:
             raise StoreUnavailable(f"{self._url}: {error}") from error
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._pool.clear()
 
 
 def _reason(reply: urllib3.BaseHTTPResponse) -> str:
-    """What the server says is wrong; 1.x calls it error, 2.x message."""
+    """The server's error message; the field is ``error`` in 1.x, ``message`` in 2.x."""
     text = reply.data.decode(errors="replace").strip()
     try:
         tree = json.loads(text)

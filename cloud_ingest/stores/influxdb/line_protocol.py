@@ -1,10 +1,11 @@
-"""Line protocol: samples as the text that InfluxDB takes, and names that survive it.
+"""Writing line protocol: samples as text for InfluxDB, and names encoded so that they survive.
 
 Measurement = quantity; tags ``station, gateway, device, metric``; fields ``value`` (float, absent
-where the device had none) and ``quality`` (integer); times in milliseconds.
+if the device had none) and ``quality`` (integer); times in milliseconds.
 
-Line protocol cannot carry a line break in a name, and a backslash before a comma changes meaning.
-Such characters stand as ``%`` and two hexadecimal digits a byte, and so does ``%`` itself.
+Line protocol cannot represent a line break in a name, and a backslash before a comma changes its
+meaning. Each byte of such characters, and of ``%`` itself, is written as ``%`` and two hexadecimal
+digits.
 """
 
 import re
@@ -17,45 +18,45 @@ from telemetry.batches import SampleBatch
 from telemetry.series import Series, SeriesKey
 
 TAGS = ("device", "gateway", "metric", "station")
-"""In the order of their names, in which the server keeps them."""
+"""Sorted by name, as the server stores them."""
 _UNSAFE = re.compile(r"[%\\\x00-\x1f\x7f\x85\u2028\u2029]")
 _MEASUREMENT = re.compile(r"([, ])")
 _TAG = re.compile(r"([,= ])")
 _QUALITY = tuple(f",quality={flag}i " for flag in range(256))
 EMPTY = "%"
-"""Stands for an empty name, which line protocol does not have."""
+"""Stands for an empty name, which line protocol does not allow."""
 
 
 def encode_name(name: str) -> str:
-    """``name`` without characters that InfluxDB would change or refuse."""
+    """``name`` with characters encoded that InfluxDB would change or refuse."""
     if not name:
         return EMPTY
     return _UNSAFE.sub(lambda m: "".join(f"%{b:02X}" for b in m.group().encode()), name)
 
 
 def decode_name(text: str) -> str:
-    """The name that ``encode_name`` made ``text`` of."""
+    """The inverse of ``encode_name``."""
     return "" if text == EMPTY else unquote(text, errors="strict")
 
 
 def prefix(series: Series) -> str:
-    """How every line of ``series`` begins, until before its fields."""
+    """The beginning of every line of ``series``, up to its fields."""
     return head(measurement(series), tags_of(series))
 
 
 def head(name: str, tags: Mapping[str, str]) -> str:
-    """How a line with this measurement and these tags begins; names are encoded, not escaped."""
+    """The beginning of a line; measurement and tags are encoded but not escaped."""
     pairs = "".join(f",{tag}={_TAG.sub(_escape, tags[tag])}" for tag in TAGS)
     return _MEASUREMENT.sub(_escape, name) + pairs + " "
 
 
 def escaped_tag(name: str) -> str:
-    """``name`` as the value of a tag in a line."""
+    """``name`` as a tag value in a line."""
     return _TAG.sub(_escape, encode_name(name))
 
 
 def measurement(series: Series) -> str:
-    """The measurement in which ``series`` lies."""
+    """The measurement of ``series``."""
     return encode_name(series.quantity)
 
 
@@ -72,7 +73,7 @@ def tags_of(series: Series) -> dict[str, str]:
 
 
 def key_of(tags: Mapping[str, str]) -> SeriesKey:
-    """The series that the tags of a reply name."""
+    """The series key in the tags of a result."""
     return SeriesKey(*(decode_name(tags[t]) for t in ("gateway", "device", "metric")))
 
 
@@ -81,7 +82,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def lines(batch: SampleBatch, prefixes: Sequence[str]) -> list[str]:
-    """A line for each sample; ``prefixes`` by the series' number."""
+    """A line for each sample; ``prefixes`` by series index."""
     columns = zip(
         batch.series.tolist(),
         batch.value.tolist(),

@@ -1,4 +1,4 @@
-"""Questions in InfluxQL and what their answers mean. No I/O."""
+"""Statements in InfluxQL and the decoding of their results. No I/O."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,8 +18,8 @@ from telemetry.batches import Float64, Int64, UInt8
 from telemetry.quality import Flag
 from telemetry.series import Series
 
-Answer = list[dict[str, Any]]
-"""The series of one statement's answer, as the server's JSON has them."""
+StatementResult = list[dict[str, Any]]
+"""The series in the result of one statement, as in the server's JSON."""
 
 _GOOD = f'"quality" <> {Flag.FAIL:d} AND "quality" <> {Flag.MISSING:d}'
 
@@ -30,7 +30,7 @@ def source(series: Series) -> str:
 
 
 def where_series(series: Series) -> str:
-    """The condition that holds for ``series`` alone, whatever station its gateway stood at."""
+    """The condition for ``series`` alone, at whatever station its gateway was."""
     tags = tags_of(series)
     return " AND ".join(
         f"{quoted_identifier(t)} = {quoted_text(tags[t])}" for t in ("gateway", "device", "metric")
@@ -43,7 +43,7 @@ def where_time(start_ms: int, end_ms: int) -> str:
 
 
 def samples(series: Series, start_ms: int, end_ms: int, limit: int | None = None) -> str:
-    """Ask for the samples of ``series`` in the order of time."""
+    """The statement for the samples of ``series``, sorted by time."""
     text = (
         f'SELECT "value", "quality" FROM {source(series)} '  # noqa: S608  # names are quoted
         f"WHERE {where_series(series)} AND {where_time(start_ms, end_ms)} ORDER BY time ASC"
@@ -52,7 +52,7 @@ def samples(series: Series, start_ms: int, end_ms: int, limit: int | None = None
 
 
 def steps(series: Series, start_ms: int, end_ms: int, step_ms: int, offset_ms: int) -> str:
-    """Two statements: of the samples of ``series`` that take part, and of all."""
+    """Two statements about ``series``: on the samples that take part, and on all."""
     span = where_time(start_ms, end_ms)
     return steps_of(f"{source(series)} WHERE {where_series(series)} AND {span}", step_ms, offset_ms)
 
@@ -64,7 +64,7 @@ def of_gateway(gateway: str, start_ms: int, end_ms: int) -> str:
 
 
 def steps_of(place: str, step_ms: int, offset_ms: int = 0) -> str:
-    """Two statements about ``place``: of the samples that take part, and of all; by series."""
+    """Two statements about ``place``, by series: on the samples that take part, and on all."""
     tags = ", ".join(quoted_identifier(tag) for tag in TAGS)
     by = f"GROUP BY time({step_ms}ms, {offset_ms}ms), {tags} fill(none)"
     return (
@@ -74,17 +74,17 @@ def steps_of(place: str, step_ms: int, offset_ms: int = 0) -> str:
     )
 
 
-def columns(answer: Answer) -> dict[str, list[Any]]:
-    """The columns of an answer with one series; those of several are joined."""
-    if not answer:
+def columns(result: StatementResult) -> dict[str, list[Any]]:
+    """The columns of a result; those of several series are joined."""
+    if not result:
         return {}
-    names = _distinct(answer[0]["columns"])
-    rows = [row for part in answer for row in part["values"]]
+    names = _distinct(result[0]["columns"])
+    rows = [row for part in result for row in part["values"]]
     return dict(zip(names, (list(c) for c in zip(*rows, strict=True)), strict=True))
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Names as InfluxDB makes them distinct itself: min, min_1. Older versions repeat them."""
+    """Column names as newer versions make them distinct: min, min_1. Older versions repeat them."""
     seen: dict[str, int] = {}
     result = []
     for name in names:
@@ -93,28 +93,28 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return result
 
 
-def to_sample_columns(answer: Answer) -> SampleColumns:
-    """The samples in an answer to ``samples``."""
-    found = columns(answer)
+def to_sample_columns(result: StatementResult) -> SampleColumns:
+    """Decode the result of ``samples``."""
+    found = columns(result)
     if not found:
         return SampleColumns(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint8))
-    # InfluxDB shows a point's fields one after the other while it is being written
+    # While a point is being written, InfluxDB returns it with only some of its fields.
     whole = np.array([q is not None for q in found["quality"]], np.bool_)
     time_ms = np.asarray(found["time"], np.int64)[whole]
     value = floats(found["value"])[whole]
     quality = integers(found["quality"])[whole].astype(np.uint8)
     value[quality == Flag.MISSING] = np.nan
     if not (time_ms[1:] > time_ms[:-1]).all():
-        # one series under two stations: in the order of time, one sample for each
+        # One series at two stations: sort by time, one sample for each time.
         time_ms, first = np.unique(time_ms, return_index=True)
         value, quality = value[first], quality[first]
     return SampleColumns(time_ms, value, quality)
 
 
-def to_envelope(good: Answer, everything: Answer) -> Envelope:
-    """The steps in the two answers to ``steps``."""
+def to_envelope(good: StatementResult, everything: StatementResult) -> Envelope:
+    """Decode the two results of ``steps``."""
     whole, part = columns(everything), columns(good)
-    # a step whose only point is being written has no quality yet: it is not there before that
+    # A step whose only point is being written has no quality yet and is left out.
     seen = np.array([flag is not None for flag in whole.get("min", [])], np.bool_)
     time_ms = np.asarray(whole.get("time", []), np.int64)[seen]
     n = len(time_ms)
@@ -122,7 +122,7 @@ def to_envelope(good: Answer, everything: Answer) -> Envelope:
     quality = integers(whole.get("min", []))[seen].astype(np.uint8)
     times = np.asarray(part.get("time", []), np.int64)
     values = {name: floats(part.get(name, [])) for name in ("mean", "min", "max", "last")}
-    # nor is what only some of the aggregates have seen: each looks at its own moment
+    # Each aggregate is computed at its own moment: keep only steps that all of them saw.
     complete = ~np.isnan(list(values.values())).any(axis=0)
     known = np.isin(times, time_ms) & complete
     place = np.searchsorted(time_ms, times[known])
@@ -136,7 +136,7 @@ def to_envelope(good: Answer, everything: Answer) -> Envelope:
 
 
 def _worst(least: Int64, most: Int64) -> UInt8:
-    """The worst of flags between ``least`` and ``most`` that took part: suspect, pass, unjudged."""
+    """The worst flag of the samples that took part, from the least and greatest flag."""
     suspect = most == Flag.SUSPECT
     passed = least == Flag.PASS
     flags = np.where(suspect, Flag.SUSPECT, np.where(passed, Flag.PASS, Flag.NOT_EVALUATED))
@@ -144,17 +144,17 @@ def _worst(least: Int64, most: Int64) -> UInt8:
 
 
 def floats(values: Iterable[float | None]) -> Float64:
-    """Numbers with NaN for null."""
+    """Floats, with NaN for null."""
     return np.array([np.nan if v is None else v for v in values], np.float64)
 
 
 def integers(values: Iterable[int | None]) -> Int64:
-    """Numbers with 0 for null."""
+    """Integers, with 0 for null."""
     return np.array([v or 0 for v in values], np.int64)
 
 
 def spread(values: Float64, place: Int64, size: int) -> Float64:
-    """``values`` at their places among ``size``, NaN elsewhere."""
+    """An array of ``size`` with ``values`` at the positions ``place``, NaN elsewhere."""
     result = np.full(size, np.nan)
     result[place] = values
     return result

@@ -1,8 +1,8 @@
-"""Which samples of a refused batch are to blame: the rest is stored, these are told with the reason.
+"""Finds the rejected lines of a refused batch and stores the others.
 
-Servers differ: 1.x stores the good lines and names the bad ones, 2.x stores nothing when a line
-cannot be read, 3.x either. Writing a line again changes nothing, so all are treated alike: the
-batch is halved until what is refused is one line, or until the server says that it dropped all.
+Servers differ: 1.x stores the good lines and reports the bad ones, 2.x stores nothing if a line
+cannot be parsed, 3.x may do either. Writing a line again changes nothing, so all are treated alike:
+the batch is halved until one refused line is left, or until the server reports that it dropped all.
 """
 
 import re
@@ -23,9 +23,9 @@ def store_the_rest(
     send: Callable[[list[str]], None],
     refused: WriteRefused,
 ) -> StoreRejected | None:
-    """Store what the server takes of ``text``, the refused lines of ``batch``; the rest is returned.
+    """Store the acceptable lines of ``text``, which are those of ``batch``; return the rejected.
 
-    None where every line was taken in the end (the text was merely too long).
+    None if every line was stored in the end (the text was only too long).
     """
     bad: list[int] = []
     reasons: list[str] = []

@@ -1,8 +1,8 @@
-"""Summaries in InfluxDB: made by us, since 1.x, 2.x and 3.x share no way to have the server do it.
+"""Summaries in InfluxDB, made by Quantrac: 1.x, 2.x and 3.x have no common way to make them.
 
 A day of a gateway is *closed* once it is over: its summaries by minute, hour and day are written to
-the databases of these levels. Before samples of a closed day are written, it is opened again; what
-is open and what is closed lies in the database of days, so that a restart knows it.
+one database each. Before samples of a closed day are written, it is opened again. Open and closed
+days are stored in the database of daily summaries, so that they are known after a restart.
 """
 
 import threading
@@ -30,13 +30,13 @@ GatewayDay = tuple[str, int]
 
 
 class Rollup:
-    """Knows which days of which gateways are closed, and closes those that are due."""
+    """Tracks which days of which gateways are closed, and closes those that are due."""
 
     def __init__(self, client: InfluxClient, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
         self._lock = threading.Lock()
-        self._open: dict[GatewayDay, int] = {}  # how often it was written to
+        self._open: dict[GatewayDay, int] = {}  # number of writes
         self._closed: dict[str, set[int]] = {}
         self._closed_at_ms: dict[GatewayDay, int] = {}
         self._gateways: list[str] = []
@@ -45,7 +45,7 @@ class Rollup:
         self._loaded = False
 
     def register(self, series: Sequence[Series]) -> None:
-        """Learn which gateway each series belongs to."""
+        """Remember the gateway of each series."""
         with self._lock:
             size = max((s.index for s in series), default=-1) + 1
             more = np.zeros(max(size - len(self._gateway_of), 0), np.int64)
@@ -59,16 +59,16 @@ class Rollup:
             self._gateway_of = gateway_of
 
     def days_of(self, batch: SampleBatch) -> list[GatewayDay]:
-        """The gateways and days that have samples in ``batch``."""
+        """The (gateway, day) pairs of the samples in ``batch``."""
         shift = 1 << 24
         days = batch.time_ms // DAY_MS + shift // 2
         pairs = np.unique(self._gateway_of[batch.series] * shift + days)
         return [(self._gateways[p // shift], p % shift - shift // 2) for p in pairs.tolist()]
 
     def touch(self, days: Iterable[GatewayDay]) -> None:
-        """Note that samples of these days are about to be written, or just were.
+        """Mark days open whose samples are about to be written, or just were.
 
-        Returns when it is in the database that they are open.
+        Returns once the database has stored the marks.
         """
         with self._lock:
             self._load()
@@ -81,7 +81,7 @@ class Rollup:
                 self._open[pair] = self._open.get(pair, 0) + 1
 
     def closed_days(self, gateway: str) -> set[int]:
-        """The days of a gateway whose summaries know all of its samples."""
+        """The days of a gateway whose summaries include all of its samples."""
         with self._lock:
             self._load()
             return set(self._closed.get(gateway, ()))
@@ -89,11 +89,11 @@ class Rollup:
     def _load(self) -> None:
         if self._loaded:
             return
-        question = (
+        statement = (
             f'SELECT "closed" FROM {line_protocol.quoted_identifier(MARKS)} GROUP BY "gateway"'  # noqa: S608  # a constant
         )
-        [answer] = self._client.query(self._days, question)
-        for part in answer:
+        [result] = self._client.query(self._days, statement)
+        for part in result:
             gateway = line_protocol.decode_name(part["tags"]["gateway"])
             for time_ms, closed in part["values"]:
                 day = time_ms // DAY_MS
@@ -116,7 +116,7 @@ class Rollup:
             self._client.write(self._days, "\n".join(text[place : place + _LINES]).encode())
 
     def maintain(self, now_ms: int) -> None:
-        """Close the days that are over and have not been closed since they were written to."""
+        """Close the days that are over and were written to since they were last closed."""
         with self._lock:
             self._load()
             due = sorted(
@@ -142,7 +142,7 @@ class Rollup:
             self._closed.setdefault(pair[0], set()).add(pair[1])
 
     def _summaries(self, gateway: str, day: int) -> Iterator[tuple[str, Summaries]]:
-        """For each series of a gateway: how its lines begin, and its minutes of a day."""
+        """For each series of a gateway: the beginning of its lines, and the minutes of a day."""
         start_ms = day * DAY_MS
         width = SUMMARY_STEP_MS["minute"]
         place = queries.of_gateway(gateway, start_ms, start_ms + DAY_MS)
@@ -158,7 +158,7 @@ class Rollup:
             yield head, as_summaries(queries.to_envelope([mine] if mine else [], [part]))
 
     def _directions(self, part: dict[str, Any], start_ms: int) -> Summaries:
-        """The minutes of angles, which no server averages rightly."""
+        """The minutes of angles, which no server averages correctly."""
         tags = part["tags"]
         where = " AND ".join(
             f"{line_protocol.quoted_identifier(t)} = {line_protocol.quoted_text(tags[t])}"
@@ -166,9 +166,9 @@ class Rollup:
         )
         span = queries.where_time(start_ms, start_ms + DAY_MS)
         source = line_protocol.quoted_identifier(part["name"])
-        question = f'SELECT "value", "quality" FROM {source} WHERE {where} AND {span}'  # noqa: S608  # quoted
-        [answer] = self._client.query(self._bucket, question)
-        found = queries.to_sample_columns(answer)
+        statement = f'SELECT "value", "quality" FROM {source} WHERE {where} AND {span}'  # noqa: S608  # quoted
+        [result] = self._client.query(self._bucket, statement)
+        found = queries.to_sample_columns(result)
         zeros = np.zeros(len(found.time_ms), np.int32)
         batch = SampleBatch(zeros, found.time_ms, found.value, found.quality)
         return summaries.summarise(batch, SUMMARY_STEP_MS["minute"], 0, {0})
@@ -197,14 +197,14 @@ def _is_circular(head: str) -> bool:
 
 
 def as_summaries(envelope: Envelope) -> Summaries:
-    """An envelope with a series number, which is 0."""
+    """An envelope as summaries of series 0."""
     e = envelope
     series = np.zeros(len(e), np.int32)
     return Summaries(series, e.time_ms, e.mean, e.min, e.max, e.last, e.count, e.good, e.quality)
 
 
 def summary_lines(head: str, summaries: Summaries) -> Iterator[str]:
-    """A line for each summary; what is not a number is left out."""
+    """A line for each summary; NaN values are left out."""
     s = summaries
     columns = (s.time_ms, s.mean, s.min, s.max, s.last, s.count, s.good, s.quality)
     for time_ms, mean, least, most, last, count, good, quality in zip(
@@ -215,7 +215,7 @@ def summary_lines(head: str, summaries: Summaries) -> Iterator[str]:
 
 
 def stored_summaries(series: Series, start_ms: int, end_ms: int) -> str:
-    """Ask a resolution's database for the summaries of ``series``."""
+    """The statement for the stored summaries of ``series``."""
     return (
         'SELECT "mean", "min", "max", "last", "count", "good", "quality" '  # noqa: S608  # quoted
         f"FROM {queries.source(series)} WHERE {queries.where_series(series)} "
@@ -223,9 +223,9 @@ def stored_summaries(series: Series, start_ms: int, end_ms: int) -> str:
     )
 
 
-def to_summaries(answer: queries.Answer) -> Summaries:
-    """The summaries in an answer to ``stored_summaries``."""
-    found = queries.columns(answer)
+def to_summaries(result: queries.StatementResult) -> Summaries:
+    """Decode the result of ``stored_summaries``."""
+    found = queries.columns(result)
     if not found:
         return summaries.concat([])
     time_ms: Int64 = np.asarray(found["time"], np.int64)

@@ -1,4 +1,4 @@
-"""Setting InfluxDB up: databases or buckets with their retention, and a token that can do no more."""
+"""Setting up InfluxDB: databases or buckets with their retention, and a token restricted to them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A database (1.x, 3.x) or bucket (2.x) as it should be; ``keep_days`` None keeps for ever."""
+    """A database (1.x, 3.x) or bucket (2.x) with its retention; None keeps samples for ever."""
 
     name: str
     keep_days: int | None
@@ -35,10 +35,9 @@ def buckets_of(name: str, keep: KeepConfiguration) -> list[Bucket]:
 def set_up(
     client: InfluxClient, org: str | None, buckets: list[Bucket], change: bool = False
 ) -> list[str]:
-    """Make what is missing; what was done, in words.
+    """Create missing buckets; returns a line of text about each bucket.
 
-    ``change`` also sets the retention of what is there, which may drop older samples: only who asks
-    for it gets that.
+    ``change`` also sets the retention of existing ones, which may delete older samples.
     """
     if client.major == 1:
         return _set_up_1(client, buckets, change)
@@ -61,7 +60,7 @@ def _set_up_1(client: InfluxClient, buckets: list[Bucket], change: bool) -> list
             continue
         name = quoted_identifier(bucket.name)
         duration = "INF" if bucket.keep_days is None else f"{bucket.keep_days}d"
-        # a shard is the smallest part that retention drops
+        # Retention deletes whole shards.
         shard = "1d" if bucket.keep_days is not None and bucket.keep_days <= 90 else "7d"
         client.query(None, f"CREATE DATABASE {name}")
         client.query(
@@ -75,7 +74,7 @@ def _set_up_1(client: InfluxClient, buckets: list[Bucket], change: bool) -> list
 
 def _set_up_2(client: InfluxClient, org: str | None, bucket: Bucket, change: bool) -> str:
     org_id = _org_id(client, org)
-    # 0 keeps for ever; without a rule, what is there would keep the retention that it has
+    # 0 keeps for ever; without a rule, an existing bucket would keep its retention.
     seconds = 0 if bucket.keep_days is None else bucket.keep_days * DAY_S
     rules = [{"type": "expire", "everySeconds": seconds}]
     there = _find_bucket(client, org_id, bucket.name)
@@ -103,7 +102,7 @@ def _org_id(client: InfluxClient, org: str | None) -> str:
 
 
 def _find_bucket(client: InfluxClient, org_id: str, name: str) -> dict[str, Any] | None:
-    """The bucket of this name; asked for by its name, since a list is cut after some."""
+    """The bucket of this name. Requested by name, since lists are paged."""
     try:
         place = "/api/v2/buckets?" + urlencode({"orgID": org_id, "name": name})
         found: list[dict[str, Any]] = client.call("GET", place)["buckets"]
@@ -129,7 +128,7 @@ def _set_up_3(client: InfluxClient, buckets: list[Bucket]) -> list[str]:
 
 
 def make_token(client: InfluxClient, org: str | None, buckets: list[Bucket]) -> str:
-    """A token that reads and writes these buckets and nothing else (2.x only)."""
+    """Create a token that can only read and write these buckets (2.x only)."""
     if client.major != 2:
         raise StoreError("tokens for single databases are made by InfluxDB 2 only")
     org_id = _org_id(client, org)

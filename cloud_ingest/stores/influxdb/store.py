@@ -1,4 +1,4 @@
-"""The InfluxDB store: what people hold; text and questions are made in the files beside this one."""
+"""The InfluxDB store: samples written as line protocol and read in InfluxQL."""
 
 import datetime as dt
 import threading
@@ -43,11 +43,11 @@ _log = structlog.get_logger()
 KEEP_ALL = KeepConfiguration(raw_days=None, minute_days=None, hour_days=None, day_days=None)
 WRITE_LINES = 5_000
 SMALL_LINES = 1_000
-AT_ONCE = 2
-"""Requests on their way together: while the server takes one, the next is made."""
+CONCURRENT_WRITES = 2
+"""Write requests at a time: one is prepared while the server handles another."""
 PIECE_ROWS = 50_000
 STATEMENTS = 50
-"""Statements that are sent together."""
+"""InfluxQL statements in one request."""
 
 
 class InfluxStore:
@@ -66,17 +66,17 @@ class InfluxStore:
         self._keep = keep or KEEP_ALL
         self._buckets = buckets_of(bucket, self._keep)
         self._rollup = Rollup(client, bucket)
-        self._newest = LatestSamplesCache()
-        self._forgotten_before_ms = -(1 << 62)
+        self._latest = LatestSamplesCache()
+        self._deleted_before_ms = -(1 << 62)
         self._prefixes: list[str] = []
         self._registered = np.zeros(0, np.bool_)
         self._registering = threading.Lock()
-        self._pool = ThreadPoolExecutor(AT_ONCE, "influxdb-write")
+        self._pool = ThreadPoolExecutor(CONCURRENT_WRITES, "influxdb-write")
         self._maintenance: Maintenance | None = None
 
     @classmethod
     def open(cls, configuration: StoreConfiguration, maintenance_s: float) -> Self:
-        """The configured store; its database is made if the server lets us and it is not there."""
+        """Open the configured store, and create missing databases if the server permits it."""
         client = InfluxClient(access_of(configuration))
         store = cls(client, configuration.bucket, configuration.keep, configuration.org)
         store.prepare()
@@ -84,19 +84,19 @@ class InfluxStore:
         return store
 
     def prepare(self) -> None:
-        """Make the databases that are missing, as far as the server lets us.
+        """Create missing databases if the server permits it.
 
-        A token that may only read and write finds them made by ``quantrac cloud init``.
+        For a token that may only read and write, ``quantrac cloud init`` creates them.
         """
         try:
             set_up(self._client, self._org, self._buckets)
         except StoreUnavailable:
             raise
         except StoreError as error:
-            _log.info("the databases are left as they are", reason=str(error))
+            _log.info("database_setup_not_permitted", problem=str(error))
 
     def register(self, series: Sequence[Series]) -> None:
-        """Prepare how the lines of ``series`` begin."""
+        """Prepare the line prefixes of ``series``."""
         self._rollup.register(series)
         with self._registering:
             missing = max((s.index for s in series), default=-1) + 1 - len(self._prefixes)
@@ -108,10 +108,10 @@ class InfluxStore:
             self._registered = registered
 
     def series(self) -> list[Series]:
-        """The series that have samples in the database, numbered in the order of their names."""
+        """The series that have samples in the database, indexed in the order of their names."""
         tags = ", ".join(line_protocol.quoted_identifier(t) for t in line_protocol.TAGS)
-        [answer] = self._ask(f'SELECT last("quality") FROM /.*/ GROUP BY {tags}')  # noqa: S608  # names are constants
-        found = {(line_protocol.key_of(a["tags"]), a["name"], a["tags"]["station"]) for a in answer}
+        [result] = self._query(f'SELECT last("quality") FROM /.*/ GROUP BY {tags}')  # noqa: S608  # names are constants
+        found = {(line_protocol.key_of(a["tags"]), a["name"], a["tags"]["station"]) for a in result}
         return [
             Series(
                 i, key, "", line_protocol.decode_name(station), line_protocol.decode_name(name), ""
@@ -122,10 +122,10 @@ class InfluxStore:
         ]
 
     def write(self, batch: SampleBatch) -> None:
-        """Send samples as line protocol; returns once the server has them."""
+        """Send samples as line protocol; returns once the server has stored them."""
         good, rejection = validation.validate_batch(batch)
-        good, unknown = self._known(good)
-        refusals: list[StoreRejected | None] = [rejection, unknown]
+        good, unregistered = self._split_registered(good)
+        refusals: list[StoreRejected | None] = [rejection, unregistered]
         if len(good):
             days = self._rollup.days_of(good)
             self._rollup.touch(days)
@@ -133,13 +133,13 @@ class InfluxStore:
             self._rollup.touch(days)
         rejected = validation.merge_rejections(*refusals)
         if rejected is None:
-            self._newest.written(good)
+            self._latest.add_written(good)
         else:
-            self._newest.forget(np.unique(batch.series))
+            self._latest.invalidate(np.unique(batch.series))
         if rejected is not None:
             raise rejected
 
-    def _known(self, batch: SampleBatch) -> tuple[SampleBatch, StoreRejected | None]:
+    def _split_registered(self, batch: SampleBatch) -> tuple[SampleBatch, StoreRejected | None]:
         registered = self._registered
         if not len(batch) or (
             int(batch.series.max()) < len(registered) and registered[batch.series].all()
@@ -151,7 +151,7 @@ class InfluxStore:
         return batch.select(~bad), StoreRejected(batch.select(bad), reasons)
 
     def _send_all(self, batch: SampleBatch) -> StoreRejected | None:
-        """Send a share piece by piece, so that the later of two samples stays the later."""
+        """Send a share piece by piece, so that the later of two samples with one time wins."""
         places = range(0, len(batch), WRITE_LINES)
         pieces = (batch.select(np.arange(p, min(p + WRITE_LINES, len(batch)))) for p in places)
         return validation.merge_rejections(*[self._send(piece) for piece in pieces])
@@ -168,44 +168,44 @@ class InfluxStore:
         return None
 
     def latest(self, series: Sequence[Series]) -> SampleBatch:
-        """The newest sample of each of ``series``.
+        """The latest sample of each of ``series``.
 
-        Of series that this process writes it is known here; the server is asked for the others.
+        For series that this process writes it is cached; the others are queried from the server.
         """
         numbers = np.fromiter((s.index for s in series), np.int32, len(series))
-        own = self._newest.owns(numbers)
-        others = [s for s, known in zip(series, own.tolist(), strict=True) if not known]
-        asked = self._ask_latest(others) if others else SampleBatch.empty()
-        self._newest.found(np.array([s.index for s in others], np.int32), asked)
-        return SampleBatch.concat([self._newest.of(numbers[own]), asked])
+        cached = self._latest.is_known(numbers)
+        others = [s for s, known in zip(series, cached.tolist(), strict=True) if not known]
+        found = self._query_latest(others) if others else SampleBatch.empty()
+        self._latest.add_queried(np.array([s.index for s in others], np.int32), found)
+        return SampleBatch.concat([self._latest.of(numbers[cached]), found])
 
-    def _ask_latest(self, series: Sequence[Series]) -> SampleBatch:
-        newest: list[tuple[int, int, float, int]] = []
+    def _query_latest(self, series: Sequence[Series]) -> SampleBatch:
+        rows: list[tuple[int, int, float, int]] = []
         last = 'SELECT "value", "quality" FROM {} {} ORDER BY time DESC LIMIT 1'
         for index, (time_ms, value, quality) in self._rows_of(series, last):
             known = value is not None and quality != Flag.MISSING
             flag = Flag.NOT_EVALUATED if quality is None else quality
-            newest.append((index, time_ms, value if known else np.nan, flag))
-        if not newest:
+            rows.append((index, time_ms, value if known else np.nan, flag))
+        if not rows:
             return SampleBatch.empty()
         found = LatestSamples()
-        found.update(SampleBatch.of(*zip(*newest, strict=True)))
+        found.update(SampleBatch.of(*zip(*rows, strict=True)))
         return found.all()
 
     def _rows_of(self, series: Sequence[Series], statement: str) -> Iterator[tuple[int, list[Any]]]:
-        """The first row that ``statement`` yields for each series: (its number, the row)."""
+        """The first row that ``statement`` returns for each series: (series index, row)."""
         wanted = {s.key: s.index for s in series}
         by = "GROUP BY " + ", ".join(line_protocol.quoted_identifier(t) for t in line_protocol.TAGS)
         if len(series) <= STATEMENTS:
-            questions = [
+            statements = [
                 statement.format(queries.source(s), f"WHERE {queries.where_series(s)} {by}")
                 for s in series
             ]
         else:
             sources = sorted({queries.source(s) for s in series})
-            questions = [statement.format(source, by) for source in sources]
-        for answer in self._ask_all(questions):
-            for part in answer:
+            statements = [statement.format(source, by) for source in sources]
+        for result in self._query_all(statements):
+            for part in result:
                 index = wanted.get(line_protocol.key_of(part["tags"]))
                 if index is not None:
                     yield index, part["values"][0]
@@ -232,13 +232,13 @@ class InfluxStore:
         aggregate: Aggregate = "mean",
         offset_ms: int = 0,
     ) -> list[SampleColumns]:
-        """Several series with one request."""
+        """``read`` of several series with one request."""
         if step_ms is not None:
             found = self.envelope(series, start_ms, end_ms, step_ms, offset_ms)
             return [e.columns(aggregate) for e in found]
         start_ms, end_ms = _within(start_ms, end_ms)
-        questions = [queries.samples(s, start_ms, end_ms) for s in series]
-        return [queries.to_sample_columns(answer) for answer in self._ask_all(questions)]
+        statements = [queries.samples(s, start_ms, end_ms) for s in series]
+        return [queries.to_sample_columns(result) for result in self._query_all(statements)]
 
     def envelope(
         self,
@@ -248,7 +248,7 @@ class InfluxStore:
         step_ms: int,
         offset_ms: int = 0,
     ) -> list[Envelope]:
-        """Everything known of each step of several series, from the levels where they are ready."""
+        """The summary of each step of several series, from stored summaries where possible."""
         start_ms, end_ms = _within(start_ms, end_ms)
         resolution = coarsest_fitting(step_ms, offset_ms)
         return [
@@ -264,18 +264,18 @@ class InfluxStore:
         offset_ms: int,
         resolution: Resolution | None,
     ) -> Summaries:
-        """Summaries of one series: ready ones for the days that are closed, else from samples."""
+        """Summaries of one series: stored ones for closed days, otherwise from samples."""
         closed = self._rollup.closed_days(series.key.gateway) if resolution else set()
         circular = {0} if _is_angle(series) else set()
         if resolution is None or not closed:
             return self._from_samples(series, span, step_ms, offset_ms)
         width = SUMMARY_STEP_MS[resolution]
-        ready, rest = divide(span, width, closed, self._forgotten_before_ms)
+        ready, rest = divide(span, width, closed, self._deleted_before_ms)
         pieces = [self._from_samples(series, part, width, 0) for part in rest]
         if ready:
-            question = rollup.stored_summaries(series, ready[0][0], ready[-1][1])
-            [answer] = self._client.query(self._bucket + SUFFIX[resolution], question)
-            found = rollup.to_summaries(answer)
+            statement = rollup.stored_summaries(series, ready[0][0], ready[-1][1])
+            [result] = self._client.query(self._bucket + SUFFIX[resolution], statement)
+            found = rollup.to_summaries(result)
             days = np.fromiter(closed, np.int64)
             pieces.append(found.select(np.isin(found.time_ms // DAY_MS, days)))
         fine = summaries.concat([p for p in pieces if len(p)])
@@ -288,32 +288,32 @@ class InfluxStore:
             zeros = np.zeros(len(found.time_ms), np.int32)
             batch = SampleBatch(zeros, found.time_ms, found.value, found.quality)
             return summaries.summarise(batch, step_ms, offset_ms, {0})
-        good, everything = self._ask(queries.steps(series, *span, step_ms, offset_ms))
+        good, everything = self._query(queries.steps(series, *span, step_ms, offset_ms))
         return rollup.as_summaries(queries.to_envelope(good, everything))
 
     def scan(
         self, series: Sequence[Series], start_ms: int, end_ms: int
     ) -> Iterator[tuple[Series, SampleColumns]]:
-        """All samples of ``series``, asked for piece by piece."""
+        """All samples of ``series``, queried piece by piece."""
         start_ms, end_ms = _within(start_ms, end_ms)
         for s in series:
             start = start_ms
             while True:
-                [answer] = self._ask(queries.samples(s, start, end_ms, PIECE_ROWS))
-                piece = queries.to_sample_columns(answer)
+                [result] = self._query(queries.samples(s, start, end_ms, PIECE_ROWS))
+                piece = queries.to_sample_columns(result)
                 if not len(piece.time_ms):
                     break
                 yield s, piece
                 start = int(piece.time_ms[-1]) + 1
 
     def count(self, series: Sequence[Series]) -> int:
-        """How many distinct (series, time) the server has for ``series``."""
+        """The number of distinct (series, time) on the server for ``series``."""
         return sum(row[1] for _, row in self._rows_of(series, 'SELECT count("quality") FROM {} {}'))
 
     def delete_before(self, time_ms: int, resolution: Resolution = "raw") -> None:
-        """Forget samples older than ``time_ms``; InfluxDB 3 does that by its retention period only."""
+        """Delete samples older than ``time_ms``. InfluxDB 3 cannot: StoreError."""
         bucket = self._bucket + SUFFIX[resolution]
-        self._newest.forget_all()
+        self._latest.invalidate_all()
         if self._client.major == 1:
             self._client.query(bucket, f"DELETE WHERE time < {time_ms}ms")
         elif self._client.major == 2:
@@ -321,32 +321,32 @@ class InfluxStore:
             span = {"start": _rfc3339(EARLIEST_MS), "stop": _rfc3339(time_ms - 1)}  # inclusive
             self._client.call("POST", f"/api/v2/delete?{place}", span)
         else:
-            raise StoreError("InfluxDB 3 forgets by the retention period of the database only")
+            raise StoreError("InfluxDB 3 deletes by the retention period of the database only")
 
     def maintain(self, now_ms: int) -> None:
-        """Make the summaries that are due. Retention is the server's own work."""
+        """Make the summaries that are due. The server handles retention."""
         if self._keep.raw_days is not None:
-            self._forgotten_before_ms = now_ms - self._keep.raw_days * DAY_MS
+            self._deleted_before_ms = now_ms - self._keep.raw_days * DAY_MS
         self._rollup.maintain(now_ms)
 
     def check(self) -> None:
-        """Return if the server answers."""
+        """Raise StoreUnavailable unless the server answers."""
         self._client.ping()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._maintenance is not None:
             self._maintenance.stop()
         self._pool.shutdown()
         self._client.close()
 
-    def _ask(self, question: str) -> list[queries.Answer]:
-        return self._client.query(self._bucket, question)
+    def _query(self, statements: str) -> list[queries.StatementResult]:
+        return self._client.query(self._bucket, statements)
 
-    def _ask_all(self, questions: Sequence[str]) -> Iterable[queries.Answer]:
-        """The answers to many statements, some at a time."""
-        for place in range(0, len(questions), STATEMENTS):
-            yield from self._ask("; ".join(questions[place : place + STATEMENTS]))
+    def _query_all(self, statements: Sequence[str]) -> Iterable[queries.StatementResult]:
+        """The results of many statements, sent in groups."""
+        for place in range(0, len(statements), STATEMENTS):
+            yield from self._query("; ".join(statements[place : place + STATEMENTS]))
 
 
 def _is_angle(series: Series) -> bool:
@@ -360,20 +360,20 @@ def _rfc3339(time_ms: int) -> str:
 
 
 def _shares(batch: SampleBatch) -> list[SampleBatch]:
-    """``batch`` in shares that are sent at the same time; all samples of a series are in one."""
+    """``batch`` split into shares for concurrent writes; a series is in one share only."""
     if len(batch) <= SMALL_LINES:
         return [batch] if len(batch) else []
-    shares = (batch.select(batch.series % AT_ONCE == n) for n in range(AT_ONCE))
+    shares = (batch.select(batch.series % CONCURRENT_WRITES == n) for n in range(CONCURRENT_WRITES))
     return [share for share in shares if len(share)]
 
 
 def _within(start_ms: int, end_ms: int) -> tuple[int, int]:
-    """The span cut to what InfluxDB can name."""
+    """The span clipped to the times that InfluxDB supports."""
     return max(start_ms, EARLIEST_MS), min(end_ms, LATEST_MS)
 
 
 def access_of(configuration: StoreConfiguration) -> Access:
-    """The server and the secrets that ``configuration`` names; StoreUnavailable if unreadable."""
+    """The server and the secrets of ``configuration``; StoreUnavailable if a file is unreadable."""
     assert configuration.url is not None
     return Access(
         configuration.url,

@@ -89,12 +89,6 @@ def test_a_torn_last_block_is_cut_off(tmp_path: Path, cut: int) -> None:
     store.close()
 
 
-def test_a_flipped_bit_is_noticed() -> None:
-    block = bytearray(journal.encode_block(one_sample(1)) + journal.encode_block(one_sample(2)))
-    block[-3] ^= 1
-    assert [b.time_ms.tolist() for b, _ in journal.decode_blocks(bytes(block))] == [[1]]
-
-
 def test_a_second_process_is_told_that_the_store_is_taken(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
     with pytest.raises(StoreUnavailable, match="another process"):

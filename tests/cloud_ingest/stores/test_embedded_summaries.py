@@ -277,7 +277,7 @@ def test_whatever_moment_a_crash_takes_nothing_is_lost_or_doubled(
 
     for owner, name in (
         (PartFiles, "_write"), (manifest, "save"), (Path, "unlink"), (Path, "replace"),
-        (SummaryFile, "put"), (compaction, "set_closed"),
+        (SummaryFile, "put"), (compaction, "mark_closed"),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, dies(getattr(owner, name)))
     for _ in range(20):

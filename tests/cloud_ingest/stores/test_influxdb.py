@@ -173,7 +173,7 @@ def test_newest_samples_are_right_though_other_processes_write_too(influx_server
         assert times[0] == T0 + n - 1
     ours.write(rows(3, series=1))
     assert ours.latest([B]).time_ms.tolist() == [T0 + 2]
-    assert ours._newest.owns(np.array([0, 1], np.int32)).tolist() == [False, True]
+    assert ours._latest.is_known(np.array([0, 1], np.int32)).tolist() == [False, True]
     assert theirs.latest([A, B]).time_ms.tolist() in ([T0 + 8, T0 + 2], [T0 + 2, T0 + 8])
     ours.close()
     theirs.close()

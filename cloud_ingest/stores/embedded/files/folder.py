@@ -1,39 +1,40 @@
-"""Where things lie in the store's folder, and clearing away what is in nobody's use."""
+"""The files in the store's folder: their names, and removing those that nothing refers to."""
 
 from pathlib import Path
 
 from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.embedded.files import journal
-from cloud_ingest.stores.embedded.files.manifest import Manifest, replace_file
+from cloud_ingest.stores.embedded.files.manifest import Manifest
+from cloud_ingest.stores.embedded.files.replacing import replace_file
 from telemetry.batches import SampleBatch
 
 
-def of(configuration: StoreConfiguration) -> Path:
+def store_folder(configuration: StoreConfiguration) -> Path:
     """The folder of the embedded store that ``configuration`` describes."""
     assert configuration.path is not None
     return configuration.path / "samples"
 
 
 def journal_path(folder: Path, number: int) -> Path:
-    """The journal of this number."""
+    """The file of the journal with this number."""
     return folder / "journal" / f"{number:010d}"
 
 
 def journal_numbers(folder: Path) -> list[int]:
-    """The numbers of the journals that are there, lowest first."""
+    """The numbers of the existing journals, in ascending order."""
     return sorted(int(p.name) for p in (folder / "journal").iterdir() if p.name.isdigit())
 
 
-def clear_journals(folder: Path, before: int) -> None:
-    """Remove journals whose samples are in parts."""
+def remove_journals(folder: Path, before: int) -> None:
+    """Remove the journals with a number below ``before``: their samples are in parts."""
     for number in journal_numbers(folder):
         if number < before:
             journal_path(folder, number).unlink()
 
 
-def clear_away(folder: Path, manifest: Manifest) -> None:
+def remove_orphans(folder: Path, manifest: Manifest) -> None:
     """Remove what an interrupted flush or compaction left behind."""
-    clear_journals(folder, manifest.journal)
+    remove_journals(folder, manifest.journal)
     known = {p.file for p in manifest.parts}
     for path in folder.glob("*/*/*.parquet"):
         if path.relative_to(folder).as_posix() not in known:
@@ -43,22 +44,26 @@ def clear_away(folder: Path, manifest: Manifest) -> None:
             path.rmdir()
 
 
-def load_newest(folder: Path, manifest: Manifest) -> SampleBatch:
-    """The newest sample of each series, of all that lies in parts."""
-    path = folder / f"newest-{manifest.journal}"
+def latest_path(folder: Path, journal_number: int) -> Path:
+    """The file with the latest samples that belongs to the manifest with this first journal."""
+    return folder / f"newest-{journal_number}"
+
+
+def load_latest(folder: Path, manifest: Manifest) -> SampleBatch:
+    """The latest sample of each series among the samples in parts."""
+    path = latest_path(folder, manifest.journal)
     if not path.exists():
         return SampleBatch.empty()
-    batches, _ = journal.read_journal(path)
-    return SampleBatch.concat(batches)
+    return SampleBatch.concat(journal.read_journal(path).batches)
 
 
-def save_newest(folder: Path, newest: SampleBatch, following: int, current: int) -> None:
-    """Keep the newest samples for the manifest that will begin with journal ``following``.
+def save_latest(folder: Path, latest: SampleBatch, following: int, current: int) -> None:
+    """Save the latest samples for the manifest that will start with journal ``following``.
 
-    The file that belongs to the ``current`` manifest stays until the next time.
+    The file of the ``current`` manifest is kept until the next call.
     """
-    path = folder / f"newest-{following}"
-    replace_file(path, journal.encode_block(newest))
+    kept = {latest_path(folder, following), latest_path(folder, current)}
+    replace_file(latest_path(folder, following), journal.encode_block(latest))
     for other in folder.glob("newest-*"):
-        if other.name not in (path.name, f"newest-{current}"):
+        if other not in kept:
             other.unlink()

@@ -8,16 +8,17 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from cloud_ingest.stores.embedded.files.manifest import DAY_MS, ParquetPart, sync_folder
+from cloud_ingest.stores.embedded.files.manifest import DAY_MS, ParquetPart
+from cloud_ingest.stores.embedded.files.replacing import sync_folder
 from cloud_ingest.stores.protocol import StoreUnavailable
 from telemetry.batches import Int64, SampleBatch
 
 ROW_GROUP = 61_440
-"""Rows that are read together: the best of those measured for one series in one of 30 days."""
+"""Rows in a row group: the fastest size measured for reading one series of one day out of 30."""
 
 
 class PartFiles:
-    """Writes and reads the parts in one folder. Usable from several threads."""
+    """Writes and reads the parts in one folder. Thread-safe."""
 
     def __init__(self, folder: Path, threads: int = 2) -> None:
         self._folder = folder
@@ -35,7 +36,7 @@ class PartFiles:
         return database.cursor()
 
     def write(self, batch: SampleBatch, number: int, group: int) -> ParquetPart:
-        """Write sorted samples of one UTC day as a part; durable once ``sync_folders`` was called."""
+        """Write sorted samples of one UTC day as a part; durable after ``sync_folders``."""
         first, last = int(batch.time_ms.min()), int(batch.time_ms.max())
         low, high = int(batch.series[0]), int(batch.series[-1])
         part = ParquetPart(first // DAY_MS, number, len(batch), first, last, low, high, group)
@@ -67,7 +68,7 @@ class PartFiles:
             cursor.close()
 
     def sync_folders(self) -> None:
-        """Make the names of all parts durable that were written since the last call."""
+        """Make the names of all parts written since the last call durable."""
         try:
             for folder in sorted(self._new_in, reverse=True):
                 if folder.exists():
@@ -79,11 +80,11 @@ class PartFiles:
     def read(
         self, parts: Sequence[ParquetPart], low: int, high: int, start_ms: int, end_ms: int
     ) -> SampleBatch:
-        """Samples of series low..high with start_ms <= time < end_ms, part by part in their order."""
+        """Samples of series low..high with start_ms <= time < end_ms, in the order of the parts."""
         wanted = overlapping(parts, low, high, start_ms, end_ms)
         if not wanted:
             return SampleBatch.empty()
-        # DuckDB takes NaN for null: what has no value is null in the file
+        # DuckDB writes NaN as null: a sample without a value is null in the file.
         question = (
             "SELECT series, time_ms, coalesce(value, 'nan'::DOUBLE) AS value, quality "  # noqa: S608  # quoted
             f"FROM {self.table(wanted)} "
@@ -93,34 +94,34 @@ class PartFiles:
         return SampleBatch(found["series"], found["time_ms"], found["value"], found["quality"])
 
     def rows_of_series(self, parts: Sequence[ParquetPart]) -> tuple[Int64, Int64]:
-        """The series in ``parts`` in order, and how many rows each has in all of them."""
+        """The sorted series indexes in ``parts``, and the number of rows of each."""
         found = self.query(
             f"SELECT series, count(*) AS n FROM {self.table(parts)} GROUP BY series ORDER BY series"  # noqa: S608  # quoted
         )
         return found["series"].astype(np.int64), found["n"].astype(np.int64)
 
     def table(self, parts: Sequence[ParquetPart]) -> str:
-        """The parts as a table in SQL."""
+        """The parts as a table expression in SQL."""
         files = ", ".join(f"'{_quoted(self._folder / p.file)}'" for p in parts)
         return f"read_parquet([{files}])"
 
     def query(
         self, sql: str, values: Sequence[object] = (), **tables: dict[str, Any]
     ) -> dict[str, Any]:
-        """Ask DuckDB, with numpy columns as further tables; the answer in numpy columns."""
+        """Run a query, with numpy columns as further tables; the result as numpy columns."""
         cursor = self._cursor()
         try:
             for name, columns in tables.items():
                 cursor.register(name, columns)
-            answer: dict[str, Any] = cursor.execute(sql, list(values)).fetchnumpy()
+            result: dict[str, Any] = cursor.execute(sql, list(values)).fetchnumpy()
         except duckdb.Error as error:
             raise StoreUnavailable(str(error)) from error
         finally:
             cursor.close()
-        return answer
+        return result
 
     def close(self) -> None:
-        """Let go of DuckDB."""
+        """Close the database."""
         database, self._database = self._database, None
         if database is not None:
             database.close()
@@ -129,7 +130,7 @@ class PartFiles:
 def overlapping(
     parts: Iterable[ParquetPart], low: int, high: int, start_ms: int, end_ms: int
 ) -> list[ParquetPart]:
-    """The parts that may hold samples of series low..high from start_ms until before end_ms."""
+    """The parts that may hold samples of series low..high with start_ms <= time < end_ms."""
     return [
         part
         for part in parts

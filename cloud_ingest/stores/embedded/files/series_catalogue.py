@@ -1,4 +1,4 @@
-"""The catalogue: which series the store's numbers stand for. One JSON object a line, last one wins."""
+"""The series catalogue: which series each index stands for. One JSON object a line; the last wins."""
 
 import json
 import os
@@ -14,7 +14,7 @@ NAME = "series.jsonl"
 
 
 def to_line(series: Series) -> str:
-    """One line that says everything about ``series``."""
+    """All fields of ``series`` as one line."""
     s = series
     key = {"gateway": s.key.gateway, "device": s.key.device, "metric": s.key.metric}
     return json.dumps(
@@ -25,7 +25,7 @@ def to_line(series: Series) -> str:
 
 
 def from_tree(tree: dict[str, Any]) -> Series:
-    """The series that a line's JSON object describes."""
+    """The series that the JSON object of a line describes."""
     valid = tree["valid"]
     return Series(
         index=tree["index"],
@@ -42,35 +42,41 @@ def from_tree(tree: dict[str, Any]) -> Series:
 
 
 def load(folder: Path) -> dict[int, Series]:
-    """The series known in ``folder`` by their numbers; a last line that was cut off is left out."""
+    """The series known in ``folder``, by index. A last line that is cut off is left out.
+
+    Raises StoreError, with the file's name and the line, for a damaged line.
+    """
     path = folder / NAME
     if not path.exists():
         return {}
     known = {}
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        series = from_tree(json.loads(line))
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            series = from_tree(json.loads(line))
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"{path}:{number}: damaged ({error})") from error
         known[series.index] = series
     return known
 
 
 def circular(series: Iterable[Series]) -> frozenset[int]:
-    """The numbers of the series whose values are angles."""
+    """The indexes of the series whose values are angles."""
     return frozenset(
         s.index for s in series if s.quantity in QUANTITIES and QUANTITIES[s.quantity].circular
     )
 
 
 class SeriesCatalogue:
-    """The catalogue of a store that this process writes."""
+    """The series catalogue of a store that this process writes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._known: list[Series | None] = []  # by number
+        self._known: list[Series | None] = []  # by index
         self._add(load(folder).values())
         self._circular = circular(s for s in self._known if s is not None)
-        self._cut_torn_line()
+        self._cut_incomplete_line()
 
-    def _cut_torn_line(self) -> None:
+    def _cut_incomplete_line(self) -> None:
         if self._path.exists():
             data = self._path.read_bytes()
             sound = data.rfind(b"\n") + 1
@@ -87,9 +93,9 @@ class SeriesCatalogue:
         return self._known[index] if index < len(self._known) else None
 
     def register(self, series: Sequence[Series]) -> None:
-        """Keep what is new or changed, durably.
+        """Save new and changed series durably.
 
-        StoreError where a number already stands for another series: the samples of one would be
+        Raises StoreError if an index already stands for another series: the samples of one would be
         taken for those of the other.
         """
         for s in series:
@@ -111,9 +117,9 @@ class SeriesCatalogue:
         self._circular = self._circular.difference(s.index for s in news) | circular(news)
 
     def circular(self) -> frozenset[int]:
-        """The series whose values are angles."""
+        """The indexes of the series whose values are angles."""
         return self._circular
 
     def all(self) -> list[Series]:
-        """All series, by number."""
+        """All series, by index."""
         return [s for s in self._known.copy() if s is not None]

@@ -1,11 +1,11 @@
-"""Summaries on disk: one SQLite file, a compressed piece for each series and partition.
+"""Summaries on disk: one SQLite file with a compressed piece for each series and partition.
 
-A piece holds the summaries of one series in one partition (a day of minutes, 32 days of hours, 512
-days of days), so that a chart is a few neighbouring rows. In a piece each summary is a record; the
-pieces' bytes are turned (all first bytes, all second bytes, …) before they are compressed, and what
-equals the mean, most often everything, is nought.
+A piece holds the summaries of one series in one partition (1 day of minutes, 32 days of hours, 512
+days of days), so that a chart needs few neighbouring rows. A summary is a record of fixed size. The
+bytes of a piece are transposed (all first bytes, all second bytes, ...) before compression; min, max
+and last are XORed with the mean, so that equal values become zero.
 
-The same file says of each day up to which raw part its summaries know the samples. Both change in
+The file also stores for each day the number of the last raw part in its summaries. Both change in
 one transaction.
 """
 
@@ -44,7 +44,7 @@ Records = NDArray[np.void]
 
 
 def partition_of(resolution: Resolution, time_ms: int) -> int:
-    """The partition of ``resolution`` in which a time lies."""
+    """The partition of ``resolution`` that contains a time."""
     return time_ms // (DAY_MS * PARTITION_DAYS[resolution])
 
 
@@ -55,7 +55,7 @@ def key_of(resolution: Resolution, series: int, partition: int) -> int:
 
 
 def encode(summaries: Summaries, start_ms: int, resolution: Resolution) -> Records:
-    """Summaries of one partition, which begins at ``start_ms``, as records."""
+    """Summaries of one partition, which starts at ``start_ms``, as records."""
     records = np.zeros(len(summaries), _RECORD)
     mean = summaries.mean.view(np.uint64)
     records["step"] = (summaries.time_ms - start_ms) // SUMMARY_STEP_MS[resolution]
@@ -70,8 +70,8 @@ def encode(summaries: Summaries, start_ms: int, resolution: Resolution) -> Recor
 
 def pack(records: Records) -> bytes:
     """Records as the bytes of a piece."""
-    turned = records.view(np.uint8).reshape(len(records), _RECORD.itemsize).T
-    return zlib.compress(turned.tobytes(), 1)
+    transposed = records.view(np.uint8).reshape(len(records), _RECORD.itemsize).T
+    return zlib.compress(transposed.tobytes(), 1)
 
 
 def unpack(pieces: Sequence[tuple[int, int, bytes]], resolution: Resolution) -> Summaries:
@@ -79,9 +79,9 @@ def unpack(pieces: Sequence[tuple[int, int, bytes]], resolution: Resolution) -> 
     if not pieces:
         return summaries.concat([])
     size = _RECORD.itemsize
-    turned = [np.frombuffer(zlib.decompress(p[2]), np.uint8).reshape(size, -1) for p in pieces]
-    rows = [t.shape[1] for t in turned]
-    records = np.ascontiguousarray(np.concatenate(turned, axis=1).T).view(_RECORD)[:, 0]
+    transposed = [np.frombuffer(zlib.decompress(p[2]), np.uint8).reshape(size, -1) for p in pieces]
+    rows = [t.shape[1] for t in transposed]
+    records = np.ascontiguousarray(np.concatenate(transposed, axis=1).T).view(_RECORD)[:, 0]
     width = DAY_MS * PARTITION_DAYS[resolution]
     start = np.repeat(np.array([p[1] * width for p in pieces], np.int64), rows)
     mean = np.ascontiguousarray(records["mean"])
@@ -96,7 +96,7 @@ def unpack(pieces: Sequence[tuple[int, int, bytes]], resolution: Resolution) -> 
 
 
 class SummaryFile:
-    """The file of summaries in a store's folder. Several threads read, one writes."""
+    """The summary file in a store's folder. Several threads read, one writes."""
 
     def __init__(self, folder: Path, read_only: bool = False) -> None:
         self._path = folder / NAME
@@ -134,12 +134,12 @@ class SummaryFile:
             raise StoreUnavailable(f"{self._path}: {error}") from error
 
     def closed(self) -> dict[int, int]:
-        """The days that have summaries: the number of the last raw part in them."""
+        """For each day that has summaries, the number of the last raw part in them."""
         with self._connection() as connection:
             return dict(connection.execute("SELECT day, through FROM closed").fetchall())
 
     def read(self, resolution: Resolution, series: int, start_ms: int, end_ms: int) -> Summaries:
-        """Summaries of one series with start_ms <= time < end_ms, in the order of time."""
+        """Summaries of one series with start_ms <= time < end_ms, sorted by time."""
         if start_ms >= end_ms:
             return summaries.concat([])
         first, last = partition_of(resolution, start_ms), partition_of(resolution, end_ms - 1)
@@ -158,7 +158,7 @@ class SummaryFile:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is kept, or nothing."""
+        """A transaction, committed at the end."""
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
@@ -173,24 +173,24 @@ class SummaryFile:
         adding: bool = False,
         circular: Collection[int] = (),
     ) -> None:
-        """Make ``new`` the summaries of its series on ``day``; or add it to those that are there."""
+        """Replace the summaries of the series in ``new`` on ``day``, or with ``adding`` merge them."""
         partition = partition_of(resolution, day * DAY_MS)
         start_ms = partition * PARTITION_DAYS[resolution] * DAY_MS
-        together = new
+        merged = new
         if adding or PARTITION_DAYS[resolution] > 1:
             old = self._pieces(connection, resolution, np.unique(new.series), partition)
             if not adding:
                 old = old.select(old.time_ms // DAY_MS != day)
-            together = summaries.concat([s for s in (old, new) if len(s)])
-            together = together.select(np.lexsort((together.time_ms, together.series)))
-            together = (
-                summaries.coarsen(together, SUMMARY_STEP_MS[resolution], 0, circular)
+            merged = summaries.concat([s for s in (old, new) if len(s)])
+            merged = merged.select(np.lexsort((merged.time_ms, merged.series)))
+            merged = (
+                summaries.coarsen(merged, SUMMARY_STEP_MS[resolution], 0, circular)
                 if adding
-                else together
+                else merged
             )
-        records = encode(together, start_ms, resolution)
-        series, first = np.unique(together.series, return_index=True)
-        ends = np.append(first[1:], len(together))
+        records = encode(merged, start_ms, resolution)
+        series, first = np.unique(merged.series, return_index=True)
+        ends = np.append(first[1:], len(merged))
         connection.executemany(
             "INSERT OR REPLACE INTO pieces VALUES (?, ?)",
             (
@@ -211,8 +211,8 @@ class SummaryFile:
                 found.append((s, partition, row[0]))
         return unpack(found, resolution)
 
-    def forget(self, resolution: Resolution, before_ms: int) -> None:
-        """Drop the partitions in which everything is older than ``before_ms``."""
+    def delete_before(self, resolution: Resolution, before_ms: int) -> None:
+        """Delete the partitions in which everything is older than ``before_ms``."""
         partition = max(partition_of(resolution, before_ms), -_PARTITION_ZERO)
         here, beyond = key_of(resolution, 0, -_PARTITION_ZERO), key_of(resolution, (1 << 31) - 1, 0)
         with self.writing() as connection:
@@ -230,11 +230,11 @@ class SummaryFile:
                 here = key_of(resolution, series, _PARTITION_ZERO - 1) + 1
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the idle connections."""
         while not self._idle.empty():
             self._idle.get().close()
 
 
-def set_closed(connection: sqlite3.Connection, day: int, through: int) -> None:
-    """Say that the summaries of ``day`` know all raw parts up to this number."""
+def mark_closed(connection: sqlite3.Connection, day: int, through: int) -> None:
+    """Store that the summaries of ``day`` include all raw parts up to this number."""
     connection.execute("INSERT OR REPLACE INTO closed VALUES (?, ?)", [day, through])
