@@ -6,6 +6,7 @@
 #   make setup-edge            the same for a gateway: the edge part alone
 #   make bench [ONLY=name]     the benchmarks; figures in build/bench.json
 #   make chaos [FAULTS=200] [STORE=influxdb|embedded]   destroy things at random and count what was lost (nothing)
+#   make docs                   write docs/commands.md from the help texts
 #   make lint | format         ruff and mypy | ruff's formatter
 #   make lock                  pin the newest versions that fit pyproject.toml
 
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 PAGE := cloud_ingest/web/static/index.html
 PAGE_SOURCES := $(shell find cloud_ingest/web -type f -not -path '*/node_modules/*' -not -path '*/static/*' 2>/dev/null)
 
-.PHONY: setup setup-edge setup-dev setup-servers demo test bench chaos lint format lock clean
+.PHONY: setup setup-edge setup-dev setup-servers demo test test-long bench chaos docs lint format lock clean
 
 setup: $(VENV)/.ready $(PAGE)
 
@@ -45,10 +46,14 @@ bench: setup-dev setup-servers
 chaos: setup-dev setup-servers
 	$(BIN)/python -m tests.chaos --faults $(FAULTS) --store $(STORE)
 
+docs: setup-dev
+	$(BIN)/python -m tests.docs.commands_page
+
 lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: setup-dev
 	$(BIN)/ruff format .

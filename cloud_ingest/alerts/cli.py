@@ -1,4 +1,4 @@
-"""``quantrac rules``: list, check and run_backtest alert rules."""
+"""``quantrac rules``: list, check and backtest alert rules."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ from quantrac.console import (
     stop,
 )
 
-app = typer.Typer(no_args_is_help=True, help="List, check and run_backtest alert rules.")
+app = typer.Typer(no_args_is_help=True, help="List, check and backtest alert rules.")
 
 
 @app.command("list", epilog="Example: quantrac rules list library/vn-air")
