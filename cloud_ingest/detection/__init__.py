@@ -1,6 +1,6 @@
-"""Detectors: is this value unusual for its series, and is this sensor telling the truth."""
+"""Detectors: unusual values of a series (statistical layer) and sensor faults (fault layer)."""
 
-from cloud_ingest.detection.defaults import AlertBudget, Layer, budget_for_quantity
+from cloud_ingest.detection.alert_budgets import AlertBudget, budget_for_quantity
 from cloud_ingest.detection.detector import (
     AnyScores,
     Detector,
@@ -23,7 +23,6 @@ __all__ = [
     "Explanation",
     "FaultDetector",
     "Finding",
-    "Layer",
     "LayeredDetector",
     "Reason",
     "Scores",

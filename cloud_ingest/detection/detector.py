@@ -1,4 +1,4 @@
-"""What every detector takes and gives, and what its score means."""
+"""The interface of every detector, and the meaning of its score."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from telemetry.series import Series
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 State = dict[str, NDArray[Any]]
-"""A detector's whole memory as named arrays, ready for ``numpy.savez``."""
+"""The state of a detector as named arrays, ready for ``numpy.savez``."""
 
-HOURS_A_MONTH = 730.5
+HOURS_PER_MONTH = 730.5
 NEVER = -(2**62)
-"""Before all time stamps."""
+"""A time before all samples, in milliseconds."""
 HIGHEST_SCORE = 9.0
-"""No history is long enough to tell what happens less often than this."""
+"""No history is long enough for rarer events."""
 
 
 class Reason(IntEnum):
-    """Why a sample scored: what is unusual, or what is wrong with the sensor."""
+    """Why a sample has a score: what is unusual, or what is wrong with the sensor."""
 
     NONE = 0
     # Unusual for this series.
@@ -38,7 +38,7 @@ class Reason(IntEnum):
     LOW_FOR_TIME = 8
     SHIFT_UP = 9
     SHIFT_DOWN = 10
-    # The sensor is not telling the truth.
+    # Faults: the value is probably wrong.
     SPIKE = 32
     STUCK = 33
     OFFSET = 34
@@ -52,21 +52,20 @@ class Reason(IntEnum):
 
     @property
     def is_fault(self) -> bool:
-        """Whether the sensor is in doubt, not the world."""
+        """True if the sensor is in doubt."""
         return self >= Reason.SPIKE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """A detector's judgement, one entry for each sample of the batch, in the batch's order.
+    """Scores of a batch: arrays with one entry for each sample, in the order of the batch.
 
-    ``score`` is the decimal logarithm of a return period in hours: 2 means "this series does
-    that about once in 100 hours". 0 where nothing was judged (late, repeated, missing or failed
-    samples, and while the detector still learns). ``expected`` with its band ``low``..``high``
-    is in the series' own unit, NaN where the detector has no opinion yet. ``reason`` holds
-    Reason codes and ``since_ms`` the time at which the present reason began. ``onset`` is above 0
-    only in the sample with which an event begins or gets much worse: how far it goes beyond the
-    series' own history, in a detector's own measure.
+    ``score`` is the decimal logarithm of a return period in hours, 0 to 9: 2 means that the series
+    does this about once in 100 hours. It is 0 where nothing was judged (late, repeated, missing or
+    failed samples, and while the detector still learns). ``expected`` and the band ``low`` to
+    ``high`` are in the unit of the series, NaN while they are not known. ``reason`` holds Reason
+    codes, ``since_ms`` the start of the present event. ``onset`` is above 0 only in the sample
+    where an event begins or gets much worse: its height in the detector's own measure.
     """
 
     score: Float64
@@ -82,7 +81,7 @@ class Scores:
 
     @classmethod
     def unjudged(cls, batch: SampleBatch) -> "Scores":
-        """Scores that say nothing, for a detector to fill in."""
+        """Scores of a batch in which nothing was judged."""
         n = len(batch)
         return cls(
             np.zeros(n),
@@ -95,21 +94,21 @@ class Scores:
         )
 
     def put(self, where: Bool | Int64, scores: "AnyScores") -> None:
-        """Write other scores, one for each place."""
+        """Overwrite the entries at ``where`` (mask or indexes) with other scores."""
         for field in fields(self):
             getattr(self, field.name)[where] = getattr(scores, field.name)
 
     def select(self, which: Bool | Int64) -> "Scores":
-        """Those where the mask is true, or at the given places."""
+        """The entries where the mask is True, or at the given indexes."""
         return Scores(*(getattr(self, field.name)[which] for field in fields(self)))
 
 
 class HeldScores:
-    """Scores of samples in the order of their series, where a judgement stands until the next one.
+    """Scores of sorted samples where each judgement holds until the next one.
 
-    ``begin`` says from which sample on each of ``judged`` stands; its onset is that sample's alone.
-    What is not unusual has no beginning: its ``since_ms`` is each sample's own time. The entries
-    for each sample, as ``Scores`` has them, are made when they are asked for.
+    ``begin`` holds the index of the first sample of each judgement in ``judged``. The onset belongs
+    to that sample only. Without a reason, ``since_ms`` is the time of each sample. The arrays with
+    one entry for each sample, as in ``Scores``, are computed on access.
     """
 
     def __init__(self, begin: Int64, judged: Scores, time_ms: Int64) -> None:
@@ -123,67 +122,67 @@ class HeldScores:
     @property
     def score(self) -> Float64:
         """Decimal logarithm of the return period in hours."""
-        return self._each(self.judged.score)
+        return self._held(self.judged.score)
 
     @property
     def expected(self) -> Float64:
-        """What was to be expected."""
-        return self._each(self.judged.expected)
+        """The expected value."""
+        return self._held(self.judged.expected)
 
     @property
     def low(self) -> Float64:
         """The lower end of the band."""
-        return self._each(self.judged.low)
+        return self._held(self.judged.low)
 
     @property
     def high(self) -> Float64:
         """The upper end of the band."""
-        return self._each(self.judged.high)
+        return self._held(self.judged.high)
 
     @property
     def reason(self) -> UInt8:
         """Reason codes."""
-        return self._each(self.judged.reason)
+        return self._held(self.judged.reason)
 
     @property
     def since_ms(self) -> Int64:
-        """When the present reason began."""
-        found = self._each(self.judged.since_ms)
-        calm = self.reason == 0
-        found[calm] = self.time_ms[calm]
-        return found
+        """Start of the present event."""
+        since_ms = self._held(self.judged.since_ms)
+        calm = self.reason == Reason.NONE
+        since_ms[calm] = self.time_ms[calm]
+        return since_ms
 
     @property
     def onset(self) -> Float64:
-        """How far beyond the own history, where an event begins."""
-        found = np.zeros(len(self))
-        found[self.begin] = self.judged.onset
-        return found
+        """Height of the onset, in the sample where it happens."""
+        onset = np.zeros(len(self))
+        onset[self.begin] = self.judged.onset
+        return onset
 
     def select(self, which: Bool | Int64) -> Scores:
-        """Those where the mask is true, or at the given places."""
+        """The entries where the mask is True, or at the given indexes."""
         return Scores(*(getattr(self, field.name)[which] for field in fields(Scores)))
 
-    def _each(self, column: NDArray[ScalarT]) -> NDArray[ScalarT]:
-        run = np.diff(np.append(self.begin, len(self)))
-        return np.repeat(column, run)
+    def _held(self, column: NDArray[ScalarT]) -> NDArray[ScalarT]:
+        length = np.diff(np.append(self.begin, len(self)))
+        return np.repeat(column, length)
 
 
 AnyScores = Scores | HeldScores
-"""What a detector says of a batch: one entry for each of its samples."""
+"""What a detector returns for a batch: one entry for each sample."""
 
 
 class Detector(Protocol):
-    """Judges samples of all series as they come, from what came before and nothing else.
+    """Judges the samples of all series from earlier samples only.
 
-    A batch may hold any series in any order. Within one series, samples are judged in the order
-    of time; a sample that is not newer than the newest one seen is not judged and not learnt
-    from. The same samples in the same order give the same scores, in whatever batches they come
-    and across ``state``/``restore``.
+    A batch may hold any series in any order. Within a series, samples are judged in the order of
+    time. A sample that is not newer than the newest one of its series is neither judged nor learnt.
+    The same samples in the same order give the same scores, however they are cut into batches and
+    across ``state`` and ``restore``.
     """
 
     def register(self, series: Sequence[Series]) -> None:
-        """Make room for these series; may be called again with others or changed ones."""
+        """Make room for these series; may be called again for new or changed series."""
         ...
 
     def update(self, batch: SampleBatch) -> AnyScores:
@@ -195,15 +194,18 @@ class Detector(Protocol):
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what ``state`` gave, with the same series registered."""
+        """Continue from what ``state`` returned, with the same series registered.
+
+        StateMismatchError where the state is of another version or detector.
+        """
         ...
 
 
-def threshold_for_budget(alerts_a_month: float) -> float:
-    """The score from which to alert so that a series alerts about that often.
+def threshold_for_budget(alerts_per_month: float) -> float:
+    """The score at which a series gives about this many alerts a month.
 
     ValueError where the budget is not positive.
     """
-    if not alerts_a_month > 0:
+    if not alerts_per_month > 0:
         raise ValueError("a budget is a positive number of alerts a month")
-    return math.log10(HOURS_A_MONTH / alerts_a_month)
+    return math.log10(HOURS_PER_MONTH / alerts_per_month)

@@ -1,4 +1,4 @@
-"""The memory of a detector: named arrays with one row a series, which grow together."""
+"""State of a detector as numpy arrays that grow with the number of series."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,43 +12,45 @@ from cloud_ingest.detection.detector import State
 _SMALLEST = 64
 _LARGEST = 1e30
 
+SeriesIndex = NDArray[np.signedinteger[Any]]
+
+
+class StateMismatchError(ValueError):
+    """A saved state does not fit the detector that should restore it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """One named array: what a row holds, and what it starts with."""
+    """One array of ``StateArrays``: dtype, initial value and the shape of a row."""
 
     dtype: type[np.generic]
     start: float = 0.0
     shape: tuple[int, ...] = ()
 
 
-class StateMismatchError(ValueError):
-    """A saved state does not fit the detector that should take it up."""
-
-
 class StateArrays:
-    """Arrays by name, each with a row for every registered series."""
+    """Named arrays with one row for each series."""
 
-    def __init__(self, columns: Mapping[str, ArraySpec]) -> None:
-        self._columns = dict(columns)
+    def __init__(self, specs: Mapping[str, ArraySpec]) -> None:
+        self._specs = dict(specs)
         self.rows = 0
-        self._arrays: State = {name: self._new(column, 0) for name, column in columns.items()}
+        self._arrays: State = {name: self._new(spec, 0) for name, spec in specs.items()}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._arrays[name]
 
     @property
     def bytes_per_row(self) -> int:
-        """What one series costs."""
+        """Bytes for each series."""
         return sum(a.dtype.itemsize * int(np.prod(a.shape[1:])) for a in self._arrays.values())
 
     def grow(self, rows: int) -> None:
-        """Have at least this many rows; those that are there keep what they hold."""
+        """Make room for at least ``rows`` series; existing rows keep their values."""
         self.rows = max(self.rows, rows)
         for name, old in self._arrays.items():
             if len(old) >= rows:
                 continue
-            new = self._new(self._columns[name], max(rows, _SMALLEST, 2 * len(old)))
+            new = self._new(self._specs[name], max(rows, _SMALLEST, 2 * len(old)))
             new[: len(old)] = old
             self._arrays[name] = new
 
@@ -57,80 +59,31 @@ class StateArrays:
         return {name: array[: self.rows].copy() for name, array in self._arrays.items()}
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over saved rows. StateMismatchError where names or shapes differ."""
-        missing = self._columns.keys() - state.keys()
+        """Restore saved rows. StateMismatchError where names or shapes differ."""
+        missing = self._specs.keys() - state.keys()
         if missing:
             raise StateMismatchError(f"the saved state lacks {', '.join(sorted(missing))}")
-        rows = {len(state[name]) for name in self._columns}
+        rows = {len(state[name]) for name in self._specs}
         if len(rows) > 1:
             raise StateMismatchError("the arrays of the saved state differ in length")
-        for name, column in self._columns.items():
-            if state[name].shape[1:] != column.shape:
+        for name, spec in self._specs.items():
+            if state[name].shape[1:] != spec.shape:
                 raise StateMismatchError(
-                    f"{name} has rows of {state[name].shape[1:]}, not {column.shape}"
+                    f"{name} has rows of {state[name].shape[1:]}, not {spec.shape}"
                 )
         self.grow(max(rows, default=0))
-        for name in self._columns:
+        for name, spec in self._specs.items():
             array = self._arrays[name]
-            array[:] = self._columns[name].start
+            array[:] = spec.start
             array[: len(state[name])] = state[name]
 
     @staticmethod
-    def _new(column: ArraySpec, rows: int) -> NDArray[Any]:
-        return np.full((rows, *column.shape), column.start, dtype=column.dtype)
-
-
-class SparseState:
-    """A time in milliseconds, or another number, of the few series that have one now."""
-
-    def __init__(self) -> None:
-        self._series = np.empty(0, np.int32)
-        self._number = np.empty(0)  # milliseconds are exact in float64 until the year 287,000
-
-    def values_of(self, series: NDArray[np.signedinteger[Any]]) -> NDArray[np.float64]:
-        """The numbers of some series, NaN where there is none."""
-        found = np.full(len(series), np.nan)
-        if len(self._series):
-            at = np.minimum(np.searchsorted(self._series, series), len(self._series) - 1)
-            known = self._series[at] == series
-            found[known] = self._number[at[known]]
-        return found
-
-    def times_of(
-        self, series: NDArray[np.signedinteger[Any]], usual: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """The times of some series, the usual one where there is none."""
-        found = self.values_of(series)
-        return np.where(np.isnan(found), usual, found).astype(np.int64)
-
-    def assign(
-        self,
-        series: NDArray[np.signedinteger[Any]],
-        number: NDArray[Any],
-        which: NDArray[np.bool_],
-    ) -> None:
-        """Remember the numbers of the marked series (each once), forget those of the others given."""
-        if not len(self._series) and not which.any():
-            return
-        others = ~np.isin(self._series, series)
-        kept = np.concatenate([self._series[others], series[which]]).astype(np.int32)
-        order = np.argsort(kept)
-        self._series = kept[order]
-        self._number = np.concatenate([self._number[others], number[which]])[order]
-
-    def save(self, name: str) -> State:
-        """What is remembered, as two arrays: whose, and what."""
-        return {f"{name}_of": self._series, name: self._number}
-
-    def load(self, state: Mapping[str, NDArray[Any]], name: str) -> None:
-        """Take over what was saved under a name. StateMismatchError where there is nothing."""
-        if name not in state or f"{name}_of" not in state:
-            raise StateMismatchError(f"the saved state lacks {name}")
-        self._series, self._number = state[f"{name}_of"], state[name]
+    def _new(spec: ArraySpec, rows: int) -> NDArray[Any]:
+        return np.full((rows, *spec.shape), spec.start, dtype=spec.dtype)
 
 
 class StateTable:
-    """StateTable of all series in one table, a line for each field: what a round takes as a whole."""
+    """One float32 table (fields, series), for state that a tick reads and writes as a whole."""
 
     def __init__(self, start: NDArray[np.float32]) -> None:
         self._start = start
@@ -139,15 +92,15 @@ class StateTable:
 
     @property
     def bytes_per_row(self) -> int:
-        """What one series costs."""
+        """Bytes for each series."""
         return self._start.nbytes
 
     def __getitem__(self, field: int) -> NDArray[np.float32]:
-        line: NDArray[np.float32] = self._table[field]
-        return line
+        values: NDArray[np.float32] = self._table[field]
+        return values
 
     def grow(self, rows: int) -> None:
-        """Have at least this many series; those that are there keep what they hold."""
+        """Make room for at least ``rows`` series; existing series keep their values."""
         self.rows = max(self.rows, rows)
         old = self._table.shape[1]
         if old < rows:
@@ -156,49 +109,47 @@ class StateTable:
             table[:, :old] = self._table
             self._table = table
 
-    def take(self, series: NDArray[np.signedinteger[Any]]) -> NDArray[np.float32]:
-        """The numbers of some series, (fields, series), to work on and to ``put`` back."""
-        adjoining = _adjoining(series)
-        if adjoining is not None:
-            return self._table[:, adjoining].copy()
+    def take(self, series: SeriesIndex) -> NDArray[np.float32]:
+        """A copy of the state of some series, (fields, series)."""
+        adjacent = _adjacent(series)
+        if adjacent is not None:
+            return self._table[:, adjacent].copy()
         return self._table.take(series, axis=1)
 
-    def put(self, series: NDArray[np.signedinteger[Any]], numbers: NDArray[np.float32]) -> None:
-        """Take back what ``take`` gave."""
-        adjoining = _adjoining(series)
-        self._table[:, series if adjoining is None else adjoining] = numbers
+    def put(self, series: SeriesIndex, values: NDArray[np.float32]) -> None:
+        """Write back what ``take`` returned."""
+        adjacent = _adjacent(series)
+        self._table[:, series if adjacent is None else adjacent] = values
 
-    def save(self) -> NDArray[np.float32]:
-        """A copy, with a row for each series."""
-        return self._table[:, : self.rows].T.copy()
+    def save(self) -> State:
+        """A copy as an array ``table`` with one row for each series."""
+        return {"table": self._table[:, : self.rows].T.copy()}
 
-    def load(self, saved: NDArray[Any]) -> None:
-        """Take over saved rows. StateMismatchError where their length differs."""
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what ``save`` returned. StateMismatchError where the table is missing or differs."""
+        if "table" not in state:
+            raise StateMismatchError("the saved state lacks table")
+        saved = state["table"]
         if saved.ndim != 2 or saved.shape[1] != len(self._start):
-            raise StateMismatchError(f"numbers has rows of {saved.shape[1:]}")
+            raise StateMismatchError(
+                f"table has rows of {saved.shape[1:]}, not {self._start.shape}"
+            )
         self.grow(len(saved))
         self._table[:] = self._start[:, None]
         self._table[:, : len(saved)] = saved.T
 
 
-def _adjoining(series: NDArray[np.signedinteger[Any]]) -> slice | None:
-    """The slice that these series are, in order, if they are one."""
+def clip_to_float32(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values limited to ±1e30, so that their sums and differences fit in float32."""
+    clipped: NDArray[np.float64] = np.minimum(np.maximum(value, -_LARGEST), _LARGEST)
+    return clipped
+
+
+def _adjacent(series: SeriesIndex) -> slice | None:
+    """The slice that equals ``series``; None where the indexes are not consecutive."""
     if not len(series):
         return slice(0, 0)
     first, n = int(series[0]), len(series)
     if int(series[-1]) - first != n - 1 or not (series[1:] > series[:-1]).all():
         return None
     return slice(first, first + n)
-
-
-def saved_table(state: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    """The saved rows of ``StateTable``. StateMismatchError where there are none."""
-    if "numbers" not in state:
-        raise StateMismatchError("the saved state lacks numbers")
-    return state["numbers"]
-
-
-def clip_to_float32(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values as ``StateTable`` can hold them: beyond 1e30 there is only 1e30."""
-    reached: NDArray[np.float64] = np.minimum(np.maximum(value, -_LARGEST), _LARGEST)
-    return reached

@@ -1,1 +1,1 @@
-"""The sensor-fault detector: does this sensor tell the truth."""
+"""The fault layer: is the sensor telling the truth."""

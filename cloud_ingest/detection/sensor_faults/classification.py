@@ -1,4 +1,4 @@
-"""Tells slow faults from each other, by the peers and by all that was seen of an event."""
+"""Names of slow faults: gain, out of step, offset or drift, by the comparison with the peers."""
 
 import numpy as np
 
@@ -8,35 +8,36 @@ from cloud_ingest.detection.sensor_faults.level_shift import CONFIRM
 from cloud_ingest.detection.sensor_faults.sensor_state import Float32, SensorField
 from telemetry.batches import UInt8
 
-_LARGER = np.log(2.0)
-"""Between the usual height of steps and that of a gain that is worth an alert."""
+_ROUGHER = np.log(2.0)
+"""A gain makes the steps at least this much higher (logarithm)."""
 _ONE_SIDED = 0.85
-"""SensorField the mean distance from the usual difference: what stays on one side has it all."""
+"""Mean difference by mean distance: 1 where the series stays on one side of its usual difference."""
 _GROWING = 0.875
-"""Plain mean over late mean: 1 for what stays, 0.75 for what grows evenly."""
+"""Plain mean by late mean: 1 for a constant deviation, 0.75 for one that grows evenly."""
 _MOST = 0.5
-"""How much of the difference an own jump must make up to be its beginning."""
+"""An offset begins with a level shift of at least this share of the deviation."""
 
 
-def name_slow(sensor: Float32, rougher: Float32, before: UInt8) -> UInt8:
-    """Tell gain, out of step, offset and drift from each other; ``before`` where neither shows.
+def name_slow_fault(sensor: Float32, rougher: Float32, before: UInt8) -> UInt8:
+    """Reason codes of slow faults; ``before`` where no name fits better.
 
-    ``rougher``: by how much the logarithm of the step height is above its usual, more than at
-    the peers. A gain makes the steps larger. Out of step, a series is now above and now below
-    where it usually is. An offset is there at once, a drift grows.
+    ``rougher`` is the increase of the logarithm of the step height, minus the increase at the
+    peers. A gain makes the steps higher. A series that is out of step lies on both sides of its
+    usual difference. An offset exists at once, a drift grows.
     """
     known = sensor[SensorField.COMPARISONS] >= peers.DAY_STEPS
-    away = sensor[SensorField.PEER_DIFFERENCE] - sensor[SensorField.USUAL_PEER_DIFFERENCE]
+    deviation = sensor[SensorField.PEER_DIFFERENCE] - sensor[SensorField.USUAL_PEER_DIFFERENCE]
     plain, late = sensor[SensorField.DEVIATION_MEAN], sensor[SensorField.DEVIATION_LATE_MEAN]
-    told = known & (sensor[SensorField.DEVIATION_COUNT] >= CONFIRM) & ((plain > 0) == (away > 0))
-    jumped = sensor[SensorField.SHIFT_HEIGHT] * np.sign(away) >= _MOST * np.abs(away)
-    jumped &= sensor[SensorField.SHIFT_EVIDENCE] > 0
-    jumped &= sensor[SensorField.SINCE_SHIFT] <= 3.0 * peers.DAY_STEPS
+    one_sided = known & (sensor[SensorField.DEVIATION_COUNT] >= CONFIRM)
+    one_sided &= (plain > 0) == (deviation > 0)
+    height = sensor[SensorField.SHIFT_HEIGHT] * np.sign(deviation)
+    shifted = height >= _MOST * np.abs(deviation)
+    shifted &= sensor[SensorField.SHIFT_EVIDENCE] > 0
+    shifted &= sensor[SensorField.SINCE_SHIFT] <= 3.0 * peers.DAY_STEPS
     grows = np.abs(plain) < _GROWING * np.abs(late)
     reason = before.copy()
-    reason[told] = np.where(grows & ~jumped, Reason.DRIFT, Reason.OFFSET)[told]
-    reason[known & (np.abs(away) < _ONE_SIDED * sensor[SensorField.PEER_DISTANCE])] = (
-        Reason.OUT_OF_STEP
-    )
-    reason[known & (rougher > _LARGER)] = Reason.GAIN
+    reason[one_sided] = np.where(grows & ~shifted, Reason.DRIFT, Reason.OFFSET)[one_sided]
+    both_sides = np.abs(deviation) < _ONE_SIDED * sensor[SensorField.PEER_DISTANCE]
+    reason[known & both_sides] = Reason.OUT_OF_STEP
+    reason[known & (rougher > _ROUGHER)] = Reason.GAIN
     return reason

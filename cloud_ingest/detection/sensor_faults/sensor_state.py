@@ -1,4 +1,4 @@
-"""What the fault layer remembers of a sensor: one line of numbers for each name here."""
+"""State of a sensor in the fault layer: one float32 table, (fields, series)."""
 
 from enum import IntEnum
 
@@ -6,15 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_ingest.detection import pareto_tail
+from cloud_ingest.detection.pareto_tail import TailField
 
-TAIL_FEATURES = 5
-"""What is judged of each sensor against its own history; see ``TailFeature``."""
 RECENT_COUNT = 5
-"""Values whose median a new one is compared with."""
+"""Number of recent values; a new value is compared with their median."""
 
 
 class TailFeature(IntEnum):
-    """What is judged of each sensor, in the order of the lines of its tails."""
+    """Features of a sensor that are compared with their own history: streams of its tails."""
 
     LEVEL_SHIFT = 0
     ROUGHNESS = 1
@@ -24,51 +23,51 @@ class TailFeature(IntEnum):
 
 
 class SensorField(IntEnum):
-    """The lines of a sensor's numbers, before those of the last values and the tails."""
+    """Rows of the table, before the recent values and the tails. "Usual" is a slow mean."""
 
     LAST_VALUE = 0
-    INTERVAL_MS = 1
-    COUNT = 2
-    ROUGHNESS = 3
-    EVENT_EVIDENCE = 4
-    CALM_SAMPLES = 5
-    SHIFT_START = 6
+    INTERVAL_MS = 1  # usual time between samples
+    COUNT = 2  # samples seen
+    ROUGHNESS = 3  # mean height of the last steps
+    EVENT_EVIDENCE = 4  # of the present event, 0 without one
+    CALM_SAMPLES = 5  # since the evidence of the event was last high
+    SHIFT_START = 6  # value before the last level shift
     SHIFT_HEIGHT = 7
     SHIFT_EVIDENCE = 8
-    SINCE_SHIFT = 9
-    RUN_LENGTH = 10
-    REPEATS = 11
-    STEPS = 12
+    SINCE_SHIFT = 9  # samples
+    RUN_LENGTH = 10  # repetitions of the last value
+    REPEATS = 11  # steps without change, fading
+    STEPS = 12  # all steps, fading
     LONGEST_USUAL_RUN = 13
     HIGHEST = 14
     LOWEST = 15
-    ZEROS = 16
-    PEER_DIFFERENCE = 17
+    ZEROS = 16  # samples that were exactly 0
+    PEER_DIFFERENCE = 17  # short means of the comparison with the peers (peers.py)
     PEER_RATIO = 18
     PEER_DISTANCE = 19
     USUAL_PEER_DIFFERENCE = 20
-    COMPARISONS = 21
-    PEER_LEVEL = 22
-    EVENT_AGE = 23
-    DEVIATION_SIDE = 24
-    DEVIATION_COUNT = 25
-    DEVIATION_MEAN = 26
-    DEVIATION_LATE_MEAN = 27
-    USUAL_ROUGHNESS = 28
+    COMPARISONS = 21  # samples compared with peers
+    PEER_LEVEL = 22  # usual absolute value of the peers
+    EVENT_AGE = 23  # samples since the event began
+    DEVIATION_SIDE = 24  # mean of the last deviations from the usual difference
+    DEVIATION_COUNT = 25  # samples since the deviation last changed its sign
+    DEVIATION_MEAN = 26  # plain mean since then
+    DEVIATION_LATE_MEAN = 27  # mean since then in which late samples weigh more
+    USUAL_ROUGHNESS = 28  # of the logarithm
 
 
 RECENT_VALUES = slice(len(SensorField), len(SensorField) + RECENT_COUNT)
-TAILS = slice(RECENT_VALUES.stop, RECENT_VALUES.stop + pareto_tail.FIELDS * TAIL_FEATURES)
+TAILS = slice(RECENT_VALUES.stop, RECENT_VALUES.stop + len(TailField) * len(TailFeature))
 
 Float32 = NDArray[np.float32]
 
 
 def initial_sensor_state() -> Float32:
-    """The numbers of a sensor of which nothing has been seen."""
+    """State of a sensor without samples: (fields,)."""
     start = np.zeros(TAILS.stop, np.float32)
     start[SensorField.SINCE_SHIFT] = 1e9
     start[SensorField.LONGEST_USUAL_RUN] = 1.0
     start[SensorField.HIGHEST], start[SensorField.LOWEST] = -np.inf, np.inf
     start[RECENT_VALUES] = np.nan
-    start[TAILS] = pareto_tail.start_tails(TAIL_FEATURES).ravel()
+    start[TAILS] = pareto_tail.initial_tails(len(TailFeature)).ravel()
     return start

@@ -1,18 +1,17 @@
-"""What surprises at the same hour day after day is a habit, not an event.
+"""The daily pattern of surprise: what is unusual at the same hour every day is not an event.
 
-A job at night, a pump that starts at six: each of them leaves the band, each day anew. For each
-hour of the day the highest surprise of its last three days is kept. What all three had in
-common, in this hour or one beside it, is taken from the surprise of today.
+A job at night or a pump that starts at six leaves the band every day. For each hour of the day the
+state holds the highest surprise of each of the last three days. The part that all three days have
+in common, in this hour or one beside it, is subtracted from the surprise of today.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays
-from telemetry.batches import Float64, Int64
+from telemetry.batches import Float64, Int64, UInt8
 
 DAYS, HOURS = 3, 24
-_FINENESS = 20.0  # a byte holds surprises up to 12.75
+_STEPS = 20.0  # per unit of surprise: a byte holds up to 12.75, rounded down
 _HOUR_MS = 3_600_000
 _NO_HOUR = -1
 
@@ -24,29 +23,28 @@ ARRAYS = {
 
 
 def follow_daily_pattern(
-    memory: StateArrays, s: Int64, local_ms: Int64, surprise: Float64
+    state: StateArrays, s: Int64, local_ms: Int64, surprise: Float64
 ) -> Float64:
-    """How much of each surprise is usual at this hour; this one is learnt."""
+    """The part of each surprise that is usual at this hour; the surprise is learnt."""
     hour = local_ms // _HOUR_MS % HOURS
-    before = memory["current_hour"][s].astype(np.int64)
-    now = memory["hour_surprise"][s]
-    over = np.flatnonzero(before != hour)
-    if len(over):
-        done = over[before[over] != _NO_HOUR]
-        _close_hour(memory, s[done], before[done], now[done])
-        now[over] = 0
-        memory["current_hour"][s[over]] = hour[over]
-    fresh = np.minimum(surprise * _FINENESS, 255.0).astype(np.uint8)
-    memory["hour_surprise"][s] = np.maximum(now, fresh)
-    around = np.stack([(hour + step) % HOURS for step in (-1, 0, 1)])
-    habit = memory["daily_surprise"]
-    days = [habit[s, day, around].max(axis=0) for day in range(DAYS)]
-    usual: Float64 = np.minimum.reduce(days) / _FINENESS
+    before = state["current_hour"][s].astype(np.int64)
+    highest = state["hour_surprise"][s]
+    changed = np.flatnonzero(before != hour)
+    if len(changed):
+        done = changed[before[changed] != _NO_HOUR]
+        _close_hour(state, s[done], before[done], highest[done])
+        highest[changed] = 0
+        state["current_hour"][s[changed]] = hour[changed]
+    rounded = np.minimum(surprise * _STEPS, 255.0).astype(np.uint8)
+    state["hour_surprise"][s] = np.maximum(highest, rounded)
+    hours = np.stack([(hour + step) % HOURS for step in (-1, 0, 1)])
+    days = [state["daily_surprise"][s, day, hours].max(axis=0) for day in range(DAYS)]
+    usual: Float64 = np.minimum.reduce(days) / _STEPS
     return usual
 
 
-def _close_hour(memory: StateArrays, s: Int64, hour: Int64, highest: NDArray[np.uint8]) -> None:
-    habit = memory["daily_surprise"]
-    for day in range(DAYS - 1, 0, -1):
-        habit[s, day, hour] = habit[s, day - 1, hour]
-    habit[s, 0, hour] = highest
+def _close_hour(state: StateArrays, s: Int64, hour: Int64, highest: UInt8) -> None:
+    """Store the highest surprise of an hour that is over; the oldest of the three days is dropped."""
+    table = state["daily_surprise"]
+    table[s, 1:, hour] = table[s, :-1, hour]
+    table[s, 0, hour] = highest

@@ -8,22 +8,22 @@ from cloud_ingest.detection.decimation import ScorableSamples, prefer_faults
 from cloud_ingest.detection.detector import HeldScores, Scores
 from telemetry.batches import SampleBatch
 
-runs = st.lists(st.lists(st.booleans(), min_size=1, max_size=8), min_size=1, max_size=6)
+series_marks = st.lists(st.lists(st.booleans(), min_size=1, max_size=8), min_size=1, max_size=6)
 
 
-def stretch_of(marks: list[list[bool]]) -> tuple[ScorableSamples, np.ndarray]:
+def samples_of(marks: list[list[bool]]) -> tuple[ScorableSamples, np.ndarray]:
     series = [i for i, run in enumerate(marks) for _ in run]
     n = len(series)
     batch = SampleBatch.of(series, range(1000, 1000 + n), [0.0] * n, [1] * n)
-    stretch = ScorableSamples.of(batch, np.full(len(marks), -1, np.int64))
-    return stretch, np.array([m for run in marks for m in run])
+    samples = ScorableSamples.of(batch, np.full(len(marks), -1, np.int64))
+    return samples, np.array([m for run in marks for m in run])
 
 
-@given(runs)
+@given(series_marks)
 def test_early_are_those_up_to_the_second_marked_one_of_their_series(marks):
-    stretch, mark = stretch_of(marks)
+    samples, mark = samples_of(marks)
     expected = [sum(run[:i]) <= 1 for run in marks for i in range(len(run))]
-    assert stretch.early(mark).tolist() == expected
+    assert samples.until_second(mark).tolist() == expected
 
 
 def scores_of(tags: list[float], reasons: list[int]) -> Scores:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from cloud_ingest.detection import Finding, Layer, Reason, budget_for_quantity, explain
+from cloud_ingest.detection import AlertBudget, Finding, Reason, budget_for_quantity, explain
 from cloud_ingest.detection.explain import _EN, _VI
 from telemetry.quantities import QUANTITIES
 from tests.cloud_ingest.detection.streams import one_series
@@ -47,10 +47,11 @@ def test_every_reason_has_words_in_both_languages():
     assert set(_EN) == set(_VI) == set(Reason)
 
 
-def test_every_quantity_has_defaults_and_what_cannot_be_judged_is_off():
+def test_every_quantity_has_a_budget_and_an_angle_is_not_judged():
     for name in QUANTITIES:
-        defaults = budget_for_quantity(name)
-        assert all(defaults.budget(layer) > 0 for layer in defaults.layers)
-    assert budget_for_quantity("wind_direction").layers == ()
-    assert budget_for_quantity("pm2_5").layers == (Layer.STATISTICAL, Layer.FAULT)
-    assert budget_for_quantity("something foreign").layers == (Layer.STATISTICAL, Layer.FAULT)
+        budget = budget_for_quantity(name)
+        assert budget.statistical >= 0
+        assert budget.fault >= 0
+    assert budget_for_quantity("wind_direction") == AlertBudget(0.0, 0.0)
+    assert budget_for_quantity("pm2_5").fault > 0
+    assert budget_for_quantity("something foreign").statistical > 0

@@ -42,8 +42,8 @@ def test_between_two_looks_a_fast_series_keeps_its_judgement():
     detector.register([one_series(0)])
     seconds, x = second_by_second(2400)
     scores = detector.update(batch_of(0, seconds * SECOND_H, x))
-    assert detector.state()["first.numbers"][0, 0] < 60
-    assert detector.state()["fault.numbers"][0, SensorField.COUNT] == 40
+    assert detector.state()["first.table"][0, 0] < 60
+    assert detector.state()["fault.table"][0, SensorField.COUNT] == 40
     assert len(set(scores.expected[2341:2400])) == 1
 
 
@@ -97,6 +97,6 @@ def test_a_backlog_that_drifts_is_looked_at_once_a_minute():
     seconds = np.arange(7200)
     x = 50 + np.cumsum(rng.normal(0, 1, 7200))
     detector.update(batch_of(0, seconds[:6000] * SECOND_H, x[:6000]))
-    before = detector.state()["fault.numbers"][0, SensorField.COUNT]
+    before = detector.state()["fault.table"][0, SensorField.COUNT]
     detector.update(batch_of(0, seconds[6000:] * SECOND_H, x[6000:] + 100))
-    assert detector.state()["fault.numbers"][0, SensorField.COUNT] - before <= 20 + 24
+    assert detector.state()["fault.table"][0, SensorField.COUNT] - before <= 20 + 24

@@ -171,7 +171,7 @@ def test_peers_are_of_the_same_quantity_at_other_stations_one_of_each():
     peers = Peers()
     at = [("pm2_5", "a"), ("pm2_5", "a"), ("pm2_5", "b"), ("no2", "b"), ("pm2_5", "c")]
     peers.register([one_series(i, *one) for i, one in enumerate(at)])
-    others, there = peers.of(np.arange(5))
+    others, there = peers.peers_of(np.arange(5))
     found = [sorted(o[t].tolist()) for o, t in zip(others, there, strict=True)]
     assert found == [[2, 4], [2, 4], [0, 4], [], [0, 2]]
 
@@ -180,7 +180,7 @@ def test_a_series_that_moves_to_another_station_has_other_peers():
     peers = Peers()
     peers.register([one_series(i, "pm2_5", station) for i, station in enumerate("abc")])
     peers.register([one_series(0, "pm2_5", "b")])
-    others, there = peers.of(np.array([2]))
+    others, there = peers.peers_of(np.array([2]))
     assert others[there].tolist() == [0]
 
 
@@ -190,7 +190,7 @@ def test_ten_thousand_series_find_their_peers_at_once():
     for k in range(0, len(series), 100):
         peers.register(series[k : k + 100])
     assert time.process_time() - began < 10.0, "quadratic: minutes"
-    assert (peers.of(np.arange(10_000))[1].sum(axis=1) >= 8).all()
+    assert (peers.peers_of(np.arange(10_000))[1].sum(axis=1) >= 8).all()
 
 
 def names_after_a_jump(change):

