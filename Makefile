@@ -1,12 +1,13 @@
 # Quantrac. `make demo` shows it, `make test` checks it; both set up what they need.
 #
 #   make demo  [PORT=8080]     everything on this machine, with simulated stations
-#   make test                  every test, linter and type check
+#   make test      [WORKERS=3] linters, type check and every test but the slow proofs
+#   make test-long             the slow proofs: kills, cut connections, long runs (CI runs both)
 #   make setup                 .venv with all that Quantrac needs; then .venv/bin/quantrac works
 #   make setup-edge            the same for a gateway: the edge part alone
 #   make bench [ONLY=name]     the benchmarks; figures in build/bench.json
 #   make chaos [FAULTS=200] [STORE=influxdb|embedded]   destroy things at random and count what was lost (nothing)
-#   make docs                   write docs/commands.md from the help texts
+#   make docs                  write docs/commands.md from the help texts
 #   make lint | format         ruff and mypy | ruff's formatter
 #   make lock                  pin the newest versions that fit pyproject.toml
 
@@ -14,6 +15,9 @@ PYTHON ?= python3
 PORT ?= 8080
 FAULTS ?= 200
 STORE ?= influxdb
+# Tests wait for servers as much as they compute, so a worker more than two cores have is used too.
+WORKERS ?= 3
+PARALLEL = --numprocesses $(WORKERS) --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 PAGE := cloud_ingest/web/static/index.html
@@ -38,7 +42,10 @@ demo: setup
 
 test: setup-dev setup-servers build/peers/.ready
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+
+test-long: setup-dev setup-servers build/peers/.ready
+	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 bench: setup-dev setup-servers
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
