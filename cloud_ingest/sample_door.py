@@ -32,8 +32,7 @@ from cloud_ingest.pipeline_dependencies import PipelineDependencies
 from cloud_ingest.retry import Retry, Stopped
 from cloud_ingest.state_commit import StateCommit
 from cloud_ingest.stores.protocol import StoreRejected
-from telemetry.batches import Bool, SampleBatch
-from telemetry.clock import is_too_far_ahead
+from telemetry.batches import Bool, SampleBatch, is_too_far_ahead
 
 _log = structlog.get_logger()
 

@@ -12,6 +12,9 @@ Float64 = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
 Bool = NDArray[np.bool_]
 
+FUTURE_TOLERANCE_MS = 600_000
+"""Samples further ahead of the clock are suspect, and no rule judges them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleBatch:
@@ -135,3 +138,8 @@ def _by_series(series: Int32) -> Int64:
     """The positions that sort ``series``, stable."""
     few = len(series) and series.min() >= 0 and series.max() <= np.iinfo(np.uint16).max
     return np.argsort(series.astype(np.uint16) if few else series, kind="stable")  # few: radix sort
+
+
+def is_too_far_ahead(time_ms: Int64, now_ms: int, tolerance_ms: int = FUTURE_TOLERANCE_MS) -> Bool:
+    """True for each time that lies more than ``tolerance_ms`` after ``now_ms``."""
+    return time_ms > now_ms + tolerance_ms

@@ -9,8 +9,7 @@ from cloud_ingest.quality import qartod
 from cloud_ingest.quality.parameters import TestParameters
 from cloud_ingest.quality.settings import QualitySettings, default_settings
 from cloud_ingest.quality.state import ConsecutiveSamples, SeriesState
-from telemetry.batches import Bool, Int64, SampleBatch, UInt8
-from telemetry.clock import is_too_far_ahead
+from telemetry.batches import Bool, Int64, SampleBatch, UInt8, is_too_far_ahead
 from telemetry.local_time import local_datetime
 from telemetry.quality import Flag
 from telemetry.series import Series

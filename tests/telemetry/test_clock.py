@@ -4,7 +4,8 @@ import time
 
 import numpy as np
 
-from telemetry.clock import FUTURE_TOLERANCE_MS, is_too_far_ahead, utc_now_ms
+from telemetry.batches import FUTURE_TOLERANCE_MS, is_too_far_ahead
+from telemetry.clock import utc_now_ms
 
 
 def test_now_is_the_time_of_the_system_clock() -> None:

@@ -26,8 +26,7 @@ from cloud_ingest.detection import (
     budget_for_quantity,
 )
 from cloud_ingest.detection.explain import Finding
-from telemetry.batches import Bool, Int64, SampleBatch
-from telemetry.clock import is_too_far_ahead
+from telemetry.batches import Bool, Int64, SampleBatch, is_too_far_ahead
 from telemetry.local_time import midnight_ms, ms_of_day
 from telemetry.quality import Flag
 from telemetry.series import Series
