@@ -1,7 +1,7 @@
-"""What models of devices measure and how to read them: bytes in, samples out, no I/O."""
+"""Device profiles: what each model of device measures and how to decode it. No I/O."""
 
 from device_profiles import library
-from device_profiles.catalogue import ProfileNotFound, load_profile
+from device_profiles.loading import ProfileNotFound, load_profile
 from device_profiles.metric import Metric
 from device_profiles.profile import Profile
 

@@ -1,4 +1,4 @@
-"""``quantrac profiles``: the device library on the command line."""
+"""The commands ``quantrac profiles``."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,9 @@ app = typer.Typer(
 @app.command("list", epilog="Example: quantrac profiles list --domain water")
 def list_profiles(
     domain: Annotated[str, typer.Option(help="Only this domain, such as water.")] = "",
-    quantity: Annotated[str, typer.Option(help="Only what measures this, such as pm2_5.")] = "",
+    quantity: Annotated[
+        str, typer.Option(help="Only profiles that measure this, such as pm2_5.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
@@ -50,7 +52,7 @@ def list_profiles(
     else:
         typer.echo(listing.listing(chosen))
     if not chosen:
-        stop("no profile is like this; see quantrac profiles list", FOUND_A_PROBLEM)
+        stop("no profile matches; see quantrac profiles list", FOUND_A_PROBLEM)
 
 
 @app.command(epilog="Example: quantrac profiles show plantower-pms5003")
@@ -59,7 +61,7 @@ def show(
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Show what a profile measures, how it is read and where it is from."""
+    """Show what a profile measures, how it is read and its source."""
     start_logging(log_level, log_format)
     from device_profiles import ProfileNotFound, listing, load_profile
     from telemetry.yaml_files import YamlFileError
@@ -76,7 +78,7 @@ def check(
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Check profile files: every mistake with its file, line and field, then what looks odd."""
+    """Check profile files: every error with its file, line and field, then warnings."""
     start_logging(log_level, log_format)
     from device_profiles import listing
 
@@ -89,7 +91,7 @@ def check(
 
 @app.command(epilog="Example: quantrac profiles schema > profile.schema.json")
 def schema(log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.TEXT) -> None:
-    """Print the JSON Schema of a profile, for editors that complete and check while you type."""
+    """Print the JSON Schema of a profile, for completion and checks in editors."""
     start_logging(log_level, log_format)
     from device_profiles import listing
 

@@ -1,4 +1,4 @@
-"""Registers whose value betrays the model of a device on a scan."""
+"""Registers that identify the model of a device when a bus is scanned."""
 
 from typing import Literal, Self
 
@@ -10,10 +10,10 @@ _LENGTHS = {"uint16": 1, "int16": 1, "uint32": 2, "int32": 2, "float32": 2}
 
 
 class Identification(BaseModel):
-    """One register (or text over several) and what it holds in this model.
+    """One register (or a text in several) and its value in this model.
 
-    ``type`` text has two characters a register, ``text_low`` one, in the low byte. A number is
-    compared after ``mask``; ``equals`` may list alternatives; ``between`` allows a range.
+    ``type`` text has two characters in a register, ``text_low`` one, in the low byte. A number is
+    compared after ``mask``; ``equals`` may list alternatives; ``between`` is a range.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,17 +39,17 @@ class Identification(BaseModel):
 
     @property
     def is_text(self) -> bool:
-        """Whether the registers hold characters."""
+        """True if the registers hold text."""
         return self.type.startswith("text")
 
     @property
     def register_count(self) -> int:
-        """How many registers must be read."""
+        """The number of registers to read."""
         return self.length or _LENGTHS[self.type]
 
     @property
     def alternatives(self) -> tuple[int | float | str, ...]:
-        """What the register may hold."""
+        """The accepted values."""
         if self.equals is None:
             return ()
         return self.equals if isinstance(self.equals, tuple) else (self.equals,)

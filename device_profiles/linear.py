@@ -1,14 +1,14 @@
-"""From raw numbers to values and back, without the noise of binary fractions."""
+"""Conversion of raw numbers to values without rounding errors of decimal scales."""
 
 import math
 from collections.abc import Callable, Iterable
 
 Raw = int | float
-Finish = Callable[[Raw], float | None]
+ToValue = Callable[[Raw], float | None]
 
 
 def linear(scale: float, offset: float) -> Callable[[Raw], float]:
-    """``raw * scale + offset``; where the scale is 1/10, 1/100 …, divided, so 253 gives 25.3."""
+    """``raw * scale + offset``. A scale of 1/10, 1/100 … divides instead, so 253 gives 25.3."""
     divisor = _whole(1 / scale)
     before = _whole(offset / scale)
     if divisor is not None and before is not None:
@@ -22,27 +22,29 @@ def linear(scale: float, offset: float) -> Callable[[Raw], float]:
     return lambda raw: raw * scale + offset
 
 
-def finisher(scale: float, offset: float, missing: Iterable[float], *, floats: bool) -> Finish:
-    """What makes a value of a raw number: None for raw numbers that mean no reading.
+def value_converter(
+    scale: float, offset: float, missing: Iterable[float], *, floats: bool
+) -> ToValue:
+    """A function from raw number to value; it gives None for the raw numbers in ``missing``.
 
-    With ``floats`` a raw NaN or infinity means no reading, too.
+    With ``floats`` it gives None for NaN and infinity, too.
     """
     value = linear(scale, offset)
     absent = {m for m in missing if not math.isnan(m)}
     if floats:
         absent |= {math.inf, -math.inf}
 
-        def finish_float(raw: Raw) -> float | None:
+        def convert_float(raw: Raw) -> float | None:
             return None if raw != raw or raw in absent else value(raw)  # noqa: PLR0124  # NaN
 
-        return finish_float
+        return convert_float
     if not absent:
         return value
 
-    def finish(raw: Raw) -> float | None:
+    def convert(raw: Raw) -> float | None:
         return None if raw in absent else value(raw)
 
-    return finish
+    return convert
 
 
 def _whole(number: float) -> int | None:

@@ -1,4 +1,4 @@
-"""The device library as text for people: the listing, one profile, the page docs/devices.md."""
+"""The device library as text: the list, one profile, the page docs/devices.md."""
 
 import json
 from collections.abc import Iterable
@@ -13,15 +13,20 @@ from device_profiles.streams import registry
 from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
 from telemetry.units import UNITS
-from telemetry.yaml_files import FileProblem, YamlFileError, parse_yaml_tree, read_yaml_file
-from telemetry.yaml_files import line_of as _line_of
+from telemetry.yaml_files import (
+    FileProblem,
+    YamlFileError,
+    line_of,
+    parse_yaml_tree,
+    read_yaml_file,
+)
 
 _DOMAINS = ("air", "weather", "noise", "water", "industry", "traffic", "power", "soil")
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """What is wrong (``problems``) and what is odd (``warnings``) in a profile file."""
+class ProfileCheck:
+    """Errors (``problems``) and warnings of a profile file."""
 
     file: Path
     profile: Profile | None
@@ -31,27 +36,27 @@ class Check:
     def __str__(self) -> str:
         if self.profile is None:
             return "\n".join(str(p) for p in self.problems)
-        odd = [f"{w} (allowed)" for w in self.warnings]
-        good = f"{self.file}: good: {self.profile.id}, {len(self.profile.metrics)} metrics"
-        return "\n".join([*odd, good])
+        warnings = [f"warning: {w}" for w in self.warnings]
+        valid = f"{self.file}: valid: {self.profile.id}, {len(self.profile.metrics)} metrics"
+        return "\n".join([*warnings, valid])
 
 
-def check(file: Path) -> Check:
-    """Read one profile file and say what is wrong with it or odd in it."""
+def check(file: Path) -> ProfileCheck:
+    """Check one profile file for errors and warnings."""
     try:
         profile = read_yaml_file(file, Profile)
     except YamlFileError as error:
-        return Check(file, None, tuple(error.problems))
+        return ProfileCheck(file, None, tuple(error.problems))
     tree = parse_yaml_tree(file.read_text(encoding="utf-8"), str(file))
     warnings = [
-        FileProblem(str(file), _line_of(tree, place), ".".join(str(p) for p in place), message)
-        for place, message in profile.warnings()
+        FileProblem(str(file), line_of(tree, path), ".".join(str(p) for p in path), message)
+        for path, message in profile.warnings()
     ]
-    return Check(file, profile, (), tuple(warnings))
+    return ProfileCheck(file, profile, (), tuple(warnings))
 
 
 def summary(profile: Profile) -> dict[str, Any]:
-    """The fields of a profile by which it is chosen."""
+    """The fields by which a profile is chosen, for JSON."""
     return {
         "id": profile.id,
         "manufacturer": profile.manufacturer,
@@ -64,7 +69,7 @@ def summary(profile: Profile) -> dict[str, Any]:
 
 
 def listing(profiles: Iterable[Profile]) -> str:
-    """One line a profile, in columns."""
+    """A table with one line for each profile."""
     rows = [("ID", "DOMAIN", "PROTOCOL", "VERIFIED", "MEASURES")]
     rows += [
         (p.id, p.domain, p.protocol, "yes" if p.verified else "no", _quantities(p))
@@ -78,7 +83,7 @@ def listing(profiles: Iterable[Profile]) -> str:
 
 
 def description(profile: Profile) -> str:
-    """Everything a technician wants to know of a profile."""
+    """All details of a profile."""
     lines = [
         f"{profile.id}: {profile.manufacturer} {profile.model} ({profile.domain})",
         f"  verified: {'yes' if profile.verified else 'no, see source and notes'}",
@@ -199,7 +204,7 @@ def _stream_lines(profile: Profile) -> list[str]:
 
 
 def _bytes(data: bytes) -> str:
-    """As text where it is text, else in hex."""
+    """Printable text as text, other bytes in hex."""
     text = data.decode("latin-1")
     return repr(text) if text.strip().isprintable() and data.isascii() else data.hex(" ").upper()
 

@@ -1,4 +1,4 @@
-"""One metric of a device profile: what it measures and where in the device it stands."""
+"""One metric of a device profile: what it measures and where the device holds it."""
 
 import difflib
 import math
@@ -64,7 +64,7 @@ class Metric(BaseModel):
     byte_order: Order = Order.BIG
     word_order: Order = Order.BIG
     decimals_address: int | None = Field(default=None, ge=0, le=65535)
-    """A register whose low byte says how many decimals the value has; the one after the value."""
+    """A register whose low byte is the number of decimals of the value; it follows the value."""
     field: str = Field(default="", validate_default=True)
     scale: float = Field(default=1.0, allow_inf_nan=False)
     offset: float = Field(default=0.0, allow_inf_nan=False)
@@ -75,7 +75,7 @@ class Metric(BaseModel):
 
     @field_validator("name")
     @classmethod
-    def _name_travels(cls, name: str) -> str:
+    def _name_is_valid(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
             raise ValueError("use letters, digits and _ . / - in a metric's name")
         if is_reserved(name):
@@ -187,12 +187,12 @@ class Metric(BaseModel):
             factor, offset = conversion(unit, "Cel")
             if low * factor + offset < ABSOLUTE_ZERO_CEL - 1e-6:
                 raise ValueError(f"impossible range: {low:g} {unit} is below absolute zero")
-        _reach(valid, info.data)
+        _check_reachable(valid, info.data)
         return valid
 
     @model_validator(mode="after")
-    def _settle(self) -> Self:
-        # The factors are worked out once here, so that a wrong unit shows at load time.
+    def _check_conversion(self) -> Self:
+        # Computed here once, so that a wrong unit is found when the profile is loaded.
         _ = self._canonical
         return self
 
@@ -202,40 +202,40 @@ class Metric(BaseModel):
 
     @property
     def canonical_unit(self) -> str:
-        """The unit in which stores and rules see the quantity."""
+        """The unit in which values of the quantity are stored and judged."""
         return QUANTITIES[self.quantity].unit
 
     @property
     def register_count(self) -> int:
-        """How many registers (or bits, in a table of bits) the value takes on the wire."""
+        """The number of registers (or bits, in a table of bits) of the value."""
         count = self.type.registers if self.type is not None else 0
         return count + 1 if self.decimals_address is not None else count
 
     @property
     def bit_field(self) -> BitField | None:
-        """The one bit field that is this metric's value, if it is one."""
+        """The bit field that is the value of the metric, if it has one."""
         return self.bits if isinstance(self.bits, BitField) else None
 
     def to_canonical(self, value: float) -> float:
-        """``value`` of this metric's unit in the quantity's canonical unit."""
+        """Convert ``value`` from the unit of the metric to the canonical unit."""
         factor, offset = self._canonical
         return value * factor + offset
 
     def from_canonical(self, value: float) -> float:
-        """``value`` of the quantity's canonical unit in this metric's unit."""
+        """Convert ``value`` from the canonical unit to the unit of the metric."""
         factor, offset = self._canonical
         return (value - offset) / factor
 
     @property
     def valid_canonical(self) -> tuple[float, float] | None:
-        """The range of possible values, inclusive, in the quantity's canonical unit."""
+        """The range of possible values, inclusive, in the canonical unit."""
         if self.valid is None:
             return None
         low, high = (self.to_canonical(v) for v in self.valid)
         return min(low, high), max(low, high)
 
     def labels(self, value: float) -> list[str]:
-        """What a status value says in words: its name, or the names of the fields that are set."""
+        """A status value in words: its name, or the names of the bit fields that are not 0."""
         raw = round((value - self.offset) / self.scale)
         if self.enum is not None:
             return [self.enum[raw]] if raw in self.enum else []
@@ -262,7 +262,7 @@ def _raw_limits(data: dict[str, Any]) -> tuple[float, float]:
     return kind.limits if kind is not None else (-math.inf, math.inf)
 
 
-def _reach(valid: tuple[float, float], data: dict[str, Any]) -> None:
+def _check_reachable(valid: tuple[float, float], data: dict[str, Any]) -> None:
     scale, offset = data.get("scale", 1.0), data.get("offset", 0.0)
     if data.get("type") is None or data.get("decimals_address") is not None:
         return

@@ -25,12 +25,12 @@ HIGHEST_ADDRESS = 65535
 Domain = Literal["air", "water", "noise", "weather", "traffic", "power", "industry", "soil"]
 
 
-class _Part(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Serial(_Part):
-    """The serial settings that the device has when it leaves the factory."""
+class Serial(_FrozenModel):
+    """The serial settings of the device as delivered."""
 
     baudrate: int = Field(default=9600, ge=50, le=4_000_000)
     bytesize: Literal[7, 8] = 8
@@ -38,11 +38,12 @@ class Serial(_Part):
     stopbits: Literal[1, 2] = 1
 
 
-class Limits(_Part):
-    """What the device can take: registers a read, registers read for nothing, rest between reads.
+class Limits(_FrozenModel):
+    """Limits of the device for reads.
 
-    ``gap`` is how many registers that nobody asked for may be read to merge two reads into one.
-    ``timeout`` is how long the device may take to answer (0: the bus's own time-out).
+    ``gap`` is the number of unused registers that may be read to merge two reads. ``turnaround``
+    is the pause between two requests. ``timeout`` is the longest time to an answer (0: that of
+    the bus).
     """
 
     max_registers: int = Field(default=125, ge=1, le=125)
@@ -52,7 +53,7 @@ class Limits(_Part):
 
 
 def _bytes(value: object) -> object:
-    """Read bytes written as hex (``FF 01 86``), or as text with ``text:`` in front."""
+    """Read bytes written as hex (``FF 01 86``), or as text after ``text:``."""
     if isinstance(value, str):
         if value.startswith("text:"):
             return value[5:].encode("latin-1").decode("unicode_escape").encode("latin-1")
@@ -68,10 +69,10 @@ def _bytes(value: object) -> object:
 HexBytes = Annotated[bytes, BeforeValidator(_bytes), WithJsonSchema({"type": "string"})]
 
 
-class StreamSettings(_Part):
-    """What a device that speaks by itself needs to hear first, or to be asked with.
+class StreamSettings(_FrozenModel):
+    """What is sent to a device with a stream protocol.
 
-    ``start`` is sent when the port opens; ``request``, where there is one, each ``interval``.
+    ``start`` is sent when the port opens, ``request`` (if given) every ``interval``.
     """
 
     start: tuple[HexBytes, ...] = ()
@@ -79,7 +80,7 @@ class StreamSettings(_Part):
     interval_ms: DurationMs = Field(default=0, alias="interval")
 
 
-class Profile(_Part):
+class Profile(_FrozenModel):
     """What a model of device measures and how to read it."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)
@@ -108,18 +109,18 @@ class Profile(_Part):
 
     @property
     def is_stream(self) -> bool:
-        """Whether the device speaks a stream protocol instead of Modbus."""
+        """True if the device uses a stream protocol instead of Modbus."""
         return self.protocol != MODBUS
 
     def metric(self, name: str) -> Metric:
-        """The metric of this name; KeyError where there is none."""
+        """The metric with this name; KeyError if there is none."""
         for metric in self.metrics:
             if metric.name == name:
                 return metric
         raise KeyError(name)
 
     def validation_errors(self) -> Iterable[tuple[FieldPath, str]]:
-        """What is wrong between fields, each with its place (see telemetry.yaml_files)."""
+        """Errors across fields, each with the path of its field (see telemetry.yaml_files)."""
         if not self.metrics:
             yield ("metrics",), "name at least one metric"
         yield from self._repeated_names()
@@ -130,12 +131,12 @@ class Profile(_Part):
             yield from self._overlapping_bits()
 
     def warnings(self) -> Iterator[tuple[FieldPath, str]]:
-        """What is allowed but seldom meant."""
+        """What is allowed but rarely intended."""
         for i, metric in enumerate(self.metrics):
             if metric.address is not None and metric.address >= 30000:
                 yield (
                     ("metrics", i, "address"),
-                    "addresses are 0-based as on the wire: is this a number of the 30001/40001 kind?",
+                    "addresses are 0-based as on the wire: is this a register number such as 30001 or 40001?",
                 )
             if metric.valid is None and metric.quantity != "status":
                 yield ("metrics", i, "name"), "has no valid range; impossible values will pass"

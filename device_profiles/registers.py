@@ -1,4 +1,4 @@
-"""The words in which a register is described: tables, types, orders and bit fields."""
+"""Register tables, types, byte and word orders, and bit fields."""
 
 import re
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Table(StrEnum):
 
     @property
     def is_bits(self) -> bool:
-        """Whether the table holds single bits instead of 16-bit registers."""
+        """True if the table holds single bits instead of 16-bit registers."""
         return self in (Table.COIL, Table.DISCRETE)
 
 
 class Type(StrEnum):
-    """How the bits of a value are meant."""
+    """The data type of a value."""
 
     BOOL = "bool"
     INT16 = "int16"
@@ -35,7 +35,7 @@ class Type(StrEnum):
 
     @property
     def registers(self) -> int:
-        """How many 16-bit registers a value takes."""
+        """The number of 16-bit registers of a value."""
         return _REGISTERS[self]
 
     @property
@@ -45,12 +45,12 @@ class Type(StrEnum):
 
     @property
     def is_float(self) -> bool:
-        """Whether values are floating point numbers."""
+        """True for floating point types."""
         return self in (Type.FLOAT32, Type.FLOAT64)
 
     @property
     def is_unsigned(self) -> bool:
-        """Whether values are whole numbers from 0 on."""
+        """True for unsigned integer types."""
         return self in (Type.UINT16, Type.UINT32, Type.UINT64)
 
     @property
@@ -76,7 +76,7 @@ _CODES = {
 
 
 class Order(StrEnum):
-    """Which end comes first: of the two bytes of a register, or of the registers of a value."""
+    """The order of the two bytes of a register, or of the registers of a value."""
 
     BIG = "big"
     LITTLE = "little"
@@ -91,20 +91,20 @@ class BitField:
 
     @property
     def size(self) -> int:
-        """How many bits."""
+        """The number of bits."""
         return self.high - self.low + 1
 
     @property
     def mask(self) -> int:
-        """The field's bits once shifted down."""
+        """A mask for the field after it is shifted to bit 0."""
         return (1 << self.size) - 1
 
     def of(self, word: int) -> int:
-        """The field's value in ``word``."""
+        """The value of the field in ``word``."""
         return (word >> self.low) & self.mask
 
     def overlaps(self, other: "BitField") -> bool:
-        """Whether the two share a bit."""
+        """True if the two fields share a bit."""
         return self.low <= other.high and other.low <= self.high
 
     def __str__(self) -> str:
@@ -131,7 +131,7 @@ def parse_bit_field(value: Any) -> BitField:
         case _:
             raise ValueError(_HOW)
     if field.low < 0 or field.low > field.high:
-        raise ValueError(f"{_HOW}; the lower bit stands first")
+        raise ValueError(f"{_HOW}; the lower bit comes first")
     return field
 
 

@@ -1,5 +1,5 @@
-"""The profiles that come with Quantrac: one YAML file for each model of device."""
+"""The profile library of Quantrac: one YAML file for each model of device."""
 
-from device_profiles.catalogue import ids, load, path
+from device_profiles.loading import ids, load, path
 
 __all__ = ["ids", "load", "path"]

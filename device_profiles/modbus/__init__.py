@@ -1,4 +1,4 @@
-"""Registers to values and values to registers; no I/O, no Modbus frames."""
+"""Converts registers to values and values to registers. No I/O, no Modbus frames."""
 
 from device_profiles.modbus.block import BlockDecoder, block_decoder
 from device_profiles.modbus.codec import decode_metric, encode_metric

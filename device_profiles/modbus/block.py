@@ -1,58 +1,58 @@
-"""Many metrics out of one reply: the way the edge reads, worked out once for each planned read."""
+"""Decodes all metrics of one reply; the decoder is built once for each planned read."""
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from device_profiles.linear import Finish
+from device_profiles.linear import ToValue
 from device_profiles.metric import Metric
-from device_profiles.modbus.codec import ValueReader, finish_of, value_reader
+from device_profiles.modbus.codec import ValueReader, metric_converter, value_reader
 from device_profiles.registers import Order, Type
 
 
 @dataclass(frozen=True, slots=True)
 class BlockDecoder:
-    """Turns the data of one reply into values; made by ``block_decoder``."""
+    """Converts the data of one reply to values; made by ``block_decoder``."""
 
     size: int
     _together: struct.Struct
-    _finish: tuple[tuple[int, Finish], ...]
+    _converters: tuple[tuple[int, ToValue], ...]
     _single: tuple[tuple[int, int, ValueReader], ...]
-    _bits: tuple[tuple[int, int, Finish], ...]
+    _bits: tuple[tuple[int, int, ToValue], ...]
     _count: int
 
     def decode(self, data: bytes) -> list[float | None]:
-        """One value for each metric, None where missing; ValueError where data is too short."""
+        """One value for each metric, None if missing; ValueError if the data is too short."""
         if len(data) < self.size:
             raise ValueError(f"the reply has {len(data)} bytes of data; {self.size} are needed")
         values: list[float | None] = [None] * self._count
-        for (place, finish), raw in zip(
-            self._finish, self._together.unpack_from(data), strict=True
+        for (place, convert), raw in zip(
+            self._converters, self._together.unpack_from(data), strict=True
         ):
-            values[place] = finish(raw)
+            values[place] = convert(raw)
         for place, at, read in self._single:
             values[place] = read(data, at)
-        for place, bit, finish in self._bits:
-            values[place] = finish((data[bit >> 3] >> (bit & 7)) & 1)
+        for place, bit, convert in self._bits:
+            values[place] = convert((data[bit >> 3] >> (bit & 7)) & 1)
         return values
 
 
 def block_decoder(
     metrics: Sequence[Metric], address: int, count: int, *, canonical: bool = True
 ) -> BlockDecoder:
-    """A decoder for the reply to one read of ``count`` registers (or bits) from ``address``.
+    """A decoder for the reply to a read of ``count`` registers (or bits) from ``address``.
 
-    All metrics stand in one table and inside the read. Values are in canonical units, or with
-    ``canonical=False`` in each metric's own unit.
+    All metrics are in one table and inside the read. Values are in canonical units, or in the
+    unit of each metric with ``canonical=False``.
     """
     together: list[tuple[int, int, Metric]] = []
     single: list[tuple[int, int, ValueReader]] = []
-    bits: list[tuple[int, int, Finish]] = []
+    bits: list[tuple[int, int, ToValue]] = []
     free = 0
     for place, metric in sorted(enumerate(metrics), key=lambda pair: pair[1].address or 0):
         start = _start(metric, address, count)
         if metric.table.is_bits:
-            bits.append((place, start, finish_of(metric, canonical=canonical)))
+            bits.append((place, start, metric_converter(metric, canonical=canonical)))
         elif _is_plain(metric) and 2 * start >= free:
             together.append((place, 2 * start, metric))
             free = 2 * (start + metric.register_count)
@@ -62,7 +62,7 @@ def block_decoder(
     return BlockDecoder(
         size=(count + 7) // 8 if is_bits else 2 * count,
         _together=_layout(together),
-        _finish=tuple((p, finish_of(m, canonical=canonical)) for p, _, m in together),
+        _converters=tuple((p, metric_converter(m, canonical=canonical)) for p, _, m in together),
         _single=tuple(single),
         _bits=tuple(bits),
         _count=len(metrics),

@@ -1,42 +1,42 @@
-"""The codec of one metric: its registers to a value, and back."""
+"""Decodes and encodes the registers of one metric."""
 
 import math
 import struct
 from collections.abc import Callable, Sequence
 
-from device_profiles.linear import Finish, Raw, finisher
+from device_profiles.linear import Raw, ToValue, value_converter
 from device_profiles.metric import Metric
 from device_profiles.registers import BitField, Order, Type
 
 Reader = Callable[[bytes, int], Raw]
-"""Reads a raw number out of register bytes, from a place in them."""
+"""Reads a raw number from register bytes at a position."""
 ValueReader = Callable[[bytes, int], float | None]
-"""Reads a finished value out of register bytes, from a place in them."""
+"""Reads a value from register bytes at a position; None if the device has no reading."""
 
 
 class Unencodable(ValueError):  # noqa: N818  # named by what went wrong
-    """A value that the metric's registers cannot hold."""
+    """A value that the registers of the metric cannot hold."""
 
 
 def decode_metric(metric: Metric, words: Sequence[int]) -> float | None:
-    """The value in ``words``, in the metric's unit; None where the device has no reading.
+    """The value in ``words``, in the unit of the metric; None if the device has no reading.
 
-    ``words`` are the ``metric.register_count`` registers from its address on, or one 0 or 1 for
-    a coil or discrete input. ValueError where there are too few.
+    ``words`` are the ``metric.register_count`` registers from its address, or one 0 or 1 for a
+    coil or discrete input. ValueError if there are too few.
     """
     if len(words) < metric.register_count:
         raise ValueError(f"{metric.name} takes {metric.register_count} registers")
     if metric.table.is_bits:
-        return finish_of(metric)(1 if words[0] else 0)
+        return metric_converter(metric)(1 if words[0] else 0)
     data = struct.pack(f">{metric.register_count}H", *words[: metric.register_count])
     return value_reader(metric)(data, 0)
 
 
 def encode_metric(metric: Metric, value: float | None) -> list[int]:
-    """The registers in which the device would say ``value`` (None: that it has no reading).
+    """The registers of the device for ``value`` (None: no reading).
 
-    Unencodable where the type has no room for the value or no way to say that it is missing.
-    A metric that is a bit field gives a word with only its own bits set.
+    Raises Unencodable if the type cannot hold the value, or has no code for a missing one. For a
+    bit field only its own bits are set.
     """
     kind = _type(metric)
     if metric.table.is_bits or kind is Type.BOOL:
@@ -55,22 +55,22 @@ def encode_metric(metric: Metric, value: float | None) -> list[int]:
 
 
 def value_reader(metric: Metric, *, canonical: bool = False) -> ValueReader:
-    """What reads the metric's value out of register bytes, from a place in them."""
-    read, finish = raw_reader(metric), finish_of(metric, canonical=canonical)
+    """A function that reads the value of the metric from register bytes."""
+    read, convert = raw_reader(metric), metric_converter(metric, canonical=canonical)
     if metric.decimals_address is None:
-        return lambda data, at: finish(read(data, at))
+        return lambda data, at: convert(read(data, at))
     place = 2 * _type(metric).registers + 1
 
     def with_decimals(data: bytes, at: int) -> float | None:
-        value = finish(read(data, at))
+        value = convert(read(data, at))
         decimals = data[at + place]
         return None if value is None or decimals > 9 else value / 10**decimals
 
     return with_decimals
 
 
-def finish_of(metric: Metric, *, canonical: bool = False) -> Finish:
-    """What makes the metric's value of its raw number."""
+def metric_converter(metric: Metric, *, canonical: bool = False) -> ToValue:
+    """A function that converts the raw number of the metric to its value."""
     scale, offset = metric.scale, metric.offset
     if canonical:
         factor, add = metric.to_canonical(1.0) - metric.to_canonical(0.0), metric.to_canonical(0.0)
@@ -79,11 +79,11 @@ def finish_of(metric: Metric, *, canonical: bool = False) -> Finish:
     missing = set(metric.missing)
     if kind is Type.FLOAT32:
         missing |= {struct.unpack(">f", struct.pack(">f", m))[0] for m in missing}
-    return finisher(scale, offset, missing, floats=kind.is_float)
+    return value_converter(scale, offset, missing, floats=kind.is_float)
 
 
 def raw_reader(metric: Metric) -> Reader:
-    """What reads the metric's raw number out of register bytes."""
+    """A function that reads the raw number of the metric from register bytes."""
     kind, part = _type(metric), metric.bit_field
     read = _number_reader(kind, metric.byte_order, metric.word_order)
     if kind is Type.BOOL:
@@ -101,7 +101,7 @@ def _field_reader(read: Reader, part: BitField) -> Reader:
 def _number_reader(kind: Type, byte_order: Order, word_order: Order) -> Reader:
     size = 2 * kind.registers
     if byte_order is word_order or (kind.registers == 1 and byte_order is Order.BIG):
-        # All bytes in order, or all of them reversed: struct knows both.
+        # All bytes in order or all reversed: struct handles both.
         sign = ">" if byte_order is Order.BIG else "<"
         plain = struct.Struct(sign + kind.code).unpack_from
         return lambda data, at: plain(data, at)[0]

@@ -1,4 +1,4 @@
-"""Whether the registers that were read are those of a model."""
+"""Compares registers with those that identify a model."""
 
 import struct
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _CODES = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "float32": "
 
 
 def identity(rule: Identification, words: Sequence[int]) -> int | float | str:
-    """What the registers say: a number after the mask, or a text without filling."""
+    """The content of the registers: a number after the mask, or a text without padding."""
     words = list(words[: rule.register_count])
     if rule.type == "text_low":
         return _text(bytes(w & 0xFF for w in words))
@@ -24,9 +24,9 @@ def identity(rule: Identification, words: Sequence[int]) -> int | float | str:
 
 
 def matches(rule: Identification, words: Sequence[int]) -> bool:
-    """Whether ``words``, read from the rule's address on, are those of its model.
+    """True if ``words``, read from the address of the rule, match its model.
 
-    A text need only begin as the rule says.
+    A text matches if it begins with the text of the rule.
     """
     if len(words) < rule.register_count:
         return False

@@ -1,4 +1,4 @@
-"""The registers of one simulated device, as its profile describes them."""
+"""The registers of a simulated device, by its profile."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from device_profiles.registers import Table
 
 
 class RegisterImage:
-    """What a device has in its four tables; addresses that its profile does not name are absent."""
+    """The four tables of a device; only addresses that its profile names exist."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
@@ -18,15 +18,15 @@ class RegisterImage:
             self._put(metric, _empty(metric))
 
     def set(self, name: str, value: float | None) -> None:
-        """Let the device say ``value`` for the metric ``name``, in the metric's unit.
+        """Set the metric ``name`` to ``value``, in the unit of the metric.
 
-        KeyError for an unknown metric, Unencodable where its registers cannot hold the value.
+        KeyError for an unknown metric, Unencodable if its registers cannot hold the value.
         """
         metric = self.profile.metric(name)
         self._put(metric, encode_metric(metric, value))
 
     def read(self, table: str, address: int, count: int) -> list[int] | None:
-        """``count`` registers (or bits) from ``address``; None where one of them does not exist."""
+        """``count`` registers (or bits) from ``address``; None if one of them does not exist."""
         held = self.tables[Table(table)]
         try:
             return [held[a] for a in range(address, address + count)]
@@ -34,12 +34,12 @@ class RegisterImage:
             return None
 
     def write(self, table: str, address: int, values: Sequence[int]) -> None:
-        """Put raw registers (or bits) into the device, new addresses included."""
+        """Write raw registers (or bits); missing addresses are created."""
         for i, value in enumerate(values):
             self.tables[Table(table)][address + i] = value
 
     def fill(self, table: str, address: int, count: int) -> None:
-        """Let registers exist that no metric names; those that exist keep their value."""
+        """Create registers that no metric names; existing ones keep their value."""
         for a in range(address, address + count):
             self.tables[Table(table)].setdefault(a, 0)
 
@@ -57,14 +57,14 @@ class RegisterImage:
 
 
 def encode_mask(metric: Metric) -> list[int]:
-    """Which bits of its registers belong to a metric that is a bit field."""
+    """The mask of the bits that belong to a metric that is a bit field."""
     part = metric.bit_field
     assert part is not None
     return encode_metric(metric, part.mask * metric.scale + metric.offset)
 
 
 def register_map(profile: Profile, values: Mapping[str, float | None]) -> RegisterImage:
-    """The registers of a device of this profile that says ``values`` (metric name: value)."""
+    """The registers of a device of this profile with ``values`` (metric name: value)."""
     image = RegisterImage(profile)
     for name, value in values.items():
         image.set(name, value)

@@ -1,4 +1,4 @@
-"""Protocols of devices that speak by themselves: bytes to samples and back, no I/O."""
+"""Stream protocols: devices that send frames of their own. Decoding and encoding, no I/O."""
 
 from device_profiles.streams.reader import StreamDecoder, decoder
 from device_profiles.streams.wire import Fault, Scanner, Step, Wire

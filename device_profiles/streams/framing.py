@@ -1,19 +1,19 @@
-"""The ways in which streams fall into frames: a header and a length, or lines of text."""
+"""Scanners that cut a stream into frames: header and length, lines of text, STX and ETX."""
 
 from collections.abc import Callable
 
-from device_profiles.streams.wire import Fault, Reading, Step
+from device_profiles.streams.wire import Fault, FieldValues, Step
 
-Judge = Callable[[bytes], Reading | Fault]
-"""What a whole frame says, or why it is none."""
+FrameDecoder = Callable[[bytes], FieldValues | Fault]
+"""Gives the values of a whole frame, or why it is invalid."""
 
 
 class HeaderScanner:
-    """Binary frames that begin with fixed bytes and whose length their first bytes tell.
+    """Binary frames with a fixed header and a length that follows from their first bytes.
 
-    ``headers`` are the ways in which a frame may begin. ``length`` gets the ``prefix`` first
-    bytes and says how long the frame is, 0 if it is none. After a bad frame the search goes on
-    with its second byte, so a good one inside is found.
+    ``headers`` are the possible headers. ``length`` gets the first ``prefix`` bytes and returns
+    the length of the frame, 0 if they are not a frame. After an invalid frame the search goes on
+    at its second byte, so that a valid frame inside is found.
     """
 
     def __init__(
@@ -21,12 +21,12 @@ class HeaderScanner:
         headers: bytes | tuple[bytes, ...],
         prefix: int,
         length: Callable[[bytes], int],
-        judge: Judge,
+        decode_frame: FrameDecoder,
     ) -> None:
         self._headers = (headers,) if isinstance(headers, bytes) else headers
         self._prefix = max(prefix, *(len(h) for h in self._headers))
         self._length = length
-        self._judge = judge
+        self._decode_frame = decode_frame
 
     def scan(self, buffer: bytearray, at: int) -> Step | None:
         """See Scanner."""
@@ -40,13 +40,13 @@ class HeaderScanner:
             return Step(1, fault=Fault.GARBAGE)
         if len(buffer) - at < length:
             return None
-        verdict = self._judge(bytes(buffer[at : at + length]))
-        if isinstance(verdict, Fault):
-            return Step(1, fault=verdict)
-        return Step(length, reading=verdict)
+        decoded = self._decode_frame(bytes(buffer[at : at + length]))
+        if isinstance(decoded, Fault):
+            return Step(1, fault=decoded)
+        return Step(length, values=decoded)
 
     def _next_begin(self, buffer: bytearray, at: int) -> int:
-        """Where the next header begins, or may begin at the buffer's end."""
+        """Where the next header begins, or part of one at the end of the buffer."""
         found = [place for h in self._headers if (place := buffer.find(h, at)) >= 0]
         nearest = min(found, default=len(buffer))
         longest = max(len(h) for h in self._headers)
@@ -57,16 +57,21 @@ class HeaderScanner:
 
 
 class LineScanner:
-    """Lines of text that end with ``end``; empty ones are skipped.
+    """Lines of text that end with ``end``; empty lines are skipped.
 
-    A line longer than ``longest`` is thrown away to its end. With ``start`` a line begins at the
-    last of these bytes in it, so that what noise put before it does not spoil it.
+    A line longer than ``longest`` is discarded. With ``start`` a line begins at the last
+    occurrence of these bytes, which drops noise before it.
     """
 
     def __init__(
-        self, judge: Judge, *, end: bytes = b"\n", longest: int = 256, start: bytes = b""
+        self,
+        decode_frame: FrameDecoder,
+        *,
+        end: bytes = b"\n",
+        longest: int = 256,
+        start: bytes = b"",
     ) -> None:
-        self._judge = judge
+        self._decode_frame = decode_frame
         self._end = end
         self._longest = longest
         self._start = start
@@ -77,7 +82,7 @@ class LineScanner:
         limit = at + self._longest
         stop = buffer.find(self._end, at, limit + 1)
         if stop < 0:
-            # Only the bytes up to the limit decide, so it does not matter how many there are.
+            # Only the bytes up to the limit count, so the result does not depend on how many came.
             if len(buffer) <= limit:
                 return None
             self._skipping = True
@@ -91,25 +96,32 @@ class LineScanner:
             line = line[line.rfind(self._start) :]
         if not line:
             return Step(consumed)
-        verdict = self._judge(line)
-        if isinstance(verdict, Fault):
-            return Step(consumed, fault=verdict)
-        return Step(consumed, reading=verdict)
+        decoded = self._decode_frame(line)
+        if isinstance(decoded, Fault):
+            return Step(consumed, fault=decoded)
+        return Step(consumed, values=decoded)
 
 
 class EnvelopeScanner:
-    """Frames between two control bytes, such as STX and ETX, with line ends between them.
+    """Frames between two control bytes, such as STX and ETX, with line ends between frames.
 
-    The ``end`` byte is looked for from the ``before``-th byte on, and ``after`` more bytes (the
-    checksum) belong to the frame. A frame longer than ``longest`` is none.
+    The ``end`` byte is searched from byte ``before``; ``after`` more bytes (the checksum) belong
+    to the frame. A frame longer than ``longest`` is invalid.
     """
 
     def __init__(
-        self, start: int, end: int, judge: Judge, *, before: int, after: int, longest: int
+        self,
+        start: int,
+        end: int,
+        decode_frame: FrameDecoder,
+        *,
+        before: int,
+        after: int,
+        longest: int,
     ) -> None:
         self._start = start
         self._end = end
-        self._judge = judge
+        self._decode_frame = decode_frame
         self._before = before
         self._after = after
         self._longest = longest
@@ -128,7 +140,7 @@ class EnvelopeScanner:
         stop = end + 1 + self._after
         if len(buffer) < stop:
             return None
-        verdict = self._judge(bytes(buffer[at:stop]))
-        if isinstance(verdict, Fault):
-            return Step(1, fault=verdict)
-        return Step(stop - at, reading=verdict)
+        decoded = self._decode_frame(bytes(buffer[at:stop]))
+        if isinstance(decoded, Fault):
+            return Step(1, fault=decoded)
+        return Step(stop - at, values=decoded)

@@ -1,6 +1,6 @@
-"""Numbers as a device's own registers hold them."""
+"""Numbers in the registers of a device."""
 
 
 def saturated(value: float, low: int, high: int) -> int:
-    """The nearest whole number, kept between ``low`` and ``high`` as a device would."""
+    """The nearest integer, limited to ``low`` and ``high`` as in a device."""
     return max(low, min(high, round(value)))

@@ -1,13 +1,13 @@
-"""From bytes to samples, whatever pieces the bytes arrive in."""
+"""Decodes a stream of bytes into samples, whatever pieces it arrives in."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from device_profiles.linear import Finish, finisher
+from device_profiles.linear import ToValue, value_converter
 from device_profiles.metric import Metric
 from device_profiles.streams import registry
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 TORN_AFTER_MS = 2000
-"""A frame without a checksum whose bytes pause for longer was torn: its halves do not belong together."""
+"""A longer pause inside a frame without a checksum means that its two parts do not belong together."""
 
 
 class StreamDecoder:
-    """Takes the bytes of one device and gives samples; re-synchronises on garbage, never raises.
+    """Decodes the bytes of one device; it resynchronises after garbage and never raises.
 
-    ``frames`` counts good frames, ``checksum_errors`` frames whose checksum was wrong, and
-    ``resyncs`` how often the decoder had to look for the beginning of a frame.
+    ``frames`` counts valid frames, ``checksum_errors`` frames with a wrong checksum, ``resyncs``
+    the times when the decoder had to search for the beginning of a frame.
     """
 
     def __init__(self, wire: Wire, metrics: Sequence[Metric], *, canonical: bool) -> None:
@@ -35,14 +35,16 @@ class StreamDecoder:
         self._buffer = bytearray()
         self._last_ms = 0
         self._lost = False
-        self._picks: dict[str, list[tuple[str, Finish]]] = defaultdict(list)
+        self._converters: dict[str, list[tuple[str, ToValue]]] = defaultdict(list)
         for metric in metrics:
-            self._picks[metric.field].append((metric.name, _finish(metric, canonical=canonical)))
+            self._converters[metric.field].append(
+                (metric.name, _converter(metric, canonical=canonical))
+            )
 
     def feed(self, data: bytes, time_ms: int) -> list[Sample]:
-        """The samples of all frames that ``data`` completes, all of them at ``time_ms``."""
+        """The samples of all frames that ``data`` completes, with the time ``time_ms``."""
         if self._buffer and not self._wire.checked and time_ms - self._last_ms > TORN_AFTER_MS:
-            self._forget()
+            self._restart()
         self._last_ms = time_ms
         self._buffer += data
         samples: list[Sample] = []
@@ -52,14 +54,14 @@ class StreamDecoder:
             if step is None:
                 break
             at += max(1, step.consumed)
-            self._count(step.fault, good=step.reading is not None)
-            if step.reading:
-                self._take(step.reading, time_ms, samples)
+            self._count(step.fault, good=step.values is not None)
+            if step.values:
+                self._take(step.values, time_ms, samples)
         del self._buffer[:at]
         return samples
 
-    def _forget(self) -> None:
-        """Begin anew: what was heard of a frame is not the beginning of what comes now."""
+    def _restart(self) -> None:
+        """Discard the part of a frame that is in the buffer."""
         self._buffer.clear()
         self._scanner = self._wire.scanner()
         self._count(Fault.GARBAGE, good=False)
@@ -73,26 +75,26 @@ class StreamDecoder:
             self.resyncs += not self._lost
             self._lost = True
 
-    def _take(self, reading: Reading, time_ms: int, samples: list[Sample]) -> None:
-        for field, raw in reading.items():
-            for name, finish in self._picks.get(field, ()):
-                value = None if raw is None else finish(raw)
+    def _take(self, values: FieldValues, time_ms: int, samples: list[Sample]) -> None:
+        for field, raw in values.items():
+            for name, convert in self._converters.get(field, ()):
+                value = None if raw is None else convert(raw)
                 flag = Flag.MISSING if value is None else Flag.NOT_EVALUATED
                 samples.append(Sample(name, time_ms, value, flag))
 
 
 def decoder(profile: "Profile", *, canonical: bool = False) -> StreamDecoder:
-    """A decoder for one device of this profile; it belongs to one port and keeps its state.
+    """A decoder for one device of this profile; it holds the state of one port.
 
-    Values are in each metric's unit, or with ``canonical`` in the quantity's canonical unit.
+    Values are in the unit of each metric, or with ``canonical`` in canonical units.
     """
     return StreamDecoder(registry.wire(profile.protocol), profile.metrics, canonical=canonical)
 
 
-def _finish(metric: Metric, *, canonical: bool) -> Finish:
+def _converter(metric: Metric, *, canonical: bool) -> ToValue:
     scale, offset = metric.scale, metric.offset
     if canonical:
         add = metric.to_canonical(0.0)
         factor = metric.to_canonical(1.0) - add
         scale, offset = scale * factor, offset * factor + add
-    return finisher(scale, offset, metric.missing, floats=True)
+    return value_converter(scale, offset, metric.missing, floats=True)

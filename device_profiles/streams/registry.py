@@ -1,4 +1,4 @@
-"""The wire protocols that there are: each file in ``wires/`` is one, by its name."""
+"""The stream protocols: each file in ``wires/`` is one, with its name."""
 
 import importlib
 import pkgutil
@@ -12,13 +12,13 @@ _PACKAGE = "device_profiles.streams.wires"
 
 @cache
 def names() -> tuple[str, ...]:
-    """The names of the protocols, in alphabetical order. Imports none of them."""
+    """The names of the protocols, sorted; imports none of them."""
     folder = Path(__file__).parent / "wires"
     return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
 
 
 def wire(name: str) -> Wire:
-    """The protocol ``name``; KeyError where there is none."""
+    """The protocol with this name; KeyError if there is none."""
     if name not in names():
         raise KeyError(name)
     found: Wire = importlib.import_module(f"{_PACKAGE}.{name}").WIRE

@@ -1,16 +1,16 @@
-"""What a wire protocol is: how its bytes fall into frames, and what a frame says."""
+"""The interface of a stream protocol: scanning frames, decoding and encoding them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-Reading = Mapping[str, float | None]
-"""The values of one frame by field; None where the device says that it has none."""
+FieldValues = Mapping[str, float | None]
+"""The values of one frame by field; None if the device has no reading."""
 
 
 class Fault(Enum):
-    """Why bytes were thrown away."""
+    """Why bytes were discarded."""
 
     GARBAGE = "garbage"
     CHECKSUM = "checksum"
@@ -18,31 +18,31 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the scanner made of the next bytes: ``consumed`` of them are done with (at least 1).
+    """The result of a scan: ``consumed`` bytes (at least 1) and what they were.
 
-    A whole frame has a ``reading``, which is empty for frames that measure nothing.
+    A valid frame has ``values``, which are empty if it holds no measurement.
     """
 
     consumed: int
-    reading: Reading | None = None
+    values: FieldValues | None = None
     fault: Fault | None = None
 
 
 class Scanner(Protocol):
-    """Takes a stream apart. What it makes of bytes never depends on how they arrive."""
+    """Cuts a stream into frames. The result must not depend on how the bytes are split."""
 
     def scan(self, buffer: bytearray, at: int) -> Step | None:
-        """The next step from place ``at`` on; None as long as more bytes are needed."""
+        """The next step from position ``at``; None if more bytes are needed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A wire protocol.
+    """A stream protocol.
 
-    ``fields`` are the values that a frame can hold, each with its UCUM unit, or None where the
-    device's settings decide and the profile must say. ``encode`` makes one frame, as the device
-    would; fields that are not given get an ordinary value or are left out.
+    ``fields`` are the values in its frames, each with its UCUM unit, or None if the settings of
+    the device decide and the profile must name it. ``encode`` makes a frame as the device would;
+    fields that are not given get an ordinary value or are left out.
     """
 
     fields: Mapping[str, str | None]
@@ -50,4 +50,4 @@ class Wire:
     encode: Callable[[Mapping[str, float]], bytes]
     about: str = ""
     checked: bool = True
-    """Whether frames carry a checksum."""
+    """True if frames have a checksum."""

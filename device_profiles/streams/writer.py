@@ -1,4 +1,4 @@
-"""From values to the bytes that a device would send, for simulators and tests."""
+"""Encodes values as the frames of a device, for simulators and tests."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class StreamEncoder:
-    """Makes frames of one device."""
+    """Encodes the frames of one device."""
 
     def __init__(self, wire: Wire, profile: "Profile") -> None:
         self._wire = wire
         self._profile = profile
 
     def encode(self, values: Mapping[str, float | None]) -> bytes:
-        """One frame that says ``values`` (metric name: value in the metric's unit).
+        """One frame with ``values`` (metric name: value in the unit of the metric).
 
-        None becomes the metric's raw value for a missing reading, or is left out where it has
-        none. KeyError for a metric that the profile does not have.
+        None becomes the raw value of the metric for a missing reading, or is left out if there is
+        no such value. KeyError for a metric that is not in the profile.
         """
         fields: dict[str, float] = {}
         for name, value in values.items():

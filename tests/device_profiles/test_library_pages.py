@@ -45,7 +45,7 @@ def test_the_protocol_of_the_readme_runs() -> None:
     wire = module["WIRE"]
     frame = wire.encode({"pm10": 37})
     step = wire.scanner().scan(bytearray(frame), 0)
-    assert step.reading == {"pm10": 37}
+    assert step.values == {"pm10": 37}
 
 
 def test_the_page_of_devices_is_current() -> None:

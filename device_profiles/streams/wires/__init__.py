@@ -1,1 +1,1 @@
-"""One file for each wire protocol; each defines ``WIRE``."""
+"""One file for each stream protocol; each defines ``WIRE``."""

@@ -1,14 +1,15 @@
 """AGD 315 traffic radars: ``0001917903,R,A,22: #T0:A,29,11,11.7,70.3`` and a carriage return.
 
-After ``#T0:`` stand the direction (A advancing, R receding), the range in bins of 2 m, the Doppler bin, the
-speed in the unit that the radar was told to use, and the power. The first target of a line is taken.
+``#T0:`` is followed by the direction (A advancing, R receding), the range in bins of 2 m, the
+Doppler bin, the speed in the unit set in the radar, and the power. Only the first target of a
+line is used.
 """
 
 import re
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _LINE = re.compile(
     rb"\d{1,10},[A-Z],[A-Z],\d{1,2}:[^#\r\n]{0,80}"
@@ -17,7 +18,7 @@ _LINE = re.compile(
 _BIN_M = 2
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     match = _LINE.fullmatch(line)
     if match is None:
         return Fault.GARBAGE
@@ -51,7 +52,7 @@ WIRE = Wire(
         "range": "m",
         "power": "1",
     },
-    scanner=lambda: LineScanner(_judge, end=b"\r", longest=320),
+    scanner=lambda: LineScanner(_decode_frame, end=b"\r", longest=320),
     encode=_encode,
     about="AGD 315 traffic radars",
     checked=False,

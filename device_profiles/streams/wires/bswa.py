@@ -1,8 +1,8 @@
 """BSWA 308 and 309 sound level meters: ``02``, id, ``A``, values with commas, ``03``, exclusive or, CR LF.
 
-Three answers are understood: to ``DSL7`` (LAeq, LBeq, LCeq, LZeq, overload), to ``DLN`` (filter, detector, mode,
+Three answers are decoded: to ``DSL7`` (LAeq, LBeq, LCeq, LZeq, overload), to ``DLN`` (filter, detector, mode,
 ten pairs of percentage and level, overload) and to ``DMA`` (filter, detector, mode, value, overload). Of the
-last two only A-weighted values are taken.
+last two only A-weighted values are used.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.checksums import xor8
 from device_profiles.streams.framing import EnvelopeScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _STX, _ETX = 0x02, 0x03
 _LEVEL = r"-?\d{3}\.\d"
@@ -21,7 +21,7 @@ _MODES = {"0": "spl", "1": "peak", "2": "laeq", "3": "lamax", "4": "lamin"}
 _PERCENTILES = {"10": "la10", "20": "la20", "50": "la50", "90": "la90", "99": "la99"}
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if xor8(frame[:-1]) != frame[-1]:
         return Fault.CHECKSUM
     if frame[2:3] != b"A":
@@ -78,7 +78,7 @@ WIRE = Wire(
         "peak": "dB",
         "overload": "1",
     },
-    scanner=lambda: EnvelopeScanner(_STX, _ETX, _judge, before=2, after=1, longest=200),
+    scanner=lambda: EnvelopeScanner(_STX, _ETX, _decode_frame, before=2, after=1, longest=200),
     encode=_encode,
     about="BSWA 308 and 309 sound level meters",
 )

@@ -1,6 +1,6 @@
 """Cubic CM1106 and CM1107 CO2 modules, asked with ``11 01 01 ED``.
 
-An answer is ``16``, its length, the command, data, and what makes the sum 0.
+An answer is ``16``, its length, the command, data, and a byte that makes the sum 0.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import negated_sum8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _ACK = 0x16
 _MEASURED = 0x01
@@ -19,7 +19,7 @@ def _length(prefix: bytes) -> int:
     return prefix[1] + 3 if 1 <= prefix[1] <= _LONGEST else 0
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if sum(frame) & 0xFF:
         return Fault.CHECKSUM
     if frame[2] != _MEASURED or frame[1] != 5:
@@ -35,7 +35,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={"co2": "[ppm]"},
-    scanner=lambda: HeaderScanner(bytes((_ACK,)), 2, _length, _judge),
+    scanner=lambda: HeaderScanner(bytes((_ACK,)), 2, _length, _decode_frame),
     encode=_encode,
     about="Cubic CM1106 CO2 modules",
 )

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import negated_sum8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _HEADER = b"\x16\x11\x0b"
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if sum(frame) & 0xFF:
         return Fault.CHECKSUM
     return {"pm2_5": float(int.from_bytes(frame[5:7], "big"))}
@@ -27,7 +27,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={"pm2_5": "ug/m3"},
-    scanner=lambda: HeaderScanner(_HEADER, 3, lambda _: 20, _judge),
+    scanner=lambda: HeaderScanner(_HEADER, 3, lambda _: 20, _decode_frame),
     encode=_encode,
     about="Cubic PM1006 dust sensors",
 )

@@ -1,7 +1,7 @@
 """Davis Vantage Pro2 and Vue consoles: the LOOP packet (19,200 8N1), asked with ``LOOP 1``.
 
 Ninety-nine bytes that begin with ``LOO``, low bytes first, then ``0A 0D`` and a CRC (high byte first)
-that makes the CRC of all of them 0. Rain counts clicks; how much a click is, the profile says.
+that makes the CRC of all of them 0. Rain is counted in clicks; their size is in the profile.
 """
 
 import struct
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import crc16_xmodem
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _HEADER = b"LOO"
 _LENGTH = 99
 _LOOP = 0
 _NO_WORD, _NO_UNSIGNED, _NO_BYTE = 0x7FFF, 0xFFFF, 0xFF
 
-# field: place, struct code, raw numbers in one unit, unit, raw value without a sensor
+# field: position, struct code, raw numbers in one unit, unit, raw value without a sensor
 _FIELDS: dict[str, tuple[int, str, float, str, int | None]] = {
     "pressure": (7, "<H", 1000, "[in_i'Hg]", 0),
     "inside_temperature": (9, "<h", 10, "[degF]", _NO_WORD),
@@ -37,7 +37,7 @@ _FIELDS: dict[str, tuple[int, str, float, str, int | None]] = {
 _RANGES = {"<B": (0, 255), "<H": (0, 0xFFFF), "<h": (-0x8000, 0x7FFF)}
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if crc16_xmodem(frame) != 0:
         return Fault.CHECKSUM
     if frame[4] != _LOOP:
@@ -62,7 +62,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={name: None if name.endswith("clicks") else row[3] for name, row in _FIELDS.items()},
-    scanner=lambda: HeaderScanner(_HEADER, 3, lambda _: _LENGTH, _judge),
+    scanner=lambda: HeaderScanner(_HEADER, 3, lambda _: _LENGTH, _decode_frame),
     encode=_encode,
     about="Davis Vantage LOOP packets",
 )

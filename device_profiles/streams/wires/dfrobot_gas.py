@@ -1,7 +1,7 @@
 """DFRobot Gravity gas modules (SEN0465 to SEN0476) over UART, asked with ``FF 01 86``.
 
 An answer has nine bytes: ``FF 86``, the concentration, the gas, the number of decimals, two more bytes,
-and what makes the sum of bytes 2 to 7 and itself 0. (The eighth byte is in no checksum.)
+and a byte that makes the sum of bytes 2 to 7 and itself 0. (No checksum covers the eighth byte.)
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import negated_sum8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _HEADER = b"\xff\x86"
 _GASES = {
@@ -24,7 +24,7 @@ _GASES = {
 _CODES = {name: code for code, name in _GASES.items()}
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if negated_sum8(frame[1:7]) != frame[8]:
         return Fault.CHECKSUM
     gas = _GASES.get(frame[4])
@@ -44,7 +44,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={gas: "%" if gas == "oxygen" else "[ppm]" for gas in _CODES},
-    scanner=lambda: HeaderScanner(_HEADER, 2, lambda _: 9, _judge),
+    scanner=lambda: HeaderScanner(_HEADER, 2, lambda _: 9, _decode_frame),
     encode=_encode,
     about="DFRobot Gravity gas modules",
 )

@@ -1,7 +1,7 @@
 """Gill WindSonic in polar mode: ``<STX>Q,229,002.74,M,00,<ETX>16``.
 
 The checksum is the exclusive or of the bytes between STX and ETX. A status other than 00 means
-that the reading must not be used; the direction is left out when there is next to no wind.
+that the values must not be used. The direction is empty if there is almost no wind.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.checksums import xor8
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _FRAME = re.compile(
     rb"\x02(([A-Z]),(\d{3})?,([+-]?\d{3}\.\d{2})?,([MNPKF]),([0-9A-F]{2}),)\x03([0-9A-F]{2})"
@@ -18,7 +18,7 @@ _SPEEDS = {b"M": 1.0, b"N": 1852 / 3600, b"P": 0.44704, b"K": 1 / 3.6, b"F": 0.0
 _GOOD = b"00"
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     match = _FRAME.fullmatch(line)
     if match is None:
         return Fault.GARBAGE
@@ -43,7 +43,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={"wind_direction": "deg", "wind_speed": "m/s", "status": "1"},
-    scanner=lambda: LineScanner(_judge, start=b"\x02"),
+    scanner=lambda: LineScanner(_decode_frame, start=b"\x02"),
     encode=_encode,
     about="Gill WindSonic wind sensors, polar mode",
 )

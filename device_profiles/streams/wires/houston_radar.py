@@ -1,6 +1,6 @@
-"""Houston Radar DR500 speed sensor: three digits a line, ``000`` or ``?000`` when there is nothing.
+"""Houston Radar DR500 speed sensor: three digits a line, ``000`` or ``?000`` without a vehicle.
 
-Speeds are in mph or km/h, as the radar is set; with directions shown ``+`` is approaching.
+Speeds are in mph or km/h by the setting of the radar; ``+`` means approaching, if shown.
 """
 
 import re
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _LINE = re.compile(rb"([+-])?(\d{3})")
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     match = _LINE.fullmatch(line.removeprefix(b"?"))
     if match is None:
         return Fault.GARBAGE
@@ -36,7 +36,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={"speed": None, "inbound_speed": None, "outbound_speed": None},
-    scanner=lambda: LineScanner(_judge, end=b"\r", longest=16),
+    scanner=lambda: LineScanner(_decode_frame, end=b"\r", longest=16),
     encode=_encode,
     about="Houston Radar DR500",
     checked=False,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _SIGNED = re.compile(rb"([+-])(\d{3})(?: (km/h|mph)(?: (\d{3}) m)?)?")
 _LETTERS = re.compile(rb"(\d{3})([KM])([IO])")
@@ -17,7 +17,7 @@ _BARE = re.compile(rb"(?:\*S|s)(\d{3})")
 _MPH = 1.609344
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     if match := _SIGNED.fullmatch(line):
         sign, speed, unit, distance = match.groups()
         reading = _speed(int(speed), miles=unit == b"mph", approaching=sign == b"+")
@@ -51,7 +51,7 @@ WIRE = Wire(
         "outbound_speed": "km/h",
         "distance": "m",
     },
-    scanner=lambda: LineScanner(_judge, longest=64),
+    scanner=lambda: LineScanner(_decode_frame, longest=64),
     encode=_encode,
     about="ICOMS TMA speed radars, lines of text",
     checked=False,

@@ -1,25 +1,25 @@
 """ICOMS TMA-3B3 traffic counter, binary messages (parameter 50 = 121), one for each vehicle.
 
-Nineteen bytes: ``02 99``, speed, length, time of day and date in BCD (the highest bit of the day: going
-away), a running number, the range, the kind of detection, century and year, ``03``. There is no
-checksum; a message whose time is no time is thrown away.
+Nineteen bytes: ``02 99``, speed, length, time of day and date in BCD (the highest bit of the day:
+receding), a running number, the range, the kind of detection, century and year, ``03``. There is no
+checksum; a message with an invalid time is discarded.
 """
 
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _HEADER = b"\x02\x99"
 _ETX = 0x03
-# second, minute, hour, day, month and year as numbers: place in the message, lowest, highest
+# second, minute, hour, day, month and year as numbers: position, lowest, highest
 _TIMES = ((4, 0, 99), (5, 0, 59), (6, 0, 59), (7, 0, 24), (8, 1, 31), (9, 1, 12), (17, 0, 99))
 _CENTURY = 0x20
 _AWAY = 0x80
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if frame[18] != _ETX or frame[16] != _CENTURY:
         return Fault.GARBAGE
     for place, low, high in _TIMES:
@@ -60,7 +60,7 @@ WIRE = Wire(
         "count": "1",
         "range": "m",
     },
-    scanner=lambda: HeaderScanner(_HEADER, 2, lambda _: 19, _judge),
+    scanner=lambda: HeaderScanner(_HEADER, 2, lambda _: 19, _decode_frame),
     encode=_encode,
     about="ICOMS TMA-3B3 traffic counter, binary",
     checked=False,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.checksums import crc16_umb
 from device_profiles.streams.framing import HeaderScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _SOH, _VERSION, _STX, _ETX, _EOT = 0x01, 0x10, 0x02, 0x03, 0x04
 _MULTI = 0x2F
@@ -37,7 +37,7 @@ def _length(prefix: bytes) -> int:
     return prefix[6] + 12 if prefix[6] >= 2 and prefix[7] == _STX else 0
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if frame[-1] != _EOT or frame[-4] != _ETX:
         return Fault.GARBAGE
     if crc16_umb(frame[:-3]) != int.from_bytes(frame[-3:-1], "little"):
@@ -59,7 +59,7 @@ def _judge(frame: bytes) -> Reading | Fault:
 
 
 def _value(part: bytes) -> float | None:
-    """The value of ``status, channel, type, value``; None where the status is not good."""
+    """The value of ``status, channel, type, value``; None if the status is an error."""
     code = _TYPES.get(part[3]) if len(part) > 3 else None
     if part[0] != 0 or code is None or len(part) < 4 + struct.calcsize(code):
         return None
@@ -74,7 +74,7 @@ def _framed(to: int, sender: int, data: bytes) -> bytes:
 
 
 def query(*channels: int, device: int = 0x7001) -> bytes:
-    """The request for these channels (20 at most) of a weather sensor."""
+    """The request for channels (at most 20) of a weather sensor."""
     data = struct.pack(f"<BBB{len(channels)}H", _MULTI, _VERSION, len(channels), *channels)
     return _framed(device, 0xF001, data)
 
@@ -89,7 +89,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields=dict(_CHANNELS.values()),
-    scanner=lambda: HeaderScanner(bytes((_SOH, _VERSION)), 8, _length, _judge),
+    scanner=lambda: HeaderScanner(bytes((_SOH, _VERSION)), 8, _length, _decode_frame),
     encode=_encode,
     about="Lufft UMB weather sensors, binary",
 )

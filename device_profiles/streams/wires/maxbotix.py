@@ -1,6 +1,6 @@
 """MaxBotix ultrasonic distance sensors: ``R1234`` and a carriage return, six to seven a second.
 
-The unit is the model's: millimetres with four or five digits, centimetres or inches with three.
+The unit depends on the model: millimetres with four or five digits, centimetres or inches with three.
 """
 
 import re
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _LINE = re.compile(rb"R(\d{3,5})")
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     match = _LINE.fullmatch(line)
     return {"distance": float(match.group(1))} if match else Fault.GARBAGE
 
@@ -24,7 +24,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={"distance": None},
-    scanner=lambda: LineScanner(_judge, end=b"\r", longest=32),
+    scanner=lambda: LineScanner(_decode_frame, end=b"\r", longest=32),
     encode=_encode,
     about="MaxBotix ultrasonic distance sensors",
     checked=False,

@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _LINE = re.compile(
     rb"\d{2}/\d{2}/\d{2} \d{2}:\d{2}(?::\d{2})?, ?([+-]\d{2}\.\d{3}), ?([+-]\d{1,2}\.\d{3}).*"
 )
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     match = _LINE.fullmatch(line)
     if match is None:
         return Fault.GARBAGE
@@ -28,7 +28,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={"concentration": "mg/m3", "volume": "m3"},
-    scanner=lambda: LineScanner(_judge, longest=128),
+    scanner=lambda: LineScanner(_decode_frame, longest=128),
     encode=_encode,
     about="Met One BAM-1020 dust monitor, hourly line",
     checked=False,

@@ -1,8 +1,8 @@
 """NMEA 0183: positions (GGA, RMC), wind (MWV) and transducers (XDR), from any talker.
 
-Only sentences with a right checksum are taken. Positions come from GGA alone, as receivers send the
-same one in RMC, too; RMC gives the speed over ground and the course. Values are turned into the units of ``fields``,
-whichever unit the sentence names. Transducers are numbered: ``temperature_0`` is ``C,…,C,0``.
+Sentences with a wrong checksum are discarded. Positions come only from GGA, since receivers send
+the same position in RMC; RMC gives speed over ground and course. Values are converted to the units
+of ``fields``. Transducers are numbered: ``temperature_0`` is ``C,…,C,0``.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from device_profiles.streams.checksums import xor8
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _SENTENCE = re.compile(rb"\$([A-Z]{2})([A-Z]{3}),([\x20-\x7e]*)\*([0-9A-Fa-f]{2})")
 _NUMBER = re.compile(r"[+-]?\d{1,9}(?:\.\d{0,9})?")
@@ -54,12 +54,12 @@ def _position(parts: Sequence[str]) -> dict[str, float | None]:
     return reading
 
 
-def _gga(parts: Sequence[str]) -> Reading:
+def _gga(parts: Sequence[str]) -> FieldValues:
     if len(parts) < 9:
         return {}
     quality = _number(parts[5])
     nothing = {"latitude": None, "longitude": None, "altitude": None}
-    fix: Reading = (
+    fix: FieldValues = (
         nothing if not quality else {**_position(parts[1:5]), "altitude": _number(parts[8])}
     )
     return {
@@ -70,7 +70,7 @@ def _gga(parts: Sequence[str]) -> Reading:
     }
 
 
-def _rmc(parts: Sequence[str]) -> Reading:
+def _rmc(parts: Sequence[str]) -> FieldValues:
     if len(parts) < 8:
         return {}
     if parts[1] != "A":
@@ -82,7 +82,7 @@ def _rmc(parts: Sequence[str]) -> Reading:
     }
 
 
-def _mwv(parts: Sequence[str]) -> Reading:
+def _mwv(parts: Sequence[str]) -> FieldValues:
     if len(parts) < 5 or parts[3] not in _SPEEDS:
         return {}
     if parts[4] != "A":
@@ -94,7 +94,7 @@ def _mwv(parts: Sequence[str]) -> Reading:
     }
 
 
-def _xdr(parts: Sequence[str]) -> Reading:
+def _xdr(parts: Sequence[str]) -> FieldValues:
     reading: dict[str, float | None] = {}
     for kind, text, unit, place in zip(*(parts[i::4] for i in range(4)), strict=False):
         value = _number(text)
@@ -109,12 +109,12 @@ def _xdr(parts: Sequence[str]) -> Reading:
     return reading
 
 
-_SENTENCES: dict[bytes, Callable[[Sequence[str]], Reading]] = {
+_SENTENCES: dict[bytes, Callable[[Sequence[str]], FieldValues]] = {
     b"GGA": _gga, b"RMC": _rmc, b"MWV": _mwv, b"XDR": _xdr,
 }  # fmt: skip
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     match = _SENTENCE.fullmatch(line)
     if match is None:
         return Fault.GARBAGE
@@ -182,7 +182,7 @@ WIRE = Wire(
         "wind_direction": "deg",
         **{f"{name}_{place}": unit for name, unit in _UNITS.items() for place in _IDS},
     },
-    scanner=lambda: LineScanner(_judge, start=b"$"),
+    scanner=lambda: LineScanner(_decode_frame, start=b"$"),
     encode=_encode,
     about="NMEA 0183 sentences GGA, RMC, MWV and XDR",
 )

@@ -7,13 +7,13 @@ these six bytes, ``AB``. The SDS198 begins with ``AA CF`` and has one value, PM1
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _LENGTH = 10
 _USUAL, _REPLY, _COARSE = 0xC0, 0xC5, 0xCF
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if frame[9] != 0xAB:
         return Fault.GARBAGE
     if sum(frame[2:8]) & 0xFF != frame[8]:
@@ -41,7 +41,7 @@ WIRE = Wire(
         tuple(bytes((0xAA, kind)) for kind in (_USUAL, _REPLY, _COARSE)),
         2,
         lambda _: _LENGTH,
-        _judge,
+        _decode_frame,
     ),
     encode=_encode,
     about="Nova SDS dust sensors",

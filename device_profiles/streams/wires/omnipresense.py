@@ -1,9 +1,9 @@
-"""OmniPreSense OPS241/OPS243 radar: JSON lines, or bare speeds, as its settings decide.
+"""OmniPreSense OPS241/OPS243 radar: JSON lines, or plain speeds, depending on its settings.
 
 A positive speed approaches the radar. ``speed`` is without direction; ``inbound_speed`` and
-``outbound_speed`` appear for the direction that was seen. Speeds are in the unit that the radar
-was told to use (``UK`` km/h, ``UM`` m/s, ``US`` mph), which the profile must name. A speed of 0, which
-the radar can be told to send while nothing moves, measures nothing.
+``outbound_speed`` appear for the direction of the vehicle. Speeds are in the unit set in the radar
+(``UK`` km/h, ``UM`` m/s, ``US`` mph), which the profile must name. A speed of 0, which the radar
+can send while nothing moves, is no measurement.
 """
 
 import json
@@ -13,19 +13,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _PLAIN = re.compile(rb'(?:"[a-z]{1,5}",)?([+-]?\d{1,4}(?:\.\d{1,6})?)')
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     if line.startswith(b"{"):
         return _json(line)
     match = _PLAIN.fullmatch(line)
     return _speed(float(match.group(1))) if match else Fault.GARBAGE
 
 
-def _json(line: bytes) -> Reading | Fault:
+def _json(line: bytes) -> FieldValues | Fault:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):
@@ -46,7 +46,7 @@ def _json(line: bytes) -> Reading | Fault:
 
 
 def _number(said: Any) -> float | None:
-    """A number, also one in quotes or the first of a list; None for anything else."""
+    """A number, a number in quotes, or the first of a list; None for anything else."""
     if isinstance(said, list) and said:
         said = said[0]
     if isinstance(said, bool) or not isinstance(said, (int, float, str)):
@@ -88,7 +88,7 @@ WIRE = Wire(
         "magnitude": "1",
         "range": "m",
     },
-    scanner=lambda: LineScanner(_judge, longest=512),
+    scanner=lambda: LineScanner(_decode_frame, longest=512),
     encode=_encode,
     about="OmniPreSense OPS241/OPS243 radar, JSON or plain lines",
     checked=False,

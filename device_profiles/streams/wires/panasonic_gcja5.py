@@ -1,7 +1,7 @@
 """Panasonic SN-GCJA5 dust sensor over UART (9600 8E1).
 
 Thirty-two bytes: ``02``, three masses in 0.001 ug/m3 (32 bits, low byte first), six counts, a status,
-the exclusive or of what stands between, ``03``.
+the exclusive or of the bytes between, ``03``.
 """
 
 import struct
@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import xor8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _MASSES = ("pm1", "pm2_5", "pm10")
 _COUNTS = (
     "particles_0_3", "particles_0_5", "particles_1", "particles_2_5", "particles_5",
     "particles_7_5",
 )  # fmt: skip
-# Between the third and the fourth count stand two bytes that mean nothing.
+# Two unused bytes lie between the third and the fourth count.
 _BODY = struct.Struct("<3I3H2x3H2xB")
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if frame[31] != 0x03:
         return Fault.GARBAGE
     if xor8(frame[1:30]) != frame[30]:
@@ -47,7 +47,7 @@ WIRE = Wire(
         **dict.fromkeys(_COUNTS, "1"),
         "status": "1",
     },
-    scanner=lambda: HeaderScanner(b"\x02", 1, lambda _: 32, _judge),
+    scanner=lambda: HeaderScanner(b"\x02", 1, lambda _: 32, _decode_frame),
     encode=_encode,
     about="Panasonic SN-GCJA5 dust sensor",
 )

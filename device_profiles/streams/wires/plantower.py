@@ -1,8 +1,8 @@
 """Plantower PMS1003, 3003, 5003, 7003, A003 in active mode, and PMS5003ST and T.
 
 A frame is ``42 4D``, a length, 16-bit words (high byte first) and the sum of all bytes before it.
-The variant 5003T has the same length as the 5003; its temperature and humidity stand where the
-5003 counts large particles, so the profile picks the fields ``temperature_t``/``humidity_t``.
+The variant 5003T has the same length as the 5003; its temperature and humidity are where the
+5003 counts large particles, so the profile uses the fields ``temperature_t``/``humidity_t``.
 """
 
 import struct
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _MASSES = ("pm1_standard", "pm2_5_standard", "pm10_standard", "pm1", "pm2_5", "pm10")
 _COUNTS = (
@@ -26,7 +26,7 @@ def _length(prefix: bytes) -> int:
     return length + 4 if length in (_ANSWER, _SHORT, _USUAL, _LONG) else 0
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if sum(frame[:-2]) & 0xFFFF != int.from_bytes(frame[-2:], "big"):
         return Fault.CHECKSUM
     words = struct.unpack(f">{(len(frame) - 6) // 2}H", frame[4:-2])
@@ -86,7 +86,7 @@ WIRE = Wire(
         "humidity_t": "%",
         "error_code": "1",
     },
-    scanner=lambda: HeaderScanner(b"\x42\x4d", 4, _length, _judge),
+    scanner=lambda: HeaderScanner(b"\x42\x4d", 4, _length, _decode_frame),
     encode=_encode,
     about="Plantower dust sensors in active mode",
 )

@@ -1,7 +1,7 @@
 """Sensirion SPS30 dust sensor over UART (SHDLC, 115,200 8N1).
 
-A frame stands between two ``7E``; ``7D`` escapes the bytes 11, 13, 7D and 7E inside. The sensor must be
-started (``7E 00 00 02 01 03 F9 7E``) and is asked with ``7E 00 03 00 FC 7E``.
+A frame is between two ``7E``; ``7D`` escapes the bytes 11, 13, 7D and 7E inside. The sensor must be
+started (``7E 00 00 02 01 03 F9 7E``) and is read with ``7E 00 03 00 FC 7E``.
 """
 
 import math
@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 
 from device_profiles.streams.checksums import inverted_sum8
-from device_profiles.streams.wire import Fault, Reading, Step, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Step, Wire
 
 _EDGE, _ESCAPE = 0x7E, 0x7D
 _ESCAPED = {0x5E: 0x7E, 0x5D: 0x7D, 0x31: 0x11, 0x33: 0x13}
@@ -24,7 +24,7 @@ _VALUES = struct.Struct(">10f")
 
 
 class ShdlcScanner:
-    """Cuts the stream into frames between two edges."""
+    """Cuts the stream into frames between two ``7E``."""
 
     def scan(self, buffer: bytearray, at: int) -> Step | None:
         """See Scanner."""
@@ -37,14 +37,14 @@ class ShdlcScanner:
             return Step(1, fault=Fault.GARBAGE) if len(buffer) - at >= _LONGEST else None
         if stop == at + 1:
             return Step(1)
-        verdict = _judge(bytes(buffer[at + 1 : stop]))
-        if isinstance(verdict, Fault):
-            # The last edge may be the first of the next frame.
-            return Step(stop - at, fault=verdict)
-        return Step(stop - at + 1, reading=verdict)
+        decoded = _decode_frame(bytes(buffer[at + 1 : stop]))
+        if isinstance(decoded, Fault):
+            # The last 7E may be the first of the next frame.
+            return Step(stop - at, fault=decoded)
+        return Step(stop - at + 1, values=decoded)
 
 
-def _judge(stuffed: bytes) -> Reading | Fault:
+def _decode_frame(stuffed: bytes) -> FieldValues | Fault:
     frame = bytearray()
     escaped = False
     for byte in stuffed:

@@ -1,7 +1,7 @@
 """SM300D2 multi-sensor (CO2, formaldehyde, VOC, dust, temperature, humidity), 9600 8N1.
 
-Seventeen bytes: ``3C 02``, five numbers (high byte first), temperature and humidity each as a whole
-and a tenth, the sum of the bytes before.
+Seventeen bytes: ``3C 02``, five numbers (high byte first), temperature and humidity each as an
+integer and a tenth, the sum of the bytes before.
 """
 
 import struct
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _HEADER = b"\x3c\x02"
 _NAMES = ("co2", "formaldehyde", "voc", "pm2_5", "pm10")
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if sum(frame[:16]) & 0xFF != frame[16]:
         return Fault.CHECKSUM
     numbers = struct.unpack(">5H", frame[2:12])
@@ -44,7 +44,7 @@ WIRE = Wire(
         "temperature": "Cel",
         "humidity": "%",
     },
-    scanner=lambda: HeaderScanner(_HEADER, 2, lambda _: 17, _judge),
+    scanner=lambda: HeaderScanner(_HEADER, 2, lambda _: 17, _decode_frame),
     encode=_encode,
     about="SM300D2 multi-sensor",
 )

@@ -1,14 +1,14 @@
 """Svantek sound level meters: the answer to ``#2,1;``, such as ``#2,1,V0,T7,M52.92,R43.91,L(10)45.60;``.
 
 R is Leq, M Lmax, N Lmin, S the level, P the peak, L(nn) the level exceeded nn % of the time, V overload. A
-question mark in place of a value means that there is none. Weightings are those of the meter's profile.
+question mark instead of a value means that there is none. The weightings are set in the meter.
 """
 
 import re
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _ANSWER = re.compile(rb"#2(?:,[ia])?,[1-3]((?:,[^,;#]{1,40})+)")
 _PART = re.compile(rb"([A-Za-z])(?:\((\d{1,3})\))?(\?|-?\d{1,4}(?:\.\d{1,2})?)")
@@ -19,7 +19,7 @@ _CODES = {
 _STATISTICS = {f"l{n:02d}": n for n in (1, 5, 10, 50, 90, 95, 99)}
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     match = _ANSWER.fullmatch(line)
     if match is None:
         # Answers to other commands, and "#2,?" when there is no result yet.
@@ -53,7 +53,7 @@ WIRE = Wire(
         "overload": "1",
         "under_range": "1",
     },
-    scanner=lambda: LineScanner(_judge, end=b";", longest=1024, start=b"#"),
+    scanner=lambda: LineScanner(_decode_frame, end=b";", longest=1024, start=b"#"),
     encode=_encode,
     about="Svantek sound level meters, function #2",
     checked=False,

@@ -1,7 +1,7 @@
 """Vaisala WXT510, WXT520 and WXT530 in ASCII: ``0R1,Dm=283D,Sm=1.0M`` and so on.
 
-Each value carries its unit; ``#`` in its place marks a value that is not valid. Messages whose
-letter is small (``0r1,``) end with a CRC of three characters, as in SDI-12, which is checked.
+Each value has its unit; ``#`` instead of a unit marks an invalid value. Messages with a lower-case
+letter (``0r1,``) end with a CRC of three characters as in SDI-12, which is checked.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.checksums import crc16_sdi12
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _HEAD = re.compile(rb"([0-9A-Za-z])([Rr])([0-5]),")
 _PART = re.compile(r"([A-Z][a-z])=([\x20-\x7e]{0,40})")
@@ -22,7 +22,7 @@ _LENGTH = {"M": 1.0, "I": 25.4}
 _SECONDS = {"s": 1.0, "S": 1.0}
 _VOLTS = {"V": 1.0, "N": 1.0, "W": 1.0, "F": 1.0}
 _CEL: dict[str, float] = {"C": 1.0, "F": 0.0}
-# what the device calls it: field, unit, factors (the first is what the encoder writes)
+# name of the device: field, unit, factors (the first is what the encoder writes)
 _FIELDS: dict[str, tuple[str, str, dict[str, float]]] = {
     "Dn": ("wind_direction_min", "deg", _ANGLE),
     "Dm": ("wind_direction", "deg", _ANGLE),
@@ -47,7 +47,7 @@ _FIELDS: dict[str, tuple[str, str, dict[str, float]]] = {
 _MESSAGES = {"D": 1, "S": 1, "T": 2, "U": 2, "P": 2, "R": 3, "H": 3, "V": 5}
 
 
-def _judge(line: bytes) -> Reading | Fault:
+def _decode_frame(line: bytes) -> FieldValues | Fault:
     match = _HEAD.match(line)
     if match is None:
         return Fault.GARBAGE
@@ -96,7 +96,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={field: unit for field, unit, _ in _FIELDS.values()},
-    scanner=lambda: LineScanner(_judge),
+    scanner=lambda: LineScanner(_decode_frame),
     encode=_encode,
     about="Vaisala WXT weather transmitters in ASCII",
     checked=False,

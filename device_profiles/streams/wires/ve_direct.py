@@ -1,13 +1,13 @@
 r"""Victron VE.Direct text: MPPT solar chargers and BMV battery monitors (19,200 8N1).
 
-A block is a run of lines ``\r\nNAME\tVALUE`` that ends with ``\r\nChecksum\t`` and the byte that makes
-the sum of the whole block 0. Messages in hex (``:…\n``) may stand between the lines.
+A block is a sequence of lines ``\r\nNAME\tVALUE``. It ends with ``\r\nChecksum\t`` and a byte that
+makes the sum of the block 0. Messages in hex (``:…\n``) may come between the lines.
 """
 
 import re
 from collections.abc import Mapping
 
-from device_profiles.streams.wire import Fault, Reading, Step, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Step, Wire
 
 _END = b"\r\nChecksum\t"
 _BEGIN = b"\r\nPID\t"
@@ -15,7 +15,7 @@ _LONGEST = 1024
 _HEX = re.compile(rb":[0-9A-F]{1,120}\n")
 _NUMBER = re.compile(rb"-?\d{1,10}|0[xX][0-9A-Fa-f]{1,8}")
 
-# what the device calls it: field, unit, raw numbers in one unit
+# name of the device: field, unit, raw numbers in one unit
 _FIELDS: dict[bytes, tuple[str, str, float]] = {
     b"V": ("battery_voltage", "V", 1000),
     b"VS": ("starter_voltage", "V", 1000),
@@ -51,14 +51,14 @@ class BlockScanner:
         if len(buffer) < stop:
             return None
         block = bytes(buffer[at:stop])
-        good = _sound(block)
+        good = _valid_block(block)
         if good is None:
             return Step(len(block), fault=Fault.CHECKSUM)
-        return Step(len(block), reading=_read(good))
+        return Step(len(block), values=_read(good))
 
 
-def _sound(block: bytes) -> bytes | None:
-    """The block without hex messages, from the place where its sum is right; None if nowhere."""
+def _valid_block(block: bytes) -> bytes | None:
+    """The block without hex messages, from where its sum is 0; None if the checksum is wrong."""
     body = _HEX.sub(b"", block[:-1]) + block[-1:]
     if sum(body) & 0xFF == 0:
         return body
@@ -66,7 +66,7 @@ def _sound(block: bytes) -> bytes | None:
     return body[begin:] if begin > 0 and sum(body[begin:]) & 0xFF == 0 else None
 
 
-def _read(block: bytes) -> Reading:
+def _read(block: bytes) -> FieldValues:
     reading: dict[str, float | None] = {}
     for line in block[: -len(_END) - 1].split(b"\r\n"):
         name, tab, value = line.partition(b"\t")

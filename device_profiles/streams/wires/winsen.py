@@ -1,10 +1,10 @@
 """Winsen gas modules with a UART: MH-Z19 (CO2), ZE03, ZE07, ZE08, ZE25 and alike.
 
-Nine bytes: ``FF``, seven bytes, and what makes the sum of all but the first 0. Two forms:
+Nine bytes: ``FF``, seven bytes, and a byte that makes the sum of all but the first 0. Two forms:
 
 * an answer to the request ``FF 01 86``: ``FF 86``, a number (``answer``); the MH-Z19 adds its
   temperature plus 40 in the fifth byte, other modules a second number (``answer_2``);
-* what modules in active mode send each second: ``FF``, the gas, the unit (3 ppm, 4 ppb), the
+* sent each second in active mode: ``FF``, the gas, the unit (3 ppm, 4 ppb), the
   number of decimals, the concentration, full scale. ``concentration`` is in ppm.
 """
 
@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import negated_sum8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, Reading, Wire
+from device_profiles.streams.wire import Fault, FieldValues, Wire
 
 _ANSWER = 0x86
 _PPM, _PPB = 0x03, 0x04
 _HIGHEST_GAS = 0x45
 
 
-def _judge(frame: bytes) -> Reading | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | Fault:
     if negated_sum8(frame[1:8]) != frame[8]:
         return Fault.CHECKSUM
     if frame[1] == _ANSWER:
@@ -51,7 +51,7 @@ def _encode(fields: Mapping[str, float]) -> bytes:
 
 WIRE = Wire(
     fields={"answer": None, "answer_2": None, "temperature": "Cel", "concentration": "[ppm]"},
-    scanner=lambda: HeaderScanner(b"\xff", 1, lambda _: 9, _judge),
+    scanner=lambda: HeaderScanner(b"\xff", 1, lambda _: 9, _decode_frame),
     encode=_encode,
     about="Winsen gas modules, asked or in active mode",
 )

@@ -1,4 +1,4 @@
-"""The library of profiles that comes with Quantrac, and profiles that people write themselves."""
+"""Loads device profiles: those of the library and those in files of the user."""
 
 import difflib
 from functools import cache
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent / "library"
 
 
 class ProfileNotFound(Exception):  # noqa: N818  # named by what went wrong for the user
-    """No profile of this name or path; ``near`` are ids like the one asked for."""
+    """No profile has this id or path; ``near`` holds similar ids."""
 
     def __init__(self, ref: str, near: list[str]) -> None:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
@@ -31,7 +31,7 @@ def ids() -> list[str]:
 
 
 def path(profile_id: str) -> Path:
-    """The file of a profile of the library; ProfileNotFound with near matches."""
+    """The file of a profile of the library; raises ProfileNotFound."""
     try:
         return _files()[profile_id]
     except KeyError:
@@ -41,14 +41,15 @@ def path(profile_id: str) -> Path:
 
 @cache
 def load(profile_id: str) -> Profile:
-    """A profile of the library; ProfileNotFound, or YamlFileError if its file is wrong."""
+    """A profile of the library; raises ProfileNotFound, or YamlFileError if the file is invalid."""
     return read_yaml_file(path(profile_id), Profile)
 
 
 def load_profile(ref: str, base: Path | None = None) -> Profile:
-    """The profile ``ref`` names: an id of the library, or the path of a profile file.
+    """The profile that ``ref`` names: an id of the library, or the path of a file.
 
-    A path holds a slash or ends in ``.yaml`` or ``.yml``; it is relative to ``base``.
+    A path contains a slash or ends in ``.yaml`` or ``.yml``; it is relative to ``base``. Raises
+    ProfileNotFound or YamlFileError.
     """
     if "/" not in ref and not ref.endswith((".yaml", ".yml")):
         return load(ref)
