@@ -1,6 +1,5 @@
 """``quantrac cloud``: run and manage the cloud side."""
 
-import gc
 import importlib
 import signal
 import sys
@@ -76,8 +75,6 @@ def run(
     from telemetry.yaml_files import YamlFileError
 
     start_logging(log_level, log_format)
-    # Many objects live for ever here (series, sessions): look through them all less often.
-    gc.set_threshold(50_000, 20, 100)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

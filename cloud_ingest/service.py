@@ -1,8 +1,5 @@
 """The cloud service: every part made, started in order, and stopped in order."""
 
-import contextlib
-import ctypes
-import gc
 import threading
 import time
 from collections.abc import Sequence
@@ -47,10 +44,6 @@ from cloud_ingest.stores.protocol import SampleStore
 from telemetry.clock import utc_now_ms
 
 _log = structlog.get_logger()
-
-# What mallopt of the GNU C library calls its parameters.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-_MIB = 1 << 20
 
 
 class ServiceFailed(Exception):  # noqa: N818  # named by what went wrong
@@ -144,8 +137,6 @@ class Service:
         self.alerts.register(self.inventory.series())
         self.alerts.start(utc_now_ms())
         self.notification.start()
-        collect_rarely()
-        keep_freed_memory()
         self.pipeline.start()
         self._start_web()
         self.link.start()
@@ -167,7 +158,6 @@ class Service:
             self._broker.stop(0.5)
         self.overflow.close()
         self.database.close()
-        gc.unfreeze()  # or libraries complain at the end of what is still there
 
     @property
     def failed(self) -> bool:
@@ -252,25 +242,6 @@ class Service:
     def _describe_device(self, gateway: str, name: str) -> dict[str, Any] | None:
         device = self.inventory.device(gateway, name)
         return show_device(device, self.inventory) if device else None
-
-
-def collect_rarely() -> None:
-    """Look for cycles of garbage rarely: a fleet's state is many objects, and none of them go."""
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep some of the memory that is freed.
-
-    Batches of arrays come and go many times a second; to get their pages from the system anew each
-    time costs a tenth of ingest.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)
-        mallopt(_M_TRIM_THRESHOLD, 128 * _MIB)
-        mallopt(_M_TOP_PAD, 16 * _MIB)
 
 
 def _store_of(configuration: CloudConfiguration, shard: Shard) -> StoreConfiguration:

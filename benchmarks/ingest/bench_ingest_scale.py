@@ -38,7 +38,7 @@ from benchmarks.result import Result
 from cloud_ingest.configuration import CloudConfiguration, in_folder
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.partition import DEFAULT_PARTITION
-from cloud_ingest.service import Service, collect_rarely, keep_freed_memory
+from cloud_ingest.service import Service
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
@@ -122,8 +122,6 @@ class _Fleet:
         *,
         judged: bool,
     ) -> None:
-        collect_rarely()
-        keep_freed_memory()
         self.service = Service(_configuration(folder))
         if judged:
             self.service.alerts.start(utc_now_ms())

@@ -14,7 +14,6 @@ from influxdb_client import Point
 
 from benchmarks.ingest.gateway_flood import FloodGateway, Line, publish
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
-from cloud_ingest.service import keep_freed_memory
 from cloud_ingest.stores.embedded.store import FLUSH_ROWS, EmbeddedStore
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient
 from cloud_ingest.stores.influxdb.line_protocol import lines, prefix
@@ -84,7 +83,6 @@ def bare_store(folder: Path, load: Load, start_ms: int | None = None) -> tuple[f
 
     The second has the store write parts of as many rows as it does in the service.
     """
-    keep_freed_memory()  # as the service does
     series, batches = rows(load, start_ms)
     count = sum(map(len, batches))
     rates = []

@@ -1,20 +1,21 @@
 """Messages taken in: each goes to what its topic says. No I/O; messages and the time come in."""
 
 from collections.abc import Iterable, Sequence
+from sys import intern
 
+from cloud_ingest.intake.clock_offsets import ClockOffsets
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.context import Context
-from cloud_ingest.intake.interning import shared
 from cloud_ingest.intake.mappings import Mapping
 from cloud_ingest.intake.mappings.handler import MappedMessageHandler
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.series_limiter import SeriesLimiter
 from cloud_ingest.intake.sparkplug.batch_decoder import Route
 from cloud_ingest.intake.sparkplug.birth_handler import BirthHandler
-from cloud_ingest.intake.sparkplug.clock_offsets import ClockOffsets
 from cloud_ingest.intake.sparkplug.decoder import PayloadError, decode_birth, parse
 from cloud_ingest.intake.sparkplug.presence import Presence
 from cloud_ingest.intake.sparkplug.report_handler import ReportHandler
+from cloud_ingest.intake.sparkplug.session_states import Handling, SessionEvent
 from cloud_ingest.intake.sparkplug.sessions import DeviceSession, NodeSession
 from cloud_ingest.intake.work import Work
 from cloud_ingest.inventory.inventory import Inventory
@@ -122,8 +123,8 @@ class Receiver:
         if text.startswith(f"{NAMESPACE}/STATE/"):
             return None
         read = parse_topic(text)
-        device = None if read.device is None else shared(read.device)
-        topic = Topic(shared(read.group), read.type, shared(read.gateway), device)
+        device = None if read.device is None else intern(read.device)
+        topic = Topic(intern(read.group), read.type, intern(read.gateway), device)
         if topic.type == "NDATA":  # births and deaths are rare, and DDATA has its routes
             if len(self._topics) >= KNOWN_TOPICS:
                 self._topics.clear()
@@ -182,23 +183,22 @@ class Receiver:
         return session
 
     def _take_device_birth(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
-        if session.born:
+        event, reason = SessionEvent.DEVICE_BIRTH, "a device was born before its gateway"
+        if self._presence.handle(session, event, message.time_ms, reason):
             self._births.take_device(session, topic, message)
-        else:
-            reason = "a device was born before its gateway"
-            self._presence.ask_rebirth(session, message.time_ms, reason)
 
     def _take_node_death(self, session: NodeSession, message: MqttMessage) -> None:
         limit = self._context.limits.max_payload_bytes
         value = decode_birth(message.payload, limit).value(names.BDSEQ)
         if not session.ends(int(value) if isinstance(value, (int, float)) else None):
-            return  # the will of a session before this one
-        session.born = False
+            session.handle(SessionEvent.EARLIER_DEATH)
+            return
+        session.handle(SessionEvent.NODE_DEATH)
         session.awaited = frozenset()
         self._presence.end(session.group, session.gateway, message.time_ms)
 
     def _take_device_death(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
-        if topic.device is None or not session.born:
+        if topic.device is None or session.handle(SessionEvent.DEVICE_DEATH) is not Handling.TAKE:
             return
         payload = parse(message.payload, self._context.limits.max_payload_bytes)
         seq = payload.seq if payload.HasField("seq") else None

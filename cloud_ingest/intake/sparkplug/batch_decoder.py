@@ -50,13 +50,17 @@ class AliasTable:
 
     def place(self, session: NodeSession, device: DeviceSession) -> None:
         """Enter a device's aliases after its birth; devices that need conversion stay out."""
-        known = [(a, s) for a, s in device.targets if a is not None]
-        targets = [s for _, s in known if s.role is MetricRole.SERIES]
-        aliases = [a for a, s in known if s.role is MetricRole.SERIES]
-        plain = all(s.factor == 1.0 and s.offset == 0.0 for s in targets)
-        marks = [a for a, s in known if s.role is MetricRole.BATCH]
-        if not plain or not aliases or max(aliases) > LARGEST_ALIAS or len(marks) > 1:
-            device.plain = False
+        with_alias = [(t.alias, t) for t in device.targets if t.alias is not None]
+        series = [(alias, t) for alias, t in with_alias if t.role is MetricRole.SERIES]
+        marks = [alias for alias, t in with_alias if t.role is MetricRole.BATCH]
+        aliases = [alias for alias, _ in series]
+        device.plain = (
+            len(series) > 0
+            and max(aliases) <= LARGEST_ALIAS
+            and len(marks) <= 1
+            and all(t.factor == 1.0 and t.offset == 0.0 for _, t in series)
+        )
+        if not device.plain:
             return
         if device.number < 0:
             self._number(session, device)
@@ -67,8 +71,7 @@ class AliasTable:
         mark = marks[0] if marks else _NO_MARK
         self._devices[device.number] = start, first, room, mark, gateway
         self._series[start : start + room] = -1
-        self._series[np.array(aliases) + (start - first)] = [s.series for s in targets]
-        device.plain = True
+        self._series[np.array(aliases) + (start - first)] = [t.series for _, t in series]
 
     def _number(self, session: NodeSession, device: DeviceSession) -> None:
         if session.number < 0:

@@ -1,14 +1,15 @@
 """Births taken in: what gateways and devices announce becomes stations, devices and series."""
 
 from collections.abc import Iterable
+from sys import intern
 
 from cloud_ingest.intake.context import Context
-from cloud_ingest.intake.interning import shared
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.sparkplug import birth_metrics
 from cloud_ingest.intake.sparkplug.birth_metrics import BirthMetric, Owner
 from cloud_ingest.intake.sparkplug.decoder import Birth, decode_birth
 from cloud_ingest.intake.sparkplug.presence import Presence
+from cloud_ingest.intake.sparkplug.session_states import SessionEvent
 from cloud_ingest.intake.sparkplug.sessions import DeviceSession, MetricRole, NodeSession
 from cloud_ingest.intake.work import Event, OutboxBounds, UnnumberedSamples
 from cloud_ingest.inventory.model import Station
@@ -34,11 +35,11 @@ class BirthHandler:
         now_ms = message.time_ms
         bdseq = birth.value(names.BDSEQ)
         session.bdseq = int(bdseq) % 256 if isinstance(bdseq, (int, float)) else None
-        session.born = True
+        session.handle(SessionEvent.NODE_BIRTH)
         session.sequence.restart(birth.seq)
         session.acknowledges = birth.has(names.ACK_THROUGH) and birth.has(names.STORE_NEXT)
         self._note_acknowledges(session)
-        self._presence.heard_of(topic.gateway)
+        self._presence.confirm(topic.gateway)
         station = self._note_station(topic, birth)
         announced = birth_metrics.read_birth_metrics(
             birth, Owner(topic.group, topic.gateway, station, NODE_DEVICE)
@@ -105,11 +106,6 @@ class BirthHandler:
     def take_device(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
         """Take a DBIRTH in: the device's metrics, in place of those before."""
         assert topic.device is not None
-        if not session.born:
-            self._presence.ask_rebirth(
-                session, message.time_ms, "a device was born before its gateway"
-            )
-            return
         birth = decode_birth(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         self._presence.count_sequence(session, birth.seq, now_ms)
@@ -122,8 +118,8 @@ class BirthHandler:
         )
         gateway = self._context.inventory.gateway(topic.gateway)
         station = gateway.station if gateway else topic.gateway
-        tags = shared((f"bus:{bus}",)) if bus else ()
-        owner = Owner(topic.group, topic.gateway, station, topic.device, shared(profile), tags)
+        tags = (intern(f"bus:{bus}"),) if bus else ()
+        owner = Owner(topic.group, topic.gateway, station, topic.device, intern(profile), tags)
         announced = birth_metrics.read_birth_metrics(birth, owner)
         self._context.inventory.update_device(
             topic.gateway,
@@ -158,7 +154,7 @@ class BirthHandler:
                     refused += 1
                     continue
                 a.target.series = self._context.inventory.admit(a.series).index
-        device.announce([(a.metric.alias, a.target) for a in announced])
+        device.announce([a.target for a in announced])
         self._context.aliases.place(session, device)
         if refused:
             self._announce_limit(session, device, refused, message.time_ms)

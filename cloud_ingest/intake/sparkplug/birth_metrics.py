@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
-from cloud_ingest.intake.interning import shared
 from cloud_ingest.intake.sparkplug.decoder import NUMERIC, Birth, DecodedMetric
 from cloud_ingest.intake.sparkplug.sessions import MetricRole, MetricTarget
 from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
@@ -51,34 +51,30 @@ def read_birth_metrics(birth: Birth, owner: Owner) -> list[BirthMetric]:
 
 def _birth_metric(metric: DecodedMetric, owner: Owner) -> BirthMetric:
     if metric.name == names.STORE_BATCH:
-        return BirthMetric(metric, _plain_target(MetricRole.BATCH, metric.name, metric.datatype))
+        return BirthMetric(metric, _shared_target(MetricRole.BATCH, *_identity(metric)))
     if "\x00" in metric.name:
-        target = MetricTarget(
-            MetricRole.REFUSED, metric.name, metric.datatype, reason="a NUL in its name"
-        )
+        reason = "a NUL in its name"
+        target = MetricTarget(MetricRole.REFUSED, *_identity(metric), reason=reason)
         return BirthMetric(metric, target)
     if names.is_reserved(metric.name) or metric.datatype not in NUMERIC:
-        return BirthMetric(metric, _plain_target(MetricRole.PROPERTY, metric.name, metric.datatype))
+        return BirthMetric(metric, _shared_target(MetricRole.PROPERTY, *_identity(metric)))
     quantity = _quantity(metric)
     given = metric.properties.get(names.ENG_UNIT)
     unit = given if isinstance(given, str) else ""
     try:
         canonical, factor, offset = conversion_to_stored(quantity, unit, _conditions(metric))
     except UnitError as error:
-        target = MetricTarget(
-            MetricRole.REFUSED, metric.name, metric.datatype, reason=f"unit: {error}"
-        )
+        reason = f"unit: {error}"
+        target = MetricTarget(MetricRole.REFUSED, *_identity(metric), reason=reason)
         return BirthMetric(metric, target)
-    target = MetricTarget(
-        MetricRole.SERIES, metric.name, metric.datatype, factor=factor, offset=offset
-    )
+    target = MetricTarget(MetricRole.SERIES, *_identity(metric), factor=factor, offset=offset)
     description = SeriesDescription(
         key=SeriesKey(owner.gateway, owner.device, metric.name),
         group=owner.group,
         station=owner.station,
         quantity=quantity,
-        unit=shared(canonical),
-        interval_ms=shared(max(0, int(_number(metric.properties.get(names.INTERVAL)) or 0))),
+        unit=intern(canonical),
+        interval_ms=max(0, int(_number(metric.properties.get(names.INTERVAL)) or 0)),
         valid=_valid(metric, factor, offset),
         profile=owner.profile,
         tags=owner.tags,
@@ -87,15 +83,19 @@ def _birth_metric(metric: DecodedMetric, owner: Owner) -> BirthMetric:
 
 
 @lru_cache(maxsize=4096)
-def _plain_target(role: MetricRole, name: str, datatype: int) -> MetricTarget:
+def _shared_target(role: MetricRole, name: str, datatype: int, alias: int | None) -> MetricTarget:
     """The target of what is no series: the same for all gateways."""
-    return MetricTarget(role, name, datatype)
+    return MetricTarget(role, name, datatype, alias)
+
+
+def _identity(metric: DecodedMetric) -> tuple[str, int, int | None]:
+    return metric.name, metric.datatype, metric.alias
 
 
 def _quantity(metric: DecodedMetric) -> str:
     stated = metric.properties.get(names.QUANTITY)
     if isinstance(stated, str) and _QUANTITY_NAME.fullmatch(stated):
-        return shared(stated)
+        return intern(stated)
     return next((n for n in (metric.name, metric.name.lower()) if n in QUANTITIES), UNKNOWN)
 
 
@@ -112,7 +112,13 @@ def _valid(metric: DecodedMetric, factor: float, offset: float) -> tuple[float, 
     low, high = (_number(metric.properties.get(n)) for n in (names.LOW, names.HIGH))
     if low is None or high is None or low > high:
         return None
-    return shared((low * factor + offset, high * factor + offset))
+    return _range(low * factor + offset, high * factor + offset)
+
+
+@lru_cache(maxsize=4096)
+def _range(low: float, high: float) -> tuple[float, float]:
+    """The range as one object for all series that have it."""
+    return low, high
 
 
 def _number(value: Any) -> float | None:

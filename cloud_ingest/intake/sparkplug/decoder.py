@@ -4,11 +4,11 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
-from cloud_ingest.intake.interning import shared
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from telemetry.quality import Flag, from_sparkplug
 from telemetry.sparkplug import names
@@ -106,7 +106,7 @@ def decode_birth(data: bytes, max_bytes: int) -> Birth:
 
 def _birth_metric(m: Any) -> DecodedMetric:
     return DecodedMetric(
-        shared(m.name),
+        intern(m.name),
         m.alias if m.HasField("alias") else None,
         m.datatype,
         min(m.timestamp, MAX_TIME_MS) if m.HasField("timestamp") else None,

@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 
+from cloud_ingest.intake.clock_offsets import ClockOffsets
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.sparkplug.batch_decoder import BatchDecoder, Route
 from cloud_ingest.intake.sparkplug.byte_scan import sequence_number
-from cloud_ingest.intake.sparkplug.clock_offsets import ClockOffsets
 from cloud_ingest.intake.sparkplug.decoder import (
     MAX_TIME_MS,
     PayloadError,
@@ -19,6 +19,7 @@ from cloud_ingest.intake.sparkplug.decoder import (
     sample_of,
 )
 from cloud_ingest.intake.sparkplug.presence import Presence
+from cloud_ingest.intake.sparkplug.session_states import SessionEvent
 from cloud_ingest.intake.sparkplug.sessions import MetricRole, MetricTarget, NodeSession
 from cloud_ingest.intake.work import Receipt, UnnumberedSamples
 from telemetry.quality import Flag
@@ -97,8 +98,11 @@ class ReportHandler:
         payload = parse(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         device = session.device(topic.device)
-        if not session.born or device is None or not (device.born or device.targets):
-            self._presence.ask_rebirth(session, now_ms, "data came before the birth")
+        before = "data came before the birth"
+        if not self._presence.handle(session, SessionEvent.DATA, now_ms, before):
+            return
+        if device is None or not (device.born or device.targets):
+            self._presence.handle(session, SessionEvent.INCOMPLETE, now_ms, before)
             return
         if not counted:
             seq = payload.seq if payload.HasField("seq") else None
@@ -113,7 +117,8 @@ class ReportHandler:
             reading.take(m, target)
         reading.finish()
         if reading.unknown:
-            self._presence.ask_rebirth(session, now_ms, "data of a metric without a birth")
+            reason = "data of a metric without a birth"
+            self._presence.handle(session, SessionEvent.INCOMPLETE, now_ms, reason)
         for reason, samples in reading.refused.items():
             self._context.quarantine(
                 Quarantined(

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from alert_rules import load_rules
 from cloud_ingest.alerts.operations import AlertFilter
 from cloud_ingest.database import Database
+from cloud_ingest.intake.clock_offsets import time_stamp
 from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.receiver import Receiver
-from cloud_ingest.intake.sparkplug.clock_offsets import time_stamp
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.inventory.inventory import Inventory
 from telemetry.batches import SampleBatch
