@@ -1,4 +1,4 @@
-"""Alert rules: their schema, the packs that are shipped, and one pure evaluator per kind."""
+"""Alert rules: their schema, the packs of the library, and one pure evaluator for each kind."""
 
 from alert_rules.loading import RuleNotFound, RuleSet, load_rules
 from alert_rules.rule import Legal, LocalText, Rule, Severity

@@ -1,4 +1,4 @@
-"""The levels of air-quality indices: their thresholds, names and colours."""
+"""The levels of air-quality indices: ranges, names and colours."""
 
 from dataclasses import dataclass
 
@@ -39,6 +39,6 @@ INDICES = {"vn_aqi": VN_AQI, "epa_aqi": EPA_AQI}
 
 
 def level_of(index: str, value: int) -> IndexLevel:
-    """The level in which an index value lies; values above the scale lie in the highest."""
+    """The level of an index value; values above the scale belong to the highest level."""
     levels = INDICES[index]
     return next((level for level in levels if value <= level.high), levels[-1])

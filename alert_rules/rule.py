@@ -1,4 +1,4 @@
-"""What every rule says, whatever its kind."""
+"""The fields that every kind of rule has."""
 
 import difflib
 import fnmatch
@@ -33,7 +33,7 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for the least."""
+        """0 for the mildest."""
         return list(Severity).index(self)
 
 
@@ -42,21 +42,21 @@ class _Strict(BaseModel):
 
 
 class LocalText(_Strict):
-    """One text in both languages."""
+    """One text in Vietnamese and English."""
 
     vi: Annotated[str, Field(min_length=1)]
     en: Annotated[str, Field(min_length=1)]
 
 
 class Legal(_Strict):
-    """Where a limit comes from, when and where it holds, and whether anybody checked the number."""
+    """The source of a legal limit, when and where it applies, and whether the number was checked."""
 
     document: str
     clause: str = ""
     area: str = ""
     averaging: str = ""
     effective_from: date | None = None
-    effective_to: date | None = None  # the first day on which it no longer holds
+    effective_to: date | None = None  # the first day on which it no longer applies
     verified: bool
     source: str
 
@@ -76,7 +76,7 @@ _HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
 
 
 def parse_hours(text: str) -> tuple[int, int]:
-    """``22:00-06:00`` as milliseconds after local midnight; ValueError says how to write it."""
+    """Begin and end of ``22:00-06:00``, in ms after local midnight. Raises ValueError."""
     match = _HOURS.fullmatch(text.strip())
     numbers = [int(n) for n in match.groups()] if match else []
     if not numbers or numbers[0] > 24 or numbers[2] > 24 or numbers[1] > 59 or numbers[3] > 59:
@@ -93,7 +93,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), WithJsonSchema(_N
 
 
 class Selector(_Strict):
-    """Which series a rule watches: every field that is given must match; ``*`` and ``?`` stand for any."""
+    """Selects series: every field that is given must match; ``*`` and ``?`` are wildcards."""
 
     quantity: Names = ()
     group: Names = ()
@@ -119,7 +119,7 @@ class Selector(_Strict):
         return names
 
     def matches(self, series: Series) -> bool:
-        """Whether ``series`` is one of those chosen."""
+        """True if every given field matches ``series``."""
         key = series.key
         return (
             (not self.quantity or _any(self.quantity, (series.quantity,)))
@@ -138,7 +138,7 @@ def _any(patterns: Sequence[str], names: Iterable[str]) -> bool:
 
 
 class ThresholdLine(_Strict):
-    """One line in a chart: a number, which side of it is bad, and how bad."""
+    """A threshold as one number: a line in a chart, the side that breaches it, and the severity."""
 
     value: float
     comparison: Comparison
@@ -147,10 +147,10 @@ class ThresholdLine(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """One comparison: true inside ``breached``, false again only once ``cleared``.
+    """One comparison with hysteresis: true from ``breached`` until ``cleared``.
 
-    ``above``/``below`` use ``low`` alone. ``between`` and ``outside`` take values modulo 360 when
-    ``circular`` and the range may then run over north (350 to 20). ``margin`` is the hysteresis.
+    ``above`` and ``below`` use ``low`` only. With ``circular``, ``between`` and ``outside`` take
+    values modulo 360, and the range may include north (350 to 20). ``margin`` is the hysteresis.
     """
 
     comparison: Comparison
@@ -161,11 +161,11 @@ class Threshold:
     circular: bool = False
 
     def breached(self, value: Float64) -> Bool:
-        """Where the condition becomes or stays true."""
+        """True where the condition becomes or stays true."""
         return self._compare(value, 0.0)
 
     def cleared(self, value: Float64) -> Bool:
-        """Where a condition that was true becomes false."""
+        """True where a condition that was true becomes false."""
         return ~self._compare(value, self.margin)
 
     def _compare(self, value: Float64, slack: float) -> Bool:
@@ -188,18 +188,17 @@ PLACEHOLDERS = frozenset(
     {"station", "gateway", "device", "metric", "subject", "quantity", "value", "unit", "limit",
      "peak", "start", "time", "name", "hold", "window", "severity", "expected"}
 )  # fmt: skip
-"""What may stand in braces in a rule's text."""
+"""The placeholders that the text of a rule may have, in braces."""
 
 
 class Rule(_Strict):
-    """A condition over series, with what to say and do when it holds.
+    """A condition over series, and the alert that it raises.
 
     ``hold`` is how long the condition must be true before the alert fires, ``clear_after`` how
-    long it must be false before it resolves; both run in the samples' own time and stand still
-    while data is missing for longer than ``gap``. An alert that would fire again within
-    ``refire_within`` of its end is opened again instead. ``hours`` (local, such as 21:00-06:00)
-    are those in which the condition can be true. ``alert: false`` makes a condition that
-    only composite rules see.
+    long it must be false before the alert resolves. Both are measured by the samples' own time and
+    stand still while data is missing for longer than ``gap``. An alert that would fire again within
+    ``refire_within`` of its end is reopened instead. The condition can only be true in ``hours``
+    (local, such as 21:00-06:00). With ``alert: false`` only composite rules see the condition.
     """
 
     kind: str
@@ -245,19 +244,19 @@ class Rule(_Strict):
 
     @property
     def full_id(self) -> str:
-        """The name of the rule everywhere outside its file: ``pack/id``."""
+        """The name of the rule outside its file: ``pack/id``."""
         return f"{self.pack}/{self.id}" if self.pack else self.id
 
     @property
     def is_enabled(self) -> bool:
-        """As its file says; where that is silent, an unverified limit is off."""
+        """``enabled``; if it is not given, false for a legal limit that is not verified."""
         if self.enabled is not None:
             return self.enabled
         return self.legal is None or self.legal.verified
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """The comparisons that give the levels, the mildest first; none: one level."""
+        """The thresholds, the mildest first, one for each level; none: the rule has one level."""
         return ()
 
     @property
@@ -267,12 +266,12 @@ class Rule(_Strict):
 
     @property
     def threshold_lines(self) -> tuple[ThresholdLine, ...]:
-        """The numbers that a chart can draw, the mildest first."""
+        """The thresholds as lines in a chart, the mildest first."""
         return ()
 
     @property
     def averaging_ms(self) -> int | None:
-        """Over how long values are averaged before they are compared (None: not at all)."""
+        """The time over which values are averaged before they are compared (None: not averaged)."""
         return None
 
     @property
@@ -281,5 +280,5 @@ class Rule(_Strict):
         return ()
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
-        """What is wrong with the rule as a whole: (field, message)."""
+        """Contradictions between fields: (path of the field, message)."""
         return ()

@@ -1,4 +1,4 @@
-"""Limits with hysteresis and rising severity, as several kinds of rule use them."""
+"""Rules with thresholds: hysteresis and rising severity, for several kinds of rule."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -13,7 +13,7 @@ Range = tuple[float, float]
 
 
 class SeverityLevel(BaseModel):
-    """A further limit at which the same alert becomes more severe."""
+    """A further threshold, at which the same alert becomes more severe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,11 +24,11 @@ class SeverityLevel(BaseModel):
 
 
 class RuleWithThresholds(Rule):
-    """A rule that compares a number with limits; exactly one of the four comparisons is given.
+    """A rule that compares a number with thresholds; exactly one of the four comparisons is given.
 
-    ``clear`` is the value at which the condition is over (hysteresis); without it, the limit.
-    ``levels`` let the severity rise. ``unit`` may say what the numbers are in; it must be the unit
-    in which the quantity is stored, and is there to be checked.
+    ``clear`` is the value at which the condition becomes false (hysteresis); by default the
+    threshold. ``levels`` raise the severity. ``unit`` may give the unit of the numbers; it must be
+    the unit in which the quantity is stored.
     """
 
     above: float | None = None
@@ -42,19 +42,14 @@ class RuleWithThresholds(Rule):
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """The comparisons, the mildest first; none for a limit whose number is not known yet."""
+        """The thresholds, the mildest first; none for a legal limit whose number is not known yet."""
         if not self._given():
             return ()
         first = self._first_threshold()
         further = [
-            Threshold(
-                first.comparison,
-                _one(level),
-                0.0,
-                _margin(_one(level), level.clear),
-                level.severity,
-            )
+            Threshold(first.comparison, value, 0.0, _margin(value, level.clear), level.severity)
             for level in self.levels
+            if (value := _given_one(level.above, level.below)) is not None
         ]
         return (first, *further)
 
@@ -63,13 +58,10 @@ class RuleWithThresholds(Rule):
         return [name for name in names if getattr(self, name) is not None]
 
     def _first_threshold(self) -> Threshold:
-        margin = 0.0
-        if self.above is not None or self.below is not None:
-            value = self.above if self.above is not None else self.below
-            assert value is not None
-            margin = _margin(value, self.clear)
+        value = _given_one(self.above, self.below)
+        if value is not None:
             comparison: Comparison = "above" if self.above is not None else "below"
-            return Threshold(comparison, value, 0.0, margin, self.severity)
+            return Threshold(comparison, value, 0.0, _margin(value, self.clear), self.severity)
         pair = self.outside if self.outside is not None else self.between
         assert pair is not None
         comparison = "outside" if self.outside is not None else "between"
@@ -80,25 +72,18 @@ class RuleWithThresholds(Rule):
     @property
     def threshold_lines(self) -> tuple[ThresholdLine, ...]:
         """Every number of every threshold."""
-        found = []
-        for threshold in self.thresholds:
-            values = (
-                [threshold.low]
-                if threshold.comparison in ("above", "below")
-                else [threshold.low, threshold.high]
-            )
-            found += [
-                ThresholdLine(value=v, comparison=threshold.comparison, severity=threshold.severity)
-                for v in values
-            ]
-        return tuple(found)
+        return tuple(
+            ThresholdLine(value=value, comparison=t.comparison, severity=t.severity)
+            for t in self.thresholds
+            for value in ((t.low,) if t.comparison in ("above", "below") else (t.low, t.high))
+        )
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
         given = self._given()
         unknown = self.legal is not None and not self.legal.verified and not self.is_enabled
         if not given and unknown:
-            return  # a place for a number that somebody has yet to enter
+            return  # the number of this legal limit is still to be entered
         if len(given) != 1:
             yield (), f"give exactly one of above, below, outside, between; found {given or 'none'}"
             return
@@ -121,34 +106,33 @@ class RuleWithThresholds(Rule):
         for name in self.select.quantity:
             known = QUANTITIES.get(name)
             if known is not None and known.unit != self.unit:
-                yield ("unit",), _about_unit(name, known.unit, self.unit, self.above, self.below)
+                yield (
+                    ("unit",),
+                    _unit_error(name, known.unit, self.unit, _given_one(self.above, self.below)),
+                )
 
     def _level_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
-        if self.levels and self.above is None and self.below is None:
+        last, rank = _given_one(self.above, self.below), self.severity.rank
+        if self.levels and last is None:
             yield ("levels",), "levels need above or below"
             return
-        last, rank = (self.above if self.above is not None else self.below), self.severity.rank
+        is_above = self.above is not None
         for i, level in enumerate(self.levels):
-            own = level.above if self.above is not None else level.below
-            other = level.below if self.above is not None else level.above
+            own, other = (level.above, level.below) if is_above else (level.below, level.above)
             if own is None or other is not None:
-                yield (
-                    ("levels", i),
-                    f"give {'above' if self.above is not None else 'below'}, as the rule does",
-                )
+                yield ("levels", i), f"give {'above' if is_above else 'below'}, as the rule does"
                 return
             assert last is not None
-            if (own <= last) if self.above is not None else (own >= last):
+            if (own <= last) if is_above else (own >= last):
                 yield ("levels", i), "must be further out than the level before it"
             if level.severity.rank < rank:
                 yield ("levels", i, "severity"), "must not be milder than the level before it"
             last, rank = own, level.severity.rank
 
 
-def _about_unit(name: str, right: str, given: str, above: float | None, below: float | None) -> str:
-    """What is wrong with a unit, and the number to write instead where that is known."""
+def _unit_error(name: str, right: str, given: str, value: float | None) -> str:
+    """The error of a wrong unit, with the number to write instead if it is known."""
     text = f"{name} is stored in {right}, not {given}; write the limit in {right}"
-    value = above if above is not None else below
     if value is None:
         return text
     try:
@@ -157,10 +141,9 @@ def _about_unit(name: str, right: str, given: str, above: float | None, below: f
         return text
 
 
-def _one(level: SeverityLevel) -> float:
-    value = level.above if level.above is not None else level.below
-    return float("nan") if value is None else value
+def _given_one(above: float | None, below: float | None) -> float | None:
+    return above if above is not None else below
 
 
-def _margin(limit: float, clear: float | None) -> float:
-    return 0.0 if clear is None else abs(limit - clear)
+def _margin(value: float, clear: float | None) -> float:
+    return 0.0 if clear is None else abs(value - clear)

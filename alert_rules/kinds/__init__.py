@@ -1,1 +1,1 @@
-"""The kinds of condition: one file each, found by itself when it is there."""
+"""The kinds of rule: one module each, which defines ``KIND``; ``rule_kinds`` finds them."""

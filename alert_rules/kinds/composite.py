@@ -29,7 +29,7 @@ class Expression(BaseModel):
     negated: Annotated["Term | None", Field(alias="not")] = None
 
     def holds(self, firing: Mapping[str, int]) -> bool:
-        """Whether it is true, given how many series each rule fires for."""
+        """True if the expression is true, given for how many series each rule fires."""
         if self.rule is not None:
             return firing.get(self.rule, 0) > 0
         if self.all_of is not None:
@@ -39,7 +39,7 @@ class Expression(BaseModel):
         return self.negated is not None and not self.negated.holds(firing)
 
     def rules(self) -> Iterable[str]:
-        """Every rule that is named, in order."""
+        """The names of all rules in the expression, in order."""
         if self.rule is not None:
             yield self.rule
         for part in [*(self.all_of or []), *(self.any_of or []), self.negated]:
@@ -47,7 +47,7 @@ class Expression(BaseModel):
                 yield from part.rules()
 
     def validation_errors(self) -> Iterable[str]:
-        """Whether exactly one thing is given, here and within."""
+        """An error if not exactly one field is given, here and in the parts."""
         given = [self.rule, self.all_of, self.any_of, self.negated]
         if sum(g is not None for g in given) != 1:
             yield "give exactly one of: a rule's name, all, any, not"
@@ -61,9 +61,9 @@ Expression.model_rebuild()
 
 
 class CompositeRule(Rule):
-    """True while ``when`` holds for the rules that fire at one place.
+    """True while ``when`` is true for the rules that fire at one place.
 
-    The alert stands at the first series of the first rule named, at that place.
+    The alert belongs to the first series at that place of the first rule named.
     """
 
     kind: Literal["composite"]
@@ -72,18 +72,18 @@ class CompositeRule(Rule):
 
     @property
     def refers_to(self) -> tuple[str, ...]:
-        """The rules in the expression."""
+        """The rules in the expression, each once."""
         return tuple(dict.fromkeys(self.when.rules()))
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
-        """Whether the expression can be read."""
+        """Errors in the expression, or a rule that names itself."""
         for message in self.when.validation_errors():
             yield ("when",), message
         if self.full_id in self.refers_to:
             yield ("when",), "names the rule itself"
 
     def place_of(self, series: Series) -> str:
-        """The place at which a series counts."""
+        """The station, gateway or device of a series, as ``match`` says."""
         if self.match == "device":
             return f"{series.key.gateway}/{series.key.device}"
         return series.key.gateway if self.match == "gateway" else series.station

@@ -1,4 +1,4 @@
-"""The JSON Schema of a rule file, for editors that complete and underline while somebody writes."""
+"""The JSON Schema of a rule file, with which editors complete fields and mark mistakes."""
 
 import json
 from typing import Any
@@ -14,19 +14,19 @@ _PATTERN = r"[*?\[]"
 
 
 def json_schema() -> str:
-    """One schema for all kinds: a rule's ``kind`` says which fields it has.
+    """One schema for all kinds of rule: ``kind`` decides which fields a rule has.
 
-    It knows the form of each field; what fields say together is for ``quantrac rules check``.
+    It checks each field by itself; ``quantrac rules check`` also checks fields against each other.
     """
     kinds = {name: kind.rule for name, kind in rule_kinds().items()}
     found, shared = models_json_schema(
         [(model, "validation") for model in kinds.values()], by_alias=True
     )
-    places = [found[model, "validation"] for model in kinds.values()]
+    references = [found[model, "validation"] for model in kinds.values()]
     definitions = shared["$defs"]
-    for place in places:
-        rule = definitions[place["$ref"].rsplit("/", 1)[-1]]
-        rule["properties"].pop("pack")  # it is the file's
+    for reference in references:
+        rule = definitions[reference["$ref"].rsplit("/", 1)[-1]]
+        rule["properties"].pop("pack")  # given once for the file
         rule["required"] = sorted({*rule["required"], "kind", "id", "name"})
     quantity = definitions["Selector"]["properties"]["quantity"]
     quantity["anyOf"] = [
@@ -44,15 +44,15 @@ def json_schema() -> str:
         "required": ["kind", "id", "name"],
         "properties": {"kind": {"enum": sorted(kinds)}},
         "allOf": [
-            {"if": {"properties": {"kind": {"const": name}}}, "then": place}
-            for name, place in zip(kinds, places, strict=True)
+            {"if": {"properties": {"kind": {"const": name}}}, "then": reference}
+            for name, reference in zip(kinds, references, strict=True)
         ],
     }
     return json.dumps(_with_names(schema), indent=2, ensure_ascii=False) + "\n"
 
 
 def _with_names(node: Any) -> Any:
-    """Everywhere an expression may stand, the mere name of a rule may stand as well."""
+    """Allow the name of a rule wherever an expression is allowed."""
     if node == _EXPRESSION:
         return {"anyOf": [{"type": "string"}, _EXPRESSION]}
     if isinstance(node, dict):

@@ -1,14 +1,14 @@
-"""Reads rule packs, from the library or from a path, with errors that name file, line and field."""
+"""Reads rule packs from the library or from files; errors name file, line and field."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from alert_rules.loading.references import about_references, in_order_of_need
+from alert_rules.loading.references import in_dependency_order, reference_problems
 from alert_rules.rule import LocalText, Rule
 from alert_rules.rule_kinds import rule_kinds
 from telemetry.yaml_files import (
@@ -23,13 +23,15 @@ from telemetry.yaml_files import (
 LIBRARY = Path(__file__).parents[1] / "library"
 _PREFIX = "library/"
 
+FieldPath = tuple[int | str, ...]
+
 
 class RuleNotFound(Exception):  # noqa: N818  # named by what went wrong
-    """There is no such pack."""
+    """There is no such rule pack."""
 
 
 class Override(BaseModel):
-    """What a file changes of a rule that stands in another: switch it, or give other numbers."""
+    """What a pack changes in a rule of another pack: ``enabled``, or any other field."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -56,9 +58,10 @@ class Pack(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All rules of some packs, switched on or off, each with a name of its own.
+    """All rules of some packs, enabled or not, each with a unique name.
 
-    A composite comes after those it names. ``warnings`` are likely mistakes in rules that are valid.
+    A composite rule comes after the rules that it names. ``warnings`` are likely mistakes in valid
+    rules.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -72,7 +75,7 @@ class RuleSet:
 
     @property
     def enabled(self) -> tuple[Rule, ...]:
-        """Those that are switched on."""
+        """The rules that are enabled."""
         return tuple(r for r in self.rules if r.is_enabled)
 
     def find(self, full_id: str) -> Rule | None:
@@ -81,12 +84,12 @@ class RuleSet:
 
 
 def library_packs() -> list[str]:
-    """The references of the packs that are shipped."""
+    """The references of the packs in the library."""
     return [f"{_PREFIX}{p.stem}" for p in sorted(LIBRARY.glob("*.yaml"))]
 
 
 def pack_path(ref: str, base: Path) -> Path:
-    """The file that ``library/<name>`` or a path relative to ``base`` means."""
+    """The file of a pack: ``library/<name>``, or a path relative to ``base``. Raises RuleNotFound."""
     if not ref.startswith(_PREFIX):
         return base / ref
     path = LIBRARY / f"{ref.removeprefix(_PREFIX)}.yaml"
@@ -97,115 +100,149 @@ def pack_path(ref: str, base: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in which file a rule stands, or was changed last."""
-
-    file: str
-    tree: Any
-    place: tuple[int | str, ...]
-
-    def problem(self, field: str, message: str) -> FileProblem:
-        """Something about a field there."""
-        return _problem(self.file, self.tree, (*self.place, field), message)
-
-
-@dataclass(slots=True)
-class _Loading:
-    """What has been read so far."""
-
-    rules: dict[str, Rule] = field(default_factory=dict)
-    texts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    places: dict[str, _Place] = field(default_factory=dict)
-
-
 def load_rules(refs: Sequence[str], base: Path | None = None) -> RuleSet:
-    """Read packs in order; raises YamlFileError with every problem, RuleNotFound."""
-    loading = _Loading()
+    """Read packs in order; raises YamlFileError with all problems, or RuleNotFound."""
+    loaded = _Loaded()
     problems: list[FileProblem] = []
     for ref in refs:
         path = pack_path(ref, base or Path())
         try:
-            _take_in(path, loading)
+            _load_pack(path, loaded)
         except YamlFileError as error:
             problems += error.problems
-    problems += about_references(loading.rules, loading.places)
+    problems += reference_problems(loaded.rules, loaded.locations)
     if problems:
         raise YamlFileError(problems)
-    warnings = tuple(_warnings(loading))
-    return RuleSet(tuple(in_order_of_need(loading.rules)), warnings)
+    return RuleSet(tuple(in_dependency_order(loaded.rules)), tuple(_warnings(loaded)))
 
 
-def _take_in(path: Path, loading: _Loading) -> None:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A rule file, with its YAML tree for line numbers."""
+
+    name: str
+    tree: Any
+
+    def problem(self, path: FieldPath, message: str) -> FileProblem:
+        """A problem with one field."""
+        return FileProblem(self.name, line_of(self.tree, path), _field_name(path), message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Location:
+    """Where a rule is defined, or was changed last."""
+
+    file: _File
+    path: FieldPath
+
+    def __str__(self) -> str:
+        return f"{self.file.name}:{line_of(self.file.tree, self.path)}"
+
+    def problem(self, field: str, message: str) -> FileProblem:
+        """A problem with a field of the rule."""
+        return self.file.problem((*self.path, field), message)
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """The rules loaded so far, with the fields as they were given, and where; by full id."""
+
+    rules: dict[str, Rule] = field(default_factory=dict)
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+    locations: dict[str, _Location] = field(default_factory=dict)
+
+    def add(self, rule: Rule, fields: dict[str, Any], location: _Location) -> None:
+        """Add a rule, or replace the one of the same name."""
+        self.rules[rule.full_id] = rule
+        self.fields[rule.full_id] = fields
+        self.locations[rule.full_id] = location
+
+
+def _load_pack(path: Path, loaded: _Loaded) -> None:
+    """Add the rules of one file; raises YamlFileError with all its problems."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise YamlFileError([FileProblem(str(path), 0, "", reason)]) from error
     pack = parse_yaml(text, str(path), Pack)
-    tree = parse_yaml_tree(text, str(path))
+    file = _File(str(path), parse_yaml_tree(text, str(path)))
     problems: list[FileProblem] = []
     for i, given in enumerate(pack.rules):
-        rule = _read_rule(given, tree, i, str(path), pack.pack, problems)
-        if rule is None:
-            continue
-        here, before = _Place(str(path), tree, ("rules", i)), loading.places.get(rule.full_id)
-        if before is not None:
-            where = f"{before.file}:{line_of(before.tree, before.place)}"
-            problems.append(
-                here.problem("id", f"{rule.full_id!r} exists already ({where}); give it another id")
-            )
-        loading.rules[rule.full_id], loading.places[rule.full_id] = rule, here
-        loading.texts[rule.full_id] = {**given, "pack": pack.pack}
-    for full_id, change in pack.change.items():
-        _apply(full_id, change, loading, tree, path, problems)
+        problems += _load_rule(given, pack.pack, _Location(file, ("rules", i)), loaded)
+    for full_id, override in pack.change.items():
+        problems += _change_rule(full_id, override, _Location(file, ("change", full_id)), loaded)
     if problems:
         raise YamlFileError(problems)
 
 
-def _warnings(loading: _Loading) -> Iterator[FileProblem]:
-    """Unverified limits that were switched on by hand, and composites that can never be true."""
-    for full_id, rule in loading.rules.items():
-        place = loading.places[full_id]
-        if rule.is_enabled and rule.legal is not None and not rule.legal.verified:
-            yield place.problem(
-                "enabled",
-                f"the limit of {full_id} is not verified and is switched on all the same; compare "
-                "the number with the document, then write legal.verified: true",
-            )
-        for name in rule.refers_to if rule.is_enabled else ():
-            if not loading.rules[name].is_enabled:
-                yield place.problem(
-                    "when",
-                    f"{name} is switched off and never counts as true; switch it on (alert: false "
-                    "keeps it quiet)",
-                )
-
-
-def _read_rule(
-    given: dict[str, Any], tree: Any, i: int, file: str, pack: str, problems: list[FileProblem]
-) -> Rule | None:
-    node = tree["rules"][i]
+def _load_rule(
+    given: dict[str, Any], pack: str, location: _Location, loaded: _Loaded
+) -> Iterable[FileProblem]:
+    """Add a rule; returns the problems with which it cannot be added, or a name used twice."""
     kind = given.get("kind")
     known = rule_kinds().get(kind) if isinstance(kind, str) else None
     if known is None:
-        problems.append(_problem(file, tree, ("rules", i, "kind"), _about_kind(kind)))
-        return None
+        return [location.problem("kind", _kind_problem(kind))]
     if "pack" in given:
-        problems.append(_problem(file, tree, ("rules", i, "pack"), "unknown field"))
-        return None
-    model: type[Rule] = known.rule
+        return [location.problem("pack", "unknown field")]
+    fields = {**given, "pack": pack}
+    rule, problems = _validated(known.rule, fields, location)
+    if rule is None or problems:
+        return problems
+    before = loaded.locations.get(rule.full_id)
+    loaded.add(rule, fields, location)
+    if before is None:
+        return []
+    message = f"{rule.full_id!r} exists already ({before}); give it another id"
+    return [location.problem("id", message)]
+
+
+def _change_rule(
+    full_id: str, override: Override, location: _Location, loaded: _Loaded
+) -> Iterable[FileProblem]:
+    """Replace a rule by the changed one; returns what is wrong with the change."""
+    rule = loaded.rules.get(full_id)
+    if rule is None:
+        near = difflib.get_close_matches(full_id, list(loaded.rules), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; is its pack listed before this file?"
+        return [location.file.problem(location.path, f"there is no such rule{hint}")]
+    fields = loaded.fields[full_id] | override.model_dump(exclude_unset=True)
+    changed, problems = _validated(type(rule), fields, location)
+    if changed is not None:
+        loaded.add(changed, fields, location)
+    return problems
+
+
+def _validated(
+    model: type[Rule], fields: dict[str, Any], location: _Location
+) -> tuple[Rule | None, list[FileProblem]]:
+    """The rule with these fields (None: they do not fit the model), and what is wrong with it."""
+    file = location.file
     try:
-        rule = model.model_validate({**given, "pack": pack})
+        rule = model.model_validate(fields)
     except ValidationError as error:
-        problems += [_inside(p, i) for p in validation_problems(error, node, file, model)]
-        return None
-    found = list(rule.validation_errors())
-    problems += [_problem(file, tree, ("rules", i, *place), message) for place, message in found]
-    return None if found else rule
+        node = file.tree
+        for key in location.path:
+            node = node[key]
+        name = _field_name(location.path)
+        return None, [
+            FileProblem(p.file, p.line, f"{name}.{p.field}" if p.field else name, p.message)
+            for p in validation_problems(error, node, file.name, model)
+        ]
+    errors = rule.validation_errors()
+    return rule, [file.problem((*location.path, *path), message) for path, message in errors]
 
 
-def _about_kind(kind: object) -> str:
+def _field_name(path: FieldPath) -> str:
+    """``rules[0].select.quantity`` for the path of a field."""
+    name = ""
+    for key in path:
+        name += f"[{key}]" if isinstance(key, int) else f".{key}" if name else key
+    return name
+
+
+def _kind_problem(kind: object) -> str:
     known = ", ".join(sorted(rule_kinds()))
     if kind is None:
         return f"is missing; it is required, one of {known}"
@@ -214,42 +251,20 @@ def _about_kind(kind: object) -> str:
     return f"{kind!r} is no kind of rule; {hint}"
 
 
-def _inside(problem: FileProblem, i: int) -> FileProblem:
-    field = f"rules[{i}].{problem.field}" if problem.field else f"rules[{i}]"
-    return FileProblem(problem.file, problem.line, field, problem.message)
-
-
-def _problem(
-    file: Path | str, tree: Any, place: tuple[int | str, ...], message: str
-) -> FileProblem:
-    field = ""
-    for key in place:
-        field += f"[{key}]" if isinstance(key, int) else f".{key}" if field else key
-    return FileProblem(str(file), line_of(tree, place), field, message)
-
-
-def _apply(
-    full_id: str, change: Override, loading: _Loading, tree: Any, path: Path,
-    problems: list[FileProblem],
-) -> None:  # fmt: skip
-    rule = loading.rules.get(full_id)
-    place = ("change", full_id)
-    if rule is None:
-        near = difflib.get_close_matches(full_id, list(loading.rules), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; is its pack listed before this file?"
-        problems.append(_problem(path, tree, place, f"there is no such rule{hint}"))
-        return
-    try:
-        text = loading.texts[full_id] | change.model_dump(exclude_unset=True)
-        changed = type(rule).model_validate(text)
-    except ValidationError as error:
-        node = tree["change"][full_id]
-        problems += [
-            FileProblem(p.file, p.line, f"change.{full_id}.{p.field}", p.message)
-            for p in validation_problems(error, node, str(path), type(rule))
-        ]
-        return
-    for where, message in changed.validation_errors():
-        problems.append(_problem(path, tree, (*place, *where), message))
-    loading.rules[full_id], loading.texts[full_id] = changed, text
-    loading.places[full_id] = _Place(str(path), tree, place)
+def _warnings(loaded: _Loaded) -> Iterator[FileProblem]:
+    """Unverified limits that were enabled by hand, and composites that can never be true."""
+    for full_id, rule in loaded.rules.items():
+        location = loaded.locations[full_id]
+        if rule.is_enabled and rule.legal is not None and not rule.legal.verified:
+            yield location.problem(
+                "enabled",
+                f"the limit of {full_id} is not verified, but the rule is enabled; compare the "
+                "number with the document, then write legal.verified: true",
+            )
+        for name in rule.refers_to if rule.is_enabled else ():
+            if not loaded.rules[name].is_enabled:
+                yield location.problem(
+                    "when",
+                    f"{name} is not enabled and never counts as true; enable it (with alert: false "
+                    "it notifies nobody)",
+                )

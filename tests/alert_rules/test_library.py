@@ -147,7 +147,7 @@ def test_a_file_may_give_a_rule_of_a_pack_other_numbers(tmp_path):
     assert changed.window == 3_600_000
 
 
-def test_what_is_no_mistake_but_worth_a_look_is_told_with_its_place(tmp_path):
+def test_a_likely_mistake_gives_a_warning_with_its_place(tmp_path):
     (tmp_path / "p.yaml").write_text(
         "pack: p\nname: {vi: a, en: b}\nrules:\n"
         "  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 1, enabled: false}\n"
@@ -159,8 +159,8 @@ def test_what_is_no_mistake_but_worth_a_look_is_told_with_its_place(tmp_path):
         (8, "change.vn-noise/special-day-2010.enabled"),
         (5, "rules[1].when"),
     ]
-    assert "not verified and is switched on" in found[0].message
-    assert "p/x is switched off" in found[1].message
+    assert "not verified, but the rule is enabled" in found[0].message
+    assert "p/x is not enabled" in found[1].message
 
 
 def test_a_composite_comes_after_those_it_names(tmp_path):
