@@ -1,4 +1,4 @@
-// The page: a bar with where one can go, and the page that the address asks for.
+// The frame: navigation bar and the page that the address names.
 import "@fontsource/be-vietnam-pro/400.css";
 import "@fontsource/be-vietnam-pro/600.css";
 import { render } from "preact";
@@ -22,7 +22,7 @@ import { choose, clock, language, text, type TextKey } from "./texts";
 
 const PLACES: [string, TextKey][] = [["", "nav.stations"], ["alerts", "nav.alerts"], ["chart", "nav.charts"], ["system", "nav.system"]];
 
-/** The place of the bar that a page belongs to. */
+/** The entry of the bar that a page belongs to. */
 const placeOf = (first: string) => ({ station: "", compare: "chart" })[first] ?? first;
 
 function Live() {
@@ -54,7 +54,7 @@ function Bar() {
   );
 }
 
-/** What the browser's tab says. */
+/** The title of the browser's tab. */
 function title(): string {
   const here = placeOf(route.value.path[0] ?? "");
   const place = PLACES.find(([path]) => path === here);

@@ -1,4 +1,4 @@
-// Where in the page one is: kept in the address after the #, so that it can be sent to a colleague.
+// The current page, kept in the address after the #, so that a link to it can be sent.
 import { signal } from "@preact/signals";
 
 export interface Route {

@@ -1,4 +1,4 @@
-// Calls of the HTTP API, typed by its schema. Every failure is an ApiError that a person can read.
+// Calls of the HTTP API, typed by its schema. Every failure is an ApiError.
 import type { Calls, ProblemDocument } from "./schema";
 
 export class ApiError extends Error {
@@ -16,7 +16,7 @@ type Item<C extends Call> = Calls[C]["answers"] extends { items: (infer T)[] } ?
 type Reading = Extract<Call, `GET ${string}`>;
 type Acting = Exclude<Call, Reading>;
 
-/** The address of a call: what it asks for goes into its path, the rest behind the question mark. */
+/** The address of a call: parameters go into its path, the others into the query. */
 export function addressOf<C extends Call>(call: C, asks: Calls[C]["asks"]): string {
   const rest = new URLSearchParams();
   let path = call.replace(/^\w+ /, "");
@@ -61,12 +61,12 @@ export async function list<C extends Reading>(call: C, asks: Calls[C]["asks"] = 
   return items;
 }
 
-/** An answer that must be read whatever its status (health answers 503 with its checks). */
+/** A response that is read whatever its status (health returns 503 with its checks). */
 export async function getAny<T>(call: Reading): Promise<T> {
   return (await (await fetch(addressOf(call, {} as Calls[Reading]["asks"]))).json()) as T;
 }
 
-/** Does something in the name of `user`. */
+/** Performs an action in the name of `user`. */
 export function act<C extends Acting>(call: C, asks: Calls[C]["asks"], body: Calls[C]["sends"], user: string): Promise<Calls[C]["answers"]> {
   const headers: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
   if (user) headers["X-Quantrac-User"] = encodeURIComponent(user);

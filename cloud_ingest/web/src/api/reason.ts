@@ -1,4 +1,4 @@
-// Why a call failed, in the reader's language.
+// The reason why a call failed, in the reader's language.
 import { text } from "../texts";
 import { ApiError } from "./client";
 

@@ -1,4 +1,4 @@
-// What the whole page shows: stations, newest values, open alerts; kept live by the event stream.
+// State of all pages: stations, latest values and open alerts, updated by the event stream.
 import { computed, signal } from "@preact/signals";
 import { getAny, list } from "../api/client";
 import { reasonOf } from "../api/reason";
@@ -13,16 +13,16 @@ export const stations = signal<Station[] | null>(null);
 export const quantities = signal<Map<string, Quantity>>(new Map());
 export const latest = signal<Map<string, Latest>>(new Map());
 export const openAlerts = signal<Map<number, AlertNews>>(new Map());
-/** Grows with every sample that arrives of the series in `watched`. */
+/** The samples that arrived last. */
 export const arrivals = signal<{ series: string; time_ms: number; value: number | null }[]>([]);
 
-const RANK: Record<Severity, number> = { info: 0, warning: 1, critical: 2 };
+export const SEVERITY_RANK: Record<Severity, number> = { info: 0, warning: 1, critical: 2 };
 
-/** Alerts that ask for somebody: open, not explained by a wider one. */
+/** Open alerts that no wider alert explains. */
 export const visibleAlerts = computed(() =>
   [...openAlerts.value.values()]
     .filter((a) => a.muted_by === null && a.state !== "pending")
-    .sort((a, b) => RANK[b.severity] - RANK[a.severity] || b.start_ms - a.start_ms),
+    .sort((a, b) => SEVERITY_RANK[b.severity] - SEVERITY_RANK[a.severity] || b.start_ms - a.start_ms),
 );
 
 export type Level = "ok" | "info" | "warning" | "critical" | "offline";
@@ -121,7 +121,7 @@ export function readHealth(): Promise<AnyHealth> {
   return getAny<AnyHealth>("GET /health");
 }
 
-/** Read everything once, then follow the stream. Call it once. */
+/** Load everything, then follow the stream. To be called once. */
 export function begin(): void {
   setInterval(() => (now.value = Date.now()), 1000);
   void list("GET /quantities").then(

@@ -1,4 +1,4 @@
-// The stations on a map that needs no tile server: outlines of the provinces, markers one can tab to.
+// The stations on a map without a tile server: outlines of the provinces, markers reachable by Tab.
 import type { FeatureCollection } from "geojson";
 import L from "leaflet";
 import "leaflet/dist/leaflet.css";

@@ -1,16 +1,16 @@
-// One alert: what is known of it, what people did, what was sent; and what can be done now.
+// One alert: details, history, notifications, and the possible actions.
 import { useState } from "preact/hooks";
 import { act, addressOf, get } from "../api/client";
 import type { Alert, AlertDetail, Delivery, HistoryEntry } from "../api/types";
 import { noteAlert, now, openAlerts } from "../live/state";
-import { useAcknowledge, valueAndLimit } from "../parts/AlertTable";
-import { basisOf } from "../parts/legal";
-import { Show, useLoaded } from "../parts/Load";
+import { useAcknowledge, valueAndLimit } from "../alerts/AlertTable";
+import { basisOf } from "../alerts/legalBasis";
+import { Show, useLoaded } from "../parts/loading";
 import { SeverityBadge } from "../parts/marks";
-import { NotDone, useDoing, Who } from "../parts/officer";
-import { stationName } from "../parts/places";
+import { ActionFailure, useUserAction, UserField } from "../parts/user";
+import { stationName } from "../parts/names";
 import { Scroll } from "../parts/Scroll";
-import { UntilField, untilMs, type Until } from "../parts/Until";
+import { UntilField, untilMs, type Until } from "../alerts/UntilField";
 import { toAlert, toChart } from "../route";
 import { language, moment, number, span, text, textOr, unitSign, type TextKey } from "../texts";
 
@@ -54,7 +54,7 @@ function Deliveries({ items }: { items: Delivery[] }) {
 }
 
 function SilenceForm({ alert, reload }: { alert: Alert; reload: () => void }) {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const [reason, setReason] = useState("");
   const [until, setUntil] = useState<Until>({ choice: "4h", moment: "" });
   const silence = async () => {
@@ -73,13 +73,13 @@ function SilenceForm({ alert, reload }: { alert: Alert; reload: () => void }) {
       </label>
       <UntilField value={until} onChange={setUntil} open="silence.until.resolved" />
       <button disabled={busy || !reason.trim()}>{text("silence.do")}</button>
-      <NotDone reason={error} />
+      <ActionFailure reason={error} />
     </form>
   );
 }
 
 function Actions({ alert, reload }: { alert: Alert; reload: () => void }) {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const step = useAcknowledge();
   const [note, setNote] = useState("");
   const [to, setTo] = useState("");
@@ -95,7 +95,7 @@ function Actions({ alert, reload }: { alert: Alert; reload: () => void }) {
   const assign = () => run((user) => act("POST /alerts/{alert_id}/assign", asks, { to }, user)).then(done);
   return (
     <div class="actions no-print">
-      <Who />
+      <UserField />
       {open && (
         <p class="buttons">
           {alert.state !== "acknowledged" && (
@@ -104,7 +104,7 @@ function Actions({ alert, reload }: { alert: Alert; reload: () => void }) {
           <button disabled={busy} onClick={() => void resolve()}>{text("alerts.resolve")}</button>
         </p>
       )}
-      <NotDone reason={step.error ?? error} />
+      <ActionFailure reason={step.error ?? error} />
       <form onSubmit={(e) => { e.preventDefault(); if (note.trim()) void comment().then((ok) => ok && setNote("")); }}>
         <label>{text("alerts.comment")}
           <textarea value={note} rows={3} placeholder={text("alerts.comment.placeholder")} onInput={(e) => setNote(e.currentTarget.value)} />

@@ -1,19 +1,19 @@
-// The officer's alerts: open ones or all; several can be acknowledged at once.
+// The list of alerts, open or all; several can be acknowledged at once.
 import { useState } from "preact/hooks";
 import { act, list } from "../api/client";
 import type { AlertNews } from "../api/types";
 import { noteAlert, openAlerts, visibleAlerts } from "../live/state";
-import { AlertTable, type Choosing } from "../parts/AlertTable";
-import { Show, useLoaded } from "../parts/Load";
-import { NotDone, useDoing, Who } from "../parts/officer";
-import { AlertTabs } from "../parts/Tabs";
+import { AlertTable, type Choosing } from "../alerts/AlertTable";
+import { Show, useLoaded } from "../parts/loading";
+import { ActionFailure, useUserAction, UserField } from "../parts/user";
+import { AlertTabs } from "../alerts/AlertTabs";
 import { text, type TextKey } from "../texts";
 
 const MANY = 500;
 
 /** Acknowledges the chosen ones of the alerts that wait. */
 function Several({ waiting, chosen, setChosen }: { waiting: AlertNews[]; chosen: ReadonlySet<number>; setChosen: (ids: ReadonlySet<number>) => void }) {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const [refused, setRefused] = useState(0);
   const ids = waiting.map((a) => a.id).filter((id) => chosen.has(id));
   const acknowledge = async () => {
@@ -30,7 +30,7 @@ function Several({ waiting, chosen, setChosen }: { waiting: AlertNews[]; chosen:
         {text("alerts.choose_all", { n: waiting.length })}
       </label>
       <button class="act" disabled={busy || !ids.length} onClick={() => void acknowledge()}>{text("alerts.acknowledge_chosen", { n: ids.length })}</button>
-      <NotDone reason={error} />
+      <ActionFailure reason={error} />
       {refused > 0 && <p class="failure" role="alert">{text("alerts.refused", { n: refused })}</p>}
     </div>
   );
@@ -67,7 +67,7 @@ export function Alerts() {
           <button aria-pressed={!all} onClick={() => setAll(false)}>{text("alerts.open")} ({visibleAlerts.value.length})</button>
           <button aria-pressed={all} onClick={() => setAll(true)}>{text("alerts.all")}</button>
         </div>
-        <Who />
+        <UserField />
       </div>
       {all
         ? <Show of={loaded}>{(alerts) => <Table alerts={alerts.filter((a) => a.state !== "pending")} none="alerts.none.all" />}</Show>

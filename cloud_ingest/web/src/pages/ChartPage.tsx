@@ -1,12 +1,12 @@
-// A chart of any series over any of a few ranges, with its limits and alerts.
+// A chart of one series over a chosen range, with its limits and alerts.
 import { useEffect, useState } from "preact/hooks";
 import { addressOf, get, list } from "../api/client";
 import type { Alert, Rule, Samples, Severity } from "../api/types";
 import { arrivals, latest, now, openAlerts, stations } from "../live/state";
-import { Chart } from "../parts/Chart";
-import { basisOf } from "../parts/legal";
-import { fitting, inForce, limitText, lines } from "../parts/limits";
-import { Show, useLoaded } from "../parts/Load";
+import { Chart } from "../charts/Chart";
+import { basisOf } from "../alerts/legalBasis";
+import { inForce, limitLines, limitText, splitFar } from "../charts/limitLines";
+import { Show, useLoaded } from "../parts/loading";
 import { QualityMark } from "../parts/marks";
 import { Scroll } from "../parts/Scroll";
 import { quantityName } from "../parts/names";
@@ -17,7 +17,7 @@ const MINUTE = 60_000;
 export const RANGES = { "10m": 10 * MINUTE, "1h": 60 * MINUTE, "24h": 1440 * MINUTE, "7d": 10080 * MINUTE, "30d": 43200 * MINUTE };
 export type Range = keyof typeof RANGES;
 const POINTS = 600;
-/** Read again so often while the end of the range is now. */
+/** Interval of reading again while the range ends now. */
 export const REFRESH_MS: Record<Range, number> = { "10m": 3000, "1h": 5000, "24h": 30_000, "7d": 60_000, "30d": 60_000 };
 /** Before the first series is known. */
 const NOTHING_YET = new Promise<Picture>(() => undefined);
@@ -46,7 +46,7 @@ async function read(series: string, range: Range, around: number | null): Promis
   return { samples, rules, alerts: own, start_ms, end_ms };
 }
 
-/** The picture with what arrived since it was read, if each point is a measurement. */
+/** The picture with the samples that arrived since it was read, if its points are raw samples. */
 function follow(picture: Picture, extra: [number, number | null][], length: number): Picture {
   if (picture.samples.step_ms !== null || !extra.length) return picture;
   const last = picture.samples.time_ms.at(-1) ?? 0;
@@ -97,7 +97,7 @@ function Table({ samples }: { samples: Samples }) {
   );
 }
 
-/** What a rule's limit is based on, in words. */
+/** A rule's limits and their legal basis, in words. */
 function RuleNote({ rule }: { rule: Rule }) {
   const notes = [rule.limits.map(limitText).join(" / "), rule.name[language.value]];
   if (rule.legal) notes.push(basisOf(rule.legal));
@@ -182,12 +182,12 @@ export function ChartPage() {
           const picture = follow(data, extra, RANGES[range]);
           const { samples, start_ms, end_ms } = picture;
           const rules = inForce(picture.rules, start_ms, end_ms);
-          const { near, far } = fitting(lines(rules), samples.max ?? samples.value);
+          const { near, far } = splitFar(limitLines(rules), samples.max ?? samples.value);
           const download = addressOf("GET /samples", { series, start: start_ms, end: Math.max(end_ms, now.peek()), format: "csv" });
           return (
             <>
               {samples.time_ms.length === 0 && <p>{text("chart.empty")}</p>}
-              <Chart picture={{ samples, name, lines: near, alerts: picture.alerts, start_ms, end_ms, interval_ms: typicalInterval(samples.time_ms), newest: around === null ? (value ?? null) : null }} />
+              <Chart data={{ samples, name, limits: near, alerts: picture.alerts, start_ms, end_ms, interval_ms: typicalInterval(samples.time_ms), latest: around === null ? (value ?? null) : null }} />
               <Explanation picture={picture} rules={rules} far={far.length > 0} />
               <p><a href={download} download>{text("chart.csv")}</a> · <span class="quiet">{text("time.zone")}</span></p>
               <Table samples={samples} />

@@ -3,10 +3,9 @@ import { useState } from "preact/hooks";
 import { addressOf, get } from "../api/client";
 import type { Latest, PageSamples, Samples } from "../api/types";
 import { latest, stations } from "../live/state";
-import { CompareChart, MOST_LINES, MOST_UNITS, type Compared } from "../parts/CompareChart";
-import { Show, useLoaded } from "../parts/Load";
-import { quantityName } from "../parts/names";
-import { stationName } from "../parts/places";
+import { CompareChart, MOST_LINES, MOST_UNITS, type ComparedLine } from "../charts/CompareChart";
+import { Show, useLoaded } from "../parts/loading";
+import { quantityName, stationName } from "../parts/names";
 import { route, toChart, toCompare } from "../route";
 import { duration, text } from "../texts";
 import { valuesOf } from "./Stations";
@@ -35,10 +34,10 @@ function nameOf(series: string, quantity: string): string {
   return value ? `${stationName(value.station)} – ${quantityName(quantity, value.metric)}` : series;
 }
 
-/** The picture's lines; kept while the picture is the same, so that the chart is not drawn anew. */
-const kept = new WeakMap<Picture, Map<string, Compared[]>>();
-function linesOf(picture: Picture, names: string[]): Compared[] {
-  const of = kept.get(picture) ?? new Map<string, Compared[]>();
+/** The lines of a picture, cached for each picture so that the chart is not redrawn. */
+const kept = new WeakMap<Picture, Map<string, ComparedLine[]>>();
+function linesOf(picture: Picture, names: string[]): ComparedLine[] {
+  const of = kept.get(picture) ?? new Map<string, ComparedLine[]>();
   kept.set(picture, of);
   const key = names.join("\n");
   const lines = of.get(key) ?? picture.samples.map((samples, i) => ({ samples, name: names[i] ?? samples.series, interval_ms: typicalInterval(samples.time_ms) }));
@@ -46,7 +45,7 @@ function linesOf(picture: Picture, names: string[]): Compared[] {
   return lines;
 }
 
-/** Chooses what else is to be compared: one series, or the same quantity everywhere. */
+/** Adds lines: one series, or all series of the same quantity. */
 function Adding({ chosen, add }: { chosen: string[]; add: (series: string[]) => void }) {
   const all = [...latest.value.values()].sort((a, b) => a.series.localeCompare(b.series));
   const shown = chosen.map((s) => latest.value.get(s)).filter((v) => v !== undefined);

@@ -1,9 +1,9 @@
-// One gateway: what it measured and what of that is here, day by day; what is missing and why.
+// One gateway: samples measured and stored day by day, and the gaps with their reasons.
 import { get, list } from "../api/client";
 import type { Gateway, GatewayLedger } from "../api/types";
 import { now } from "../live/state";
-import { EventList } from "../parts/Events";
-import { Show, useLoaded } from "../parts/Load";
+import { EventList } from "../parts/EventList";
+import { Show, useLoaded } from "../parts/loading";
 import { Scroll } from "../parts/Scroll";
 import { ago, moment, text, whole } from "../texts";
 

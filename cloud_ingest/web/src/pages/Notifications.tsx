@@ -1,13 +1,13 @@
-// Who is told of alerts and whether that works; what became of every message.
+// Notification channels and whether they work, and the state of every message.
 import { useState } from "preact/hooks";
 import { act, list } from "../api/client";
 import type { Channel, ChannelTest, Notification, Severity } from "../api/types";
-import { Show, useLoaded } from "../parts/Load";
+import { Show, useLoaded } from "../parts/loading";
 import { SeverityBadge } from "../parts/marks";
-import { NotDone, useDoing, Who } from "../parts/officer";
-import { stationName } from "../parts/places";
+import { ActionFailure, useUserAction, UserField } from "../parts/user";
+import { stationName } from "../parts/names";
 import { Scroll } from "../parts/Scroll";
-import { AlertTabs } from "../parts/Tabs";
+import { AlertTabs } from "../alerts/AlertTabs";
 import { toAlert } from "../route";
 import { clock, duration, language, moment, text, whole, type TextKey } from "../texts";
 
@@ -43,7 +43,7 @@ function Trial({ result }: { result: { said: ChannelTest; time_ms: number } }) {
 }
 
 function ChannelRow({ channel }: { channel: Channel }) {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const [result, setResult] = useState<{ said: ChannelTest; time_ms: number } | null>(null);
   const test = async () => {
     const said = await run((user) => act("POST /notifications/{channel}/test", { channel: channel.name }, undefined, user));
@@ -57,7 +57,7 @@ function ChannelRow({ channel }: { channel: Channel }) {
       <td>
         <button disabled={busy} onClick={() => void test()}>{text(busy ? "notify.testing" : "notify.test")}<span class="hidden"> {channel.name}</span></button>
         <div role="status">{result && <Trial result={result} />}</div>
-        <NotDone reason={error} />
+        <ActionFailure reason={error} />
       </td>
     </tr>
   );
@@ -116,7 +116,7 @@ export function Notifications() {
     <section>
       <h1>{text("notify.title")}</h1>
       <AlertTabs here="alerts/notifications" />
-      <div class="choice"><Who /></div>
+      <div class="choice"><UserField /></div>
       <h2>{text("notify.channels")}</h2>
       <Show of={channels}>{(items) => <Channels items={items} />}</Show>
       <h2>{text("notify.log")}</h2>

@@ -1,13 +1,13 @@
-// The report of a period: every alert that was on in it; for paper and for a spreadsheet.
+// The report of a period: every alert that was active in it; for paper and for spreadsheets.
 import { addressOf, get } from "../api/client";
 import type { AlertReport, ReportedAlert, Severity } from "../api/types";
 import { now, stations } from "../live/state";
-import { basisOf } from "../parts/legal";
-import { Show, useLoaded } from "../parts/Load";
-import { stationName } from "../parts/places";
+import { basisOf } from "../alerts/legalBasis";
+import { Show, useLoaded } from "../parts/loading";
+import { stationName } from "../parts/names";
 import { Scroll } from "../parts/Scroll";
-import { AlertTabs } from "../parts/Tabs";
-import { DAY_MS, dayOf, dayStart } from "../parts/times";
+import { AlertTabs } from "../alerts/AlertTabs";
+import { DAY_MS, dayOf, dayStart } from "../parts/localTime";
 import { route, toAlert } from "../route";
 import { language, moment, number, span, text, unitSign, type TextKey } from "../texts";
 

@@ -1,13 +1,13 @@
-// Which rules watch what, with their limits and what these are based on.
+// The rules with their series, limits and legal basis.
 import { list } from "../api/client";
 import type { Rule } from "../api/types";
 import { now } from "../live/state";
-import { basisOf, dayOfLaw, holds } from "../parts/legal";
-import { limitText } from "../parts/limits";
-import { Show, useLoaded } from "../parts/Load";
+import { basisOf, dayOfLaw, holds } from "../alerts/legalBasis";
+import { limitText } from "../charts/limitLines";
+import { Show, useLoaded } from "../parts/loading";
 import { SeverityBadge } from "../parts/marks";
 import { Scroll } from "../parts/Scroll";
-import { AlertTabs } from "../parts/Tabs";
+import { AlertTabs } from "../alerts/AlertTabs";
 import { duration, language, moment, text, whole, type TextKey } from "../texts";
 
 function limitWords({ limits }: Rule): string {

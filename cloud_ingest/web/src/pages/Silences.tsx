@@ -1,15 +1,15 @@
-// Silences, maintenance and calibration: what is kept quiet, why, until when; making and ending one.
+// Silences, maintenance and calibration: list, create, end.
 import { useState } from "preact/hooks";
 import { act, list } from "../api/client";
 import type { NewSilence, Rule, Silence } from "../api/types";
 import { latest, now, stations } from "../live/state";
-import { Show, useLoaded } from "../parts/Load";
-import { NotDone, useDoing, Who } from "../parts/officer";
-import { stationName } from "../parts/places";
+import { Show, useLoaded } from "../parts/loading";
+import { ActionFailure, useUserAction, UserField } from "../parts/user";
+import { stationName } from "../parts/names";
 import { Scroll } from "../parts/Scroll";
-import { AlertTabs } from "../parts/Tabs";
-import { momentOf } from "../parts/times";
-import { UntilField, untilMs, type Until } from "../parts/Until";
+import { AlertTabs } from "../alerts/AlertTabs";
+import { momentOf } from "../parts/localTime";
+import { UntilField, untilMs, type Until } from "../alerts/UntilField";
 import { route, toAlert } from "../route";
 import { language, moment, text, type TextKey } from "../texts";
 
@@ -32,7 +32,7 @@ function End({ silence }: { silence: Silence }) {
 }
 
 function Row({ silence, rules, reload }: { silence: Silence; rules: Rule[]; reload: () => void }) {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const over = silence.end_ms !== null && silence.end_ms <= now.value;
   const end = async () => (await run((user) => act("DELETE /silences/{silence_id}", { silence_id: silence.id }, undefined, user))) && reload();
   return (
@@ -41,7 +41,7 @@ function Row({ silence, rules, reload }: { silence: Silence; rules: Rule[]; relo
       <td class="long" dir="auto" data-label={text("silence.scope")}>{scopeOf(silence, rules)}</td>
       <td data-label={text("silence.start")}>{silence.start_ms > now.value ? <b>{moment(silence.start_ms)}</b> : moment(silence.start_ms)}</td>
       <td data-label={text("silence.end")}><End silence={silence} /></td>
-      <td class="long" dir="auto" data-label={text("silence.reason")}><span translate={false}>{silence.reason}</span><NotDone reason={error} /></td>
+      <td class="long" dir="auto" data-label={text("silence.reason")}><span translate={false}>{silence.reason}</span><ActionFailure reason={error} /></td>
       <td dir="auto" data-label={text("silence.by")}><span translate={false}>{silence.created_by}</span>{silence.ended_by && <small class="quiet"> {text("silence.ended_by", { who: silence.ended_by })}</small>}</td>
       <td>{!over && <button disabled={busy} onClick={() => void end()}>{text("silence.end_now")}</button>}</td>
     </tr>
@@ -67,7 +67,7 @@ function devicesAt(station: string): string[] {
 }
 
 function Form({ rules, reload }: { rules: Rule[]; reload: () => void }) {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const [kind, setKind] = useState<Kind>("maintenance");
   const [station, setStation] = useState(route.value.query.get("station") ?? "");
   const [device, setDevice] = useState("");
@@ -125,7 +125,7 @@ function Form({ rules, reload }: { rules: Rule[]; reload: () => void }) {
       </div>
       <p class="quiet note">{text(`silence.note.${kind}`)} {text("time.zone")}</p>
       <button class="act" disabled={busy || !reason.trim()}>{text("silence.make")}</button>
-      <NotDone reason={error} />
+      <ActionFailure reason={error} />
     </form>
   );
 }
@@ -138,7 +138,7 @@ export function Silences() {
     <section>
       <h1>{text("silence.title")}</h1>
       <AlertTabs here="alerts/silences" />
-      <div class="choice"><Who /></div>
+      <div class="choice"><UserField /></div>
       <Show of={loaded}>
         {(items) => {
           const on = items.filter((s) => !isOver(s));

@@ -1,12 +1,12 @@
-// One station: its newest values, its index, its open alerts.
+// One station: latest values, air-quality index, open alerts.
 import { get } from "../api/client";
 import type { Index, Latest } from "../api/types";
 import { levelOf, now, stations, visibleAlerts } from "../live/state";
-import { AlertTable } from "../parts/AlertTable";
-import { useLoaded } from "../parts/Load";
+import { AlertTable } from "../alerts/AlertTable";
+import { useLoaded } from "../parts/loading";
 import { LevelMark, QualityMark } from "../parts/marks";
 import { quantityName } from "../parts/names";
-import { Who } from "../parts/officer";
+import { UserField } from "../parts/user";
 import { Scroll } from "../parts/Scroll";
 import { toChart, toReport, toSilences } from "../route";
 import { ago, clock, language, moment, number, text, unitSign } from "../texts";
@@ -88,7 +88,7 @@ export function StationPage({ id }: { id: string }) {
       {alerts.length > 0 && (
         <>
           <div class="choice">
-            <Who />
+            <UserField />
           </div>
           <AlertTable alerts={alerts} />
         </>

@@ -1,9 +1,9 @@
-// The first page: where the stations are and how each is doing.
+// The first page: the stations on a map and the state of each.
 import { useState } from "preact/hooks";
 import type { Latest, Station } from "../api/types";
 import { failure, latest, levelOf, now, stations, visibleAlerts, type Level } from "../live/state";
 import { StationMap } from "../map/StationMap";
-import { Failure } from "../parts/Load";
+import { Failure } from "../parts/loading";
 import { LevelMark } from "../parts/marks";
 import { quantityName } from "../parts/names";
 import { toStation } from "../route";

@@ -1,10 +1,10 @@
-// For the technician: is every part well, what does each gateway hold, what goes wrong on each wire.
+// For technicians: the health of every part, the backlog of each gateway, the errors of each bus.
 import { list } from "../api/client";
 import type { AnyHealth, Device, Gateway } from "../api/types";
 import { now, readHealth } from "../live/state";
-import { EventList } from "../parts/Events";
-import { Show, useLoaded } from "../parts/Load";
-import { Who } from "../parts/officer";
+import { EventList } from "../parts/EventList";
+import { Show, useLoaded } from "../parts/loading";
+import { UserField } from "../parts/user";
 import { Quarantine } from "../parts/Quarantine";
 import { Scroll } from "../parts/Scroll";
 import { toGateway } from "../route";
@@ -103,7 +103,7 @@ export function System() {
       <Show of={devices}>{(items) => <Devices items={items} />}</Show>
       <h2>{text("system.quarantine")}</h2>
       <p class="quiet note">{text("system.quarantine.note")}</p>
-      <div class="choice"><Who /></div>
+      <div class="choice"><UserField /></div>
       <Show of={quarantine}>{(items) => <Quarantine items={items} reload={quarantine.reload} />}</Show>
       <h2>{text("events.title")}</h2>
       <Show of={events}>{(items) => <EventList items={items} />}</Show>

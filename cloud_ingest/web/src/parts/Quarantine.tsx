@@ -1,26 +1,26 @@
-// What was not taken in, and why; it can be taken in again after a fix, or forgotten.
+// Rejected messages with the reason; each can be replayed after a fix, or deleted.
 import { act } from "../api/client";
 import type { Quarantined } from "../api/types";
 import { moment, text, whole } from "../texts";
-import { NotDone, useDoing } from "./officer";
+import { ActionFailure, useUserAction } from "./user";
 import { Scroll } from "./Scroll";
 
 const SHOWN = 600;
 
-/** The beginning of a payload: as text where it is text, else as hexadecimal numbers. */
+/** The beginning of a payload: as text if it is text, otherwise as hexadecimal numbers. */
 function payloadOf(item: Quarantined): string {
   const bytes = Uint8Array.from(atob(item.payload_base64), (c) => c.charCodeAt(0)).slice(0, SHOWN);
   try {
     const said = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     if (/^[\P{C}\s]*$/u.test(said)) return said;
   } catch {
-    // Not text: shown as numbers.
+    // Not text: shown as hexadecimal numbers.
   }
   return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
 }
 
 function Row({ item, reload }: { item: Quarantined; reload: () => void }) {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const replay = async () => (await run((user) => act("POST /quarantine/{item}/replay", { item: item.id }, undefined, user))) !== null && reload();
   const forget = async () => {
     if (!confirm(text("system.forget.sure"))) return;
@@ -40,15 +40,15 @@ function Row({ item, reload }: { item: Quarantined; reload: () => void }) {
           <button disabled={busy || !item.replayable} title={item.replayable ? undefined : text("system.no_replay")} onClick={() => void replay()}>{text("system.replay")}</button>
           <button disabled={busy} onClick={() => void forget()}>{text("system.forget")}</button>
         </p>
-        <NotDone reason={error} />
+        <ActionFailure reason={error} />
       </td>
     </tr>
   );
 }
 
-/** Takes in again all that can be, one after the other. */
+/** Replays all replayable messages, one after the other. */
 function All({ items, reload }: { items: Quarantined[]; reload: () => void }) {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const again = items.filter((q) => q.replayable);
   if (again.length < 2) return null;
   const replay = async () => {
@@ -60,7 +60,7 @@ function All({ items, reload }: { items: Quarantined[]; reload: () => void }) {
   return (
     <div class="several">
       <button disabled={busy} onClick={() => void replay()}>{text("system.replay_all", { n: again.length })}</button>
-      <NotDone reason={error} />
+      <ActionFailure reason={error} />
     </div>
   );
 }

@@ -1,4 +1,4 @@
-// A table that may be wider than the screen: it scrolls by itself, by finger and by keyboard.
+// Scrolls a table that may be wider than the screen, by touch and by keyboard.
 import type { ComponentChildren } from "preact";
 
 export function Scroll(props: { label: string; tall?: boolean; children: ComponentChildren }) {

@@ -1,4 +1,4 @@
-// Small marks that say a state in shape, colour and words.
+// Small marks that show a state by shape, colour and words.
 import type { Severity } from "../api/types";
 import type { Level } from "../live/state";
 import { text, textOr } from "../texts";

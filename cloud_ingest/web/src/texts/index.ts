@@ -1,4 +1,4 @@
-// Texts in two languages, numbers and times as people in Vietnam read them.
+// Texts in two languages; numbers and times in Vietnamese format.
 import { signal } from "@preact/signals";
 import en from "./en.json";
 import vi from "./vi.json";

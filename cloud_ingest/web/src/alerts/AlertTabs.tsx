@@ -1,4 +1,4 @@
-// The pages that belong to alerts, one beside the other.
+// The tabs of the pages about alerts.
 import { text, type TextKey } from "../texts";
 
 const TABS: [string, TextKey][] = [

@@ -1,4 +1,4 @@
-// What happened to gateways and devices, newest first.
+// Events of gateways and devices, newest first.
 import type { Event } from "../api/types";
 import { moment, text, textOr } from "../texts";
 import { Scroll } from "./Scroll";

@@ -1,13 +1,13 @@
-// Alerts in a table: what, where, since when; each can be acknowledged, and many at once chosen.
+// A table of alerts. Each can be acknowledged; several can be selected.
 import { act } from "../api/client";
 import type { AlertNews } from "../api/types";
 import { noteAlert, now } from "../live/state";
 import { toAlert } from "../route";
 import { language, moment, number, span, text, unitSign, type TextKey } from "../texts";
-import { SeverityBadge } from "./marks";
-import { NotDone, useDoing } from "./officer";
-import { stationName } from "./places";
-import { Scroll } from "./Scroll";
+import { SeverityBadge } from "../parts/marks";
+import { ActionFailure, useUserAction } from "../parts/user";
+import { stationName } from "../parts/names";
+import { Scroll } from "../parts/Scroll";
 
 export interface Choosing {
   chosen: ReadonlySet<number>;
@@ -21,9 +21,9 @@ export function valueAndLimit(alert: AlertNews): string {
   return `${value}${alert.limit === null ? "" : ` / ${number(alert.limit)}`} ${unit}`;
 }
 
-/** Acknowledges one alert in the officer's name. */
+/** Acknowledges one alert in the user's name. */
 export function useAcknowledge() {
-  const { error, busy, run } = useDoing();
+  const { error, busy, run } = useUserAction();
   const acknowledge = async (alert: AlertNews) => {
     const done = await run((user) => act("POST /alerts/{alert_id}/acknowledge", { alert_id: alert.id }, { note: null }, user));
     if (done) noteAlert(done);
@@ -49,7 +49,7 @@ function Row({ alert, choosing }: { alert: AlertNews; choosing: Choosing | undef
         {alert.device && alert.metric && <small class="quiet" translate={false}>{alert.device} · {alert.metric}</small>}
         {alert.retrospective && <small class="quiet"> {text("alerts.retrospective")}</small>}
         {alert.silenced && <small class="quiet"> {text("alerts.silenced")}</small>}
-        <NotDone reason={error} />
+        <ActionFailure reason={error} />
       </td>
       <td>{stationName(alert.station)}</td>
       <td class="wide-only">{moment(alert.start_ms)}</td>

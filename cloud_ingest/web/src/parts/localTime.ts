@@ -1,24 +1,24 @@
-// Moments that people write into fields: always on Vietnam's clock, wherever the browser is.
+// Times in input fields, always in Vietnam's time, wherever the browser is.
 const OFFSET_MS = 7 * 3600e3;
 export const DAY_MS = 86400e3;
 
-/** UTC milliseconds of what a field for date and time holds; null where it is empty. */
+/** UTC milliseconds of the content of a date and time field; null if it is empty. */
 export function momentOf(field: string): number | null {
   const time_ms = Date.parse(`${field.length === 16 ? `${field}:00` : field}+07:00`);
   return Number.isNaN(time_ms) ? null : time_ms;
 }
 
-/** What a field for date and time shows for a moment. */
+/** The content of a date and time field for a time. */
 export function fieldOf(time_ms: number): string {
   return new Date(time_ms + OFFSET_MS).toISOString().slice(0, 16);
 }
 
-/** The local day of a moment as YYYY-MM-DD. */
+/** The local day of a time as YYYY-MM-DD. */
 export function dayOf(time_ms: number): string {
   return fieldOf(time_ms).slice(0, 10);
 }
 
-/** The beginning of a local day; null for what is no day. */
+/** The start of a local day; null if the text is not a day. */
 export function dayStart(day: string): number | null {
   return /^\d{4}-\d{2}-\d{2}$/.test(day) ? momentOf(`${day}T00:00`) : null;
 }

@@ -1,11 +1,11 @@
-// Until when something is to last: a length, a moment, or open.
+// The end of a silence: after a duration, at a time, or open.
 import { text, type TextKey } from "../texts";
-import { momentOf } from "./times";
+import { momentOf } from "../parts/localTime";
 
 const LENGTHS = { "1h": 3600e3, "4h": 4 * 3600e3, "24h": 86400e3, "7d": 7 * 86400e3 };
 export interface Until {
   choice: keyof typeof LENGTHS | "moment" | "open";
-  /** What the field for date and time holds, where `choice` is a moment. */
+  /** The content of the date and time field, if `choice` is a moment. */
   moment: string;
 }
 

@@ -1,4 +1,4 @@
-// What a limit is based on, in the reader's language as far as the document's own words are known.
+// The legal basis of a limit, in the reader's language as far as translations exist.
 import type { Legal, Rule } from "../api/types";
 import { textOr } from "../texts";
 
@@ -9,10 +9,10 @@ export function basisOf(legal: Legal): string {
   return [legal.document, ...[legal.clause, legal.area, legal.averaging].filter(Boolean).map(said)].join(" · ");
 }
 
-/** The first moment of a legal date in Vietnam, or `otherwise` where there is none. */
+/** The start of a legal date in Vietnam, or `otherwise` if there is none. */
 export const dayOfLaw = (date: string | null | undefined, otherwise: number) => (date ? Date.parse(`${date}T00:00:00+07:00`) : otherwise);
 
-/** Whether a rule's document holds at some time between two moments. */
+/** True if a rule's document is in force at some time of the span. */
 export function holds(rule: Rule, start_ms: number, end_ms: number): boolean {
   return dayOfLaw(rule.legal?.effective_from, -Infinity) <= end_ms && dayOfLaw(rule.legal?.effective_to, Infinity) > start_ms;
 }

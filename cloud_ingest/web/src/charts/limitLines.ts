@@ -1,14 +1,14 @@
-// Which limits of the rules are lines in a chart, and what is said about the rest.
+// The limits of rules as lines of a chart.
 import type { Limit, Rule, Severity } from "../api/types";
 import { language, number, unitSign } from "../texts";
-import type { Line } from "./decorate";
-import { holds } from "./legal";
+import { holds } from "../alerts/legalBasis";
+import { SEVERITY_RANK } from "../live/state";
+import type { LimitLine } from "./drawing";
 
-const RANK: Record<Severity, number> = { info: 0, warning: 1, critical: 2 };
-/** A limit so many times higher than the highest value would press the line flat. */
+/** A limit this many times above the highest value would flatten the line. */
 const FAR = 10;
 
-/** Rules that are on and were in force at some time of the picture. */
+/** Enabled rules that were in force at some time of the span. */
 export function inForce(rules: Rule[], start_ms: number, end_ms: number): Rule[] {
   return rules.filter((r) => r.enabled && r.limits.length > 0 && holds(r, start_ms, end_ms));
 }
@@ -17,14 +17,14 @@ export function limitText(limit: Limit): string {
   return `${number(limit.value)} ${limit.unit ? unitSign(limit.unit) : ""}`.trim();
 }
 
-/** One line for each value: limits that are equal share it. */
-export function lines(rules: Rule[]): Line[] {
+/** One line for each value; equal limits share a line. */
+export function limitLines(rules: Rule[]): LimitLine[] {
   const found = new Map<number, { severity: Severity; names: string[]; said: string }>();
   for (const rule of rules)
     for (const limit of rule.limits) {
       const name = rule.name[language.value];
       const line = found.get(limit.value) ?? { severity: limit.severity, names: [], said: limitText(limit) };
-      if (RANK[limit.severity] > RANK[line.severity]) line.severity = limit.severity;
+      if (SEVERITY_RANK[limit.severity] > SEVERITY_RANK[line.severity]) line.severity = limit.severity;
       if (!line.names.includes(name)) line.names.push(name);
       found.set(limit.value, line);
     }
@@ -33,9 +33,9 @@ export function lines(rules: Rule[]): Line[] {
     .map(([value, line]) => ({ value, severity: line.severity, label: `${line.said} · ${line.names.join(" · ")}` }));
 }
 
-/** The lines that fit into a picture of these values, and those that are far above it. */
-export function fitting(all: Line[], values: (number | null)[]): { near: Line[]; far: Line[] } {
+/** The lines that fit into a chart of these values, and those far above it. */
+export function splitFar(all: LimitLine[], values: (number | null)[]): { near: LimitLine[]; far: LimitLine[] } {
   const highest = values.reduce<number>((most, v) => Math.max(most, Math.abs(v ?? 0)), 0);
-  const isFar = (line: Line) => highest > 0 && line.value > highest * FAR;
+  const isFar = (line: LimitLine) => highest > 0 && line.value > highest * FAR;
   return { near: all.filter((l) => !isFar(l)), far: all.filter(isFar) };
 }

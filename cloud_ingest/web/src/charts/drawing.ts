@@ -1,8 +1,10 @@
-// What stands under the line of a chart: spans of alerts, and limits with labels that do not overlap.
+// What is drawn under the line of a chart: spans of alerts, and limits with labels that do not overlap.
 import type uPlot from "uplot";
 import type { Alert, Severity } from "../api/types";
+import { SEVERITY_RANK } from "../live/state";
+import { colour } from "./timeAxis";
 
-export interface Line {
+export interface LimitLine {
   value: number;
   severity: Severity;
   label: string;
@@ -17,13 +19,9 @@ interface Box {
 
 const TEXT_HEIGHT = 14;
 
-function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
-
 const overlap = (a: Box, b: Box) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
-/** As much of the text as fits. */
+/** The text, shortened to fit the width. */
 function cut(ctx: CanvasRenderingContext2D, words: string, width: number): string {
   if (ctx.measureText(words).width <= width) return words;
   let short = words;
@@ -31,14 +29,12 @@ function cut(ctx: CanvasRenderingContext2D, words: string, width: number): strin
   return `${short.trimEnd()}…`;
 }
 
-const RANK: Record<Severity, number> = { info: 0, warning: 1, critical: 2 };
-
-/** Spans of alerts, before the grid; the graver one covers the other where they overlap. */
-export function spans(plot: uPlot, alerts: Alert[], end_ms: number): void {
+/** Spans of alerts, under the grid; the more severe one covers the other. */
+export function drawAlertSpans(plot: uPlot, alerts: Alert[], end_ms: number): void {
   const { ctx } = plot;
   const { left, top, width, height } = plot.bbox;
   const x = (ms: number) => Math.min(Math.max(plot.valToPos(ms / 1000, "x", true), left), left + width);
-  for (const alert of [...alerts].sort((a, b) => RANK[a.severity] - RANK[b.severity]))
+  for (const alert of [...alerts].sort((a, b) => SEVERITY_RANK[a.severity] - SEVERITY_RANK[b.severity]))
     for (const [from, to] of alert.spans.length ? alert.spans : [[alert.start_ms, alert.end_ms] as const]) {
       const a = x(from);
       const b = x(to ?? end_ms);
@@ -50,8 +46,8 @@ export function spans(plot: uPlot, alerts: Alert[], end_ms: number): void {
     }
 }
 
-/** Limits with their names, over the grid and under the data. */
-export function limits(plot: uPlot, lines: Line[]): void {
+/** Limits with their labels, over the grid and under the data. */
+export function drawLimits(plot: uPlot, lines: LimitLine[]): void {
   const { ctx } = plot;
   ctx.save();
   const { left, top, width, height } = plot.bbox;
@@ -77,7 +73,7 @@ export function limits(plot: uPlot, lines: Line[]): void {
       box: { left: start, right: start + ctx.measureText(words).width, top: base - (TEXT_HEIGHT - 3) * dot, bottom: base + 3 * dot },
     }));
     const free = places.find(({ box }) => box.top >= top && box.bottom <= top + height && !written.some((w) => overlap(w, box)));
-    if (!free) continue; // it is named under the chart all the same
+    if (!free) continue; // its name is in the list under the chart
     ctx.fillText(words, start, free.base);
     written.push(free.box);
   }

@@ -1,4 +1,4 @@
-// Who sits before the screen, as they say themselves; and doing something in their name.
+// The name of the user, as they enter it, and actions in that name.
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { reasonOf } from "../api/reason";
@@ -11,10 +11,10 @@ function rememberedName(): string {
     return "";
   }
 }
-const officer = signal(rememberedName());
+const userName = signal(rememberedName());
 
 function rename(name: string): void {
-  officer.value = name;
+  userName.value = name;
   try {
     localStorage.setItem("officer", name);
   } catch {
@@ -22,31 +22,31 @@ function rename(name: string): void {
   }
 }
 
-/** Whose name is written beside what is done here. */
-export function Who() {
+/** The field for the user's name, which is recorded with every action. */
+export function UserField() {
   return (
     <label class="who">
       {text("alerts.you")}
-      <input value={officer.value} placeholder={text("alerts.you.placeholder")} maxLength={80} autocomplete="name"
+      <input value={userName.value} placeholder={text("alerts.you.placeholder")} maxLength={80} autocomplete="name"
         aria-describedby="who-note" onInput={(e) => rename(e.currentTarget.value)} />
       <small class="quiet" id="who-note">{text("alerts.you.note")}</small>
     </label>
   );
 }
 
-/** Does things in the officer's name; without a name nothing is done. `run` gives null if it failed. */
-export function useDoing() {
+/** Runs actions in the user's name; without a name none is run. `run` returns null if it failed. */
+export function useUserAction() {
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const run = async <T,>(work: (user: string) => Promise<T>): Promise<T | null> => {
-    if (!officer.value.trim()) {
+    if (!userName.value.trim()) {
       setError(text("alerts.name_first"));
       document.querySelector<HTMLInputElement>(".who input")?.focus();
       return null;
     }
     setBusy(true);
     try {
-      const done = await work(officer.value);
+      const done = await work(userName.value);
       setError(null);
       return done;
     } catch (problem) {
@@ -59,7 +59,7 @@ export function useDoing() {
   return { error, busy, run };
 }
 
-/** Why something was not done. */
-export function NotDone({ reason }: { reason: string | null }) {
+/** The reason why an action failed. */
+export function ActionFailure({ reason }: { reason: string | null }) {
   return reason ? <p class="failure" role="alert">{text("alerts.failed", { reason })}</p> : null;
 }
