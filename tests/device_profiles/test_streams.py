@@ -34,6 +34,7 @@ def _all(name: str, parts: list[bytes]) -> tuple[list[object], tuple[int, int, i
     return samples, (decoder.frames, decoder.resyncs, decoder.checksum_errors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WIRES)
 def test_ten_thousand_fuzzed_frames_are_decoded_right_or_rejected(name: str) -> None:
     rng = random.Random(f"fuzz {name}")

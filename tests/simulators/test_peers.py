@@ -79,6 +79,7 @@ def test_pymodbus_polls_two_units_of_a_line_again_and_again(devices: tuple[Path,
         assert line.read_input_registers(0, count=30, device_id=1).exception_code == 3
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_modpoll_polls_a_line(devices: tuple[Path, int], tmp_path: Path) -> None:
     folder, port = devices
@@ -105,6 +106,7 @@ def test_modpoll_polls_a_line(devices: tuple[Path, int], tmp_path: Path) -> None
         assert wanted in said, said
 
 
+@pytest.mark.slow
 @pytest.mark.mosquitto
 @pytest.mark.timeout(300)
 def test_thingsboard_gateway_polls_a_server(

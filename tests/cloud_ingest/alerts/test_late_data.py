@@ -136,7 +136,7 @@ def test_an_anomaly_is_found_in_late_data_with_its_explanation(database):
     service.process(batch_of(live), now_ms)
     store.write(batch_of(late + live))
     assert service.process(batch_of(late), now_ms) == []
-    told = settle(service, now_ms, turns=60)
+    told = settle(service, now_ms)
     assert [e.kind for e in told] == ["retrospective"]
     (alert,) = service.queries.find(AlertFilter())[0]
     assert abs(alert["start_ms"] - (T0 + (3 * day + 600) * 60_000)) < 10 * 60_000

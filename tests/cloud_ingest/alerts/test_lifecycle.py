@@ -207,6 +207,7 @@ def test_composite_rules_need_all_their_parts_at_one_place(database):
     assert event.kind == "resolved"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # it is about the rules' memory
 def test_every_pack_survives_a_restart(database):
     rules = [r for r in load_rules(library_packs()) if r.is_enabled]

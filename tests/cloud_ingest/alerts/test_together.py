@@ -94,6 +94,7 @@ def test_a_finding_that_the_database_refuses_keeps_no_other_from_being_told(data
     assert service.refused == (1 if "postgresql" in str(database.url) else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_thousand_alerts_at_once_leave_the_database_to_others_in_between(database):
     many = [series(i, f"d{i}") for i in range(1000)]

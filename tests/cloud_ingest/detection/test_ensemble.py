@@ -39,6 +39,7 @@ def go_on(detector, rng, change, hours=24.0, start=24 * DAYS):
     return detector.update(batch_of(0, span, change(usual(rng, span), span - start)))
 
 
+@pytest.mark.slow
 def test_ordinary_weeks_cost_no_more_than_the_budget():
     alerts = 0
     for seed in range(1, 3):

@@ -361,6 +361,7 @@ class Chaos:
         return outcome
 
 
+@pytest.mark.slow
 def test_no_reply_is_ever_taken_for_that_of_another_request() -> None:
     chaos = Chaos(seed=20261123)
     matcher, seen = rtu()

@@ -9,6 +9,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 from edge_agent.outbox import Outbox
 from edge_agent.outbox.sqlite.row_format import unpack
 from tests.servers import wait_until
@@ -52,6 +54,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "quantrac", *words]
 
 
+@pytest.mark.slow
 def test_under_every_fault_of_the_wire_no_value_is_made_up(tmp_path: Path) -> None:
     scenario, truth, folder = tmp_path / "faults.yaml", tmp_path / "truth.csv", tmp_path / "wire"
     scenario.write_text(SCENARIO, encoding="utf-8")

@@ -261,6 +261,7 @@ def test_what_can_be_read_of_a_damaged_file_is_kept(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.slow
 def test_when_full_the_oldest_is_thinned_and_counted(tmp_path: Path) -> None:
     limit = 10_000_000
     path = tmp_path / "outbox.db"

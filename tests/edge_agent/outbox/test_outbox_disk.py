@@ -47,6 +47,7 @@ def remount(place: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_oldest_and_never_the_newest(small_disk: Path) -> None:
     path = small_disk / "outbox.db"
     outbox = Outbox(path, 50_000_000)
@@ -67,6 +68,7 @@ def test_a_full_disk_costs_the_oldest_and_never_the_newest(small_disk: Path) -> 
     again.close()
 
 
+@pytest.mark.slow
 def test_a_disk_filled_by_others_is_survived(small_disk: Path) -> None:
     outbox = Outbox(small_disk / "outbox.db", 100_000_000)
     outbox.put([report(i) for i in range(3000)])
