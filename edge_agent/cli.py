@@ -37,7 +37,7 @@ def run(
     from edge_agent.signals import Signals
 
     signals = Signals()  # before anything that takes its time
-    from edge_agent.agent import run_agent
+    from edge_agent.agent import AgentFailedError, run_agent
     from edge_agent.outbox import OutboxError
     from telemetry.yaml_files import YamlFileError
 
@@ -46,7 +46,7 @@ def run(
         run_agent(config, signals)
     except YamlFileError as error:
         stop(error)
-    except OutboxError as error:
+    except (OutboxError, AgentFailedError) as error:
         stop(error, FOUND_A_PROBLEM)
 
 

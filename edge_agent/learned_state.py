@@ -34,7 +34,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        _log.warning("file ignored", file=str(path), why=str(error))
+        _log.warning("file_unreadable", file=str(path), problem=str(error))
         return None
 
 
@@ -67,7 +67,7 @@ class LearnedState:
         try:
             write_json(self.path, {"learned": self.learned, "totals": self.totals})
         except OSError as error:
-            _log.warning("cannot save what was learned", file=str(self.path), why=str(error))
+            _log.warning("learned_state_unwritable", file=str(self.path), problem=str(error))
 
     def recall(self, device: Device) -> Learned:
         """What this device, with this profile, has refused before."""

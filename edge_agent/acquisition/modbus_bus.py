@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 import structlog
 
-from edge_agent.acquisition.bus_counters import Burst, Counters
-from edge_agent.acquisition.lines.line import BusLost, BusUnavailable, Line, Receiver
-from edge_agent.acquisition.lines.serial_line import open_serial
-from edge_agent.acquisition.lines.tcp_line import open_tcp
+from edge_agent.acquisition.bus_connection import BusObserver, keep_open, open_line
+from edge_agent.acquisition.bus_counters import Burst
+from edge_agent.acquisition.lines.line import BusLost
 from edge_agent.acquisition.modbus.client import Client, ReplyMatcher
 from edge_agent.acquisition.modbus.outcomes import Event
 from edge_agent.acquisition.modbus.poller import Poll, Poller, Result
@@ -19,62 +17,11 @@ from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpReplyMatcher
 from edge_agent.acquisition.phase_spread import Task
 from edge_agent.acquisition.schedule import Schedule
 from edge_agent.devices import Bus, Device
-from telemetry.samples import Sample
 
-REOPEN_FIRST_S = 0.5
-REOPEN_CAP_S = 5.0
 OFFLINE_AFTER = 3
 """So many silent turns in a row make a device offline."""
 
 _log = structlog.get_logger()
-
-
-class BusObserver(Protocol):
-    """What a bus tells of its devices; the agent listens."""
-
-    def online(self, device: Device) -> None:
-        """The device has answered."""
-
-    def offline(self, device: Device, why: str) -> None:
-        """The device has not answered for long, or its bus is gone."""
-
-    async def take(self, device: Device, samples: Sequence[Sample]) -> None:
-        """What the device said; returns when there is room for more."""
-
-
-async def open_line(bus: Bus, receiver: Receiver) -> Line:
-    """Open a bus. Raises BusUnavailable."""
-    if bus.serial is not None:
-        return await open_serial(bus.serial, receiver)
-    assert bus.tcp is not None  # a bus has one of the two
-    return await open_tcp(bus.tcp.host, bus.tcp.port, receiver)
-
-
-async def keep_open(
-    bus: Bus,
-    counters: Mapping[str, Counters],
-    use: Callable[[], Awaitable[None]],
-    lost: Callable[[str], None],
-) -> None:
-    """Call ``use``, which opens the bus and works on it, again and again as the bus is lost."""
-    log = _log.bind(bus=bus.name, where=bus.where)
-    burst, rest_s = Burst(), REOPEN_FIRST_S
-    while True:
-        began_s = time.monotonic()
-        try:
-            await use()
-        except (BusUnavailable, BusLost) as error:
-            for counter in counters.values():
-                counter.add("bus_errors")
-                counter.last_error = str(error)
-            lost(str(error))
-            if time.monotonic() - began_s > 2 * REOPEN_CAP_S:
-                burst.ends()
-                rest_s = REOPEN_FIRST_S
-            if burst.begins(str(error)):
-                log.warning("bus cannot be used; trying again", why=str(error))
-        await asyncio.sleep(rest_s)
-        rest_s = min(2 * rest_s, REOPEN_CAP_S)
 
 
 class ModbusBus:
@@ -130,7 +77,7 @@ class ModbusBus:
         if not self._reconnecting:
             self.schedule.forgive()
         self._reconnecting = False
-        _log.info("bus open", bus=self._bus.name, where=self._bus.where)
+        _log.info("bus_open", bus=self._bus.name, where=self._bus.where)
         try:
             await self._poll_for_ever(client)
         finally:
@@ -185,9 +132,9 @@ class ModbusBus:
             return
         log = _log.bind(bus=self._bus.name, device=name, unit=poller.device.unit)
         if poll.error is None:
-            log.info("device answers again", after_failures=burst.ends())
+            log.info("device_answering", after_failures=burst.ends())
         elif burst.begins(poll.error):
-            log.warning("device refuses", why=poll.error)
+            log.warning("device_refuses", problem=poll.error)
 
     def _failed(self, poller: Poller, poll: Poll, now_s: float, *, back_off: bool = True) -> None:
         name = poller.device.name
@@ -198,8 +145,8 @@ class ModbusBus:
         error = poll.error or "no answer"
         if self._bursts[name].begins(error):
             _log.warning(
-                "device does not answer", bus=self._bus.name, device=name,
-                unit=poller.device.unit, why=error,
+                "device_not_answering", bus=self._bus.name, device=name,
+                unit=poller.device.unit, problem=error,
             )  # fmt: skip
         if self._silent[name] >= OFFLINE_AFTER:
             self._observer.offline(poller.device, error)

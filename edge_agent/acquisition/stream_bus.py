@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from device_profiles.streams import StreamDecoder, decoder
+from edge_agent.acquisition.bus_connection import BusObserver, keep_open, open_line
 from edge_agent.acquisition.bus_counters import Burst, Counters
 from edge_agent.acquisition.lines.line import BusLost
-from edge_agent.acquisition.modbus_bus import BusObserver, keep_open, open_line
 from edge_agent.clock import distinct
 from edge_agent.devices import Bus, Device
 from telemetry.samples import Sample
@@ -50,7 +50,7 @@ class StreamBus:
     async def _use(self) -> None:
         listener = Listener(self._device, self._clock)
         line = await open_line(self._bus, listener)
-        _log.info("bus open", bus=self._bus.name, where=self._bus.where)
+        _log.info("bus_open", bus=self._bus.name, where=self._bus.where)
         try:
             settings = self._device.profile.stream
             for start in settings.start:
@@ -103,7 +103,7 @@ class StreamBus:
         self._heard_s = now_s
         self._observer.online(self._device)
         if self._burst.ends():
-            _log.info("device is heard again", bus=self._bus.name, device=self._device.name)
+            _log.info("device_answering", bus=self._bus.name, device=self._device.name)
 
     def _quiet(self, quiet_s: float) -> None:
         why = f"no frame for {quiet_s:g} s"
@@ -111,7 +111,9 @@ class StreamBus:
         self._counters.last_error = why
         self._observer.offline(self._device, why)
         if self._burst.begins(why):
-            _log.warning("device is silent", bus=self._bus.name, device=self._device.name, why=why)
+            _log.warning(
+                "device_not_answering", bus=self._bus.name, device=self._device.name, problem=why
+            )
 
     def _lost(self, why: str) -> None:
         self._observer.offline(self._device, why)

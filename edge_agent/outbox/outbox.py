@@ -4,24 +4,22 @@ One thread writes. Reports that arrive while it is busy share its next commit, s
 one fsync for many reports. While the disk refuses, reports wait in memory and are sent from there.
 """
 
-import contextlib
-import fcntl
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO
 
 import structlog
 
 from edge_agent.clock import Clock, ClockEvent
+from edge_agent.outbox.file_lock import FileLock
+from edge_agent.outbox.report_reader import ReportReader
 from edge_agent.outbox.report_storage import ReportStorage
 from edge_agent.outbox.sqlite.checksums import ReportRow
-from edge_agent.outbox.sqlite.database import OutboxError, connect_to_read, is_damage
-from edge_agent.outbox.sqlite.report_table import as_reports, is_usable, rows_after
-from edge_agent.outbox.sqlite.row_format import MAX_SAMPLES, Report, StoredReport
+from edge_agent.outbox.sqlite.database import OutboxError, is_damage
+from edge_agent.outbox.sqlite.report_table import as_reports, is_usable
+from edge_agent.outbox.sqlite.row_format import Report, StoredReport
 from edge_agent.outbox.status import DrainRate, OutboxStatus
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +29,7 @@ _GATHER_S = 0.02
 meanwhile shares its fsync."""
 _FAST_S = 0.002
 """On a disk this fast nothing waits."""
-_ROOM_S = 1.0
+_EVICTION_S = 1.0
 
 Listener = Callable[[Sequence[StoredReport]], None]
 _Work = list[tuple[Sequence[Report], Mapping[str, str], "Future[None]"]]
@@ -60,19 +58,19 @@ class Outbox:
         self._clock = Clock() if clock is None else clock
         self._rate = DrainRate()
         self._listener: Listener | None = None
-        self._lock_file = _take_lock(path)
+        self._lock = FileLock(path)
 
         self._queue = threading.Condition()
         self._waiting: _Work = []
+        self._in_work: _Work = []
+        self._failure: BaseException | None = None
         self._acknowledged: tuple[int, int] | None = None
         self._closing = False
 
         self._database = threading.RLock()
         self._storage = ReportStorage(path, max_bytes, memory_samples, self._clock.shift_ms)
-        self._reading = threading.Lock()
-        self._reader: sqlite3.Connection | None = None
-        self._reader_of: tuple[int, bool] | None = None
-        self._last_commit_s = self._last_room_s = self._gather_s = 0.0
+        self._reader = ReportReader(path)
+        self._last_commit_s = self._last_eviction_s = self._gather_s = 0.0
         self._writer = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._writer.start()
 
@@ -93,6 +91,8 @@ class Outbox:
         with self._queue:
             if self._closing:
                 raise OutboxError("the outbox is closed")
+            if self._failure is not None:
+                raise OutboxError(f"the outbox has failed: {self._failure}")
             self._waiting.append((reports, entries or {}, future))
             self._queue.notify()
         return future
@@ -102,8 +102,13 @@ class Outbox:
         with self._database:
             return dict(self._storage.entries.texts)
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the writer's thread has ended by itself; None while it works or after ``close``."""
+        return self._failure
+
     def status(self) -> OutboxStatus:
-        """How it is doing."""
+        """The present state, for people and programs."""
         with self._database:
             storage = self._storage
             state = storage.state
@@ -122,15 +127,10 @@ class Outbox:
             self._closing = True
             self._queue.notify()
         self._writer.join()
-        with self._reading:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
+        self._reader.close()
         with self._database:
-            self._storage.close()
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+            self._storage.close(write=self._failure is None)
+        self._lock.release()
 
     # -- for the uplink ------------------------------------------------------------------------
 
@@ -217,6 +217,21 @@ class Outbox:
     # -- the writer's thread -------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._write_until_closed()
+        except BaseException as error:  # noqa: BLE001  # the agent ends with it
+            problem = f"{type(error).__name__}: {error}"
+            _log.critical(
+                "outbox_writer_failed", path=str(self._path), problem=problem, exc_info=True
+            )
+            with self._queue:
+                self._failure = error
+                work, self._waiting = self._in_work + self._waiting, []
+            for _, _, future in work:
+                if not future.done():
+                    future.set_exception(OutboxError(f"the outbox has failed: {problem}"))
+
+    def _write_until_closed(self) -> None:
         while True:
             with self._queue:
                 self._queue.wait_for(
@@ -229,19 +244,20 @@ class Outbox:
             if pause > 0:
                 time.sleep(pause)
             with self._queue:
-                work, self._waiting = self._waiting, []
+                self._in_work, self._waiting = self._waiting, []
                 acknowledged, self._acknowledged = self._acknowledged, None
                 closing = self._closing
-            self._do(work, acknowledged)
-            if closing and not work:
+            self._write(self._in_work, acknowledged)
+            if closing and not self._in_work:
                 return
 
-    def _do(self, work: _Work, acknowledged: tuple[int, int] | None) -> None:
+    def _write(self, work: _Work, acknowledged: tuple[int, int] | None) -> None:
         refused: dict[Future[None], Exception] = {}
         fresh: list[StoredReport] = []
         with self._database:
             numbering = self._storage.numbering
             for reports, entries, future in work:
+                future.set_running_or_notify_cancel()  # from here on nobody can cancel it
                 try:
                     for report in reports:
                         fresh.extend(self._storage.take_in(report))
@@ -259,12 +275,14 @@ class Outbox:
             if numbering != self._storage.numbering:
                 fresh.clear()  # they got other numbers; the uplink will read them from the file
             now_s = time.monotonic()
-            if now_s - self._last_room_s >= _ROOM_S or len(fresh) > 100:
+            if now_s - self._last_eviction_s >= _EVICTION_S or len(fresh) > 100:
                 self._storage.evict(self._oldest_allowed_ms())
-                self._last_room_s = now_s
+                self._last_eviction_s = now_s
             self._rate.note(now_s, self._storage.state.depth)
             self._last_commit_s = time.monotonic() if work else self._last_commit_s
         for _, _, future in work:
+            if future.cancelled():
+                continue
             if future in refused:
                 future.set_exception(refused[future])
             else:
@@ -278,53 +296,11 @@ class Outbox:
         return self._clock.now_ms() - self._max_age_ms
 
     def _read_rows(self, after: int, max_samples: int) -> list[ReportRow]:
-        rows: list[ReportRow] = []
-        samples = 0
-        try:
-            with self._reading:
-                cursor = rows_after(self._connection_to_read(), after)
-                with contextlib.closing(cursor):
-                    for row in cursor:
-                        rows.append(row)
-                        samples += _count(row) + 1
-                        if samples >= max_samples:
-                            break
-        except sqlite3.Error as error:
-            with self._reading:
-                self._reader_of = None
-            if is_damage(error):
-                with self._database:
-                    self._storage.trouble(error)
-                return []
-        return rows
-
-    def _connection_to_read(self) -> sqlite3.Connection:
         storage = self._storage
-        current = (storage.numbering, storage.problem is None)
-        if self._reader is None or self._reader_of != current:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
-            self._reader_of = current
-            self._reader = connect_to_read(self._path)
-        return self._reader
-
-
-def _count(row: ReportRow) -> int:
-    """Samples in the row; a damaged one may say anything."""
-    return row[3] if isinstance(row[3], int) and 0 <= row[3] <= MAX_SAMPLES else 0
-
-
-def _take_lock(path: Path) -> IO[bytes] | None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(path.name + ".lock").open("ab")
-    except OSError as error:
-        _log.error("outbox cannot be locked", path=str(path), reason=str(error))
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise OutboxError(f"{path} is in use by another agent") from error
-    return file
+        which = (storage.numbering, storage.problem is None)
+        rows, error = self._reader.rows(which, after, max_samples)
+        if error is not None and is_damage(error):
+            with self._database:
+                storage.trouble(error)
+            return []
+        return rows

@@ -62,7 +62,7 @@ class Quota:
                 self.pages = self._bound
                 self._keep_reserve()
         except OSError as error:
-            _log.debug("no reserve for the outbox", reason=str(error))
+            _log.debug("outbox_reserve_unavailable", problem=str(error))
 
     def _keep_reserve(self) -> None:
         if self._reserve.exists():

@@ -196,7 +196,7 @@ class ReportStorage:
             return
         self.state.evicted_total += lost
         self.damaged_rows += len(rows)
-        _log.error("rows of the outbox are damaged; they are kept aside", rows=len(rows),
+        _log.error("outbox_rows_damaged", rows=len(rows),
                    first=rows[0][0], samples=lost, path=str(self._path))  # fmt: skip
 
     def bytes_used(self) -> int:
@@ -211,11 +211,12 @@ class ReportStorage:
 
     def note_clock(self, event: ClockEvent) -> None:
         """Samples of an untrusted clock wait; once it is right they get their real times."""
-        _log.warning(f"clock {event.kind}", shift_ms=event.shift_ms)
         if event.kind == "jumped":
+            _log.warning("clock_jumped", shift_ms=event.shift_ms)
             self.clock_jumps += 1
             self._shift_ms = None
             return
+        _log.info("clock_trusted", shift_ms=event.shift_ms)
         self._shift_ms = event.shift_ms
         self._buffer.shift(event.shift_ms)
         if self._connection is not None:
@@ -312,7 +313,7 @@ class ReportStorage:
         if acks:
             self._confirmations.written()
         if self.problem is not None:
-            _log.info("outbox is on disk again", path=str(self._path))
+            _log.info("outbox_available", path=str(self._path))
             self.problem = None
 
     def _durable_state(self, written: int = 0) -> State:
@@ -332,7 +333,7 @@ class ReportStorage:
             return
         self._retry_at_s = time.monotonic() + _RETRY_S
         if self.problem is None:
-            _log.error("outbox cannot be written; reports wait in memory", reason=str(error))
+            _log.error("outbox_unavailable", path=str(self._path), problem=str(error))
         self.problem = str(error)
         if database.is_full(error) and self._connection is not None:
             self._free_space(self._connection)
@@ -346,7 +347,7 @@ class ReportStorage:
             )
             self._retry_at_s = 0.0
         except sqlite3.Error as error:
-            _log.warning("outbox cannot be thinned either", reason=str(error))
+            _log.warning("outbox_eviction_failed", path=str(self._path), problem=str(error))
 
     def _replace_damaged(self, reason: str) -> None:
         """Keep the damaged file beside a new one and carry over what can still be read."""
@@ -354,7 +355,7 @@ class ReportStorage:
         aside = database.set_aside(self._path, utc_now_ms())
         self.files_set_aside += 1
         self.numbering += 1
-        _log.error("outbox is damaged; a new one is used", kept=str(aside), reason=reason)
+        _log.error("outbox_replaced", damaged_file=str(aside), problem=reason)
         recovered = recovery.read_damaged(aside)
         if not self._is_known and recovered.state is not None:
             self.state = recovered.state
@@ -380,10 +381,11 @@ class ReportStorage:
             self.problem = str(error)
         self._number_again(buffered)
 
-    def close(self) -> None:
-        """Write what is waiting and let go of the file."""
-        self._retry_at_s = 0.0
-        self.commit(acks=True)
+    def close(self, *, write: bool = True) -> None:
+        """Write what is in memory (unless ``write`` is false) and close the file."""
+        if write:
+            self._retry_at_s = 0.0
+            self.commit(acks=True)
         self._disconnect()
 
     def _disconnect(self) -> None:
@@ -398,4 +400,4 @@ class ReportStorage:
 
     def _log_evicted(self, samples: int) -> None:
         if samples:
-            _log.warning("outbox gave up samples", samples=samples, path=str(self._path))
+            _log.warning("outbox_samples_evicted", samples=samples, path=str(self._path))

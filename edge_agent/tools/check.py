@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from edge_agent.acquisition.bus_connection import open_line
 from edge_agent.acquisition.bus_counters import Counters
 from edge_agent.acquisition.lines.line import BusError
 from edge_agent.acquisition.modbus.outcomes import Event
 from edge_agent.acquisition.modbus.poller import Poller, Result
-from edge_agent.acquisition.modbus_bus import make_client, open_line
+from edge_agent.acquisition.modbus_bus import make_client
 from edge_agent.acquisition.stream_bus import Listener
 from edge_agent.devices import Bus, Device
 from telemetry.clock import utc_now_ms

@@ -344,7 +344,7 @@ class Uplink:
         if self._stopping.is_set():
             _log.info("uplink_stopped")
         elif self._state.connected or self._state.last_error != reason:
-            _log.warning("uplink_offline", reason=reason)
+            _log.warning("uplink_offline", broker=self._state.broker, problem=reason)
         since = _now().wall_ms if self._state.connected else self._state.since_ms
         self._state = UplinkState(
             broker=self._state.broker, since_ms=since or _now().wall_ms, last_error=reason

@@ -1,4 +1,4 @@
-"""Samples on their way from the devices into the outbox, many in one commit."""
+"""Collects the samples of all devices and puts them into the outbox, many in one commit."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ from edge_agent.outbox import Outbox, OutboxError, Report
 from telemetry.samples import Sample
 
 GATHER_S = 0.05
-"""So long reports are gathered into one commit."""
-MOST_WAITING = 20_000
-"""With so many samples not yet in the outbox, the buses wait: memory stays flat."""
+"""Reports that arrive within this time share a commit."""
+MAX_PENDING = 20_000
+"""With more samples than this not yet in the outbox, the buses wait: memory stays bounded."""
 RETRY_S = 2.0
 _LARGEST_REPORT = 1000
 
@@ -24,7 +24,7 @@ class ReportCollector:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._waiting: list[Report] = []
+        self._pending: list[Report] = []
         self._entries: dict[str, str] = {}
         self._samples = 0
         self._arrived = asyncio.Event()
@@ -37,24 +37,24 @@ class ReportCollector:
     async def put(
         self, device: str, samples: Sequence[Sample], entries: Mapping[str, str] | None = None
     ) -> None:
-        """Hand over what a device said; waits where the outbox does not keep up.
+        """Hand over samples of a device. Waits while too many are pending.
 
-        ``entries`` are texts that become durable together with it (``Outbox.entries``).
+        ``entries`` are texts that become durable together with them (``Outbox.entries``).
         """
         if entries:
             self._entries.update(entries)
         elif not samples:
             return
         if 0 < len(samples) <= _LARGEST_REPORT:
-            self._waiting.append(Report(device, samples))
+            self._pending.append(Report(device, samples))
         else:
             for start in range(0, len(samples), _LARGEST_REPORT):
                 part = samples[start : start + _LARGEST_REPORT]
-                self._waiting.append(Report(device, part))
+                self._pending.append(Report(device, part))
         self._samples += len(samples)
         self._empty.clear()
         self._arrived.set()
-        if self._samples > MOST_WAITING:
+        if self._samples > MAX_PENDING:
             self._room.clear()
         if not self._room.is_set():
             await self._room.wait()
@@ -65,26 +65,26 @@ class ReportCollector:
             await self._arrived.wait()
             await asyncio.sleep(GATHER_S)
             self._arrived.clear()
-            reports, self._waiting = self._waiting, []
+            reports, self._pending = self._pending, []
             entries, self._entries = self._entries, {}
             count, self._samples = self._samples, 0
             self._room.set()
             try:
                 await asyncio.wrap_future(self._outbox.submit(reports, entries))
             except OutboxError as error:
-                self._waiting = reports + self._waiting
+                self._pending = reports + self._pending
                 self._entries = entries | self._entries
                 self._samples += count
                 if self._burst.begins(str(error)):
-                    _log.error("the outbox takes nothing", why=str(error))
-                if self._samples > MOST_WAITING:
+                    _log.error("outbox_refuses_reports", problem=str(error))
+                if self._samples > MAX_PENDING:
                     self._room.clear()
                 self._arrived.set()
                 await asyncio.sleep(RETRY_S)
                 continue
             if self._burst.ends():
-                _log.info("the outbox takes samples again")
-            if not self._waiting and not self._entries:
+                _log.info("outbox_accepts_reports")
+            if not self._pending and not self._entries:
                 self._empty.set()
 
     async def written(self) -> None:

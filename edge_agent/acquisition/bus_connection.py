@@ -1,0 +1,68 @@
+"""Opens a bus, opens it again when it is lost, and reports its devices to an observer."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from edge_agent.acquisition.bus_counters import Burst, Counters
+from edge_agent.acquisition.lines.line import BusLost, BusUnavailable, Line, Receiver
+from edge_agent.acquisition.lines.serial_line import open_serial
+from edge_agent.acquisition.lines.tcp_line import open_tcp
+from edge_agent.devices import Bus, Device
+from telemetry.samples import Sample
+
+REOPEN_FIRST_S = 0.5
+REOPEN_CAP_S = 5.0
+
+_log = structlog.get_logger()
+
+
+class BusObserver(Protocol):
+    """What a bus tells of its devices; the agent listens."""
+
+    def online(self, device: Device) -> None:
+        """The device has answered."""
+
+    def offline(self, device: Device, why: str) -> None:
+        """The device has not answered for long, or its bus is gone."""
+
+    async def take(self, device: Device, samples: Sequence[Sample]) -> None:
+        """What the device said; returns when there is room for more."""
+
+
+async def open_line(bus: Bus, receiver: Receiver) -> Line:
+    """Open a bus. Raises BusUnavailable."""
+    if bus.serial is not None:
+        return await open_serial(bus.serial, receiver)
+    assert bus.tcp is not None  # a bus has one of the two
+    return await open_tcp(bus.tcp.host, bus.tcp.port, receiver)
+
+
+async def keep_open(
+    bus: Bus,
+    counters: Mapping[str, Counters],
+    use: Callable[[], Awaitable[None]],
+    lost: Callable[[str], None],
+) -> None:
+    """Call ``use``, which opens the bus and works on it, again and again as the bus is lost."""
+    log = _log.bind(bus=bus.name, where=bus.where)
+    burst, rest_s = Burst(), REOPEN_FIRST_S
+    while True:
+        began_s = time.monotonic()
+        try:
+            await use()
+        except (BusUnavailable, BusLost) as error:
+            for counter in counters.values():
+                counter.add("bus_errors")
+                counter.last_error = str(error)
+            lost(str(error))
+            if time.monotonic() - began_s > 2 * REOPEN_CAP_S:
+                burst.ends()
+                rest_s = REOPEN_FIRST_S
+            if burst.begins(str(error)):
+                log.warning("bus_unavailable", problem=str(error))
+        await asyncio.sleep(rest_s)
+        rest_s = min(2 * rest_s, REOPEN_CAP_S)
