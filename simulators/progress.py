@@ -44,7 +44,7 @@ class Progress:
         if self._live is not None:
             self._live.start()
         else:
-            sys.stdout.write("\n".join(self._beginning()) + "\n")
+            sys.stdout.write("\n".join(self._opening_lines()) + "\n")
             sys.stdout.flush()
         return self
 
@@ -57,7 +57,7 @@ class Progress:
     def update(self) -> None:
         """Show the state of this moment."""
         if self._live is not None:
-            self._live.update(Group(*self._picture()), refresh=True)
+            self._live.update(Group(*self._display()), refresh=True)
 
     def summary(self, seconds: float) -> str:
         """What happened."""
@@ -70,7 +70,7 @@ class Progress:
             lines += _fleet_summary(self._fleet, seconds)
         return "\n".join(lines)
 
-    def _beginning(self) -> Iterator[str]:
+    def _opening_lines(self) -> Iterator[str]:
         name = self._scenario.scenario
         if self._published is not None:
             yield (
@@ -93,7 +93,7 @@ class Progress:
                 "Ctrl-C stops."
             )
 
-    def _picture(self) -> Iterator[RenderableType]:
+    def _display(self) -> Iterator[RenderableType]:
         yield Text(self._scenario.title, style="bold")
         if self._simulation is not None:
             yield self._clock(self._simulation)

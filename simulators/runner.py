@@ -57,7 +57,7 @@ async def run_scenario(reference: str, options: Options) -> None:
         began = time.monotonic()
         with Progress(scenario, simulation, fleet, published) as progress:
             wire = None if published is not None else simulation
-            await _together(
+            await _run_all(
                 [r for r in (wire, fleet, published) if r is not None], progress, stopped
             )
         sys.stdout.write(progress.summary(time.monotonic() - began) + "\n")
@@ -66,7 +66,7 @@ async def run_scenario(reference: str, options: Options) -> None:
             truth.close()
 
 
-async def _together(
+async def _run_all(
     parts: Sequence[Simulation | Fleet | PublishedStations],
     progress: Progress,
     stopped: asyncio.Event,

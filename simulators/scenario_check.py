@@ -21,13 +21,13 @@ def check_scenario(reference: str) -> list[str]:
         for place, message in _bus_problems(bus)
     ]
     if wrong:
-        raise YamlFileError(_located(path, wrong))
+        raise YamlFileError(_with_lines(path, wrong))
     lines = [f"{scenario.scenario}: {scenario.title}"]
     lines += [_bus_line(s, b) for s in scenario.stations for b in s.buses]
-    return [*lines, *_rest(scenario)]
+    return [*lines, *_other_lines(scenario)]
 
 
-def _located(path: Path, wrong: list[tuple[FieldPath, str]]) -> list[FileProblem]:
+def _with_lines(path: Path, wrong: list[tuple[FieldPath, str]]) -> list[FileProblem]:
     tree = parse_yaml_tree(path.read_text(encoding="utf-8"), str(path))
     problems = []
     for place, message in wrong:
@@ -77,7 +77,7 @@ def _bus_line(station: SimStation, bus: SimBus) -> str:
     return f"  {station.gateway} {bus.name} {'tcp' if bus.tcp else 'serial'}: {devices}"
 
 
-def _rest(scenario: Scenario) -> Iterator[str]:
+def _other_lines(scenario: Scenario) -> Iterator[str]:
     if scenario.episodes:
         yield f"  episodes: {', '.join(e.name for e in scenario.episodes)}"
     if scenario.faults:

@@ -107,13 +107,13 @@ class Simulation:
         """Serve until ``stopped``; ports and links are gone when this returns."""
         async with _all_running(b.port.run() for b in self.buses):
             while not stopped.is_set():
-                await self._move_plugs()
+                await self._apply_port_faults()
                 if self._truth is not None:
                     self._truth.flush()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopped.wait(), _WATCH_S)
 
-    async def _move_plugs(self) -> None:
+    async def _apply_port_faults(self) -> None:
         """Pull and put back what the faults say."""
         now = self.clock.now_ms()
         for bus in self.buses:
@@ -128,14 +128,15 @@ class Simulation:
                 if result is not None:
                     await result
             except OSError as error:  # somebody took the TCP port meanwhile: try again
-                log.warning("cannot be plugged in", bus=bus.where, error=str(error))
+                log.warning("port_unavailable", bus=bus.where, error=str(error))
                 continue
             if out:
                 self._out.add(bus.where)
+                log.info("port_unplugged", bus=bus.where)
             else:
                 self._out.discard(bus.where)
                 bus.restart(now)
-            log.info("unplugged" if out else "plugged in again", bus=bus.where)
+                log.info("port_plugged_in", bus=bus.where)
 
     def _serve(self, served: list[Served]) -> None:
         self.served += len(served)
@@ -163,7 +164,7 @@ class Simulation:
         start_ms = self.clock.start_ms
         found = []
         for model in self.scenario.faults:
-            if not model.strikes(station.gateway, bus, device):
+            if not model.applies_to(station.gateway, bus, device):
                 continue
             begin = model.at.resolve_ms(start_ms, self._offset_s)
             end = begin + model.lasts if model.lasts is not None else 2**62

@@ -119,7 +119,7 @@ class Instrument:
         self.on_since_ms = time_ms
         self._block_start = -1
 
-    def sayable(self, name: str) -> tuple[float, float]:
+    def representable(self, name: str) -> tuple[float, float]:
         """The lowest and highest value that a metric's registers can say, in its own unit."""
         return raw_limits(self.profile.metric(name))
 

@@ -145,7 +145,7 @@ class SerialLine:
         if rate != self._wrong_rate:
             self._wrong_rate = rate
             log.warning(
-                "port opened at another rate: nothing on the line understands it",
+                "wrong_baudrate",
                 port=str(self.port.link), rate=rate, line=self.settings.baudrate,
             )  # fmt: skip
         return False

@@ -104,9 +104,9 @@ class StreamPort:
         self.traffic.frames += 1
         self.traffic.spoilt += not out.good
         if out.good and self._serve is not None and self.port.is_plugged_in:
-            self._serve(self._told(frame, now))
+            self._serve(self._values_of(frame, now))
 
-    def _told(self, frame: bytes, now: int) -> list[Served]:
+    def _values_of(self, frame: bytes, now: int) -> list[Served]:
         wall = utc_now_ms()
         samples = decoder(self.instrument.profile, canonical=True).feed(frame, wall)
         return [Served(f"{self._series}/{s.metric}", wall, s.value, now) for s in samples]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulators.faults.plan import Fault, Kind
+from simulators.faults.plan import Fault, FaultKind
 from simulators.signals.randomness import uniform
 from simulators.wire.functions import ExceptionCode, refuse
 from simulators.wire.tcp import tcp_frame
@@ -20,7 +20,13 @@ class Outgoing:
 
 
 _SPOILING = frozenset(
-    {Kind.CRC_ERROR, Kind.TRUNCATED, Kind.MERGED, Kind.WRONG_UNIT, Kind.EXCEPTION}
+    {
+        FaultKind.CRC_ERROR,
+        FaultKind.TRUNCATED,
+        FaultKind.MERGED,
+        FaultKind.WRONG_UNIT,
+        FaultKind.EXCEPTION,
+    }
 )
 
 
@@ -29,20 +35,20 @@ def rtu_answer(
 ) -> Outgoing | None:
     """The frame that leaves a slave; None where it is silent. ``before`` is its last good frame."""
     kinds = {f.kind: f for f in faults}
-    if Kind.NO_ANSWER in kinds:
+    if FaultKind.NO_ANSWER in kinds:
         return None
-    if Kind.EXCEPTION in kinds:
-        pdu = refuse(request[0], ExceptionCode(int(kinds[Kind.EXCEPTION].amount)))
-    frame = with_crc(bytes((unit % 247 + 1 if Kind.WRONG_UNIT in kinds else unit,)) + pdu)
-    if Kind.CRC_ERROR in kinds:
+    if FaultKind.EXCEPTION in kinds:
+        pdu = refuse(request[0], ExceptionCode(int(kinds[FaultKind.EXCEPTION].amount)))
+    frame = with_crc(bytes((unit % 247 + 1 if FaultKind.WRONG_UNIT in kinds else unit,)) + pdu)
+    if FaultKind.CRC_ERROR in kinds:
         frame = frame[:-1] + bytes((frame[-1] ^ 0x5A,))
-    if Kind.TRUNCATED in kinds:
+    if FaultKind.TRUNCATED in kinds:
         frame = frame[: max(len(frame) // 2, 1)]
-    if Kind.MERGED in kinds:
+    if FaultKind.MERGED in kinds:
         frame = (before or frame) + frame
-    if Kind.GARBAGE in kinds:
+    if FaultKind.GARBAGE in kinds:
         frame = _noise(turn) + frame
-    if Kind.ECHO in kinds:
+    if FaultKind.ECHO in kinds:
         frame = with_crc(bytes((unit,)) + request) + frame
     return Outgoing(_delay_s(kinds), frame, good=not _SPOILING & kinds.keys())
 
@@ -52,18 +58,18 @@ def tcp_answer(
 ) -> Outgoing | None:
     """The same over TCP, where a check sum cannot be wrong: there the number of the answer is."""
     kinds = {f.kind: f for f in faults}
-    if Kind.NO_ANSWER in kinds:
+    if FaultKind.NO_ANSWER in kinds:
         return None
-    if Kind.EXCEPTION in kinds:
-        pdu = refuse(request[0], ExceptionCode(int(kinds[Kind.EXCEPTION].amount)))
-    if Kind.CRC_ERROR in kinds:
+    if FaultKind.EXCEPTION in kinds:
+        pdu = refuse(request[0], ExceptionCode(int(kinds[FaultKind.EXCEPTION].amount)))
+    if FaultKind.CRC_ERROR in kinds:
         transaction ^= 0x5A5A
-    frame = tcp_frame(transaction, unit % 247 + 1 if Kind.WRONG_UNIT in kinds else unit, pdu)
-    if Kind.TRUNCATED in kinds:
+    frame = tcp_frame(transaction, unit % 247 + 1 if FaultKind.WRONG_UNIT in kinds else unit, pdu)
+    if FaultKind.TRUNCATED in kinds:
         frame = frame[: max(len(frame) // 2, 1)]
-    if Kind.MERGED in kinds:
+    if FaultKind.MERGED in kinds:
         frame = frame + frame
-    good = not (_SPOILING - {Kind.MERGED}) & kinds.keys()
+    good = not (_SPOILING - {FaultKind.MERGED}) & kinds.keys()
     return Outgoing(_delay_s(kinds), frame, good=good)
 
 
@@ -72,22 +78,26 @@ def stream_frames(
 ) -> Outgoing | None:
     """What a fault makes of a frame that a device sends by itself."""
     kinds = {f.kind: f for f in faults}
-    if Kind.NO_ANSWER in kinds:
+    if FaultKind.NO_ANSWER in kinds:
         return None
-    if Kind.CRC_ERROR in kinds or Kind.WRONG_UNIT in kinds or Kind.EXCEPTION in kinds:
+    if (
+        FaultKind.CRC_ERROR in kinds
+        or FaultKind.WRONG_UNIT in kinds
+        or FaultKind.EXCEPTION in kinds
+    ):
         middle = len(frame) // 2
         frame = frame[:middle] + bytes((frame[middle] ^ 0x5A,)) + frame[middle + 1 :]
-    if Kind.TRUNCATED in kinds:
+    if FaultKind.TRUNCATED in kinds:
         frame = frame[: max(len(frame) // 2, 1)]
-    if Kind.MERGED in kinds:
+    if FaultKind.MERGED in kinds:
         frame = (before or frame)[: max(len(frame) - 3, 1)] + frame
-    if Kind.GARBAGE in kinds or Kind.ECHO in kinds:
+    if FaultKind.GARBAGE in kinds or FaultKind.ECHO in kinds:
         frame = _noise(turn) + frame
     return Outgoing(_delay_s(kinds), frame, good=not _SPOILING & kinds.keys())
 
 
-def _delay_s(kinds: dict[Kind, Fault]) -> float:
-    return kinds[Kind.LATE].amount / 1000.0 if Kind.LATE in kinds else 0.0
+def _delay_s(kinds: dict[FaultKind, Fault]) -> float:
+    return kinds[FaultKind.LATE].amount / 1000.0 if FaultKind.LATE in kinds else 0.0
 
 
 def _noise(turn: int) -> bytes:

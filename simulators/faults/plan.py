@@ -12,7 +12,7 @@ from simulators.signals.randomness import Int64, key_of, uniform
 Bool = NDArray[np.bool_]
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """Kinds of faults; each says what ``value`` means for it."""
 
     NO_ANSWER = "no_answer"
@@ -52,23 +52,32 @@ class Kind(StrEnum):
 
 
 DEFAULTS = {
-    Kind.LATE: 1500.0,
-    Kind.EXCEPTION: 4.0,
-    Kind.SPIKE: 8.0,
-    Kind.DRIFT: 0.1,
-    Kind.CLOCK_WRONG: 3600.0,
+    FaultKind.LATE: 1500.0,
+    FaultKind.EXCEPTION: 4.0,
+    FaultKind.SPIKE: 8.0,
+    FaultKind.DRIFT: 0.1,
+    FaultKind.CLOCK_WRONG: 3600.0,
 }
 OF_ANSWERS = frozenset(
     {
-        Kind.NO_ANSWER, Kind.LATE, Kind.CRC_ERROR, Kind.TRUNCATED, Kind.MERGED, Kind.GARBAGE,
-        Kind.ECHO, Kind.WRONG_UNIT, Kind.EXCEPTION,
+        FaultKind.NO_ANSWER, FaultKind.LATE, FaultKind.CRC_ERROR, FaultKind.TRUNCATED, FaultKind.MERGED, FaultKind.GARBAGE,
+        FaultKind.ECHO, FaultKind.WRONG_UNIT, FaultKind.EXCEPTION,
     }
 )  # fmt: skip
 OF_VALUES = frozenset(
-    {Kind.STUCK, Kind.SPIKE, Kind.DRIFT, Kind.UNIT_SWAPPED, Kind.MISSING, Kind.CLOCK_WRONG}
+    {
+        FaultKind.STUCK,
+        FaultKind.SPIKE,
+        FaultKind.DRIFT,
+        FaultKind.UNIT_SWAPPED,
+        FaultKind.MISSING,
+        FaultKind.CLOCK_WRONG,
+    }
 )
-SILENCING = frozenset({Kind.NO_ANSWER, Kind.MISSING, Kind.UNPLUGGED, Kind.POWER_CUT})
-OF_PORTS = frozenset({Kind.UNPLUGGED, Kind.POWER_CUT})
+SILENCING = frozenset(
+    {FaultKind.NO_ANSWER, FaultKind.MISSING, FaultKind.UNPLUGGED, FaultKind.POWER_CUT}
+)
+OF_PORTS = frozenset({FaultKind.UNPLUGGED, FaultKind.POWER_CUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class Fault:
     span come back. ``metrics`` limits faults of values to some metrics.
     """
 
-    kind: Kind
+    kind: FaultKind
     start_ms: int = 0
     end_ms: int = 2**62
     probability: float = 1.0
@@ -121,7 +130,7 @@ class FaultPlan:
     def __bool__(self) -> bool:
         return bool(self.faults)
 
-    def active(self, kinds: frozenset[Kind], time_ms: int, turn: int) -> list[Fault]:
+    def active(self, kinds: frozenset[FaultKind], time_ms: int, turn: int) -> list[Fault]:
         """The faults of some kinds at a moment; ``turn`` numbers the throws of the dice."""
         found = []
         for fault, key in zip(self.faults, self._keys, strict=True):
@@ -131,7 +140,7 @@ class FaultPlan:
                 found.append(fault)
         return found
 
-    def struck(self, fault: Fault, time_ms: Int64, turn: Int64) -> tuple[Bool, Int64]:
+    def affected(self, fault: Fault, time_ms: Int64, turn: Int64) -> tuple[Bool, Int64]:
         """For many moments: whether one of its faults strikes, and when that span began."""
         lasts, begin = fault.spans(time_ms)
         if fault.probability < 1.0:
@@ -139,6 +148,6 @@ class FaultPlan:
             lasts = lasts & (uniform(key, turn) < fault.probability)
         return lasts, begin
 
-    def of_kinds(self, kinds: frozenset[Kind]) -> list[Fault]:
+    def of_kinds(self, kinds: frozenset[FaultKind]) -> list[Fault]:
         """The faults of some kinds, whenever they are."""
         return [f for f in self.faults if f.kind in kinds]

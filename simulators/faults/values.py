@@ -6,7 +6,7 @@ import numpy as np
 
 from device_profiles import Metric, Profile
 from simulators.devices.instrument import Instrument
-from simulators.faults.plan import OF_VALUES, SILENCING, Fault, FaultPlan, Kind
+from simulators.faults.plan import OF_VALUES, SILENCING, Fault, FaultKind, FaultPlan
 from simulators.signals.randomness import Float64, Int64
 
 # unit: the one that it is taken for, as factor and offset of the number that appears
@@ -33,13 +33,13 @@ class FaultyInstrument(Instrument):
         """See Instrument."""
         turn = time_ms // self.refresh_ms
         faults = self._plan.active(OF_VALUES, time_ms, turn)
-        clock = [f for f in faults if f.kind is Kind.CLOCK_WRONG]
+        clock = [f for f in faults if f.kind is FaultKind.CLOCK_WRONG]
         shifted = time_ms + round(sum(f.amount for f in clock) * 1000.0)
         readings = dict(self._sound.readings(shifted))
         for fault in faults:
             for name in fault.metrics or readings.keys():
                 if name in readings:
-                    readings[name] = self._spoilt(fault, name, readings[name], time_ms)
+                    readings[name] = self._faulty_value(fault, name, readings[name], time_ms)
         return readings
 
     def restart(self, time_ms: int) -> None:
@@ -51,50 +51,52 @@ class FaultyInstrument(Instrument):
         """See Instrument; here silence (no answer, no power) leaves no value either."""
         value = self._sound.column(metric, time_ms)
         turn = time_ms // self.refresh_ms
-        low, high = self.sayable(metric.name)
+        low, high = self.representable(metric.name)
         for fault in self._plan.of_kinds(OF_VALUES | SILENCING):
             if fault.metrics and metric.name not in fault.metrics:
                 continue
-            struck, begin = self._plan.struck(fault, time_ms, turn)
+            struck, begin = self._plan.affected(fault, time_ms, turn)
             if struck.any():
-                spoilt = self._spoilt_column(fault, metric, time_ms, value, begin)
+                spoilt = self._faulty_column(fault, metric, time_ms, value, begin)
                 value = np.where(struck, np.clip(spoilt, low, high), value)
         return value
 
-    def _spoilt_column(
+    def _faulty_column(
         self, fault: Fault, metric: Metric, time_ms: Int64, value: Float64, begin: Int64
     ) -> Float64:
         if fault.kind in SILENCING:
             return np.full(len(value), np.nan)
-        if fault.kind is Kind.STUCK:
+        if fault.kind is FaultKind.STUCK:
             return self._sound.column(metric, begin)
-        if fault.kind is Kind.CLOCK_WRONG:
+        if fault.kind is FaultKind.CLOCK_WRONG:
             return self._sound.column(metric, time_ms + round(fault.amount * 1000.0))
-        if fault.kind is Kind.SPIKE:
+        if fault.kind is FaultKind.SPIKE:
             return value * fault.amount
-        if fault.kind is Kind.DRIFT:
+        if fault.kind is FaultKind.DRIFT:
             return value * (1.0 + fault.amount * (time_ms - begin) / 3_600_000.0)
         factor, offset = _SWAPPED.get(metric.unit, (10.0, 0.0))
         return value * factor + offset
 
-    def _spoilt(self, fault: Fault, name: str, value: float | None, time_ms: int) -> float | None:
+    def _faulty_value(
+        self, fault: Fault, name: str, value: float | None, time_ms: int
+    ) -> float | None:
         span = fault.span_ms(time_ms)
         assert span is not None
-        if fault.kind is Kind.STUCK:
+        if fault.kind is FaultKind.STUCK:
             return self._sound.readings(span[0]).get(name)
-        if value is None or fault.kind is Kind.MISSING:
+        if value is None or fault.kind is FaultKind.MISSING:
             return _missing(self.profile, name, value)
-        if fault.kind is Kind.SPIKE:
+        if fault.kind is FaultKind.SPIKE:
             value *= fault.amount
-        elif fault.kind is Kind.DRIFT:
+        elif fault.kind is FaultKind.DRIFT:
             value *= 1.0 + fault.amount * (time_ms - span[0]) / 3_600_000.0
-        elif fault.kind is Kind.UNIT_SWAPPED:
+        elif fault.kind is FaultKind.UNIT_SWAPPED:
             factor, offset = _SWAPPED.get(self.profile.metric(name).unit, (10.0, 0.0))
             value = value * factor + offset
         return self._within(name, value)
 
     def _within(self, name: str, value: float) -> float:
-        low, high = self.sayable(name)
+        low, high = self.representable(name)
         return min(max(value, low), high)
 
 

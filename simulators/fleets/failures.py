@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulators.faults.plan import Fault, FaultPlan, Kind
+from simulators.faults.plan import Fault, FaultKind, FaultPlan
 from simulators.fleets.shape import Shape
 from simulators.scenarios.events import FaultModel
 from simulators.scenarios.model import Scenario
 
-_OF_GATEWAYS = frozenset({Kind.NO_ANSWER, Kind.UNPLUGGED, Kind.POWER_CUT, Kind.CLOCK_WRONG})
-_NO_LINK = frozenset({Kind.UNPLUGGED, Kind.POWER_CUT})
+_OF_GATEWAYS = frozenset(
+    {FaultKind.NO_ANSWER, FaultKind.UNPLUGGED, FaultKind.POWER_CUT, FaultKind.CLOCK_WRONG}
+)
+_NO_LINK = frozenset({FaultKind.UNPLUGGED, FaultKind.POWER_CUT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,11 @@ class FleetFailures:
             for i, plan in self._of_gateway.items()
         }
         without_link = {i for i, k in kinds.items() if k & _NO_LINK}
-        self.without_power = {i for i, k in kinds.items() if Kind.POWER_CUT in k}
+        self.without_power = {i for i, k in kinds.items() if FaultKind.POWER_CUT in k}
         dead = {
             place
             for place, plan in self._of_device.items()
-            if plan.active(frozenset({Kind.NO_ANSWER}), now_ms, 0)
+            if plan.active(frozenset({FaultKind.NO_ANSWER}), now_ms, 0)
         }
         changes = Changes(
             tuple(without_link - self.without_link),
@@ -71,12 +73,16 @@ class FleetFailures:
     def loses(self, i: int, now_ms: int, turn: int) -> bool:
         """Whether a message of the gateway gets lost."""
         plan = self._of_gateway.get(i)
-        return plan is not None and bool(plan.active(frozenset({Kind.NO_ANSWER}), now_ms, turn))
+        return plan is not None and bool(
+            plan.active(frozenset({FaultKind.NO_ANSWER}), now_ms, turn)
+        )
 
     def clock_error_ms(self, i: int, now_ms: int) -> int:
         """How far the gateway's clock is off."""
         plan = self._of_gateway.get(i)
-        wrong = plan.active(frozenset({Kind.CLOCK_WRONG}), now_ms, 0) if plan is not None else []
+        wrong = (
+            plan.active(frozenset({FaultKind.CLOCK_WRONG}), now_ms, 0) if plan is not None else []
+        )
         return round(sum(f.amount for f in wrong) * 1000.0)
 
     def __bool__(self) -> bool:
@@ -84,12 +90,12 @@ class FleetFailures:
 
     def _plan(self, i: int, gateway: str, shape: Shape) -> None:
         models = [m for m in self._scenario.faults if m.kind in _OF_GATEWAYS]
-        own = [self._fault(m) for m in models if m.device is None and m.strikes(gateway, "-")]
+        own = [self._fault(m) for m in models if m.device is None and m.applies_to(gateway, "-")]
         if own:
             self._of_gateway[i] = FaultPlan(own, self._seed, gateway)
-        of_devices = [m for m in models if m.device is not None and m.kind is Kind.NO_ANSWER]
+        of_devices = [m for m in models if m.device is not None and m.kind is FaultKind.NO_ANSWER]
         for d, device in enumerate(shape.devices if of_devices else ()):
-            found = [self._fault(m) for m in of_devices if m.strikes(gateway, "-", device.name)]
+            found = [self._fault(m) for m in of_devices if m.applies_to(gateway, "-", device.name)]
             if found:
                 self._of_device[i, d] = FaultPlan(found, self._seed, f"{gateway}/{device.name}")
 

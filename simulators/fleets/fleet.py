@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from simulators.fleets.broker_connection import BrokerConnection
 from simulators.fleets.failures import FleetFailures
-from simulators.fleets.link import Link
-from simulators.fleets.messages import Properties
 from simulators.fleets.node import Batch, Counts, EdgeNode
+from simulators.fleets.payloads import Properties
 from simulators.fleets.shape import Shape, shape_of
 from simulators.fleets.template import DataTemplate
 from simulators.fleets.values import FleetValues
@@ -70,7 +70,7 @@ class Fleet:
         self._offset_s = scenario.utc_offset_h * 3600.0
         self.capacity = model.gateways + self._joining(scenario)
         self.nodes = [self._node(scenario, i) for i in range(self.capacity)]
-        self.links: list[Link | None] = [None] * self.capacity
+        self.links: list[BrokerConnection | None] = [None] * self.capacity
         self._retry_at_s = np.zeros(self.capacity)
         self._attempts = np.zeros(self.capacity, dtype=np.int64)
         self._place = {id(n): i for i, n in enumerate(self.nodes)}
@@ -211,11 +211,11 @@ class Fleet:
                 continue
             if node.waiting[0].sent_ms and now_ms - node.waiting[0].sent_ms < 1000:
                 continue
-            late = list(node.due_again(now_ms, _BACKLOG_AT_ONCE))
+            late = list(node.due_for_sending(now_ms, _BACKLOG_AT_ONCE))
             if late:
                 link.write(self._late_messages(node, late, now_ms), now_ms)
                 if not self.model.acknowledged:
-                    node.forget_sent(late)
+                    node.drop_sent(late)
 
     def _late_messages(self, node: EdgeNode, late: list[Batch], now_ms: int) -> bytes:
         out = []
@@ -245,7 +245,7 @@ class Fleet:
     async def _open(self, i: int, elapsed_s: float) -> None:
         loop = asyncio.get_running_loop()
         node = self.nodes[i]
-        link = Link(node, self._closed)
+        link = BrokerConnection(node, self._closed)
         try:
             await loop.create_connection(lambda: link, *self._address)
             self.links[i] = link
@@ -316,7 +316,7 @@ class Fleet:
         began = loop.time()
         while self._can_be_confirmed() and loop.time() - began < drain_s:
             for node in self.nodes:
-                node.hurry(_LAST_RETRY_MS)
+                node.shorten_retries(_LAST_RETRY_MS)
             self._send_late(utc_now_ms())
             await asyncio.sleep(TICK_S)
 

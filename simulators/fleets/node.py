@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from simulators.fleets import messages
-from simulators.fleets.messages import Properties, StoreState
+from simulators.fleets import payloads
+from simulators.fleets.payloads import Properties, StoreState
 from simulators.fleets.shape import Shape
 from simulators.fleets.template import SEQUENCE
 from telemetry import mqtt_packets
@@ -120,7 +120,7 @@ class EdgeNode:
         self.wants_close = False
         self.bd_seq = (self.bd_seq + 1) % 256
         self.host_since = -1
-        will = messages.node_death(self.bd_seq, now_ms)
+        will = payloads.node_death(self.bd_seq, now_ms)
         return mqtt_packets.connect(self.gateway, KEEPALIVE_S, Will(self._topic("NDEATH"), will))
 
     def lost(self) -> None:
@@ -147,7 +147,7 @@ class EdgeNode:
         self.phase = Phase.ONLINE
         self.counts.births += 1
         self.seq = 0
-        birth = messages.node_birth(self.bd_seq, now_ms, self._store_state(), self.about)
+        birth = payloads.node_birth(self.bd_seq, now_ms, self._store_state(), self.about)
         out = [mqtt_packets.publish(self._topic("NBIRTH"), birth)]
         living = [d for d in range(len(self.shape.devices)) if d not in self.dead]
         out += [self.device_birth(d, now_ms) for d in living]
@@ -156,14 +156,14 @@ class EdgeNode:
 
     def status(self, now_ms: int) -> bytes:
         """NDATA with how much was measured and how much of it waits."""
-        payload = messages.node_status(now_ms, self.next_seq(), self._store_state())
+        payload = payloads.node_status(now_ms, self.next_seq(), self._store_state())
         self.counts.messages += 1
         return mqtt_packets.publish(self._topic("NDATA"), payload)
 
     def device_birth(self, device: int, now_ms: int) -> bytes:
         """DBIRTH of one device."""
         self.dead.discard(device)
-        payload = messages.device_birth(
+        payload = payloads.device_birth(
             self.shape, device, now_ms, self.next_seq(), acknowledged=self.acknowledged
         )
         return mqtt_packets.publish(self._topic("DBIRTH", device), payload)
@@ -172,15 +172,15 @@ class EdgeNode:
         """DDEATH of one device, which will not be born again before it lives."""
         self.dead.add(device)
         return mqtt_packets.publish(
-            self._topic("DDEATH", device), messages.device_death(now_ms, self.next_seq())
+            self._topic("DDEATH", device), payloads.device_death(now_ms, self.next_seq())
         )
 
-    def farewell(self, now_ms: int) -> bytes:
+    def disconnect(self, now_ms: int) -> bytes:
         """NDEATH and DISCONNECT, for one who leaves on purpose."""
         connected = self.phase is not Phase.OFFLINE and self.phase is not Phase.CONNECTING
         death = self.status(now_ms) if self.is_online else b""
         if connected:
-            payload = messages.node_death(self.bd_seq, now_ms)
+            payload = payloads.node_death(self.bd_seq, now_ms)
             death += mqtt_packets.publish(self._topic("NDEATH"), payload, packet_id=7)
         self.wants_close = True
         return death + mqtt_packets.DISCONNECT_PACKET
@@ -214,7 +214,7 @@ class EdgeNode:
         self.counts.messages += 1
         return head + payload + end
 
-    def due_again(self, now_ms: int, most: int) -> Iterator[Batch]:
+    def due_for_sending(self, now_ms: int, most: int) -> Iterator[Batch]:
         """Reports that are to be sent (again) now, oldest first, at most so many."""
         given = 0
         for batch in self.waiting:
@@ -229,7 +229,7 @@ class EdgeNode:
             if given >= most:
                 return
 
-    def forget_sent(self, batches: Iterable[Batch]) -> None:
+    def drop_sent(self, batches: Iterable[Batch]) -> None:
         """Without acknowledgement: what was sent is done with."""
         numbers = {b.number for b in batches}
         self.waiting = deque(b for b in self.waiting if b.number not in numbers)
@@ -250,12 +250,12 @@ class EdgeNode:
 
     def _published(self, packet: Publish, now_ms: int) -> bytes:
         if self.host is not None and packet.topic == state_topic(self.host):
-            return self._host_said(packet.payload, now_ms)
+            return self._host_state_received(packet.payload, now_ms)
         if packet.topic == self._topic("NCMD"):
-            return self._commanded(packet.payload, now_ms)
+            return self._command_received(packet.payload, now_ms)
         return b""
 
-    def _host_said(self, payload: bytes, now_ms: int) -> bytes:
+    def _host_state_received(self, payload: bytes, now_ms: int) -> bytes:
         try:
             state = json.loads(payload)
             online, since = state["online"] is True, int(state["timestamp"])
@@ -267,27 +267,27 @@ class EdgeNode:
         if online and self.phase is Phase.WAITING:
             return self.births(now_ms)
         if not online and self.phase is Phase.ONLINE:
-            return self.farewell(now_ms)
+            return self.disconnect(now_ms)
         return b""
 
-    def _commanded(self, payload: bytes, now_ms: int) -> bytes:
+    def _command_received(self, payload: bytes, now_ms: int) -> bytes:
         try:
-            command = messages.read_command(payload)
+            command = payloads.read_command(payload)
         except PayloadError:
             return b""
         if command.ack_through is not None:
-            self._confirmed(command.ack_through, now_ms)
+            self._take_acknowledgement(command.ack_through, now_ms)
         if command.rebirth and self.phase is Phase.ONLINE:
             self.counts.rebirths += 1
             return self.births(now_ms)
         return b""
 
-    def hurry(self, retry_ms: int) -> None:
+    def shorten_retries(self, retry_ms: int) -> None:
         """Send again sooner what is not confirmed, for one who is about to leave."""
         for batch in self.waiting:
             batch.waits_ms = min(batch.waits_ms, retry_ms)
 
-    def _confirmed(self, through: int, now_ms: int) -> None:
+    def _take_acknowledgement(self, through: int, now_ms: int) -> None:
         head = self.waiting[0] if self.waiting else None
         if head is not None and through == self.through and now_ms - head.sent_ms > HOLE_MS:
             head.sent_ms = 0  # the host repeats itself: it misses the next one

@@ -9,9 +9,9 @@ import numpy as np
 from device_profiles import Metric, Profile
 from simulators.clock import SimulationClock
 from simulators.devices.instrument import Instrument
-from simulators.fleets.link import Link
-from simulators.fleets.messages import Properties
+from simulators.fleets.broker_connection import BrokerConnection
 from simulators.fleets.node import Batch, Counts, EdgeNode
+from simulators.fleets.payloads import Properties
 from simulators.fleets.shape import Shape, ShapeDevice, ShapeMetric
 from simulators.fleets.template import DataTemplate
 from simulators.scenarios.fleets import PublishModel
@@ -99,7 +99,7 @@ class PublishedStation:
 
     def again(self, now_ms: int, most: int) -> bytes:
         """What nobody has confirmed in time, once more."""
-        due = self.node.due_again(now_ms, most)
+        due = self.node.due_for_sending(now_ms, most)
         return b"".join(self.node.data(b.device, self._payload(b, now_ms, late=True)) for b in due)
 
     def _payload(self, batch: Batch, now_ms: int, *, late: bool) -> bytes:
@@ -166,7 +166,7 @@ class PublishedStations:
         start = clock.start_ms - clock.start_ms % self.model.step
         for station in self.stations:
             station.done_ms = start
-        self._links: dict[int, Link] = {}
+        self._links: dict[int, BrokerConnection] = {}
 
     @property
     def backlog(self) -> int:
@@ -181,7 +181,7 @@ class PublishedStations:
     async def run(self, stopped: asyncio.Event, *, drain_s: float = 60.0) -> None:
         """Publish until the end or until ``stopped``, wait for confirmation, say goodbye."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._stay(i)) for i in range(len(self.stations))]
+            tasks = [group.create_task(self._keep_connected(i)) for i in range(len(self.stations))]
             while not stopped.is_set() and not self._finished():
                 sent = self.advance(utc_now_ms())
                 await asyncio.sleep(0 if sent else _TICK_S)
@@ -228,13 +228,13 @@ class PublishedStations:
                     link.write(station.again(now, self.model.window), now)
             await asyncio.sleep(_TICK_S)
 
-    async def _stay(self, i: int) -> None:
+    async def _keep_connected(self, i: int) -> None:
         """Keep one station connected."""
         loop = asyncio.get_running_loop()
         node = self.stations[i].node
         while True:
             gone = asyncio.Event()
-            link = Link(node, lambda _node, gone=gone: gone.set())  # type: ignore[misc]  # the default binds it
+            link = BrokerConnection(node, lambda _node, gone=gone: gone.set())  # type: ignore[misc]  # the default binds it
             try:
                 await loop.create_connection(lambda link=link: link, *self._address)  # type: ignore[misc]  # as above
                 self._links[i] = link

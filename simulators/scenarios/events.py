@@ -4,12 +4,12 @@ from fnmatch import fnmatchcase
 
 from pydantic import Field, model_validator
 
-from simulators.faults.plan import OF_PORTS, Kind
-from simulators.scenarios.fields import ScenarioPart, When
+from simulators.faults.plan import OF_PORTS, FaultKind
+from simulators.scenarios.fields import StrictModel, When
 from telemetry.durations import DurationMs
 
 
-class LeakModel(ScenarioPart):
+class LeakModel(StrictModel):
     """A source on the map (see simulators.signals.episodes.Leak)."""
 
     latitude: float
@@ -18,7 +18,7 @@ class LeakModel(ScenarioPart):
     grams_per_s: dict[str, float] = Field(min_length=1)
 
 
-class EpisodeModel(ScenarioPart):
+class EpisodeModel(StrictModel):
     """Something that happens (see simulators.signals.episodes.Episode)."""
 
     name: str
@@ -37,13 +37,13 @@ class EpisodeModel(ScenarioPart):
     capacity_times: float = Field(default=1.0, ge=0)
 
 
-class FaultModel(ScenarioPart):
+class FaultModel(StrictModel):
     """A fault of devices, buses or gateways; ``*`` stands for any name.
 
-    ``device`` is gateway/device, ``bus`` is gateway/bus. See simulators.faults.plan.Kind.
+    ``device`` is gateway/device, ``bus`` is gateway/bus. See simulators.faults.plan.FaultKind.
     """
 
-    kind: Kind
+    kind: FaultKind
     device: str | None = None
     bus: str | None = None
     gateway: str | None = None
@@ -61,7 +61,7 @@ class FaultModel(ScenarioPart):
             raise ValueError("say whose fault it is: one of device, bus or gateway")
         if self.kind in OF_PORTS and self.device is not None:
             raise ValueError(f"{self.kind} happens to a bus or a gateway")
-        if self.kind is Kind.POWER_CUT and self.gateway is None:
+        if self.kind is FaultKind.POWER_CUT and self.gateway is None:
             raise ValueError("power_cut happens to a gateway")
         if self.every is not None and (self.lasts is None or self.lasts >= self.every):
             raise ValueError("'every' needs 'lasts', which must be shorter")
@@ -69,7 +69,7 @@ class FaultModel(ScenarioPart):
             raise ValueError(f"{self.kind} happens by schedule ('at', 'lasts', 'every')")
         return self
 
-    def strikes(self, gateway: str, bus: str, device: str | None = None) -> bool:
+    def applies_to(self, gateway: str, bus: str, device: str | None = None) -> bool:
         """Whether it happens to this bus, or to this device on it."""
         if self.gateway is not None:
             return fnmatchcase(gateway, self.gateway)

@@ -12,7 +12,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 
-class ScenarioPart(BaseModel):
+class StrictModel(BaseModel):
     """What all parts of a scenario file share: unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -34,7 +34,7 @@ def _moment(value: object) -> object:
     return str(value)
 
 
-class When(ScenarioPart):
+class When(StrictModel):
     """A moment: so long after the start, or the next time that the local clock shows it."""
 
     after_ms: int | None = None
@@ -74,5 +74,5 @@ class When(ScenarioPart):
         return round((moment - offset_s) * 1000.0)
 
 
-class _Span(ScenarioPart):
+class _Span(StrictModel):
     span: DurationMs

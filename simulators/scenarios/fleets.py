@@ -2,11 +2,11 @@
 
 from pydantic import Field, field_validator
 
-from simulators.scenarios.fields import ScenarioPart, When, identifier
+from simulators.scenarios.fields import StrictModel, When, identifier
 from telemetry.durations import DurationMs
 
 
-class FleetModel(ScenarioPart):
+class FleetModel(StrictModel):
     """Gateways at MQTT level: how many, what each measures, how they behave."""
 
     gateways: int = Field(default=100, ge=1, le=100_000)
@@ -23,7 +23,7 @@ class FleetModel(ScenarioPart):
     _prefix = field_validator("prefix")(identifier)
 
 
-class StormModel(ScenarioPart):
+class StormModel(StrictModel):
     """A share of the fleet loses its connection at once and comes back within ``return_within``."""
 
     at: When
@@ -33,7 +33,7 @@ class StormModel(ScenarioPart):
     graceful: bool = False
 
 
-class PublishModel(ScenarioPart):
+class PublishModel(StrictModel):
     """Stations publish to the broker themselves, without buses and edge agents.
 
     One message of a device holds ``per_message`` moments, ``step`` apart; at most ``window``

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from simulators.scenarios.events import EpisodeModel, FaultModel
-from simulators.scenarios.fields import ScenarioPart, identifier
+from simulators.scenarios.fields import StrictModel, identifier
 from simulators.scenarios.fleets import FleetModel, PublishModel
 from telemetry.durations import DurationMs, parse_duration_ms
 from telemetry.local_time import UTC_OFFSET_H
@@ -16,8 +16,8 @@ from telemetry.quantities import QUANTITIES
 from telemetry.yaml_files import FieldPath, read_yaml_file
 
 
-class Surroundings(ScenarioPart):
-    """What is around a station (see simulators.signals.places.FieldPath)."""
+class Surroundings(StrictModel):
+    """What is around a station (see simulators.signals.places.Place)."""
 
     traffic: float = Field(default=0.6, ge=0, le=3)
     vehicles_per_h: float = Field(default=2400.0, ge=0, le=20000)
@@ -27,7 +27,7 @@ class Surroundings(ScenarioPart):
     discharge_m3_h: float = Field(default=30.0, ge=0, le=5000)
 
 
-class SensorTraits(ScenarioPart):
+class SensorTraits(StrictModel):
     """How a metric deviates from the truth (see simulators.signals.sensors.Sensor)."""
 
     noise: float | None = Field(default=None, ge=0)
@@ -41,7 +41,7 @@ class SensorTraits(ScenarioPart):
     high: float | None = None
 
 
-class ReplayModel(ScenarioPart):
+class ReplayModel(StrictModel):
     """Recorded data that the device shows instead of the simulated world's.
 
     ``columns`` names the file's column (or, in an export, the series) of each metric. The
@@ -56,7 +56,7 @@ class ReplayModel(ScenarioPart):
     missing: tuple[float, ...] = ()
 
 
-class SimDevice(ScenarioPart):
+class SimDevice(StrictModel):
     """A device on a bus. ``interval`` is how often a gateway shall read it."""
 
     name: str
@@ -70,7 +70,7 @@ class SimDevice(ScenarioPart):
     _name = field_validator("name")(identifier)
 
 
-class SimSerial(ScenarioPart):
+class SimSerial(StrictModel):
     """A serial line. What is left out comes from the profile of its first device."""
 
     baudrate: int | None = Field(default=None, ge=50, le=4_000_000)
@@ -79,14 +79,14 @@ class SimSerial(ScenarioPart):
     stopbits: Literal[1, 2] | None = None
 
 
-class SimTcp(ScenarioPart):
+class SimTcp(StrictModel):
     """A Modbus TCP server; port 0 takes a free one."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
 
 
-class SimBus(ScenarioPart):
+class SimBus(StrictModel):
     """A serial line or a TCP endpoint with its devices."""
 
     name: str
@@ -103,7 +103,7 @@ class SimBus(ScenarioPart):
         return self
 
 
-class SimStation(ScenarioPart):
+class SimStation(StrictModel):
     """A place with a gateway and its buses."""
 
     id: str
@@ -117,7 +117,7 @@ class SimStation(ScenarioPart):
     _ids = field_validator("id", "gateway")(identifier)
 
 
-class Scenario(ScenarioPart):
+class Scenario(StrictModel):
     """A whole scenario file.
 
     ``speed`` 0 is for stations that publish: as fast as the host confirms.
@@ -181,7 +181,7 @@ class Scenario(ScenarioPart):
                 if name in ids:
                     yield ("stations", i, "id"), f"{name!r} is used twice"
             ids |= {station.id, station.gateway}
-            yield from _bus_complaints(i, station)
+            yield from _bus_errors(i, station)
         for i, episode in enumerate(self.episodes):
             leaking = episode.leak.grams_per_s if episode.leak else {}
             for field, names in (("add", episode.add), ("times", episode.times), ("leak", leaking)):
@@ -193,7 +193,7 @@ class Scenario(ScenarioPart):
                     yield ("episodes", i, "stations"), f"there is no station {name!r}"
 
 
-def _bus_complaints(i: int, station: SimStation) -> Iterator[tuple[FieldPath, str]]:
+def _bus_errors(i: int, station: SimStation) -> Iterator[tuple[FieldPath, str]]:
     buses: set[str] = set()
     devices: set[str] = set()
     for j, bus in enumerate(station.buses):

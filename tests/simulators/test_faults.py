@@ -14,7 +14,7 @@ from pymodbus.client import ModbusTcpClient
 from serial import Serial
 
 from simulators.faults.answers import rtu_answer, stream_frames, tcp_answer
-from simulators.faults.plan import DEFAULTS, Fault, FaultPlan, Kind
+from simulators.faults.plan import DEFAULTS, Fault, FaultKind, FaultPlan
 from simulators.scenarios import Scenario
 from simulators.scenarios.ports import ports_in
 from simulators.scenarios.stations import stations_of
@@ -81,9 +81,12 @@ def ask(line: Serial, unit: int = 1, pdu: bytes = READ, timeout_s: float = 0.4) 
 
 
 def test_the_seed_decides_where_chance_falls() -> None:
-    fault = Fault(Kind.CRC_ERROR, probability=0.2)
+    fault = Fault(FaultKind.CRC_ERROR, probability=0.2)
     struck = [
-        [bool(FaultPlan([fault], seed, "d").active(frozenset(Kind), 0, i)) for i in range(2000)]
+        [
+            bool(FaultPlan([fault], seed, "d").active(frozenset(FaultKind), 0, i))
+            for i in range(2000)
+        ]
         for seed in (1, 1, 2)
     ]
     assert struck[0] == struck[1] != struck[2]
@@ -91,13 +94,13 @@ def test_the_seed_decides_where_chance_falls() -> None:
 
 
 def test_spans_come_back_every_so_often() -> None:
-    fault = Fault(Kind.NO_ANSWER, start_ms=100, end_ms=110, every_ms=50)
+    fault = Fault(FaultKind.NO_ANSWER, start_ms=100, end_ms=110, every_ms=50)
     assert [t for t in range(90, 220, 5) if fault.span_ms(t)] == [100, 105, 150, 155, 200, 205]
     assert fault.span_ms(157) == (150, 160)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_every_kind_of_fault_leaves_frames_that_can_be_sent(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(FaultKind))
+def test_every_kind_of_fault_leaves_frames_that_can_be_sent(kind: FaultKind) -> None:
     for out in (
         rtu_answer(1, READ, SAID, b"", [Fault(kind)], 1),
         tcp_answer(7, 1, READ, SAID, [Fault(kind)]),
@@ -110,20 +113,20 @@ def test_every_kind_of_fault_leaves_frames_that_can_be_sent(kind: Kind) -> None:
 def test_answers_are_spoilt_as_their_fault_says() -> None:
     good = with_crc(b"\x01" + SAID)
 
-    def said(kind: Kind) -> bytes:
+    def said(kind: FaultKind) -> bytes:
         out = rtu_answer(1, READ, SAID, good, [Fault(kind)], 3)
         assert out is not None
         return out.data
 
-    assert rtu_answer(1, READ, SAID, b"", [Fault(Kind.NO_ANSWER)], 1) is None
-    assert not has_valid_crc(said(Kind.CRC_ERROR))
-    assert good.startswith(said(Kind.TRUNCATED))
-    assert said(Kind.MERGED) == good + good
-    assert said(Kind.WRONG_UNIT)[0] == 2
-    assert has_valid_crc(said(Kind.WRONG_UNIT))
-    assert said(Kind.EXCEPTION)[:3] == bytes((1, 0x84, 4))
-    assert said(Kind.GARBAGE).endswith(good)
-    assert said(Kind.ECHO) == with_crc(b"\x01" + READ) + good
+    assert rtu_answer(1, READ, SAID, b"", [Fault(FaultKind.NO_ANSWER)], 1) is None
+    assert not has_valid_crc(said(FaultKind.CRC_ERROR))
+    assert good.startswith(said(FaultKind.TRUNCATED))
+    assert said(FaultKind.MERGED) == good + good
+    assert said(FaultKind.WRONG_UNIT)[0] == 2
+    assert has_valid_crc(said(FaultKind.WRONG_UNIT))
+    assert said(FaultKind.EXCEPTION)[:3] == bytes((1, 0x84, 4))
+    assert said(FaultKind.GARBAGE).endswith(good)
+    assert said(FaultKind.ECHO) == with_crc(b"\x01" + READ) + good
 
 
 def test_one_dead_unit_does_not_silence_the_other(tmp_path: Path) -> None:

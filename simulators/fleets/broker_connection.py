@@ -10,7 +10,7 @@ from telemetry.mqtt_packets import PINGREQ_PACKET, PacketError, Parser, Publish
 _FULL = 1 << 20
 
 
-class Link(asyncio.Protocol):
+class BrokerConnection(asyncio.Protocol):
     """Moves packets between a node and its socket; tells ``closed`` when the socket is gone."""
 
     __slots__ = ("_closed", "_parser", "last_sent_ms", "node", "transport")
@@ -66,7 +66,7 @@ class Link(asyncio.Protocol):
 
     def leave(self, now_ms: int) -> None:
         """Say goodbye and close."""
-        self.write(self.node.farewell(now_ms), now_ms)
+        self.write(self.node.disconnect(now_ms), now_ms)
         if self.transport is not None:
             self.transport.close()
 
