@@ -42,7 +42,8 @@ class Transition:
 class ConditionSpan:
     """A span that fired: a time during which a condition was true.
 
-    ``fired`` is the transition that fired, with the highest level that the span reached. Its
+    ``fired`` is the transition that fired, with the highest level that the span reached and the value
+    at which it reached it. Its
     ``peak`` is the worst value of the whole span once the span has ended, before that the worst
     value until it fired. ``end_ms`` is None while the span has not ended.
     """
@@ -91,7 +92,7 @@ class OpenSpans(Generic[KeyT]):
                 raise ValueError(f"{key} fires at {transition.time_ms} and has not been cleared")
             self._fired[key] = transition
         elif transition.change == "rise" and fired is not None:
-            self._fired[key] = replace(fired, level=transition.level)
+            self._fired[key] = replace(fired, level=transition.level, value=transition.value)
         elif transition.change == "clear" and fired is not None:
             del self._fired[key]
             return ConditionSpan(replace(fired, peak=transition.peak), transition.time_ms)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from alert_rules.rule import Rule, Severity
-from cloud_ingest.alerts.evaluation.engine import RuleTransition
 from cloud_ingest.alerts.evaluation.no_data_watch import StaleSubject
+from cloud_ingest.alerts.evaluation.rule_state import RuleTransition
 from cloud_ingest.alerts.lifecycle import ConditionChange, late_after_ms
-from cloud_ingest.alerts.model import Alert
+from cloud_ingest.alerts.model import Alert, AlertState
 from cloud_ingest.alerts.texts import fill
 from cloud_ingest.detection.explain import explain
 
@@ -45,7 +45,7 @@ def _fresh(found: RuleTransition, now_ms: int, station_name: StationName) -> Ale
     }  # fmt: skip
     return Alert(
         rule=rule.full_id, kind=rule.kind, subject=str(series.key), scope="metric",
-        severity=severity, state="pending", start_ms=change.start_ms, updated_ms=now_ms,
+        severity=severity, state=AlertState.PENDING, start_ms=change.start_ms, updated_ms=now_ms,
         station=series.station, gateway=series.key.gateway, device=series.key.device,
         metric=series.key.metric, quantity=series.quantity, unit=series.unit,
         value=_number(change.value), peak=_number(change.peak), limit_value=limit,
@@ -76,7 +76,7 @@ def no_data_alert(silent: StaleSubject, now_ms: int, station_name: StationName) 
     }  # fmt: skip
     return Alert(
         rule=rule.full_id, kind=rule.kind, subject=key.subject, scope=key.scope,
-        severity=rule.severity.value, state="firing", start_ms=silent.since_ms, updated_ms=now_ms,
+        severity=rule.severity.value, state=AlertState.FIRING, start_ms=silent.since_ms, updated_ms=now_ms,
         station=station, gateway=silent.gateway, device=silent.device,
         metric=series.key.metric if series is not None and is_metric else None,
         quantity=series.quantity if series is not None and is_metric else None,

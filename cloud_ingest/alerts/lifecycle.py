@@ -1,31 +1,58 @@
-"""The life of an alert: pending, firing, acknowledged, resolved. Pure; the time is passed in.
+"""The life of an alert as a state machine. Pure: the time is passed in.
 
-One alert is open at most for each rule and subject. What happens is named by the start of its
-run, so hearing of it twice changes nothing.
+At most one alert is open for each rule and subject. Two tables define what may happen to it:
+
+- ``RULE_CHANGES``: what a rule reports about the subject, applied by ``apply``;
+- ``ACTIONS``: what people and the service do with one alert, applied by ``act``.
+
+Contract of ``apply``. For each condition span a rule reports, in the order of time, either
+``pending`` then ``cancel``, or (``pending``, if the rule has a hold time) ``fire``, any number of
+``rise``, ``clear``. After a crash the samples since the last checkpoint are evaluated again, perhaps
+with late samples between them. So a change may come twice, or belong to a span before that of the
+open alert. Such changes have no effect, by design:
+
+- a stale change, which is dated before the start of the open alert's span;
+- a change of a span that was recorded before (``span_recorded``);
+- ``rise``, ``cancel`` and ``clear`` where no alert is open: the span was resolved by hand;
+- ``pending``, ``cancel`` and ``fire`` where an alert is firing already.
+
+These cannot occur and raise LifecycleError: ``rise`` of a pending alert (a rise comes after its fire),
+and a change about another rule or subject than the recorded alerts.
+
+Contract of ``act``. A pair that is not in ``ACTIONS`` raises AlertConflict. Acknowledging or resolving
+an alert twice has no effect the second time.
 """
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from enum import StrEnum
+from typing import Protocol, TypeAlias, TypeVar
 
+from alert_rules.hold_time import Change
 from alert_rules.rule import Severity
-from cloud_ingest.alerts.model import Alert, Entry
+from cloud_ingest.alerts.model import Alert, AlertConflict, AlertState, Entry
 
 FLAPPING_FIRES = 3
-"""An alert that has fired so often, each time soon after its end, is flapping."""
+"""An alert that has fired this often, each time soon after its end, is flapping."""
 
-TOLD_FIRES = 100
-"""An alert that has fired oftener no longer writes each time into its history; it is counted."""
+LONGEST_FIRE_HISTORY = 100
+"""Above this count, re-fires only increment the counter and add nothing to the history."""
 
-Change = Literal["pending", "fire", "rise", "cancel", "clear"]
+LATE_MS = 600_000
+"""A change older than this (or than three intervals) is retrospective: it notifies nobody."""
+
+
+class LifecycleError(ValueError):
+    """A rule reported changes in an order that cannot occur."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionChange:
-    """What a rule found about one subject.
+    """What a rule reports about one subject.
 
-    ``start_ms`` is when the condition became true, ``time_ms`` when this change is to be dated;
-    ``fresh`` is the alert as it would be if it began now.
+    ``start_ms`` is when the condition became true, ``time_ms`` the time of this change; ``fresh`` is
+    the alert as it would be if it began now.
     """
 
     change: Change
@@ -38,30 +65,32 @@ class ConditionChange:
 
 @dataclass(slots=True)
 class RecordedState:
-    """What the records hold of a rule and subject.
+    """What the database holds of a rule and subject.
 
-    ``open_since_ms`` is the start of the run that the open alert is in; ``run_known`` says that
-    the run in question was recorded before (and may be over, or be that very one).
+    ``open_since_ms`` is the start of the span that the open alert is in. ``span_recorded``: the span
+    of the change in question was recorded before.
     """
 
     open: Alert | None = None
     last: Alert | None = None
     open_since_ms: int | None = None
-    run_known: bool = False
+    span_recorded: bool = False
+
+    @property
+    def state(self) -> AlertState | None:
+        """The state of the open alert; None if none is open."""
+        return None if self.open is None else self.open.state
 
     def is_stale(self, time_ms: int) -> bool:
-        """Whether a change at ``time_ms`` is of a run before that of the open alert.
-
-        So it is when samples are judged again after a crash.
-        """
+        """Whether ``time_ms`` lies before the span of the open alert."""
         return self.open_since_ms is not None and time_ms < self.open_since_ms
 
 
 @dataclass(slots=True)
 class AlertChange:
-    """What to write down: nothing, a changed or new alert, a removed one.
+    """What to write: nothing, a new or changed alert, or its removal.
 
-    ``event`` names what watchers and notifiers hear of; None: nothing worth telling.
+    ``event`` is the name of the event for live updates and notification; None: no event.
     ``span_start_ms`` opens a span, ``span_end_ms`` closes the open one.
     """
 
@@ -73,185 +102,324 @@ class AlertChange:
     span_end_ms: int | None = None
 
 
-def apply(known: RecordedState, what: ConditionChange, now_ms: int) -> AlertChange:
-    """What ``what`` makes of what is known."""
-    if known.is_stale(what.time_ms):
+# --- what rules report
+
+
+def apply(recorded: RecordedState, change: ConditionChange, now_ms: int) -> AlertChange:
+    """The effect of a rule's report on the recorded state. Raises LifecycleError."""
+    _check_subject(recorded, change)
+    if recorded.is_stale(change.time_ms):
         return AlertChange()
-    if what.change == "pending":
-        return _pend(known, what)
-    if what.change == "cancel":
-        return _cancel(known)
-    if what.change == "fire":
-        return _fire(known, what, now_ms)
-    if what.change == "rise":
-        return _rise(known, what, now_ms)
-    return _clear(known, what, now_ms)
+    handler = RULE_CHANGES.get((recorded.state, change.change))
+    if handler is None:
+        raise LifecycleError(f"{_name(change.fresh)}: {change.change} of a {recorded.state} alert")
+    return handler(recorded, change, now_ms)
 
 
-def _pend(known: RecordedState, what: ConditionChange) -> AlertChange:
-    if known.open is not None or known.run_known or _is_refire(known, what):
+def _check_subject(recorded: RecordedState, change: ConditionChange) -> None:
+    for alert in (recorded.open, recorded.last):
+        if alert is not None and _name(alert) != _name(change.fresh):
+            raise LifecycleError(f"{_name(change.fresh)}: applied to {_name(alert)}")
+
+
+def _name(alert: Alert) -> str:
+    return f"{alert.rule} at {alert.subject}"
+
+
+def _ignore(_recorded: RecordedState, _change: ConditionChange, _now_ms: int) -> AlertChange:
+    return AlertChange()
+
+
+def _open_pending(recorded: RecordedState, change: ConditionChange, _now_ms: int) -> AlertChange:
+    # The alert of a re-fire stays resolved until the condition has held for its hold time.
+    if recorded.span_recorded or _continues_last(recorded, change):
         return AlertChange()
-    alert = replace(what.fresh, state="pending", retrospective=what.retrospective)
-    return AlertChange(alert, [_entry(what, "pending")], "pending", span_start_ms=what.start_ms)
+    alert = replace(change.fresh, state=AlertState.PENDING, retrospective=change.retrospective)
+    return AlertChange(alert, [_entry(change, "pending")], "pending", span_start_ms=change.start_ms)
 
 
-def _cancel(known: RecordedState) -> AlertChange:
-    if known.open is None or known.open.state != "pending":
+def _fire(recorded: RecordedState, change: ConditionChange, now_ms: int) -> AlertChange:
+    if recorded.span_recorded:
         return AlertChange()
-    return AlertChange(known.open, event="cancelled", remove=True)
-
-
-def _fire(known: RecordedState, what: ConditionChange, now_ms: int) -> AlertChange:
-    alert = known.open
-    if alert is not None and alert.state == "pending" and known.open_since_ms == what.start_ms:
-        return _promote(alert, what, now_ms)
-    if alert is not None or known.run_known:
-        return AlertChange()
-    if _is_refire(known, what):
-        assert known.last is not None
-        return _refire(known.last, what, now_ms)
+    if recorded.last is not None and _continues_last(recorded, change):
+        return _refire(recorded.last, change, now_ms)
     alert = replace(
-        what.fresh, state="firing", fired_ms=what.time_ms, fires=1, updated_ms=now_ms,
-        retrospective=what.retrospective,
+        change.fresh, state=AlertState.FIRING, fired_ms=change.time_ms, fires=1,
+        updated_ms=now_ms, retrospective=change.retrospective,
     )  # fmt: skip
-    return AlertChange(alert, [_entry(what, "fired")], "fired", span_start_ms=what.start_ms)
+    return AlertChange(alert, [_entry(change, "fired")], "fired", span_start_ms=change.start_ms)
 
 
-def _promote(alert: Alert, what: ConditionChange, now_ms: int) -> AlertChange:
-    fresh = what.fresh
+def _promote(recorded: RecordedState, change: ConditionChange, now_ms: int) -> AlertChange:
+    alert = _open(recorded)
+    fresh = change.fresh
+    # The start may differ where the rule lost its memory while the alert was pending.
+    if recorded.span_recorded and change.start_ms != recorded.open_since_ms:
+        return AlertChange()
     changed = replace(
-        alert, state="firing", fired_ms=what.time_ms, fires=1, updated_ms=now_ms,
-        value=fresh.value, peak=fresh.peak, text=fresh.text, severity=fresh.severity,
-        retrospective=what.retrospective,
+        alert, state=AlertState.FIRING, fired_ms=change.time_ms, fires=1, updated_ms=now_ms,
+        severity=fresh.severity, value=fresh.value, peak=fresh.peak,
+        limit_value=fresh.limit_value, text=fresh.text, retrospective=change.retrospective,
     )  # fmt: skip
-    return AlertChange(changed, [_entry(what, "fired")], "fired")
+    return AlertChange(changed, [_entry(change, "fired")], "fired")
 
 
-def _is_refire(known: RecordedState, what: ConditionChange) -> bool:
-    last = known.last
+def _refire(last: Alert, change: ConditionChange, now_ms: int) -> AlertChange:
+    fires = last.fires + 1
+    is_acknowledged = last.acknowledged_ms is not None
+    changed = replace(
+        _updated(last, change, now_ms), end_ms=None, fires=fires, flapping=fires >= FLAPPING_FIRES,
+        state=AlertState.ACKNOWLEDGED if is_acknowledged else AlertState.FIRING,
+    )  # fmt: skip
+    entries = [_entry(change, "refired")] if fires <= LONGEST_FIRE_HISTORY else []
+    event = "refired"
+    if _is_more_severe(change.fresh, last):
+        changed, event = _raised(changed, change), "rose"
+        entries.append(_entry(change, "rose", text=changed.severity))
+    return AlertChange(changed, entries, event, span_start_ms=change.start_ms)
+
+
+def _rise(recorded: RecordedState, change: ConditionChange, now_ms: int) -> AlertChange:
+    alert = _open(recorded)
+    if not _is_more_severe(change.fresh, alert):
+        return AlertChange()
+    changed = _raised(_updated(alert, change, now_ms), change)
+    return AlertChange(changed, [_entry(change, "rose", text=changed.severity)], "rose")
+
+
+def _resolve(recorded: RecordedState, change: ConditionChange, now_ms: int) -> AlertChange:
+    alert = _open(recorded)
+    changed = replace(_ended(alert, change.time_ms, now_ms), peak=_worse(alert, change.fresh.peak))
+    entries = [_entry(change, "resolved")] if alert.fires <= LONGEST_FIRE_HISTORY else []
+    return AlertChange(changed, entries, "resolved", span_end_ms=change.time_ms)
+
+
+def _remove(recorded: RecordedState, _change: ConditionChange, _now_ms: int) -> AlertChange:
+    return AlertChange(_open(recorded), event="cancelled", remove=True)
+
+
+def _open(recorded: RecordedState) -> Alert:
+    assert recorded.open is not None  # the table has a handler that needs it only for open states
+    return recorded.open
+
+
+def _updated(alert: Alert, change: ConditionChange, now_ms: int) -> Alert:
+    """The alert with the value, limit and text of a change, and the worst value so far."""
+    fresh = change.fresh
+    return replace(
+        alert, value=fresh.value, limit_value=fresh.limit_value, text=fresh.text,
+        peak=_worse(alert, fresh.peak), updated_ms=now_ms,
+    )  # fmt: skip
+
+
+def _raised(alert: Alert, change: ConditionChange) -> Alert:
+    """The alert at a higher severity. It fires again: whoever acknowledged it has not seen this."""
+    return replace(
+        alert, severity=change.fresh.severity, state=AlertState.FIRING,
+        acknowledged_by=None, acknowledged_ms=None,
+    )  # fmt: skip
+
+
+def _is_more_severe(fresh: Alert, alert: Alert) -> bool:
+    return Severity(fresh.severity).rank > Severity(alert.severity).rank
+
+
+def _entry(change: ConditionChange, kind: str, text: str | None = None) -> Entry:
+    return Entry(change.time_ms, kind, None, text, change.fresh.value)
+
+
+RuleHandler: TypeAlias = Callable[[RecordedState, ConditionChange, int], AlertChange]
+
+RULE_CHANGES: Mapping[tuple[AlertState | None, Change], RuleHandler] = {
+    (None, "pending"): _open_pending,
+    (None, "fire"): _fire,
+    (None, "rise"): _ignore,
+    (None, "cancel"): _ignore,
+    (None, "clear"): _ignore,
+    (AlertState.PENDING, "pending"): _ignore,
+    (AlertState.PENDING, "fire"): _promote,
+    (AlertState.PENDING, "cancel"): _remove,
+    (AlertState.PENDING, "clear"): _remove,  # its fire could not be stored
+    (AlertState.FIRING, "pending"): _ignore,
+    (AlertState.FIRING, "fire"): _ignore,
+    (AlertState.FIRING, "rise"): _rise,
+    (AlertState.FIRING, "cancel"): _ignore,
+    (AlertState.FIRING, "clear"): _resolve,
+    (AlertState.ACKNOWLEDGED, "pending"): _ignore,
+    (AlertState.ACKNOWLEDGED, "fire"): _ignore,
+    (AlertState.ACKNOWLEDGED, "rise"): _rise,
+    (AlertState.ACKNOWLEDGED, "cancel"): _ignore,
+    (AlertState.ACKNOWLEDGED, "clear"): _resolve,
+}
+"""(state of the open alert, None: none is open; change) -> handler."""
+
+
+# --- re-fires: one decision for live, late and replayed data
+
+
+class HasSpan(Protocol):
+    """Something with a start and an end; ``end_ms`` None: it has not ended."""
+
+    @property
+    def start_ms(self) -> int:
+        """When it began."""
+
+    @property
+    def end_ms(self) -> int | None:
+        """When it ended."""
+
+
+SpanT = TypeVar("SpanT", bound=HasSpan)
+
+
+def is_refire(start_ms: int, last_end_ms: int | None, refire_within_ms: int) -> bool:
+    """Whether a span from ``start_ms`` belongs to the alert whose last span ended at ``last_end_ms``."""
+    return last_end_ms is not None and 0 <= start_ms - last_end_ms <= refire_within_ms
+
+
+def group_refires(spans: Sequence[SpanT], refire_within_ms: int) -> list[list[SpanT]]:
+    """The spans of one rule and subject, in the order of time, grouped into alerts."""
+    alerts: list[list[SpanT]] = []
+    for span in spans:
+        if alerts and is_refire(span.start_ms, alerts[-1][-1].end_ms, refire_within_ms):
+            alerts[-1].append(span)
+        else:
+            alerts.append([span])
+    return alerts
+
+
+def _continues_last(recorded: RecordedState, change: ConditionChange) -> bool:
+    last = recorded.last
     return (
         last is not None
-        and last.end_ms is not None
-        and 0 <= what.start_ms - last.end_ms <= what.refire_within_ms
-        and last.retrospective == what.retrospective
+        and last.retrospective == change.retrospective
+        and is_refire(change.start_ms, last.end_ms, change.refire_within_ms)
     )
 
 
-def _refire(last: Alert, what: ConditionChange, now_ms: int) -> AlertChange:
-    fires = last.fires + 1
+# --- what people and the service do with one alert
+
+
+class Action(StrEnum):
+    """What can be done with an alert."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+    WITHDRAW = "withdraw"
+    """Its rule was switched off, or no longer watches the subject."""
+    BECOME_CURRENT = "become_current"
+    """A retrospective alert goes on in current data."""
+    UNSILENCE = "unsilence"
+    """The silence over the alert has ended."""
+
+
+def act(
+    alert: Alert, action: Action, now_ms: int, by: str | None = None, note: str | None = None
+) -> AlertChange:
+    """The effect of an action. Raises AlertConflict if the state does not allow it."""
+    handler = ACTIONS.get((alert.state, action))
+    if handler is None:
+        raise AlertConflict(f"alert {alert.id} is {alert.state}: it is not possible to {action} it")
+    return handler(alert, now_ms, by, note)
+
+
+def _acknowledge(alert: Alert, now_ms: int, by: str | None, note: str | None) -> AlertChange:
     changed = replace(
-        last, state="acknowledged" if last.acknowledged_ms is not None else "firing",
-        end_ms=None, fires=fires, flapping=fires >= FLAPPING_FIRES, updated_ms=now_ms,
-        value=what.fresh.value, text=what.fresh.text, peak=_worse(last, what.fresh.peak),
+        alert, state=AlertState.ACKNOWLEDGED, acknowledged_by=by, acknowledged_ms=now_ms,
+        updated_ms=now_ms,
     )  # fmt: skip
-    entries = [_entry(what, "refired")] if fires <= TOLD_FIRES else []
-    return AlertChange(changed, entries, "refired", span_start_ms=what.start_ms)
-
-
-def _rise(known: RecordedState, what: ConditionChange, now_ms: int) -> AlertChange:
-    alert = known.open
-    if alert is None or alert.state == "pending":
-        return AlertChange()
-    if Severity(what.fresh.severity).rank <= Severity(alert.severity).rank:
-        return AlertChange()
-    # Whoever acknowledged the milder alert has not seen this.
-    changed = replace(
-        alert, severity=what.fresh.severity, state="firing", updated_ms=now_ms,
-        acknowledged_by=None, acknowledged_ms=None, value=what.fresh.value,
-        limit_value=what.fresh.limit_value, text=what.fresh.text,
-        peak=_worse(alert, what.fresh.peak),
-    )  # fmt: skip
-    entry = _entry(what, "rose", text=what.fresh.severity)
-    return AlertChange(changed, [entry], "rose")
-
-
-def _clear(known: RecordedState, what: ConditionChange, now_ms: int) -> AlertChange:
-    alert = known.open
-    if alert is None:
-        return AlertChange(known.last, span_end_ms=what.time_ms) if known.last else AlertChange()
-    if alert.state == "pending":
-        return AlertChange(alert, event="cancelled", remove=True)
-    changed = replace(
-        alert, state="resolved", end_ms=what.time_ms, updated_ms=now_ms, inhibited_by=None,
-        peak=_worse(alert, what.fresh.peak),
-    )  # fmt: skip
-    entries = [_entry(what, "resolved")] if alert.fires <= TOLD_FIRES else []
-    return AlertChange(changed, entries, "resolved", span_end_ms=what.time_ms)
-
-
-def acknowledge(alert: Alert, by: str, note: str | None, now_ms: int) -> AlertChange:
-    """Somebody has seen it."""
-    changed = replace(
-        alert, state="acknowledged", acknowledged_by=by, acknowledged_ms=now_ms, updated_ms=now_ms
-    )
     return AlertChange(changed, [Entry(now_ms, "acknowledged", by, note)], "acknowledged")
 
 
-def resolve_by_hand(alert: Alert, by: str, note: str | None, now_ms: int) -> AlertChange:
-    """Somebody says that it is over; it fires again only after the condition has been false."""
-    changed = replace(alert, state="resolved", end_ms=now_ms, updated_ms=now_ms, inhibited_by=None)
-    return AlertChange(
-        changed, [Entry(now_ms, "resolved", by, note)], "resolved", span_end_ms=now_ms
+def _resolve_by_hand(alert: Alert, now_ms: int, by: str | None, note: str | None) -> AlertChange:
+    """The alert fires again only after the condition has been false."""
+    entry = Entry(now_ms, "resolved", by, note)
+    return AlertChange(_ended(alert, now_ms, now_ms), [entry], "resolved", span_end_ms=now_ms)
+
+
+def _withdraw(alert: Alert, now_ms: int, _by: str | None, _note: str | None) -> AlertChange:
+    entry = Entry(now_ms, "withdrawn")
+    return AlertChange(_ended(alert, now_ms, now_ms), [entry], "resolved", span_end_ms=now_ms)
+
+
+def _withdraw_pending(
+    alert: Alert, _now_ms: int, _by: str | None, _note: str | None
+) -> AlertChange:
+    return AlertChange(alert, event="cancelled", remove=True)
+
+
+def _become_current(alert: Alert, now_ms: int, _by: str | None, _note: str | None) -> AlertChange:
+    changed = replace(alert, retrospective=False, updated_ms=now_ms)
+    return AlertChange(changed, [Entry(now_ms, "current")], "fired")
+
+
+def _unsilence(alert: Alert, now_ms: int, _by: str | None, _note: str | None) -> AlertChange:
+    event = "fired" if alert.state is AlertState.FIRING else "unsilenced"
+    changed = replace(alert, silenced=False, updated_ms=now_ms)
+    return AlertChange(changed, [Entry(now_ms, "unsilenced")], event)
+
+
+def _no_change(alert: Alert, _now_ms: int, _by: str | None, _note: str | None) -> AlertChange:
+    return AlertChange(alert)
+
+
+def _ended(alert: Alert, end_ms: int, now_ms: int) -> Alert:
+    return replace(
+        alert, state=AlertState.RESOLVED, end_ms=end_ms, updated_ms=now_ms, inhibited_by=None
     )
 
 
-def withdraw(alert: Alert, now_ms: int) -> AlertChange:
-    """Its rule was switched off, or no longer watches what the alert is about."""
-    if alert.state == "pending":
-        return AlertChange(alert, event="cancelled", remove=True)
-    changed = replace(alert, state="resolved", end_ms=now_ms, updated_ms=now_ms, inhibited_by=None)
-    return AlertChange(changed, [Entry(now_ms, "withdrawn")], "resolved", span_end_ms=now_ms)
+ActionHandler: TypeAlias = Callable[[Alert, int, str | None, str | None], AlertChange]
+
+ACTIONS: Mapping[tuple[AlertState, Action], ActionHandler] = {
+    (AlertState.PENDING, Action.WITHDRAW): _withdraw_pending,
+    (AlertState.PENDING, Action.UNSILENCE): _unsilence,
+    (AlertState.FIRING, Action.ACKNOWLEDGE): _acknowledge,
+    (AlertState.FIRING, Action.RESOLVE): _resolve_by_hand,
+    (AlertState.FIRING, Action.WITHDRAW): _withdraw,
+    (AlertState.FIRING, Action.BECOME_CURRENT): _become_current,
+    (AlertState.FIRING, Action.UNSILENCE): _unsilence,
+    (AlertState.ACKNOWLEDGED, Action.ACKNOWLEDGE): _no_change,
+    (AlertState.ACKNOWLEDGED, Action.RESOLVE): _resolve_by_hand,
+    (AlertState.ACKNOWLEDGED, Action.WITHDRAW): _withdraw,
+    (AlertState.ACKNOWLEDGED, Action.BECOME_CURRENT): _become_current,
+    (AlertState.ACKNOWLEDGED, Action.UNSILENCE): _unsilence,
+    (AlertState.RESOLVED, Action.RESOLVE): _no_change,
+}
+"""(state, action) -> handler."""
 
 
-def become_current(alert: Alert, now_ms: int) -> AlertChange:
-    """A run that late data had told of goes on in fresh data: it is no longer of the past."""
-    changed = replace(alert, retrospective=False, updated_ms=now_ms)
-    return AlertChange(changed, [Entry(now_ms, "current")], "fired")
+# --- retrospective alerts and worst values
+
+
+def late_after_ms(interval_ms: int) -> int:
+    """The age from which a change of a series with this sampling interval is retrospective."""
+    return max(LATE_MS, 3 * interval_ms)
+
+
+def past_alert(change: ConditionChange) -> AlertChange:
+    """A retrospective alert for a span that late data shows, with its end; it notifies nobody."""
+    end_ms = change.fresh.end_ms
+    alert = replace(
+        change.fresh, state=AlertState.RESOLVED, fired_ms=change.time_ms, end_ms=end_ms, fires=1,
+        retrospective=True,
+    )  # fmt: skip
+    entries = [_entry(change, "fired")]
+    if end_ms is not None:
+        entries.append(Entry(end_ms, "resolved"))
+    return AlertChange(
+        alert, entries, "retrospective", span_start_ms=change.start_ms, span_end_ms=end_ms
+    )
+
+
+def with_peak(alert: Alert, peak: float, now_ms: int) -> Alert | None:
+    """The alert with ``peak`` as its worst value; None if it is not worse than the known one."""
+    if not math.isfinite(peak) or _worse(alert, peak) == alert.peak:
+        return None
+    return replace(alert, peak=_worse(alert, peak), updated_ms=now_ms)
 
 
 def _worse(alert: Alert, peak: float | None) -> float | None:
     if peak is None or alert.peak is None:
         return peak if alert.peak is None else alert.peak
     return min(alert.peak, peak) if alert.comparison == "below" else max(alert.peak, peak)
-
-
-def _entry(what: ConditionChange, kind: str, text: str | None = None) -> Entry:
-    return Entry(what.time_ms, kind, None, text, what.fresh.value)
-
-
-LATE_MS = 600_000
-"""What happened longer ago than this (or three intervals) is told as past, not as present."""
-
-
-def late_after_ms(interval_ms: int) -> int:
-    """How old a change may be and still be news."""
-    return max(LATE_MS, 3 * interval_ms)
-
-
-def of_the_past(what: ConditionChange) -> AlertChange:
-    """A whole run that late data tells of: recorded with its end, waking nobody."""
-    end_ms = what.fresh.end_ms
-    alert = replace(
-        what.fresh, state="resolved", fired_ms=what.time_ms, end_ms=end_ms, fires=1,
-        retrospective=True,
-    )  # fmt: skip
-    entries = [_entry(what, "fired")]
-    if end_ms is not None:
-        entries.append(Entry(end_ms, "resolved"))
-    return AlertChange(
-        alert, entries, "retrospective", span_start_ms=what.start_ms, span_end_ms=end_ms
-    )
-
-
-def heard_again(alert: Alert, now_ms: int) -> AlertChange:
-    """The silence over an alert has ended and the alert is still on."""
-    entry = Entry(now_ms, "unsilenced")
-    event = "fired" if alert.state == "firing" else "unsilenced"
-    return AlertChange(replace(alert, updated_ms=now_ms), [entry], event)
-
-
-def with_peak(alert: Alert, peak: float, now_ms: int) -> Alert | None:
-    """The alert with its worst value brought up to date; None where that is no news."""
-    if not math.isfinite(peak) or _worse(alert, peak) == alert.peak:
-        return None
-    return replace(alert, peak=_worse(alert, peak), updated_ms=now_ms)

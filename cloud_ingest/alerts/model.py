@@ -1,16 +1,26 @@
-"""An alert and what is told of it."""
+"""An alert, its history, and the events about it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
-State = Literal["pending", "firing", "acknowledged", "resolved"]
-OPEN: tuple[State, ...] = ("pending", "firing", "acknowledged")
+
+class AlertState(StrEnum):
+    """The states of an alert (see ``lifecycle``). The values are those of the API and database."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+OPEN = (AlertState.PENDING, AlertState.FIRING, AlertState.ACKNOWLEDGED)
 ScopeName = Literal["metric", "device", "bus", "gateway", "broker"]
 
 
 class AlertError(Exception):
-    """A request about alerts that cannot be met."""
+    """A request about alerts that cannot be fulfilled."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -22,12 +32,12 @@ class AlertNotFound(AlertError):  # noqa: N818  # named by what went wrong
 
 
 class AlertConflict(AlertError):  # noqa: N818  # named by what went wrong
-    """The alert is not in a state in which this can be done."""
+    """The state of the alert does not allow the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened to an alert. ``time_ms`` is when it happened in the data or office."""
+    """One entry of an alert's history. ``time_ms`` is the sample's time, or when a person acted."""
 
     time_ms: int
     kind: str
@@ -45,14 +55,17 @@ class Entry:
 
 @dataclass(slots=True)
 class Alert:
-    """One run of a rule being true for one subject. ``id`` 0: not in the database yet."""
+    """A time during which a rule held for one subject. ``id`` 0: not in the database yet.
+
+    ``inhibited_by`` is the alert about a wider outage that explains this one.
+    """
 
     rule: str
     kind: str
     subject: str
     scope: ScopeName
     severity: str
-    state: State
+    state: AlertState
     start_ms: int
     updated_ms: int
     id: int = 0
@@ -82,12 +95,12 @@ class Alert:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not over."""
+        """Whether it is not resolved."""
         return self.state in OPEN
 
     @property
     def series(self) -> str | None:
-        """The key of its series, where it is about one."""
+        """The key of the series; None for an alert about a device, bus, gateway or broker."""
         return self.subject if self.scope == "metric" else None
 
     def as_json(
@@ -95,7 +108,7 @@ class Alert:
     ) -> dict[str, Any]:
         """As the API and the event stream show it."""
         shown: dict[str, Any] = {
-            "id": self.id, "rule": self.rule, "kind": self.kind, "state": self.state,
+            "id": self.id, "rule": self.rule, "kind": self.kind, "state": self.state.value,
             "severity": self.severity, "scope": self.scope, "subject": self.subject,
             "series": self.series, "station": self.station, "gateway": self.gateway,
             "device": self.device, "metric": self.metric, "quantity": self.quantity,
@@ -117,7 +130,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """Something that people who watch should see at once. ``alert`` is its JSON form."""
+    """A change of an alert for live updates. ``alert`` is its JSON form."""
 
     kind: str
     alert: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Alerts in the database. Every function works inside the caller's transaction."""
+"""Alerts in the database. Every function works within the caller's transaction."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -9,52 +9,58 @@ from sqlalchemy.engine import Connection
 
 from cloud_ingest.alerts import tables
 from cloud_ingest.alerts.lifecycle import AlertChange, RecordedState
-from cloud_ingest.alerts.model import OPEN, Alert, AlertNotFound, Entry
+from cloud_ingest.alerts.model import OPEN, Alert, AlertNotFound, AlertState, Entry
 
 SHOWN_SPANS = 300
+"""An alert is shown with at most this many of its last spans."""
 _COLUMNS = {f.name: tables.alerts.c[f.name].name for f in fields(Alert)}
 """The fields of an alert, and the names of their columns in the database."""
 
 
 def alert_of(row: Mapping[Any, Any]) -> Alert:
     """An alert from its row."""
-    return Alert(**{name: row[column] for name, column in _COLUMNS.items()})
+    alert = Alert(**{name: row[column] for name, column in _COLUMNS.items()})
+    alert.state = AlertState(alert.state)
+    return alert
 
 
-def known(connection: Connection, rule: str, subject: str, start_ms: int) -> RecordedState:
-    """What the records hold that matters for a run of ``rule`` at ``subject`` from ``start_ms``."""
+def recorded_state(connection: Connection, rule: str, subject: str, start_ms: int) -> RecordedState:
+    """What is recorded about ``rule`` at ``subject`` that matters for a span from ``start_ms``.
+
+    Locks the newest alert until the transaction ends.
+    """
     t = tables.alerts
     mine = (t.c.rule == rule) & (t.c.subject == subject)
     newest = sa.select(t).where(mine).order_by(t.c.start_ms.desc()).limit(1).with_for_update()
     last = _one(connection, newest)
-    found = RecordedState()
     if last is None:
-        return found
-    if last.is_open:
-        found.open = last
-    else:
-        found.open = _one(connection, sa.select(t).where(t.c.open_key == open_key(rule, subject)))
-    found.last = None if last.is_open else last
+        return RecordedState()
+    open_alert: Alert | None = last
+    if not last.is_open:
+        open_alert = _one(connection, sa.select(t).where(t.c.open_key == open_key(rule, subject)))
     s = tables.spans
-    if found.open is not None:
+    open_since_ms: int | None = None
+    if open_alert is not None:
         since = sa.select(sa.func.max(s.c.start_ms)).where(
-            (s.c.alert_id == found.open.id) & s.c.end_ms.is_(None)
+            (s.c.alert_id == open_alert.id) & s.c.end_ms.is_(None)
         )
-        found.open_since_ms = connection.execute(since).scalar()
-    run = sa.select(s.c.id).where(
+        open_since_ms = connection.execute(since).scalar()
+    span = sa.select(s.c.id).where(
         (s.c.rule == rule) & (s.c.subject == subject) & (s.c.start_ms == start_ms)
     )
-    found.run_known = connection.execute(run).first() is not None
-    return found
+    return RecordedState(
+        open_alert, None if last.is_open else last, open_since_ms,
+        connection.execute(span).first() is not None,
+    )  # fmt: skip
 
 
 def open_key(rule: str, subject: str) -> str:
-    """What at most one open alert has."""
+    """The key that at most one open alert has."""
     return f"{rule}|{subject}"
 
 
 def get(connection: Connection, alert_id: int, *, to_change: bool = False) -> Alert | None:
-    """The alert with this number; ``to_change`` keeps others from changing it meanwhile."""
+    """The alert with this number; ``to_change`` locks it until the transaction ends."""
     query = sa.select(tables.alerts).where(tables.alerts.c.id == alert_id)
     return _one(connection, query.with_for_update() if to_change else query)
 
@@ -73,9 +79,9 @@ def _one(connection: Connection, query: sa.Select[Any]) -> Alert | None:
 
 
 def all_open(connection: Connection, *, to_change: bool = False) -> list[Alert]:
-    """Every alert that is not over; ``to_change`` keeps others from changing them meanwhile."""
+    """Every alert that is not resolved; ``to_change`` locks them until the transaction ends."""
     t = tables.alerts
-    query = sa.select(t).where(t.c.state.in_(OPEN)).order_by(t.c.id)
+    query = sa.select(t).where(t.c.state.in_([state.value for state in OPEN])).order_by(t.c.id)
     query = query.with_for_update() if to_change else query
     return [alert_of(row) for row in connection.execute(query).mappings()]
 
@@ -83,7 +89,7 @@ def all_open(connection: Connection, *, to_change: bool = False) -> list[Alert]:
 def overlapping(
     connection: Connection, rule: str, subject: str, start_ms: int, end_ms: int
 ) -> Alert | None:
-    """An alert of the rule and subject whose time touches start_ms..end_ms."""
+    """An alert of the rule and subject that overlaps start_ms..end_ms."""
     t = tables.alerts
     query = (
         sa.select(t)
@@ -96,44 +102,47 @@ def overlapping(
     return _one(connection, query)
 
 
-def save(connection: Connection, outcome: AlertChange, now_ms: int) -> Alert | None:
-    """Write an outcome down; gives the alert with its number (None where nothing is left of it)."""
-    alert = outcome.alert
+def save(connection: Connection, change: AlertChange, now_ms: int) -> Alert | None:
+    """Write a change. Returns the alert with its number, None if it was removed or nothing changed."""
+    alert = change.alert
     if alert is None:
         return None
-    if outcome.remove:
-        connection.execute(sa.delete(tables.alerts).where(tables.alerts.c.id == alert.id))
-        return None
-    values = {name: getattr(alert, name) for name in _COLUMNS if name != "id"}
-    values["name"], values["text"] = dict(alert.name), dict(alert.text)
-    values["legal"] = dict(alert.legal) if alert.legal is not None else None
-    values["open_key"] = open_key(alert.rule, alert.subject) if alert.is_open else None
     t = tables.alerts
+    if change.remove:
+        connection.execute(sa.delete(t).where(t.c.id == alert.id))
+        return None
+    values = {name: getattr(alert, name) for name in _COLUMNS if name != "id"} | {
+        "state": alert.state.value,
+        "name": dict(alert.name),
+        "text": dict(alert.text),
+        "legal": dict(alert.legal) if alert.legal is not None else None,
+        "open_key": open_key(alert.rule, alert.subject) if alert.is_open else None,
+    }
     if alert.id:
         connection.execute(sa.update(t).where(t.c.id == alert.id).values(**values))
     else:
         key = connection.execute(sa.insert(t).values(**values)).inserted_primary_key
         assert key is not None
         alert.id = int(key[0])
-    _save_spans(connection, alert, outcome)
-    add_entries(connection, alert.id, outcome.entries, now_ms)
+    _save_spans(connection, alert, change)
+    add_entries(connection, alert.id, change.entries, now_ms)
     return alert
 
 
-def _save_spans(connection: Connection, alert: Alert, outcome: AlertChange) -> None:
+def _save_spans(connection: Connection, alert: Alert, change: AlertChange) -> None:
     s = tables.spans
-    if outcome.span_start_ms is not None:
+    if change.span_start_ms is not None:
         connection.execute(
             sa.insert(s).values(
                 alert_id=alert.id, rule=alert.rule, subject=alert.subject,
-                start_ms=outcome.span_start_ms, end_ms=outcome.span_end_ms,
+                start_ms=change.span_start_ms, end_ms=change.span_end_ms,
             )
         )  # fmt: skip
-    elif outcome.span_end_ms is not None:
+    elif change.span_end_ms is not None:
         connection.execute(
             sa.update(s)
             .where((s.c.alert_id == alert.id) & s.c.end_ms.is_(None))
-            .values(end_ms=outcome.span_end_ms)
+            .values(end_ms=change.span_end_ms)
         )
 
 
@@ -153,7 +162,7 @@ def add_entries(
 
 
 def spans_of(connection: Connection, ids: list[int]) -> dict[int, list[list[int | None]]]:
-    """When each of these alerts was on: [start, end or None], the last few hundred, oldest first."""
+    """The spans of each alert as [start, end or None], the oldest first."""
     s = tables.spans
     found: dict[int, list[list[int | None]]] = {i: [] for i in ids}
     query = sa.select(s.c.alert_id, s.c.start_ms, s.c.end_ms).where(s.c.alert_id.in_(ids))
@@ -163,7 +172,7 @@ def spans_of(connection: Connection, ids: list[int]) -> dict[int, list[list[int 
 
 
 def history_of(connection: Connection, ids: list[int]) -> dict[int, list[Entry]]:
-    """What happened to each of these alerts, in the order of recording."""
+    """The history of each alert, in the order of recording."""
     h = tables.history
     found: dict[int, list[Entry]] = {i: [] for i in ids}
     query = sa.select(h).where(h.c.alert_id.in_(ids)).order_by(h.c.id)

@@ -1,4 +1,4 @@
-"""Silences: spans in which alerts notify nobody, with who asked for them and why."""
+"""Silences: spans in which alerts notify nobody, with the person who added them and the reason."""
 
 import threading
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ SilenceKind = Literal["silence", "maintenance", "calibration"]
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """One silence. Fields that are None match anything; ``end_ms`` None: until it is ended.
+    """One silence. A field that is None matches everything; ``end_ms`` None: until it is ended.
 
-    ``maintenance`` and ``calibration`` also mark the samples of their span as not for use.
+    ``maintenance`` and ``calibration`` also flag the samples of their span as not for use.
     """
 
     id: int
@@ -36,7 +36,7 @@ class Silence:
     ended_by: str | None
 
     def covers(self, alert: Alert, now_ms: int) -> bool:
-        """Whether it keeps ``alert`` quiet at ``now_ms``."""
+        """Whether it covers ``alert`` at ``now_ms``."""
         if not self.start_ms <= now_ms or (self.end_ms is not None and now_ms >= self.end_ms):
             return False
         return all(
@@ -54,45 +54,56 @@ class Silence:
 
 
 class Silences:
-    """The silences that matter now, read anew when one was made or ended."""
+    """The silences in force, kept in memory and read again after a change.
+
+    ``change`` may be called from any thread, everything else from the thread of the rules. What was
+    read or checked is remembered only after it succeeded, so that a failed statement loses no change.
+    """
 
     def __init__(self) -> None:
-        self._spans: list[Silence] = []
-        self._changed = True
+        self._silences: list[Silence] = []
+        self._version = 1
+        self._read_version = 0
+        self._checked_version = 0
         self._checked_ms = 0
         self._lock = threading.Lock()
 
     def change(self) -> None:
-        """A silence was made or ended."""
+        """Note that a silence was added or ended."""
         with self._lock:
-            self._changed = True
+            self._version += 1
 
     def refresh(self, connection: Connection, now_ms: int) -> None:
-        """Read them, if anything changed."""
+        """Read the silences, if one was added or ended since the last time."""
         with self._lock:
-            if not self._changed:
-                return
-            self._changed = False
+            version = self._version
+        if version == self._read_version:
+            return
         t = tables.silences
         query = sa.select(t).where(t.c.end_ms.is_(None) | (t.c.end_ms > now_ms))
-        self._spans = [silence_of(row) for row in connection.execute(query).mappings()]
+        self._silences = [silence_of(row) for row in connection.execute(query).mappings()]
+        self._read_version = version
 
     def covers(self, alert: Alert, now_ms: int) -> bool:
-        """Whether a silence keeps ``alert`` quiet at ``now_ms``."""
-        return any(span.covers(alert, now_ms) for span in self._spans)
+        """Whether a silence covers ``alert`` at ``now_ms``."""
+        return any(silence.covers(alert, now_ms) for silence in self._silences)
 
-    def may_end(self, now_ms: int) -> bool:
-        """Whether a silence was changed, or began or ended since this was last asked."""
-        since, self._checked_ms = self._checked_ms, now_ms
+    def needs_check(self, now_ms: int) -> bool:
+        """Whether a silence was added, began or ended since ``checked``."""
         with self._lock:
-            if self._changed:
+            if self._version != self._checked_version:
                 return True
         return any(
-            since < edge <= now_ms
-            for span in self._spans
-            for edge in (span.start_ms, span.end_ms)
+            self._checked_ms < edge <= now_ms
+            for silence in self._silences
+            for edge in (silence.start_ms, silence.end_ms)
             if edge is not None
         )
+
+    def checked(self, now_ms: int) -> None:
+        """Note that the open alerts agree with the silences that were read last."""
+        self._checked_version = self._read_version
+        self._checked_ms = now_ms
 
 
 def silence_of(row: Any) -> Silence:
@@ -100,11 +111,12 @@ def silence_of(row: Any) -> Silence:
     return Silence(**{name: row[name] for name in Silence.__dataclass_fields__})
 
 
-def end_with_alert(connection: Connection, alert_id: int, now_ms: int) -> None:
-    """End the silences that were to last until this alert is resolved."""
+def end_with_alert(connection: Connection, alert_id: int, now_ms: int) -> bool:
+    """End the silences that last until this alert is resolved. Returns whether there was one."""
     t = tables.silences
-    connection.execute(
+    ended = connection.execute(
         sa.update(t)
         .where((t.c.until_resolved == alert_id) & t.c.end_ms.is_(None))
         .values(end_ms=now_ms)
     )
+    return bool(ended.rowcount)

@@ -1,27 +1,34 @@
-"""Late data: judged by its own time, once it has stopped coming in.
+"""Late data: evaluated by its own time, once no more of it arrives.
 
-What came late is noted with the alerts' own transaction and judged from the store, with the
-samples around it. A run that no alert tells of becomes a retrospective alert. Rules that look at
-several series, and anomalies, are judged after the others and a little at a time (hindsight.py).
+The span of late samples is noted in the database and evaluated from the store, with the samples
+around it. A condition span that overlaps no alert becomes a retrospective alert. Rules over several
+series, and anomaly rules, follow after the others, a little at a time (reevaluation.py).
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from alert_rules.evaluator import SortedSamples
-from alert_rules.hold_time import Transition
+from alert_rules.hold_time import fold_transitions
 from alert_rules.rule import Rule
-from cloud_ingest.alerts import tables
-from cloud_ingest.alerts.backfill.reevaluation import Case, PastRun, as_alerts, cases_of, judge
+from cloud_ingest.alerts import lifecycle, records, tables
+from cloud_ingest.alerts.backfill.reevaluation import (
+    Case,
+    PastSpan,
+    cases_of,
+    evaluate_case,
+    merge_refires,
+)
 from cloud_ingest.alerts.builder import StationName, condition_change
-from cloud_ingest.alerts.evaluation.engine import LateSpan, RuleEngine, RuleState, RuleTransition
+from cloud_ingest.alerts.evaluation.engine import LateSpan, RuleEngine
+from cloud_ingest.alerts.evaluation.rule_state import RuleState, RuleTransition
 from cloud_ingest.alerts.lifecycle import ConditionChange
-from cloud_ingest.alerts.model import AlertEvent
-from cloud_ingest.database import Database
+from cloud_ingest.alerts.writer import AlertTransaction, AlertWriter
 from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
@@ -29,7 +36,7 @@ from telemetry.quality import Flag
 from telemetry.series import Series
 
 SETTLE_MS = 10_000
-"""Late data that is still coming in is left alone for so long."""
+"""Late data is evaluated when none has arrived for this time."""
 SERIES_A_TURN = 20
 _AROUND_MS = 3_600_000
 _HOUR_MS = 3_600_000
@@ -37,27 +44,25 @@ _LOOK_EVERY_MS = 1_000
 _ALONE = frozenset({"threshold", "mean", "rate", "flat_line", "count", "index_level"})
 _TOGETHER = frozenset({"difference", "composite", "anomaly"})
 LONGEST_WINDOW_MS = 8 * 86_400_000
-"""Means over more (a year) are not judged again: that would read years of samples for each gap."""
+"""Longer means (a year) are not evaluated again: each gap would need years of samples."""
 TURN_S = 0.2
-"""How long a turn may last: live samples wait meanwhile."""
-
-Keep = Callable[[Connection, ConditionChange, int], list[AlertEvent]]
+"""The longest turn: live samples wait meanwhile."""
 
 
 @dataclass(slots=True)
 class _Job:
-    """What is being judged: cases of the series that had settled, one step after another."""
+    """The series that are being evaluated (with their noted times), step by step."""
 
     noted_ms: dict[str, int]
     steps: Iterator[list[ConditionChange]]
 
 
 class LateData:
-    """Notes what came late and judges it when it has settled.
+    """Notes late spans and evaluates them when they have settled.
 
-    Spans are kept in memory and, widened to whole hours, in the database: a gateway that
-    delivers a week of history changes its rows there once an hour of data. Rows go when all
-    rules have judged them; a crash before that judges them again, which changes nothing.
+    Spans are in memory and, widened to whole hours, in the database: a gateway that delivers a week
+    of history changes its row once for each hour of data. A row is deleted when all rules have
+    evaluated it; after a crash before that it is evaluated again, which changes nothing.
     """
 
     def __init__(
@@ -81,7 +86,7 @@ class LateData:
         self._unsaved: set[str] = set()
 
     def load(self, connection: Connection, now_ms: int) -> None:
-        """Take over what the last run had noted."""
+        """Load the spans that an earlier process had noted."""
         for row in connection.execute(sa.select(tables.late)).mappings():
             self._span[row["series"]] = (row["from_ms"], row["to_ms"])
             self._exact[row["series"]] = (row["from_ms"], row["to_ms"])
@@ -89,7 +94,7 @@ class LateData:
         self._next_ms = now_ms + SETTLE_MS
 
     def note(self, connection: Connection, spans: Sequence[LateSpan], now_ms: int) -> None:
-        """Remember that these spans hold samples that no rule has seen."""
+        """Note spans of samples that no rule has evaluated. Call ``saved`` after the commit."""
         if self._store is None or not spans:
             return
         for span in spans:
@@ -120,55 +125,46 @@ class LateData:
         connection.execute(sa.insert(t), rows)
 
     def saved(self) -> None:
-        """The transaction of ``note`` was committed."""
+        """Note that the transaction of ``note`` was committed."""
         self._unsaved.clear()
 
-    def work(
-        self, database: Database, keep: Keep, engine: RuleEngine, now_ms: int
-    ) -> list[AlertEvent]:
-        """Judge what has settled; a few series at a time, and not longer than ``TURN_S``."""
+    def tick(self, writer: AlertWriter, engine: RuleEngine, now_ms: int) -> None:
+        """Evaluate settled late data: a few series at a time, for at most about ``TURN_S``."""
         if self._store is None or now_ms < self._next_ms:
-            return []
-        self._next_ms = now_ms + _LOOK_EVERY_MS
+            return
         if self._job is None:
             settled = [k for k, noted in self._noted_ms.items() if noted <= now_ms - SETTLE_MS]
             if not settled:
-                return []
+                self._next_ms = now_ms + _LOOK_EVERY_MS
+                return
             chosen = settled[:SERIES_A_TURN]
             noted = {key: self._noted_ms[key] for key in chosen}
             self._job = _Job(noted, self._steps(engine, chosen, now_ms))
         try:
-            return self._go_on(self._job, database, keep, now_ms)
+            self._continue(self._job, writer, now_ms)
         except Exception:
-            self._job = None  # the store or the database is away: it begins anew
+            self._job = None  # the store or the database is unavailable: start the job again
             raise
+        self._next_ms = now_ms + _LOOK_EVERY_MS
 
-    def _go_on(self, job: _Job, database: Database, keep: Keep, now_ms: int) -> list[AlertEvent]:
-        events: list[AlertEvent] = []
+    def _continue(self, job: _Job, writer: AlertWriter, now_ms: int) -> None:
         until_s = time.monotonic() + TURN_S
-        for found in job.steps:
-            events += self._keep(database, keep, found, now_ms)
+        for changes in job.steps:
+            if changes:
+                with writer.transaction(now_ms) as transaction:
+                    for change in changes:
+                        _write_past_alert(transaction, change)
             if time.monotonic() > until_s:
-                return events
-        self._finish(database, job)
-        return events
+                return
+        self._finish(writer, job, now_ms)
 
-    def _keep(
-        self, database: Database, keep: Keep, found: Sequence[ConditionChange], now_ms: int
-    ) -> list[AlertEvent]:
-        events: list[AlertEvent] = []
-        if found:
-            with database.engine.begin() as connection:
-                for what in found:
-                    events += keep(connection, what, now_ms)
-        return events
-
-    def _finish(self, database: Database, job: _Job) -> None:
-        """Forget what was judged; what more came of it meanwhile is judged again."""
-        self._job = None
+    def _finish(self, writer: AlertWriter, job: _Job, now_ms: int) -> None:
+        """Forget the series of the job, except those of which more late data came meanwhile."""
         done = [k for k, noted in job.noted_ms.items() if self._noted_ms.get(k) == noted]
-        with database.engine.begin() as connection:
-            connection.execute(sa.delete(tables.late).where(tables.late.c.series.in_(done)))
+        with writer.transaction(now_ms) as transaction:
+            done_rows = sa.delete(tables.late).where(tables.late.c.series.in_(done))
+            transaction.connection.execute(done_rows)
+        self._job = None
         for key in done:
             del self._span[key], self._exact[key], self._noted_ms[key]
 
@@ -190,61 +186,58 @@ class LateData:
 
     def _judge_together(self, case: Case, now_ms: int) -> Iterator[list[ConditionChange]]:
         assert self._store is not None
-        for runs in judge(case, self._store, now_ms, self._new_detector):
-            yield [self._happening(run, now_ms) for run in runs]
+        for spans in evaluate_case(case, self._store, now_ms, self._new_detector):
+            yield [self._change_of(span, now_ms) for span in spans]
 
-    def _happening(self, run: PastRun, now_ms: int) -> ConditionChange:
-        what = condition_change(run.begin, now_ms, self._station_name)
-        return replace(what, fresh=replace(what.fresh, end_ms=run.end_ms))
+    def _change_of(self, span: PastSpan, now_ms: int) -> ConditionChange:
+        change = condition_change(span.fired, now_ms, self._station_name)
+        return replace(change, fresh=replace(change.fresh, end_ms=span.end_ms))
 
     def _judge(
         self, series: Series, from_ms: int, to_ms: int, now_ms: int
     ) -> list[ConditionChange]:
-        found: list[ConditionChange] = []
+        """The alerts that the single-series rules give in from_ms..to_ms of one series."""
+        changes: list[ConditionChange] = []
         read: dict[int, SortedSamples] = {}
         for rule in self._rules:
-            run = RuleState(rule)
-            own = replace(series, index=0)
-            run.bind([own])
-            if not len(run.evaluator.index):
+            rule_state = RuleState(rule)
+            rule_state.bind([replace(series, index=0)])
+            if not len(rule_state.evaluator.index):
                 continue
             around_ms = (rule.averaging_ms or 0) * 2 + rule.hold + rule.clear_after + _AROUND_MS
-            if around_ms not in read:  # most rules look equally far around
+            if around_ms not in read:  # most rules need the same samples around the span
                 end_ms = min(to_ms + around_ms, now_ms) + 1
                 read[around_ms] = self._read(series, from_ms - around_ms, end_ms)
-            runs = read[around_ms]
-            changes = run.advance(runs) if len(runs) else []
-            end_ms = int(runs.time_ms[-1]) if len(runs) else to_ms
-            runs_told = [
-                PastRun(RuleTransition(rule, series, begin), over_ms)
-                for begin, over_ms in whole_runs(changes, end_ms)
+            samples = read[around_ms]
+            if not len(samples):
+                continue
+            transitions = rule_state.advance(samples)
+            spans = [
+                PastSpan(RuleTransition(rule, series, span.fired), span.end_ms)
+                for span in fold_transitions(transitions, int(samples.time_ms[-1]))
+                if span.end_ms is not None
             ]
-            for told in as_alerts(rule, runs_told):
-                begun = told.begin.transition
-                if begun.start_ms <= to_ms + (rule.averaging_ms or 0) and told.end_ms >= from_ms:
-                    found.append(self._happening(told, now_ms))
-        return found
+            changes += [
+                self._change_of(alert, now_ms)
+                for alert in merge_refires(rule, spans)
+                if alert.start_ms <= to_ms + (rule.averaging_ms or 0) and alert.end_ms >= from_ms
+            ]
+        return changes
 
     def _read(self, series: Series, start_ms: int, end_ms: int) -> SortedSamples:
         assert self._store is not None
         found = self._store.read(series, start_ms, end_ms)
         batch = SampleBatch.of([0] * len(found.time_ms), found.time_ms, found.value, found.quality)
         good = (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
-        return SortedSamples.of(batch.select(good & (batch.value == batch.value)))
+        return SortedSamples.of(batch.select(good & np.isfinite(batch.value)))
 
 
-def whole_runs(changes: Sequence[Transition], end_ms: int) -> list[tuple[Transition, int]]:
-    """The runs of one slot that fired, each with its worst level and value and its end (or ``end_ms``)."""
-    found: list[tuple[Transition, int]] = []
-    begin: Transition | None = None
-    for change in changes:
-        if change.change == "fire":
-            begin = change
-        elif change.change == "rise" and begin is not None:
-            begin = replace(begin, level=change.level)
-        elif change.change == "clear" and begin is not None:
-            found.append((replace(begin, peak=change.peak), change.time_ms))
-            begin = None
-    if begin is not None:
-        found.append((begin, end_ms))
-    return found
+def _write_past_alert(transaction: AlertTransaction, change: ConditionChange) -> None:
+    """Write a retrospective alert, unless an alert of the rule and subject overlaps it."""
+    fresh = change.fresh
+    end_ms = fresh.end_ms if fresh.end_ms is not None else change.time_ms
+    overlapping = records.overlapping(
+        transaction.connection, fresh.rule, fresh.subject, fresh.start_ms, end_ms
+    )
+    if overlapping is None:
+        transaction.write(lifecycle.past_alert(change))

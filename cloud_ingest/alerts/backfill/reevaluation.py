@@ -1,17 +1,20 @@
-"""Judging the past: rules that look at several series, or at what a detector learnt, over late data.
+"""Re-evaluation of late data by rules over several series, and by anomaly rules.
 
-A *case* is one such rule with every series that it reads and a span in which some of them came
-late. It is judged by an engine of its own, from samples in the store, in the order of time.
+A *case* is one such rule with every series that it reads and the span in which some of them came
+late. An engine of its own evaluates it, from samples in the store, in the order of time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from alert_rules.hold_time import OpenSpans, Transition
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
 from alert_rules.kinds.difference import DifferenceEvaluator
 from alert_rules.rule import Rule
 from cloud_ingest.alerts.backtest.replay import SLICE_MS, in_order_of_time, longest_portion_ms
-from cloud_ingest.alerts.evaluation.engine import RuleEngine, RuleTransition
+from cloud_ingest.alerts.evaluation.engine import RuleEngine
+from cloud_ingest.alerts.evaluation.rule_state import RuleTransition
+from cloud_ingest.alerts.lifecycle import group_refires
 from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
@@ -19,20 +22,23 @@ from telemetry.series import Series
 
 AROUND_MS = 3_600_000
 LEARN_MS = 3 * 86_400_000
-"""So much before the late data is shown to a detector first ..."""
+"""A new detector first learns from this span before the late data ..."""
 LEARN_STEP_MS = 300_000
-"""... at one sample in so long."""
+"""... with one sample for each of these steps."""
 SHORTEST_ANOMALY_MS = 600_000
-"""Gaps that were shorter are not worth the learning."""
+"""Shorter late spans are not evaluated for anomalies."""
 SERIES_A_CASE = 200
 
 Spans = Mapping[str, tuple[int, int]]
-"""By series key: from and until when samples came late."""
+"""By series key: the first and last time of late samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One rule to judge for ``subjects`` (keys) between two times; ``series`` is all it reads."""
+    """One rule to evaluate for ``subjects`` (series keys) between two times.
+
+    ``rules`` are the rule and those that it refers to, ``series`` all that they read.
+    """
 
     rule: Rule
     rules: tuple[Rule, ...]
@@ -43,48 +49,52 @@ class Case:
 
     @property
     def needs_detector(self) -> bool:
-        """Whether an anomaly takes part."""
+        """Whether one of the rules needs an anomaly detector."""
         return any(r.kind == "anomaly" for r in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
-class PastRun:
-    """A rule held at a series: how it began (with its worst value), and when it ended."""
+class PastSpan:
+    """A condition span of a rule at a series. ``fired`` has its worst value and highest level."""
 
-    begin: RuleTransition
+    fired: RuleTransition
     end_ms: int
 
+    @property
+    def start_ms(self) -> int:
+        """When the condition became true."""
+        return self.fired.transition.start_ms
 
-def as_alerts(rule: Rule, runs: Sequence[PastRun]) -> list[PastRun]:
-    """Runs of one series in order; those that soon follow another are the same alert."""
+
+def merge_refires(rule: Rule, spans: Sequence[PastSpan]) -> list[PastSpan]:
+    """The spans of one series, in the order of time, with those of one alert merged."""
+    return [_merged(rule, alert) for alert in group_refires(spans, rule.refire_within)]
+
+
+def _merged(rule: Rule, spans: Sequence[PastSpan]) -> PastSpan:
+    """One span over all, from the first; value and level are those of the first at the highest level."""
+    first = spans[0].fired
+    highest = max((s.fired.transition for s in spans), key=lambda t: t.level)
     worst = min if rule.lower_is_worse else max
-    found: list[PastRun] = []
-    for run in runs:
-        last = found[-1] if found else None
-        change = run.begin.transition
-        if last is None or change.start_ms - last.end_ms > rule.refire_within:
-            found.append(run)
-            continue
-        begun = last.begin.transition
-        longer = replace(
-            begun, peak=worst(begun.peak, change.peak), level=max(begun.level, change.level)
-        )
-        found[-1] = PastRun(replace(last.begin, transition=longer), run.end_ms)
-    return found
+    merged = replace(
+        first.transition, level=highest.level, value=highest.value,
+        peak=worst(s.fired.transition.peak for s in spans),
+    )  # fmt: skip
+    return PastSpan(replace(first, transition=merged), spans[-1].end_ms)
 
 
 def cases_of(engine: RuleEngine, rules: Iterable[Rule], spans: Spans) -> Iterator[Case]:
-    """What has to be judged anew because of these late spans, with the series as the engine knows them."""
+    """The cases that these late spans make necessary. ``engine`` knows series, partners and places."""
     for rule in rules:
-        run = engine.state_of(rule.full_id)
-        if run is None:
+        rule_state = engine.state_of(rule.full_id)
+        if rule_state is None:
             continue
-        if isinstance(run.evaluator, DifferenceEvaluator):
-            yield from _differences(rule, run.evaluator, spans)
-        elif isinstance(run.evaluator, CompositeEvaluator):
-            yield from _composites(engine, run.evaluator, spans)
+        if isinstance(rule_state.evaluator, DifferenceEvaluator):
+            yield from _differences(rule, rule_state.evaluator, spans)
+        elif isinstance(rule_state.evaluator, CompositeEvaluator):
+            yield from _composites(engine, rule_state.evaluator, spans)
         elif rule.kind == "anomaly":
-            yield from _anomalies(rule, run.evaluator.index.series, spans)
+            yield from _anomalies(rule, rule_state.evaluator.index.series, spans)
 
 
 def _differences(rule: Rule, evaluator: DifferenceEvaluator, spans: Spans) -> Iterator[Case]:
@@ -109,27 +119,29 @@ def _composites(engine: RuleEngine, evaluator: CompositeEvaluator, spans: Spans)
 
 
 def _parts_of(engine: RuleEngine, rule: CompositeRule) -> tuple[Rule, ...]:
-    """The rules that a composite names, and those that these name, the innermost first."""
+    """The rules that a composite refers to, directly and indirectly, the innermost first."""
     found: dict[str, Rule] = {}
     for name in rule.refers_to:
-        run = engine.state_of(name)
-        if run is None:
+        rule_state = engine.state_of(name)
+        if rule_state is None:
             continue
-        if isinstance(run.rule, CompositeRule):
-            found |= {r.full_id: r for r in _parts_of(engine, run.rule)}
-        found[name] = run.rule
+        if isinstance(rule_state.rule, CompositeRule):
+            found |= {r.full_id: r for r in _parts_of(engine, rule_state.rule)}
+        found[name] = rule_state.rule
     return tuple(found.values())
 
 
 def _places_with(
     engine: RuleEngine, rule: CompositeRule, parts: Sequence[Rule], spans: Spans
 ) -> set[str]:
-    """Where late series count, by themselves or as partners."""
+    """The places where late series matter, as subjects or as partners of a difference."""
     found = {rule.place_of(s) for s in engine.known_series if str(s.key) in spans}
     for part in parts:
-        run = engine.state_of(part.full_id)
-        if run is not None and isinstance(run.evaluator, DifferenceEvaluator):
-            found |= {rule.place_of(o) for o, p in run.evaluator.pairs() if str(p.key) in spans}
+        rule_state = engine.state_of(part.full_id)
+        if rule_state is not None and isinstance(rule_state.evaluator, DifferenceEvaluator):
+            found |= {
+                rule.place_of(o) for o, p in rule_state.evaluator.pairs() if str(p.key) in spans
+            }
     return found
 
 
@@ -138,13 +150,13 @@ def _series_at(
 ) -> list[Series]:
     found: dict[int, Series] = {}
     for part in parts:
-        run = engine.state_of(part.full_id)
-        assert run is not None
-        here = [s for s in run.evaluator.index.series if rule.place_of(s) == place]
+        rule_state = engine.state_of(part.full_id)
+        assert rule_state is not None
+        here = [s for s in rule_state.evaluator.index.series if rule.place_of(s) == place]
         found |= {s.index: s for s in here}
-        if isinstance(run.evaluator, DifferenceEvaluator):
+        if isinstance(rule_state.evaluator, DifferenceEvaluator):
             wanted = {s.index for s in here}
-            found |= {p.index: p for own, p in run.evaluator.pairs() if own.index in wanted}
+            found |= {p.index: p for own, p in rule_state.evaluator.pairs() if own.index in wanted}
     return [found[i] for i in sorted(found)]
 
 
@@ -165,10 +177,10 @@ def _span_of(series: Iterable[Series], spans: Spans) -> tuple[int, int] | None:
     return (min(a for a, _ in mine), max(b for _, b in mine)) if mine else None
 
 
-def judge(
+def evaluate_case(
     case: Case, store: SampleStore, now_ms: int, new_detector: Callable[[], Detector] | None
-) -> Iterator[list[PastRun]]:
-    """The runs of a case. Does a little at each step, so that whoever asks can stop in between."""
+) -> Iterator[list[PastSpan]]:
+    """The alerts of a case, in the last step; empty steps before, so that the caller can pause."""
     detector = new_detector() if case.needs_detector and new_detector is not None else None
     engine = RuleEngine(case.rules, detector)
     local = [replace(s, index=i) for i, s in enumerate(case.series)]
@@ -177,22 +189,22 @@ def judge(
         2 * (r.averaging_ms or 0) + r.hold + r.clear_after for r in case.rules
     )
     begin_ms, end_ms = case.from_ms - around_ms, min(case.to_ms + around_ms, now_ms) + 1
-    watched = _Watched(case)
+    spans = _SubjectSpans(case)
     portion_ms = longest_portion_ms(case.rules)
-    if detector is not None:  # it takes its time over each look
+    if detector is not None:  # each update takes long
         portion_ms = min(portion_ms or AROUND_MS, AROUND_MS)
     for batch in _samples(case, store, begin_ms, end_ms, learn=detector is not None):
         for part in in_order_of_time(batch, portion_ms):
-            found, _ = engine.advance(part, now_ms)
-            watched.note(found, local)
+            transitions, _ = engine.advance(part, now_ms)
+            spans.add(transitions)
             yield []
     last_ms = {str(s.key): int(engine.last_ms[s.index]) for s in local}
     yield [
-        run
-        for runs in watched.finish(last_ms)
-        for run in as_alerts(case.rule, runs)
-        if run.begin.transition.start_ms <= case.to_ms + (case.rule.averaging_ms or 0)
-        and run.end_ms >= case.from_ms
+        alert
+        for of_subject in spans.finish(last_ms)
+        for alert in merge_refires(case.rule, of_subject)
+        if alert.start_ms <= case.to_ms + (case.rule.averaging_ms or 0)
+        and alert.end_ms >= case.from_ms
     ]
 
 
@@ -217,39 +229,33 @@ def _read(
     )
 
 
-class _Watched:
-    """The runs of the case's own rule at its subjects, as they begin and end."""
+class _SubjectSpans:
+    """Folds the transitions of the case's own rule at its subjects into spans."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._open: dict[str, RuleTransition] = {}
-        self._runs: dict[str, list[PastRun]] = {}
+        self._open: OpenSpans[str] = OpenSpans()
+        self._fired: dict[str, RuleTransition] = {}
+        self._spans: dict[str, list[PastSpan]] = {}
 
-    def note(self, found: Iterable[RuleTransition], local: Sequence[Series]) -> None:
-        """Take in what an engine found."""
-        for one in found:
+    def add(self, transitions: Iterable[RuleTransition]) -> None:
+        """Take the transitions of the case's engine, whose series are numbered as in the case."""
+        for one in transitions:
             key = str(one.series.key)
             if one.rule.full_id != self._case.rule.full_id or key not in self._case.subjects:
                 continue
-            change = one.transition.change
-            real = self._case.series[local[one.series.index].index]
-            if change == "fire":
-                self._open[key] = replace(one, series=real)
-            elif change == "rise" and key in self._open:
-                begun = self._open[key]
-                higher = replace(begun.transition, level=one.transition.level)
-                self._open[key] = replace(begun, transition=higher)
-            elif change == "clear" and key in self._open:
-                self._end(key, one.transition.time_ms, one.transition.peak)
+            if one.transition.change == "fire":
+                self._fired[key] = replace(one, series=self._case.series[one.series.index])
+            span = self._open.apply(key, one.transition)
+            if span is not None and span.end_ms is not None:
+                self._end(key, span.fired, span.end_ms)
 
-    def _end(self, key: str, end_ms: int, peak: float | None) -> None:
-        begun = self._open.pop(key)
-        if peak is not None:
-            begun = replace(begun, transition=replace(begun.transition, peak=peak))
-        self._runs.setdefault(key, []).append(PastRun(begun, end_ms))
+    def _end(self, key: str, fired: Transition, end_ms: int) -> None:
+        span = PastSpan(replace(self._fired.pop(key), transition=fired), end_ms)
+        self._spans.setdefault(key, []).append(span)
 
-    def finish(self, last_ms: Mapping[str, int]) -> Iterable[list[PastRun]]:
-        """All of them by series; what is still on ends with its last sample."""
-        for key in list(self._open):
-            self._end(key, last_ms[key], None)
-        return self._runs.values()
+    def finish(self, last_ms: Mapping[str, int]) -> Iterable[list[PastSpan]]:
+        """All spans, by subject; an open one ends with the last sample of its subject."""
+        for key, span in self._open.finish().items():
+            self._end(key, span.fired, last_ms[key])
+        return self._spans.values()

@@ -12,7 +12,7 @@ from alert_rules.kinds.difference import DifferenceRule
 from alert_rules.kinds.mean import MeanRule
 from alert_rules.rule import Rule, ThresholdLine
 from cloud_ingest.alerts.backtest.replay import Exceedance, ReplayResult, watches
-from cloud_ingest.alerts.evaluation.engine import RuleState
+from cloud_ingest.alerts.evaluation.rule_state import RuleState
 from cloud_ingest.alerts.texts import (
     quantity_name,
     shown_length,

@@ -1,44 +1,47 @@
-"""Runs rules over stored history: when would they have fired, how often, for how long.
+"""Replays stored history through rules: when they would have fired, how often, for how long.
 
-Silence is judged series by series from the pauses between samples; anomaly rules learn from the
-beginning of the span, as a new detector would.
+Missing data is judged series by series, by the gaps between samples. Anomaly rules start with a new
+detector at the beginning of the history.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from alert_rules.evaluator import DEFAULT_GAP_MS, SortedSamples
+from alert_rules.hold_time import ConditionSpan, OpenSpans, Transition
 from alert_rules.kinds.difference import DifferenceRule
 from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
-from cloud_ingest.alerts.evaluation.engine import RuleEngine, RuleState, RuleTransition
+from cloud_ingest.alerts.evaluation.engine import RuleEngine
+from cloud_ingest.alerts.evaluation.rule_state import RuleState
+from cloud_ingest.alerts.lifecycle import group_refires
 from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
 
 CHUNK = 32_768
-"""Samples judged at once: what fits into a processor's cache."""
+"""Samples evaluated at once: what fits into a processor's cache."""
 SLICE_MS = 86_400_000
 
 
 _JOINT = frozenset({"difference", "composite"})
-"""Kinds that look at several series at once: they must see them side by side."""
+"""Kinds that read several series: these must be fed together, in the order of time."""
 
 
 def longest_portion_ms(rules: Iterable[Rule]) -> int | None:
-    """How much time one portion may hold; None: as much as there is.
+    """The longest time that one portion may cover; None: no limit.
 
-    A composite hears of its series once a portion, and its hold time must not stand still between.
+    A composite with a hold time is updated once a portion, so portions must be shorter than its gap.
     """
     holds = [r for r in rules if r.kind == "composite" and (r.hold or r.clear_after)]
     return min((r.gap or DEFAULT_GAP_MS for r in holds), default=None)
 
 
 def in_order_of_time(batch: SampleBatch, portion_ms: int | None) -> Iterator[SampleBatch]:
-    """Portions of which none has samples older than those of the portion before it."""
+    """Portions in the order of time, each with all series."""
     if not len(batch):
         return
     order = np.argsort(batch.time_ms, kind="stable")
@@ -53,7 +56,7 @@ def in_order_of_time(batch: SampleBatch, portion_ms: int | None) -> Iterator[Sam
 
 @dataclass(frozen=True, slots=True)
 class Exceedance:
-    """A rule would have fired for a series. ``end_ms`` None: it was still on at the end."""
+    """A span in which a rule would have fired for a series. ``end_ms`` None: it had not ended."""
 
     rule: str
     series: str
@@ -66,7 +69,7 @@ class Exceedance:
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What came of it, and from when until when there were samples (both 0: never)."""
+    """The exceedances, and the first and last time of the samples (0 without samples)."""
 
     samples: int = 0
     first_ms: int = 0
@@ -74,7 +77,7 @@ class ReplayResult:
     exceedances: list[Exceedance] = field(default_factory=list)
 
     def on_ms(self, found: Iterable[Exceedance]) -> int:
-        """How long these lasted together; what was still on, until the last sample."""
+        """The total length; one that has not ended counts until the last sample."""
         return sum(max((e.end_ms or self.last_ms) - e.start_ms, 0) for e in found)
 
     def of_rule(self, rule: str) -> list[Exceedance]:
@@ -84,35 +87,31 @@ class ReplayResult:
         )
 
     def alerts(self, rule: Rule) -> int:
-        """How many alerts people would have had: exceedances that soon follow another are one."""
-        last: dict[str, int | None] = {}
-        count = 0
+        """The number of alerts: exceedances within the rule's ``refire_within`` are one alert."""
+        by_series: dict[str, list[Exceedance]] = {}
         for one in self.of_rule(rule.full_id):
-            before = last.get(one.series, -1)
-            again = before is None or (before >= 0 and one.start_ms - before <= rule.refire_within)
-            count += not again
-            last[one.series] = one.end_ms
-        return count
+            by_series.setdefault(one.series, []).append(one)
+        return sum(len(group_refires(e, rule.refire_within)) for e in by_series.values())
 
 
 class Replay:
-    """Feeds history to rules."""
+    """Evaluates rules over history that is fed to it in the order of time."""
 
     def __init__(
         self, rules: Sequence[Rule], series: Sequence[Series], detector: Detector | None = None
     ) -> None:
         self._engine = RuleEngine(rules, detector)
         self._engine.register(series)
-        self._silences = [RuleState(r) for r in rules if isinstance(r, NoDataRule)]
-        for run in self._silences:
-            run.bind(series)
+        self._no_data = [RuleState(r) for r in rules if isinstance(r, NoDataRule)]
+        for rule_state in self._no_data:
+            rule_state.bind(series)
         self._joint = any(r.kind in _JOINT for r in rules)
         self._portion_ms = longest_portion_ms(rules)
-        self._open: dict[tuple[str, str], Exceedance] = {}
+        self._open: OpenSpans[tuple[str, str]] = OpenSpans()
         self.result = ReplayResult()
 
     def feed(self, batch: SampleBatch) -> None:
-        """Judge samples, none older than those before (of their series)."""
+        """Evaluate samples that are newer than those before of their series."""
         if not len(batch):
             return
         self.result.samples += len(batch)
@@ -120,10 +119,11 @@ class Replay:
         self.result.last_ms = max(now_ms, self.result.last_ms)
         self.result.first_ms = self.result.first_ms or int(batch.time_ms.min())
         for part in self._portions(batch):
-            found, _ = self._engine.advance(part, now_ms)
-            self._note(found)
-            if self._silences:
-                self._judge_silences(part)
+            transitions, _ = self._engine.advance(part, now_ms)
+            for one in transitions:
+                self._add(one.rule, one.series, one.transition)
+            if self._no_data:
+                self._find_gaps(part)
 
     def _portions(self, batch: SampleBatch) -> Iterator[SampleBatch]:
         if self._joint:
@@ -132,37 +132,32 @@ class Replay:
         for begin in range(0, len(batch), CHUNK):
             yield batch.select(np.arange(begin, min(begin + CHUNK, len(batch))))
 
-    def _judge_silences(self, part: SampleBatch) -> None:
-        runs = SortedSamples.of(part)
-        for run in self._silences:
-            for change in run.advance(runs):
-                series = run.evaluator.index.series[change.row]
-                self._note([RuleTransition(run.rule, series, change)])
+    def _find_gaps(self, part: SampleBatch) -> None:
+        samples = SortedSamples.of(part)
+        for rule_state in self._no_data:
+            for transition in rule_state.advance(samples):
+                series = rule_state.evaluator.index.series[transition.row]
+                self._add(rule_state.rule, series, transition)
 
-    def _note(self, found: Iterable[RuleTransition]) -> None:
-        for one in found:
-            change, key = one.transition, (one.rule.full_id, str(one.series.key))
-            if change.change == "fire":
-                self._open[key] = Exceedance(
-                    *key, change.start_ms, change.time_ms, None, change.peak, change.level
-                )
-            elif change.change == "rise" and key in self._open:
-                self._open[key] = replace(self._open[key], level=change.level)
-            elif change.change == "clear" and key in self._open:
-                begun = self._open.pop(key)
-                self.result.exceedances.append(
-                    replace(begun, end_ms=change.time_ms, peak=change.peak)
-                )
+    def _add(self, rule: Rule, series: Series, transition: Transition) -> None:
+        key = (rule.full_id, str(series.key))
+        span = self._open.apply(key, transition)
+        if span is not None:
+            self.result.exceedances.append(_exceedance(key, span))
 
     def finish(self) -> ReplayResult:
-        """What came of it, with what was still on."""
-        self.result.exceedances += self._open.values()
-        self._open = {}
+        """The result, with the exceedances that have not ended."""
+        open_spans = self._open.finish()
+        self.result.exceedances += [_exceedance(key, span) for key, span in open_spans.items()]
         return self.result
 
 
+def _exceedance(key: tuple[str, str], span: ConditionSpan) -> Exceedance:
+    return Exceedance(*key, span.start_ms, span.fired_ms, span.end_ms, span.peak, span.level)
+
+
 def watches(rule: Rule, series: Series) -> bool:
-    """Whether a rule reads a series, as its subject or beside it."""
+    """Whether a rule reads a series, as its subject or as the partner of a difference."""
     if rule.select.matches(series):
         return True
     return isinstance(rule, DifferenceRule) and rule.minus.matches(series)

@@ -9,8 +9,8 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from cloud_ingest.alerts import lifecycle, records, tables
-from cloud_ingest.alerts.lifecycle import AlertChange
-from cloud_ingest.alerts.model import Alert, AlertConflict, AlertEvent, AlertNotFound, Entry
+from cloud_ingest.alerts.lifecycle import Action, AlertChange
+from cloud_ingest.alerts.model import Alert, AlertEvent, AlertNotFound, Entry
 from cloud_ingest.alerts.silences import Silence, Silences, end_with_alert, silence_of
 from cloud_ingest.database import Database
 from cloud_ingest.notification.channel_test import try_channel
@@ -37,15 +37,7 @@ class AlertCommands:
 
     def acknowledge(self, alert_id: int, by: str, note: str | None = None) -> dict[str, Any]:
         """Record that somebody has seen it. Raises AlertConflict if it is not firing."""
-
-        def change(alert: Alert, now_ms: int) -> AlertChange:
-            if alert.state == "acknowledged":
-                return AlertChange(alert)
-            if alert.state != "firing":
-                raise AlertConflict(f"alert {alert_id} is {alert.state}, not firing")
-            return lifecycle.acknowledge(alert, by, note, now_ms)
-
-        return self._change(alert_id, change)
+        return self._act(alert_id, Action.ACKNOWLEDGE, by, note)
 
     def comment(self, alert_id: int, by: str, text: str) -> dict[str, Any]:
         """Add a comment to the history."""
@@ -71,15 +63,12 @@ class AlertCommands:
 
     def resolve(self, alert_id: int, by: str, note: str | None = None) -> dict[str, Any]:
         """End it by hand. Raises AlertConflict if it is pending."""
+        return self._act(alert_id, Action.RESOLVE, by, note)
 
-        def change(alert: Alert, now_ms: int) -> AlertChange:
-            if alert.state == "resolved":
-                return AlertChange(alert)
-            if alert.state == "pending":
-                raise AlertConflict(f"alert {alert_id} is pending and has not fired")
-            return lifecycle.resolve_by_hand(alert, by, note, now_ms)
-
-        return self._change(alert_id, change)
+    def _act(self, alert_id: int, action: Action, by: str, note: str | None) -> dict[str, Any]:
+        return self._change(
+            alert_id, lambda alert, now_ms: lifecycle.act(alert, action, now_ms, by, note)
+        )
 
     def _change(self, alert_id: int, change: Callable[[Alert, int], AlertChange]) -> dict[str, Any]:
         now_ms = utc_now_ms()

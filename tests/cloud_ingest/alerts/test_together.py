@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from cloud_ingest.alerts import AlertConflict, tables
 from cloud_ingest.alerts.operations import AlertFilter
 from cloud_ingest.alerts.silences import Silence
+from tests.cloud_ingest.alerts.failing_statements import Failure, failing_at
 from tests.cloud_ingest.alerts.parts import T0, batch_of, rule, series, service_of
 
 FIELD = [series(i, f"d{i}") for i in range(4)]
@@ -116,20 +117,16 @@ def test_a_thousand_alerts_at_once_leave_the_database_to_others_in_between(datab
     assert max(b - a for a, b in pairwise(begun)) <= 200
 
 
-def test_a_database_that_goes_away_half_way_is_told_the_rest_later(database, monkeypatch):
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_database_that_fails_half_way_stores_the_rest_later_and_publishes_each_event_once(
+    database,
+):
     many = [series(i, f"d{i}") for i in range(500)]
     service = service_of(database, [rule(above=50)], known=many)
-    together, calls = service._commit_together, []
-
-    def shaky(found, now_ms):
-        calls.append(len(found))
-        if len(calls) == 2:
-            raise sa.exc.OperationalError("away", None, ConnectionError("away"))
-        return together(found, now_ms)
-
-    monkeypatch.setattr(service, "_commit_together", shaky)
-    with pytest.raises(sa.exc.OperationalError):
+    half_way = Failure(1500)
+    with failing_at(database, half_way), pytest.raises(sa.exc.OperationalError):
         service.process(batch_of([(i, T0, 60.0) for i in range(500)]), T0)
-    assert len(service.tick(T0 + 1000)) == 500
-    assert calls == [200, 200, 200, 100]
+    assert 0 < len(service.queries.find(AlertFilter(), 1000)[0]) < 500
+    events = service.tick(T0 + 1000)
+    assert len({e.alert["id"] for e in events}) == len(events) == 500
     assert len(service.queries.find(AlertFilter(), 1000)[0]) == 500
