@@ -38,7 +38,7 @@ class Reason(IntEnum):
     LOW_FOR_TIME = 8
     SHIFT_UP = 9
     SHIFT_DOWN = 10
-    # Faults: the value is probably wrong.
+    # Faults of the sensor: the value is probably wrong. Rules rely on the codes from 32 on.
     SPIKE = 32
     STUCK = 33
     OFFSET = 34
@@ -49,11 +49,6 @@ class Reason(IntEnum):
     OUT_OF_STEP = 39
     VISIT = 40
     ERRATIC = 41
-
-    @property
-    def is_fault(self) -> bool:
-        """True if the sensor is in doubt."""
-        return self >= Reason.SPIKE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""What a detector found, as a sentence in Vietnamese and in English."""
+"""Findings of a detector as sentences in Vietnamese and in English."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from telemetry.series import Series
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One judged sample with all that an alert tells: see Scores for the meaning of the fields."""
+    """What a detector saw in one sample; ``Scores`` explains the fields."""
 
     reason: Reason
     time_ms: int
@@ -25,7 +25,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The same sentence in both languages."""
+    """One sentence in both languages."""
 
     vi: str
     en: str
@@ -80,7 +80,7 @@ _EN = {
 
 
 def explain(series: Series, finding: Finding) -> Explanation:
-    """A sentence for people: what, where, since when, how much, what was expected, how rare."""
+    """A sentence with quantity, station, start, value, expected band and rarity of a finding."""
     known = QUANTITIES.get(series.quantity)
     vi_name = known.vi if known else series.key.metric
     en_name = known.en if known else series.key.metric

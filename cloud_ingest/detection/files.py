@@ -1,4 +1,4 @@
-"""Runs a detector over a file of one series."""
+"""Scores a CSV file that holds one series."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -23,11 +23,11 @@ LAYERS: dict[str, Callable[[], Detector]] = {
 
 
 class FileProblemError(ValueError):
-    """A file that cannot be read as a series: names the file and the line."""
+    """A file that cannot be read as a series; the message names file and line."""
 
 
 def score_file(file: Path, layer: str, quantity: str) -> Iterator[str]:
-    """The file's rows with score, onset, band and reason, as lines of CSV."""
+    """Lines of CSV: each row of the file with its score, onset, band and reason."""
     stamps, batch = read_series(file)
     detector = LAYERS[layer]()
     detector.register([Series(0, SeriesKey("file", "-", file.stem), "-", file.stem, quantity, "1")])
@@ -43,7 +43,7 @@ def score_file(file: Path, layer: str, quantity: str) -> Iterator[str]:
 
 
 def read_series(file: Path) -> tuple[list[str], SampleBatch]:
-    """Time stamps as written, and the samples. FileProblemError with the line that is wrong."""
+    """The time stamps as written and the samples; times without a zone are UTC."""
     stamps: list[str] = []
     times: list[int] = []
     values: list[float] = []
