@@ -1,4 +1,4 @@
-"""Flags samples of all series at once, by the tests that apply to each."""
+"""Quality control: flags for the samples of all series at once, by the tests that apply to each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,17 @@ from telemetry.quality import Flag
 from telemetry.series import Series
 
 _NEIGHBOUR_AGE_MS = 600_000
-_WINDOWS_EVERY_MS = 1_000
+"""Older values of a neighbour are not compared."""
+_SPANS_EVERY_MS = 1_000
+_OPTIONAL = ("spike_suspect", "rate_suspect", "flat_tolerance", "period_ms", "neighbour", "gap_ms")
+"""Parameters of the tests that are skipped where no series uses them."""
 _PIECE = 16_384
-"""Samples judged at a time: the arrays on the way stay in a processor's cache."""
+"""Samples judged at a time, so that intermediate arrays stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedSpan:
-    """A span of calibration or maintenance; fields that are None match anything."""
+    """A span of calibration or maintenance; a field that is None matches anything."""
 
     station: str | None
     gateway: str | None
@@ -32,7 +35,7 @@ class MarkedSpan:
     end_ms: int | None
 
     def covers(self, series: Series) -> bool:
-        """Whether a series is under it."""
+        """True if the span applies to a series."""
         key = series.key
         given = (self.station, self.gateway, self.device, self.metric)
         own = (series.station, key.gateway, key.device, key.metric)
@@ -42,9 +45,9 @@ class MarkedSpan:
 class QualityControl:
     """Judges samples before they are stored. Not thread-safe: the pipeline owns it.
 
-    ``marked`` gives the spans of calibration and maintenance, whose samples fail: a calibration
-    gas is no air. Samples no newer than the newest of their series are judged alone, without
-    the tests that need neighbours in time. Devices are compared by their newest values.
+    ``marked`` returns the spans of calibration and maintenance. Samples in them fail, because a
+    calibration gas is not the air. A sample that is not newer than the newest of its series gets
+    only the tests that need no other samples. Devices are compared by their newest values.
     """
 
     def __init__(
@@ -64,20 +67,12 @@ class QualityControl:
         self._used: set[str] = set()
 
     def register(self, series: Sequence[Series]) -> None:
-        """Make series known; again when what is known of them changed."""
+        """Add series, or change what is known of them."""
         self._parameters.register(series, self._settings)
         self._series.extend([None] * (len(self._parameters) - len(self._series)))
         for s in series:
             self._series[s.index] = s
-        names = (
-            "spike_suspect",
-            "rate_suspect",
-            "flat_tolerance",
-            "period_ms",
-            "neighbour",
-            "gap_ms",
-        )
-        self._used = {name for name in names if self._parameters.uses(name)}
+        self._used = {name for name in _OPTIONAL if self._parameters.uses(name)}
         self._state.grow(
             len(self._parameters),
             flat="flat_tolerance" in self._used,
@@ -89,7 +84,7 @@ class QualityControl:
     def flag(self, batch: SampleBatch, now_ms: int) -> SampleBatch:
         """The same samples in the same order, with the flags of every test that applies.
 
-        A flag that came with a sample stays where it is worse than what the tests find.
+        Where a sample already has a worse flag, that flag stays.
         """
         newest: list[Int64] = []
         flags: list[UInt8] = []
@@ -102,143 +97,149 @@ class QualityControl:
         batch = batch.with_quality(np.concatenate(flags))
         if "neighbour" in self._used:
             self._judge_neighbours(batch, np.concatenate(newest))
-        self._parameters.forget()
         return batch
 
     def _flag(self, batch: SampleBatch, now_ms: int) -> tuple[UInt8, Int64]:
-        """The flags, and the places of what is the newest of its series now."""
-        n = self._parameters
-        index = batch.series.astype(np.int64)
+        """The flags, and the indexes of samples that are now the newest of their series."""
+        p = self._parameters
+        series = batch.series.astype(np.int64)
+        rows = p.rows_of(series)
         flags = qartod.gross_range(
-            batch.value, n.of("fail_low", index), n.of("fail_high", index),
-            n.of("suspect_low", index), n.of("suspect_high", index),
+            batch.value, p.values("fail_low", rows), p.values("fail_high", rows),
+            p.values("suspect_low", rows), p.values("suspect_high", rows),
         )  # fmt: skip
-        flags[~n.has_range(index)] = Flag.NOT_EVALUATED
-        if n.seasons:
+        flags[~p.has_range[series]] = Flag.NOT_EVALUATED
+        if p.seasons:
             self._judge_seasons(batch, flags)
         missing = np.isnan(batch.value) | (batch.quality == Flag.MISSING)
         newest = np.empty(0, np.int64)
         if self._used:
-            newest = self._judge_sequences(batch, index, flags, missing)
+            newest = self._judge_sequences(batch, series, flags, missing)
         flags[is_too_far_ahead(batch.time_ms, now_ms) & (flags <= Flag.NOT_EVALUATED)] = (
             Flag.SUSPECT
         )
         given = np.where(batch.quality == Flag.MISSING, Flag.NOT_EVALUATED, batch.quality)
         flags = qartod.worse(flags, given.astype(np.uint8))
-        self._mark(batch, flags, now_ms)
+        self._fail_marked(batch, flags, now_ms)
         flags[missing] = Flag.MISSING
         return flags, newest
 
     @property
     def nbytes(self) -> int:
-        """What all series cost together, in bytes: their numbers and what is remembered."""
+        """Bytes of parameters and state of all series together."""
         return self._parameters.nbytes + self._state.nbytes
 
     def take_corrections(self) -> SampleBatch:
-        """Earlier samples whose flags have become worse since they were given."""
-        found = SampleBatch.concat(self._corrections)
+        """Earlier samples whose flags have become worse since they were returned."""
+        corrections = SampleBatch.concat(self._corrections)
         self._corrections = []
-        return found
+        return corrections
 
     def _judge_sequences(
-        self, batch: SampleBatch, index: Int64, flags: UInt8, missing: Bool
+        self, batch: SampleBatch, series: Int64, flags: UInt8, missing: Bool
     ) -> Int64:
-        """The tests that look along each series; the places of what is newest now."""
-        run = ConsecutiveSamples.of(batch, index, missing, self._state)
-        newest = run.rows[run.last]
+        """Apply the tests that need earlier samples; indexes of the newest sample of each series."""
+        samples = ConsecutiveSamples.of(batch, series, missing, self._state)
+        newest = samples.rows[samples.last]
         if not len(newest):
             return newest
-        judged = self._judge_neighbourhood(run)
+        judged = self._judge_by_earlier(samples)
         if "spike_suspect" in self._used:
-            judged.append(self._judge_spikes(run))
-        rows = slice(None) if run.whole else run.rows
+            judged.append(self._judge_spikes(samples))
+        rows = slice(None) if samples.whole else samples.rows
         flags[rows] = qartod.worst([flags[rows], *judged])
-        self._state.follow(run, flags[newest])
+        self._state.follow(samples, flags[newest])
         return newest
 
-    def _judge_neighbourhood(self, run: ConsecutiveSamples) -> list[UInt8]:
-        n, at = self._parameters, run.series
+    def _judge_by_earlier(self, samples: ConsecutiveSamples) -> list[UInt8]:
+        """Flags of rate of change, flat line, attenuated signal and gap, as far as they are used."""
+        p, rows = self._parameters, self._parameters.rows_of(samples.series)
         found: list[UInt8] = []
-        pause_ms = run.pause_ms
         if "rate_suspect" in self._used:
-            limit = n.of("rate_suspect", at)
+            limit = p.values("rate_suspect", rows)
+            seconds = samples.pause_ms / 1000.0
             judged = qartod.rate_of_change(
-                run.value, run.before, pause_ms / 1000.0, limit, n.of("rate_fail", at)
+                samples.value, samples.before, seconds, limit, p.values("rate_fail", rows)
             )
             found.append(_only(judged, np.isfinite(limit)))
         if "flat_tolerance" in self._used:
-            tolerance = n.of("flat_tolerance", at)
-            flat_ms = self._state.flat_ms(run, tolerance)
-            flat_ms[run.value == n.of("flat_ignore", at)] = 0.0
-            limit = n.of("flat_suspect_ms", at)
-            judged = qartod.flat_line(flat_ms, limit, n.of("flat_fail_ms", at))
+            tolerance = p.values("flat_tolerance", rows)
+            flat_ms = self._state.flat_ms(samples, tolerance)
+            flat_ms[samples.value == p.values("flat_ignore", rows)] = 0.0
+            limit = p.values("flat_suspect_ms", rows)
+            judged = qartod.flat_line(flat_ms, limit, p.values("flat_fail_ms", rows))
             found.append(_only(judged, tolerance > 0))
         if "period_ms" in self._used:
-            period_ms = n.of("period_ms", at)
-            deviation = self._state.deviation(run, period_ms)
+            period_ms = p.values("period_ms", rows)
+            deviation = self._state.deviation(samples, period_ms)
             judged = qartod.attenuated_signal(
-                deviation, n.of("std_suspect", at), n.of("std_fail", at)
+                deviation, p.values("std_suspect", rows), p.values("std_fail", rows)
             )
             found.append(_only(judged, period_ms > 0))
         if "gap_ms" in self._used:
-            gap_ms = n.of("gap_ms", at)
-            judged = qartod.time_gap(pause_ms, gap_ms)
+            gap_ms = p.values("gap_ms", rows)
+            judged = qartod.time_gap(samples.pause_ms, gap_ms)
             found.append(_only(judged, np.isfinite(gap_ms)))
         return found
 
-    def _judge_spikes(self, run: ConsecutiveSamples) -> UInt8:
-        """Judge what has a sample before and after it now; the newest ones wait for the next."""
-        n, memory, at = self._parameters, self._state, run.series
-        judged = np.full(len(at), Flag.NOT_EVALUATED, np.uint8)
-        if len(run.first) < len(at):  # none has a sample after it otherwise
-            limits = n.of("spike_suspect", at), n.of("spike_fail", at)
-            judged = qartod.spike(run.before, run.value, run.after, *limits)
-        # the newest sample of the batches before, whose successor is here now
-        first = run.series[run.first]
+    def _judge_spikes(self, samples: ConsecutiveSamples) -> UInt8:
+        """Flags of the spike test, which needs the sample before and the one after.
+
+        The newest sample of a series is judged when its successor arrives; if its flag gets worse
+        then, it becomes a correction.
+        """
+        p, state = self._parameters, self._state
+        judged = np.full(len(samples.series), Flag.NOT_EVALUATED, np.uint8)
+        if len(samples.first) < len(samples.series):  # otherwise no sample has a successor here
+            rows = p.rows_of(samples.series)
+            limits = p.values("spike_suspect", rows), p.values("spike_fail", rows)
+            judged = qartod.spike(samples.before, samples.value, samples.after, *limits)
+        waiting = samples.series[samples.first]
+        rows = p.rows_of(waiting)
         found = qartod.spike(
-            memory.before[first], memory.value[first], run.value[run.first],
-            n.of("spike_suspect", first), n.of("spike_fail", first),
+            state.before[waiting], state.value[waiting], samples.value[samples.first],
+            p.values("spike_suspect", rows), p.values("spike_fail", rows),
         )  # fmt: skip
-        raised = qartod.is_worse(found, memory.flag[first]) & (found >= Flag.SUSPECT)
+        raised = qartod.is_worse(found, state.flag[waiting]) & (found >= Flag.SUSPECT)
         if raised.any():
-            which = first[raised]
+            series = waiting[raised]
             self._corrections.append(
                 SampleBatch.of(
-                    which.astype(np.int32),
-                    memory.time_ms[which],
-                    memory.value[which],
+                    series.astype(np.int32),
+                    state.time_ms[series],
+                    state.value[series],
                     found[raised],
                 )
             )
         return _only(judged, judged >= Flag.SUSPECT)
 
     def _judge_neighbours(self, batch: SampleBatch, newest: Int64) -> None:
-        """Compare each series' newest value with the nearest fresh one of the same quantity here.
+        """Compare the newest value of each series with the nearest one of its group.
 
-        All series of a batch are up to date by now, in whatever order they came. ``newest`` are the
-        places in the batch of what is newest; a missing value is compared with nothing.
+        ``newest`` holds indexes in the batch. The state already has all series of the batch, in
+        whatever order they came. Missing and old values are not compared.
         """
-        memory = self._state
+        state = self._state
         newest = newest[batch.quality[newest] != Flag.MISSING]
-        limit = self._parameters.of("neighbour", batch.series[newest].astype(np.int64))
-        asked = newest[np.isfinite(limit)]
-        if not len(asked):
+        rows = self._parameters.rows_of(batch.series[newest].astype(np.int64))
+        limit = self._parameters.values("neighbour", rows)
+        compared = newest[np.isfinite(limit)]
+        if not len(compared):
             return
-        at = batch.series[asked]
-        now = memory.value.copy()
-        now[memory.time_ms <= int(batch.time_ms[newest].max()) - _NEIGHBOUR_AGE_MS] = np.nan
-        distance = self._parameters.neighbours.nearest(now)
-        found = qartod.neighbour(distance[at], limit[np.isfinite(limit)])
-        batch.quality[asked] = qartod.worse(batch.quality[asked], found)
-        memory.flag[at] = qartod.worse(memory.flag[at], found)
+        series = batch.series[compared]
+        value = state.value.copy()
+        value[state.time_ms <= int(batch.time_ms[newest].max()) - _NEIGHBOUR_AGE_MS] = np.nan
+        distance = self._parameters.neighbours.nearest(value)
+        found = qartod.neighbour(distance[series], limit[np.isfinite(limit)])
+        batch.quality[compared] = qartod.worse(batch.quality[compared], found)
+        state.flag[series] = qartod.worse(state.flag[series], found)
 
     def _judge_seasons(self, batch: SampleBatch, flags: UInt8) -> None:
-        """Climatology: what is usual in this month."""
-        for index, found in self._parameters.seasons.items():
-            rows = np.flatnonzero(batch.series == index)
-            for row in rows:
+        """Climatology: compare values with the ranges of their month."""
+        for index, tests in self._parameters.seasons.items():
+            for row in np.flatnonzero(batch.series == index):
                 month = local_datetime(int(batch.time_ms[row])).month
-                season = next((s for s in found.climatology if month in s.months), None)
+                season = next((s for s in tests.climatology if month in s.months), None)
                 if season is None:
                     continue
                 value = float(batch.value[row])
@@ -249,27 +250,28 @@ class QualityControl:
                 elif flags[row] == Flag.NOT_EVALUATED:
                     flags[row] = Flag.PASS
 
-    def _mark(self, batch: SampleBatch, flags: UInt8, now_ms: int) -> None:
-        """Samples under calibration or maintenance are not for use."""
-        if self._marked is not None and now_ms - self._spans_ms >= _WINDOWS_EVERY_MS:
+    def _fail_marked(self, batch: SampleBatch, flags: UInt8, now_ms: int) -> None:
+        """Fail samples taken during calibration or maintenance."""
+        if self._marked is not None and now_ms - self._spans_ms >= _SPANS_EVERY_MS:
             self._spans_ms = now_ms
             spans = tuple(self._marked())
             if spans != self._known_spans:
                 self._known_spans = spans
-                self._spans = [(span, self._under(span)) for span in spans]
-        for span, under in self._spans:
-            inside = under[batch.series] & (batch.time_ms >= span.start_ms)
+                self._spans = [(span, self._covered(span)) for span in spans]
+        for span, covered in self._spans:
+            inside = covered[batch.series] & (batch.time_ms >= span.start_ms)
             if span.end_ms is not None:
                 inside &= batch.time_ms < span.end_ms
             flags[inside] = Flag.FAIL
 
-    def _under(self, span: MarkedSpan) -> Bool:
-        under = np.zeros(len(self._parameters), np.bool_)
-        under[[s.index for s in self._series if s is not None and span.covers(s)]] = True
-        return under
+    def _covered(self, span: MarkedSpan) -> Bool:
+        """True for each series that a span applies to."""
+        covered = np.zeros(len(self._parameters), np.bool_)
+        covered[[s.index for s in self._series if s is not None and span.covers(s)]] = True
+        return covered
 
 
-def _only(flags: UInt8, asked: Bool) -> UInt8:
-    """The flags of a test where it was asked for."""
-    flags[~asked] = Flag.NOT_EVALUATED
+def _only(flags: UInt8, tested: Bool) -> UInt8:
+    """The flags, with NOT_EVALUATED where ``tested`` is False."""
+    flags[~tested] = Flag.NOT_EVALUATED
     return flags

@@ -1,4 +1,4 @@
-"""The numbers of every test for every series, as arrays. Infinite or NaN: not tested."""
+"""Parameters of the quality tests for every series, as arrays. Infinite or NaN: not tested."""
 
 from collections.abc import Sequence
 
@@ -15,39 +15,40 @@ _COLUMNS = {
     "flat_ignore": np.nan, "period_ms": 0.0, "std_suspect": 0.0, "std_fail": 0.0,
     "neighbour": np.inf, "gap_ms": np.inf,
 }  # fmt: skip
+"""Names of the parameters, with the value that switches the test off."""
 
-MOST_QUANTITIES = 1 << 20
+_NO_GROUP = -1
 
 
 class Neighbours:
-    """Which series measure the same quantity at the same station."""
+    """Groups of series that measure the same quantity at the same station."""
 
     def __init__(self) -> None:
         self._order = np.empty(0, np.int64)
         self._pairs: list[Bool] = []
 
-    def arrange(self, place: Int64, asked: Bool) -> None:
-        """Note who stands beside whom; ``place`` numbers station and quantity."""
-        rows = np.flatnonzero(asked)
-        _, same_place, crowd = np.unique(place[rows], return_inverse=True, return_counts=True)
-        rows = rows[crowd[same_place] > 1]
-        self._order = rows[np.argsort(place[rows], kind="stable")]
-        here = place[self._order]
+    def arrange(self, group: Int64) -> None:
+        """Set the group of each series; ``_NO_GROUP``: it is not compared."""
+        rows = np.flatnonzero(group != _NO_GROUP)
+        _, inverse, size = np.unique(group[rows], return_inverse=True, return_counts=True)
+        rows = rows[size[inverse] > 1]
+        self._order = rows[np.argsort(group[rows], kind="stable")]
+        sorted_group = group[self._order]
         self._pairs = []
-        while len(self._pairs) + 1 < len(here):
+        while len(self._pairs) + 1 < len(sorted_group):
             lag = len(self._pairs) + 1
-            same = here[lag:] == here[:-lag]
+            same = sorted_group[lag:] == sorted_group[:-lag]
             if not same.any():
                 break
             self._pairs.append(same)
 
     def nearest(self, value: Float64) -> Float64:
-        """For each series, how far the nearest value beside it is; NaN without one."""
+        """For each series, the distance to the nearest value of its group; NaN without one."""
         distance = np.full(len(value), np.nan)
-        here = value[self._order]
-        nearest = np.full(len(here), np.nan)
+        own = value[self._order]
+        nearest = np.full(len(own), np.nan)
         for lag, same in enumerate(self._pairs, start=1):
-            apart = np.where(same, np.abs(here[lag:] - here[:-lag]), np.nan)
+            apart = np.where(same, np.abs(own[lag:] - own[:-lag]), np.nan)
             nearest[lag:] = np.fmin(nearest[lag:], apart)
             nearest[:-lag] = np.fmin(nearest[:-lag], apart)
         distance[self._order] = nearest
@@ -55,91 +56,72 @@ class Neighbours:
 
 
 class TestParameters:
-    """The numbers of every series; series with the same numbers share a row of the table."""
+    """The parameters of every series. Series with equal parameters share a row of the table."""
 
     def __init__(self) -> None:
-        self._data: dict[str, Float64] = {name: np.empty(0) for name in _COLUMNS}
-        self._ranged = np.empty(0, np.bool_)
+        self._table: dict[str, Float64] = {name: np.empty(0) for name in _COLUMNS}
         self._row = np.empty(0, np.int32)
-        self._rows: dict[tuple[str, ...], int] = {}
-        self._known: dict[tuple[int, tuple[float, float] | None], int] = {}
-        self._asked = np.empty(0, np.int64)
-        self._asked_rows = np.empty(0, np.intp)
-        self._place = np.empty(0, np.int64)
+        self._rows: dict[tuple[int, tuple[float, float] | None], int] = {}
+        self.has_range = np.empty(0, np.bool_)
+        """True for each series that has a gross range."""
+        self._group = np.empty(0, np.int64)
+        self._groups: dict[tuple[str, str], int] = {}
         self.neighbours = Neighbours()
         self.seasons: dict[int, Tests] = {}
-        self._stations: dict[str, int] = {}
-        self._quantities: dict[str, int] = {}
+        """Tests with a climatology, by series index."""
 
     def __len__(self) -> int:
-        return len(self._ranged)
+        return len(self._row)
 
     def uses(self, name: str) -> bool:
-        """Whether any series has this number."""
-        usual = _COLUMNS[name]
-        return bool((self._data[name] != usual).any())
+        """True if any series has this parameter."""
+        return bool((self._table[name] != _COLUMNS[name]).any())
 
     def register(self, series: Sequence[Series], settings: QualitySettings) -> None:
-        """Take in the numbers of these series."""
-        self.forget()
-        top = max((s.index for s in series), default=-1) + 1
-        extra = top - len(self)
+        """Add series, or change their parameters."""
+        extra = max((s.index for s in series), default=-1) + 1 - len(self)
         if extra > 0:
             self._row = np.append(self._row, np.zeros(extra, np.int32))
-            self._ranged = np.append(self._ranged, np.zeros(extra, np.bool_))
-            self._place = np.append(self._place, np.full(extra, -1, np.int64))
+            self.has_range = np.append(self.has_range, np.zeros(extra, np.bool_))
+            self._group = np.append(self._group, np.full(extra, _NO_GROUP, np.int64))
         for one in series:
-            self._take(one, settings.tests_of(one))
-        asked = np.isfinite(self.of("neighbour", np.arange(len(self))))
-        self.neighbours.arrange(self._place, asked & (self._place >= 0))
+            self._set(one, settings.tests_of(one))
+        self.neighbours.arrange(self._group)
 
-    def _take(self, one: Series, tests: Tests) -> None:
-        known = (id(tests), one.valid)  # the settings keep each of their tests
-        row = self._known.get(known)
-        if row is None:
-            row = self._known[known] = self._row_of(_values(one, tests))
-        self._row[one.index] = row
+    def _set(self, one: Series, tests: Tests) -> None:
+        key = (id(tests), one.valid)  # the settings keep their tests, so an id stays unique
+        if key not in self._rows:
+            self._rows[key] = len(self._rows)
+            for name, value in _values(one, tests).items():
+                self._table[name] = np.append(self._table[name], value)
+        self._row[one.index] = self._rows[key]
         self.seasons.pop(one.index, None)
         if tests.climatology:
             self.seasons[one.index] = tests
         fail = tests.fail or one.valid
-        self._ranged[one.index] = fail is not None or tests.suspect is not None
+        self.has_range[one.index] = fail is not None or tests.suspect is not None
+        group = _NO_GROUP
         if tests.neighbour is not None:
-            station = self._stations.setdefault(one.station, len(self._stations))
-            quantity = self._quantities.setdefault(one.quantity, len(self._quantities))
-            self._place[one.index] = station * MOST_QUANTITIES + quantity
+            group = self._groups.setdefault((one.station, one.quantity), len(self._groups))
+        self._group[one.index] = group
 
-    def _row_of(self, values: dict[str, float]) -> int:
-        key = tuple(repr(v) for v in values.values())
-        if key not in self._rows:
-            self._rows[key] = len(self._rows)
-            for name, value in values.items():
-                self._data[name] = np.append(self._data[name], value)
-        return self._rows[key]
+    def rows_of(self, series: Int64) -> Int64:
+        """The row of the table for each of these series; ``values`` takes them."""
+        return self._row[series].astype(np.int64)
 
-    def of(self, name: str, index: Int64) -> Float64:
-        """A number for each of these series."""
-        if index is not self._asked:  # many numbers are asked for the same series in turn
-            self._asked, self._asked_rows = index, self._row[index].astype(np.intp)
-        return self._data[name][self._asked_rows]
-
-    def forget(self) -> None:
-        """Let go of the series last asked for."""
-        self._asked, self._asked_rows = np.empty(0, np.int64), np.empty(0, np.int32)
+    def values(self, name: str, rows: Int64) -> Float64:
+        """A parameter at each of these rows."""
+        return self._table[name][rows]
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all numbers."""
-        table = sum(a.nbytes for a in self._data.values())
-        return table + self._row.nbytes + self._ranged.nbytes + self._place.nbytes
-
-    def has_range(self, index: Int64) -> Bool:
-        """Whether each of these series has a gross range."""
-        return self._ranged[index]
+        """Bytes of all arrays."""
+        table = sum(a.nbytes for a in self._table.values())
+        return table + self._row.nbytes + self.has_range.nbytes + self._group.nbytes
 
 
 def _values(one: Series, tests: Tests) -> dict[str, float]:
-    """The numbers of a series."""
+    """The parameters of a series, by name."""
     values = dict(_COLUMNS)
     fail = tests.fail or one.valid
     if fail is not None:

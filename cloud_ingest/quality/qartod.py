@@ -1,4 +1,4 @@
-"""The QARTOD tests, one value each: arrays in, flags out. Rules as in ioos_qc 3.0.
+"""The QARTOD tests: arrays of values in, arrays of flags out. Rules as in ioos_qc 3.0.
 
 PASS where a test finds nothing wrong, NOT_EVALUATED where it cannot judge. Comparisons with a
 threshold are strict; ranges include their ends.
@@ -26,9 +26,9 @@ def gross_range(
 def spike(
     before: Float64, value: Float64, after: Float64, suspect: Float64, fail: Float64
 ) -> UInt8:
-    """The differential test: the smaller of the two steps, where they go opposite ways.
+    """The differential test: the smaller of the two steps, where they have opposite signs.
 
-    A step that stays (a level shift) is no spike. NOT_EVALUATED where a neighbour is missing.
+    A level shift is no spike. NOT_EVALUATED where a neighbour in time is missing.
     """
     up, down = value - before, after - value
     size = np.where(up * down < 0, np.minimum(np.abs(up), np.abs(down)), 0.0)
@@ -38,7 +38,7 @@ def spike(
 def rate_of_change(
     value: Float64, before: Float64, seconds: Float64, suspect: Float64, fail: Float64
 ) -> UInt8:
-    """The change per second from the sample before; PASS where there is none."""
+    """The change per second since the sample before; PASS where there is no sample before."""
     known = np.isfinite(before) & (seconds > 0)
     rate = np.zeros(len(value))
     np.divide(np.abs(value - before), seconds, out=rate, where=known)
@@ -48,7 +48,7 @@ def rate_of_change(
 
 
 def flat_line(flat_ms: Float64, suspect_ms: Float64, fail_ms: Float64) -> UInt8:
-    """``flat_ms`` is for how long the value has moved by less than the tolerance."""
+    """``flat_ms``: for how long the value has varied by less than the tolerance."""
     flags = np.full(len(flat_ms), Flag.PASS, np.uint8)
     flags[flat_ms >= suspect_ms] = Flag.SUSPECT
     flags[flat_ms >= fail_ms] = Flag.FAIL
@@ -56,7 +56,7 @@ def flat_line(flat_ms: Float64, suspect_ms: Float64, fail_ms: Float64) -> UInt8:
 
 
 def attenuated_signal(deviation: Float64, suspect: Float64, fail: Float64) -> UInt8:
-    """The standard deviation of a period; NOT_EVALUATED where that is not known."""
+    """The standard deviation of a period is too small; NOT_EVALUATED where it is not known."""
     flags = np.full(len(deviation), Flag.PASS, np.uint8)
     flags[deviation < suspect] = Flag.SUSPECT
     flags[deviation < fail] = Flag.FAIL
@@ -65,7 +65,10 @@ def attenuated_signal(deviation: Float64, suspect: Float64, fail: Float64) -> UI
 
 
 def neighbour(distance: Float64, suspect: Float64) -> UInt8:
-    """How far the nearest neighbour's value is; NOT_EVALUATED without one; ours."""
+    """Distance to the value of the nearest neighbour; NOT_EVALUATED without one.
+
+    Not a QARTOD test.
+    """
     flags = np.full(len(distance), Flag.PASS, np.uint8)
     flags[distance > suspect] = Flag.SUSPECT
     flags[np.isnan(distance)] = Flag.NOT_EVALUATED
@@ -80,12 +83,12 @@ def time_gap(pause_ms: Float64, gap_ms: Float64) -> UInt8:
 
 
 def worse(one: UInt8, other: UInt8) -> UInt8:
-    """Of two flags the one that counts: fail, suspect, pass, not evaluated, missing."""
+    """The worse of two flags, in the order fail, suspect, pass, not evaluated, missing."""
     return worst([one, other])
 
 
 def worst(judged: Sequence[UInt8]) -> UInt8:
-    """Of several flags for each sample the one that counts."""
+    """The worst of several flags of each sample."""
     rank = _rank(judged[0])
     for flags in judged[1:]:
         np.maximum(rank, _rank(flags), out=rank)
@@ -93,7 +96,7 @@ def worst(judged: Sequence[UInt8]) -> UInt8:
 
 
 def is_worse(one: UInt8, other: UInt8) -> Bool:
-    """Where the first flag counts before the second."""
+    """True where ``one`` is worse than ``other``."""
     found: Bool = _rank(one) > _rank(other)
     return found
 
@@ -101,7 +104,7 @@ def is_worse(one: UInt8, other: UInt8) -> Bool:
 def _rank(flags: UInt8) -> UInt8:
     """Missing 0, not evaluated 1, pass 2, suspect 3, fail 4.
 
-    Worked out, and not looked up: a processor does it for many flags at a time.
+    Arithmetic instead of a table, because numpy does it for many flags at once.
     """
     found = _exchanged(flags)
     found *= (flags != Flag.MISSING).view(np.uint8)
@@ -115,7 +118,7 @@ def _flags_of(ranks: UInt8) -> UInt8:
 
 
 def _exchanged(numbers: UInt8) -> UInt8:
-    """1 for 2 and 2 for 1: pass and not evaluated stand the other way round as flags and as ranks."""
+    """Exchange 1 and 2: pass and not evaluated have the opposite order as flags and as ranks."""
     found: UInt8 = numbers + (numbers == 1).view(np.uint8)
     found -= (numbers == 2).view(np.uint8)
     return found

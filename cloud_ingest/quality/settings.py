@@ -1,4 +1,4 @@
-"""Which tests apply to which quantity, and with which numbers."""
+"""Settings of quality control: the tests of each quantity and their parameters."""
 
 from functools import cache
 from pathlib import Path
@@ -21,23 +21,23 @@ class _Strict(BaseModel):
 
 
 class Levels(_Strict):
-    """Where a test says suspect, and where it says fail (never, if left out)."""
+    """Limits of a test for the flags suspect and fail; without ``fail`` it never fails."""
 
     suspect: Positive
     fail: Positive | None = None
 
 
 class FlatLine(_Strict):
-    """How long a value may move by less than ``tolerance``."""
+    """How long a value may vary by less than ``tolerance``."""
 
     tolerance: Positive
     suspect: DurationMs
     fail: DurationMs | None = None
-    ignore: float | None = None  # a value at which rest is natural, such as no rain
+    ignore: float | None = None  # a value that may stay, such as 0 mm of rain
 
 
 class Attenuated(_Strict):
-    """The least standard deviation within each ``period``."""
+    """The smallest plausible standard deviation within each ``period``."""
 
     period: DurationMs
     suspect: Positive
@@ -45,7 +45,7 @@ class Attenuated(_Strict):
 
 
 class Season(_Strict):
-    """What is usual in some months of the year (1 to 12)."""
+    """The range of values that is usual in some months of the year (1 to 12)."""
 
     months: tuple[int, ...]
     suspect: Span
@@ -53,11 +53,12 @@ class Season(_Strict):
 
 
 class Tests(_Strict):
-    """The tests of a series. What is left out is not tested.
+    """The tests of a series; a test that is left out is not done.
 
-    ``fail`` is the gross range; where it is left out, the device profile's. Spikes and rates are
-    in the quantity's unit and unit per second; ``neighbour`` is how far the nearest device of
-    the same quantity at the station may be away; ``gap`` marks the first sample after a pause.
+    ``fail`` is the gross range; without it, the range of the device profile applies. Spikes are in
+    the unit of the quantity, rates in that unit per second. ``neighbour`` is the largest difference
+    to the nearest device of the same quantity at the station. ``gap`` is a pause after which the
+    first sample is suspect.
     """
 
     fail: Span | None = None
@@ -72,13 +73,13 @@ class Tests(_Strict):
 
 
 class Override(Tests):
-    """Other numbers for some series: what is given here takes the place of the quantity's."""
+    """Tests for some series, which replace those of the quantity."""
 
     select: Selector
 
 
 class QualitySettings(_Strict):
-    """The tests by quantity, and the exceptions; the last exception that matches counts."""
+    """The tests by quantity, and overrides for some series; the last override that matches wins."""
 
     quantities: dict[str, Tests] = {}
     overrides: tuple[Override, ...] = ()
@@ -89,10 +90,10 @@ class QualitySettings(_Strict):
         matching = tuple(
             i for i, override in enumerate(self.overrides) if override.select.matches(series)
         )
-        return self._made(series.quantity, matching)
+        return self._merged(series.quantity, matching)
 
-    def _made(self, quantity: str, matching: tuple[int, ...]) -> Tests:
-        """The tests of a quantity with some of the exceptions: the same object for the same ones."""
+    def _merged(self, quantity: str, matching: tuple[int, ...]) -> Tests:
+        """The tests of a quantity with some overrides; equal arguments give the same object."""
         known = self._known.get((quantity, matching))
         if known is None:
             given = self.quantities.get(quantity, Tests()).model_dump(exclude_unset=True)
@@ -103,7 +104,7 @@ class QualitySettings(_Strict):
 
 
 def _tests(given: dict[str, Any]) -> Tests:
-    # Durations were read already; numbers pass as they are.
+    # The values were validated when the file was read.
     parts: dict[str, Any] = {name: _part(name, value) for name, value in given.items()}
     return Tests.model_construct(**parts)
 
@@ -121,7 +122,7 @@ def _part(name: str, value: Any) -> Any:
 
 @cache
 def default_settings() -> QualitySettings:
-    """The settings that are shipped."""
+    """The settings in ``defaults.yaml``."""
     return read_yaml_file(DEFAULTS, QualitySettings)
 
 

@@ -1,4 +1,4 @@
-"""What quality control remembers of each series, and the samples that continue it."""
+"""State of quality control for each series, and the samples of a batch that continue the series."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from telemetry.quality import Flag
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConsecutiveSamples:
-    """The samples of a batch that are newer than what is known, by series, then time.
+    """The samples of a batch that are newer than the state, sorted by series, then time.
 
-    ``rows`` is where they stand in the batch; ``whole``: it holds nothing else, in this order.
-    ``value`` is NaN where the device had none. ``first`` and ``last`` are the places of each
-    series' first and last sample here.
+    ``rows`` holds their indexes in the batch; ``whole`` is True where they are the whole batch in
+    its own order. ``value`` is NaN where the device had none; ``before`` and ``after`` are the
+    values of the neighbours in time, ``pause_ms`` is the time since the sample before. ``first``
+    and ``last`` are the indexes of the first and last sample of each series.
     """
 
     rows: Int64
@@ -31,64 +32,64 @@ class ConsecutiveSamples:
 
     @classmethod
     def of(
-        cls, batch: SampleBatch, index: Int64, missing: Bool, memory: "SeriesState"
+        cls, batch: SampleBatch, series: Int64, missing: Bool, state: "SeriesState"
     ) -> "ConsecutiveSamples":
-        """The samples that continue ``memory``."""
-        order, series, time_ms = np.arange(len(index)), index, batch.time_ms
-        first = _begins(series)
-        whole = _continues(series, time_ms, first, memory)
+        """The samples that continue ``state``; ``series`` is that of each sample of the batch."""
+        order, time_ms = np.arange(len(series)), batch.time_ms
+        first = _first_of_each(series)
+        whole = _is_sorted_and_newer(series, time_ms, first, state)
         if whole:
             value = np.where(missing, np.nan, batch.value)
         else:
-            order = _fresh(series, time_ms, memory)
+            order = _newer(series, time_ms, state)
             series, time_ms = series[order], time_ms[order]
-            first = _begins(series)
+            first = _first_of_each(series)
             value = np.where(missing[order], np.nan, batch.value[order])
         last = np.append(first[1:], len(series)) - 1 if len(series) else first
         heads = series[first]
         before, after = np.empty_like(value), np.full(len(value), np.nan)
         before[1:] = value[:-1]
-        before[first] = memory.value[heads]
+        before[first] = state.value[heads]
         after[:-1] = value[1:]
         after[last] = np.nan
         before_ms = np.empty_like(time_ms)
         before_ms[1:] = time_ms[:-1]
-        known_ms = memory.time_ms[heads]
+        known_ms = state.time_ms[heads]
         before_ms[first] = np.where(known_ms > 0, known_ms, time_ms[first])
         pause_ms = (time_ms - before_ms).astype(np.float64)
         return cls(order, whole, series, time_ms, value, before, after, pause_ms, first, last)
 
     def where(
-        self, asked: Bool, number: Float64
+        self, which: Bool, parameter: Float64
     ) -> tuple[Int64 | slice, Int64, Int64, Float64, Float64]:
-        """Places, series, times, values and numbers of those asked for that have a value."""
-        meant = asked & np.isfinite(self.value)
-        if meant.all():
-            return slice(None), self.series, self.time_ms, self.value, number
-        at = np.flatnonzero(meant)
-        return at, self.series[at], self.time_ms[at], self.value[at], number[at]
+        """Indexes, series, times, values and parameter of the marked samples that have a value."""
+        which = which & np.isfinite(self.value)
+        if which.all():
+            return slice(None), self.series, self.time_ms, self.value, parameter
+        at = np.flatnonzero(which)
+        return at, self.series[at], self.time_ms[at], self.value[at], parameter[at]
 
 
-def _begins(series: Int64) -> Int64:
-    """Where each series begins."""
+def _first_of_each(series: Int64) -> Int64:
+    """The index of the first entry of each run of equal series."""
     begins = np.ones(len(series), np.bool_)
     np.not_equal(series[1:], series[:-1], out=begins[1:])
     return np.flatnonzero(begins)
 
 
-def _continues(series: Int64, time_ms: Int64, first: Int64, memory: "SeriesState") -> bool:
-    """Whether all samples are in order, without repetitions, and newer than what is known."""
+def _is_sorted_and_newer(series: Int64, time_ms: Int64, first: Int64, state: "SeriesState") -> bool:
+    """True if all samples are sorted, without repetitions, and newer than the state."""
     later = (series[1:] == series[:-1]) & (time_ms[1:] > time_ms[:-1])
     if not (later | (series[1:] > series[:-1])).all():
         return False
-    return bool((time_ms[first] > memory.time_ms[series[first]]).all())
+    return bool((time_ms[first] > state.time_ms[series[first]]).all())
 
 
-def _fresh(series: Int64, time_ms: Int64, memory: "SeriesState") -> Int64:
-    """The places, in order, of samples newer than what is known, of those alike the first."""
+def _newer(series: Int64, time_ms: Int64, state: "SeriesState") -> Int64:
+    """Sorted indexes of the samples newer than the state; of several at one time, the first."""
     order = np.lexsort((time_ms, series))
     series, time_ms = series[order], time_ms[order]
-    fresh = time_ms > memory.time_ms[series]
+    fresh = time_ms > state.time_ms[series]
     fresh[1:] &= (series[1:] != series[:-1]) | (time_ms[1:] != time_ms[:-1])
     return order[fresh]
 
@@ -107,7 +108,7 @@ _PERIODS = {
 
 
 class SeriesState:
-    """Two samples of each series, its flat run, and the spread of the period under way."""
+    """The last two samples of each series, its flat run, and the statistics of its current period."""
 
     def __init__(self) -> None:
         self.time_ms = np.empty(0, np.int64)
@@ -126,11 +127,11 @@ class SeriesState:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of everything remembered."""
+        """Bytes of all arrays."""
         return sum(a.nbytes for a in vars(self).values() if isinstance(a, np.ndarray))
 
     def grow(self, size: int, *, flat: bool = True, periods: bool = True) -> None:
-        """Make room for ``size`` series; flat runs and periods only where they are watched."""
+        """Make room for ``size`` series; flat runs and periods only where a test needs them."""
         self._size = max(self._size, size)
         self._extend(_ALWAYS)
         if flat:
@@ -145,20 +146,24 @@ class SeriesState:
             if extra > 0:
                 setattr(self, name, np.append(array, np.full(extra, fill, kind)))
 
-    def follow(self, run: ConsecutiveSamples, flags: UInt8) -> None:
-        """These are the newest samples now; ``flags`` are those of the last of each series."""
-        at, last = run.series[run.last], run.last
-        self.before[at] = run.before[last]
-        self.value[at], self.time_ms[at], self.flag[at] = run.value[last], run.time_ms[last], flags
+    def follow(self, samples: ConsecutiveSamples, flags: UInt8) -> None:
+        """Store the newest samples; ``flags`` are those of the last sample of each series."""
+        at, last = samples.series[samples.last], samples.last
+        self.before[at] = samples.before[last]
+        self.value[at], self.time_ms[at], self.flag[at] = (
+            samples.value[last],
+            samples.time_ms[last],
+            flags,
+        )
 
-    def flat_ms(self, run: ConsecutiveSamples, tolerance: Float64) -> Float64:
-        """For how long each value has moved by less than its tolerance.
+    def flat_ms(self, samples: ConsecutiveSamples, tolerance: Float64) -> Float64:
+        """Milliseconds for which each value has varied by less than its tolerance.
 
-        A run begins anew where its range reaches the tolerance. Steps as large as that end it for
-        certain; only where many smaller ones add up must samples be gone through one by one.
+        A flat run ends where the range of its values reaches the tolerance. A single step of this
+        size ends it in any case. Where smaller steps add up, ``_scan_run`` examines each sample.
         """
-        found = np.zeros(len(run.rows))
-        there, series, time_ms, value, near = run.where(tolerance > 0, tolerance)
+        found = np.zeros(len(samples.rows))
+        which, series, time_ms, value, near = samples.where(tolerance > 0, tolerance)
         if not len(series):
             return found
         first = np.ones(len(series), np.bool_)
@@ -169,26 +174,26 @@ class SeriesState:
         low, high = np.minimum.reduceat(value, begin), np.maximum.reduceat(value, begin)
         since = time_ms[begin].copy()
         head = np.flatnonzero(first[begin])
-        who = series[begin[head]]
-        goes_on = np.isfinite(self._flat_low[who])
-        reach = np.fmax(self._flat_high[who], value[begin[head]]) - np.fmin(
-            self._flat_low[who], value[begin[head]]
+        head_series = series[begin[head]]
+        continues = np.isfinite(self._flat_low[head_series])
+        reach = np.fmax(self._flat_high[head_series], value[begin[head]]) - np.fmin(
+            self._flat_low[head_series], value[begin[head]]
         )
-        goes_on &= reach < near[begin[head]]
-        kept = head[goes_on]
-        low[kept] = np.minimum(low[kept], self._flat_low[who[goes_on]])
-        high[kept] = np.maximum(high[kept], self._flat_high[who[goes_on]])
-        since[kept] = self._flat_since_ms[who[goes_on]]
+        continues &= reach < near[begin[head]]
+        kept = head[continues]
+        low[kept] = np.minimum(low[kept], self._flat_low[head_series[continues]])
+        high[kept] = np.maximum(high[kept], self._flat_high[head_series[continues]])
+        since[kept] = self._flat_since_ms[head_series[continues]]
         starts = np.repeat(since, np.diff(np.append(begin, len(value))))
         for g in np.flatnonzero(~(high - low < near[begin])):
             end = begin[g + 1] if g + 1 < len(begin) else len(value)
-            went_on = bool(g in kept)
+            continued = bool(g in kept)
             low[g], high[g] = self._scan_run(
                 series[begin[g]], value[begin[g] : end], time_ms[begin[g] : end],
-                near[begin[g]], starts[begin[g] : end], went_on=went_on,
+                near[begin[g]], starts[begin[g] : end], continued=continued,
             )  # fmt: skip
             since[g] = starts[end - 1]
-        found[there] = time_ms - starts
+        found[which] = time_ms - starts
         ends = np.append(begin[1:], len(value)) - 1
         tail = np.ones(len(begin), np.bool_)
         tail[:-1] = series[ends[:-1]] != series[begin[1:]]
@@ -198,14 +203,14 @@ class SeriesState:
         return found
 
     def _scan_run(
-        self, who: np.int64, value: Float64, time_ms: Int64, near: np.float64, starts: Int64,
-        *, went_on: bool,
+        self, series: np.int64, value: Float64, time_ms: Int64, near: np.float64, starts: Int64,
+        *, continued: bool,
     ) -> tuple[float, float]:  # fmt: skip
-        """Fill in when the flat run of each sample began, one by one; gives the last run's range."""
+        """Fill ``starts`` with the start of the flat run of each sample; the range of the last run."""
         low, high, since = float("inf"), float("-inf"), int(time_ms[0])
-        if went_on:
-            low, high = float(self._flat_low[who]), float(self._flat_high[who])
-            since = int(self._flat_since_ms[who])
+        if continued:
+            low, high = float(self._flat_low[series]), float(self._flat_high[series])
+            since = int(self._flat_since_ms[series])
         for i, x in enumerate(value.tolist()):
             low, high = min(low, x), max(high, x)
             if not high - low < near:
@@ -213,10 +218,10 @@ class SeriesState:
             starts[i] = since
         return low, high
 
-    def deviation(self, run: ConsecutiveSamples, period_ms: Float64) -> Float64:
-        """The standard deviation of the period before that of each sample; NaN if unknown."""
-        found = np.full(len(run.rows), np.nan)
-        there, series, time_ms, value, period_ms = run.where(period_ms > 0, period_ms)
+    def deviation(self, samples: ConsecutiveSamples, period_ms: Float64) -> Float64:
+        """Standard deviation of the period before that of each sample; NaN if unknown."""
+        found = np.full(len(samples.rows), np.nan)
+        which, series, time_ms, value, period_ms = samples.where(period_ms > 0, period_ms)
         if not len(series):
             return found
         period = (time_ms // period_ms).astype(np.int64)
@@ -240,7 +245,7 @@ class SeriesState:
             self._count[head] >= 2, np.sqrt(self._squares[head] / np.maximum(self._count[head], 1)), np.nan
         )  # fmt: skip
         earlier[first] = np.where(self._period[head] == when[first], self._deviation[head], old)
-        found[there] = earlier[group]
+        found[which] = earlier[group]
         last = np.append(first[1:], True)
         at = who[last]
         self._period[at], self._count[at], self._mean[at] = when[last], count[last], mean[last]
@@ -250,7 +255,7 @@ class SeriesState:
     def _join(
         self, same: Bool, who: Int64, count: Float64, mean: Float64, squares: Float64
     ) -> None:
-        """Add what is remembered of the period under way (Chan, Golub and LeVeque's formula)."""
+        """Add the earlier part of the current period (formula of Chan, Golub and LeVeque)."""
         at = who[same]
         n, apart = self._count[at], mean[same] - self._mean[at]
         total = n + count[same]
