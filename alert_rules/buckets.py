@@ -1,4 +1,4 @@
-"""Buckets: samples aggregated over steps of time of equal length, by local clock.
+"""Buckets: samples aggregated over spans of time of equal length, by local clock.
 
 A bucket is complete once a sample of its series after its end has arrived.
 """

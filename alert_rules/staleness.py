@@ -98,7 +98,7 @@ def find_outages(
     """What is stale at ``now_ms``, given when each series was heard last (0: never, not judged).
 
     A device (bus, gateway) is stale if none of its series was heard for the shortest timeout among
-    them. A bus can only be told from its device if it has at least two devices.
+    them. A bus with a single device is never stale: its outage is that of the device.
     """
     known = last_ms > 0
     age_ms = np.where(known, now_ms - last_ms, 0)
