@@ -7,7 +7,7 @@
 #   make setup-edge            the same for a gateway: the edge part alone
 #   make bench [ONLY=name]     the benchmarks; figures in build/bench.json
 #   make chaos [FAULTS=200] [STORE=influxdb|embedded]   destroy things at random and count what was lost (nothing)
-#   make docs                  write docs/commands.md from the help texts
+#   make docs                  write docs/commands.md and the rooms in docs/architecture.md
 #   make lint | format         ruff and mypy | ruff's formatter
 #   make lock                  pin the newest versions that fit pyproject.toml
 
@@ -55,6 +55,7 @@ chaos: setup-dev setup-servers
 
 docs: setup-dev
 	$(BIN)/python -m tests.docs.commands_page
+	$(BIN)/python -m tests.docs.architecture_page
 
 lint: setup-dev
 	$(BIN)/ruff format --check .
