@@ -99,7 +99,7 @@ def run(
             break
     service.stop()
     if service.failed:
-        stop("the pipeline failed; see the log", FOUND_A_PROBLEM)
+        stop(f"the pipeline failed: {service.failed} (the log has the traceback)", FOUND_A_PROBLEM)
     sys.stderr.flush()
 
 

@@ -160,9 +160,9 @@ class Service:
         self.database.close()
 
     @property
-    def failed(self) -> bool:
-        """Whether the pipeline ended by a defect."""
-        return self.pipeline.failed is not None
+    def failed(self) -> str:
+        """The defect that ended the pipeline; '' while there is none."""
+        return self.pipeline.problem if self.pipeline.failed is not None else ""
 
     @property
     def address(self) -> str:

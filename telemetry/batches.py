@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from telemetry.quality import Flag
+
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -14,6 +16,13 @@ Bool = NDArray[np.bool_]
 
 FUTURE_TOLERANCE_MS = 600_000
 """Samples further ahead of the clock are suspect, and no rule judges them."""
+
+
+def usable(value: Float64, quality: UInt8) -> Bool:
+    """True for samples that rules, means and detectors may use: finite, neither failed nor missing."""
+    good: Bool = np.isfinite(value)
+    good &= (quality != Flag.FAIL) & (quality != Flag.MISSING)
+    return good
 
 
 @dataclass(frozen=True, slots=True, eq=False)

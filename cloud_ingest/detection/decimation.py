@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_ingest.detection.detector import AnyScores, HeldScores, Scores, State
-from cloud_ingest.detection.evaluation_ticks import usable
 from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays, StateTable
-from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch
+from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, usable
 
 _FIELDS = ("score", "expected", "low", "high")
 
@@ -37,7 +36,7 @@ class ScorableSamples:
     @classmethod
     def of(cls, batch: SampleBatch, last_ms: Int64) -> "ScorableSamples":
         """The usable samples that are newer than ``last_ms`` of their series."""
-        good = usable(batch)
+        good = usable(batch.value, batch.quality)
         if good.all():
             whole = cls(batch, None, *_starts(batch.series))
             if whole._is_sorted_and_newer(last_ms):

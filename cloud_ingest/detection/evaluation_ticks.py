@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from telemetry.batches import Bool, Float64, Int64, SampleBatch
-from telemetry.quality import Flag
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,13 +29,6 @@ class Tick:
     def select(self, which: Bool | slice) -> "Tick":
         """The samples where the mask is True, or a slice of them."""
         return Tick(self.row[which], self.series[which], self.time_ms[which], self.value[which])
-
-
-def usable(batch: SampleBatch) -> Bool:
-    """True for samples with a finite value that quality control has not refused."""
-    good: Bool = np.isfinite(batch.value)
-    good &= (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
-    return good
 
 
 def ticks(batch: SampleBatch, which: Bool) -> Iterator[Tick]:

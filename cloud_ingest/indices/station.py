@@ -10,8 +10,8 @@ from cloud_ingest.indices import epa_aqi, vn_aqi
 from cloud_ingest.indices.averages import HOUR_MS, highest, hourly_means, mean, rolling_8h
 from cloud_ingest.indices.index import IndexValue
 from cloud_ingest.stores.protocol import SampleStore
+from telemetry.batches import usable
 from telemetry.local_time import day_start_ms
-from telemetry.quality import Flag
 from telemetry.series import Series
 
 Kind = Literal["vn_aqi", "epa_aqi"]
@@ -95,7 +95,7 @@ def read_hours(
     found = {}
     for name, one in series.items():
         samples = store.read(one, start_ms, end_ms)
-        good = (samples.quality != Flag.FAIL) & (samples.quality != Flag.MISSING)
+        good = usable(samples.value, samples.quality)
         found[name] = hourly_means(
             samples.time_ms[good], np.asarray(samples.value[good], np.float64),
             first_end_ms, hours, one.interval_ms,

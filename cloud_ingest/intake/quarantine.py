@@ -1,4 +1,4 @@
-"""What could not be taken in: kept with its reason, counted, and logged once a burst."""
+"""Quarantine: messages and samples that were refused, kept with the reason and counted."""
 
 import threading
 from collections import Counter
@@ -22,9 +22,9 @@ KEPT_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """Something that came and was not taken in.
+    """A refused message or some refused samples, and the reason.
 
-    ``form`` message: ``payload`` is what came by MQTT; samples: it is JSON with the samples.
+    ``form`` message: ``payload`` is the MQTT payload; samples: it is JSON with the samples.
     """
 
     time_ms: int
@@ -45,18 +45,22 @@ class _Burst:
 
 
 class Quarantine:
-    """Collects what is put in and writes it with the pipeline's transaction."""
+    """Collects refused items and writes them in the pipeline's transaction.
+
+    A burst is what one gateway sends within BURST_MS for the same reason. Its first KEPT_PER_BURST
+    items are kept with their payload and one log line is written; the rest is only counted.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._bursts: dict[tuple[str, str], _Burst] = {}
-        self._waiting: list[tuple[Quarantined, _Burst]] = []
+        self._unsaved: list[tuple[Quarantined, _Burst]] = []
         self._rows = 0
         self._lock = threading.Lock()
         self._totals: Counter[str] = Counter()
 
     def load(self) -> None:
-        """Take up the counts of earlier runs."""
+        """Read the counts from the database."""
         statement = sa.select(quarantine.c.reason, sa.func.sum(quarantine.c.count)).group_by(
             quarantine.c.reason
         )
@@ -67,7 +71,7 @@ class Quarantine:
             self._rows = int(rows.scalar_one())
 
     def put(self, item: Quarantined) -> None:
-        """Take something in; of a burst only the first are kept with their payload."""
+        """Add an item; of a burst only the first items are kept with their payload."""
         with self._lock:
             self._totals[item.reason] += item.count
         key = (item.gateway or item.topic.split("/")[0], item.reason)
@@ -75,27 +79,27 @@ class Quarantine:
         if burst is None or item.time_ms - burst.began_ms > BURST_MS:
             burst = self._bursts[key] = _Burst(item.time_ms)
             _log.warning(
-                "not taken in", topic=item.topic, gateway=item.gateway, reason=item.reason,
+                "message_quarantined", topic=item.topic, gateway=item.gateway, reason=item.reason,
                 size=len(item.payload),
             )  # fmt: skip
         if burst.kept < KEPT_PER_BURST:
             burst.kept += 1
-            self._waiting.append((item, burst))
+            self._unsaved.append((item, burst))
         else:
             burst.uncounted += item.count
 
     def summary(self) -> dict[str, int]:
-        """How many, by reason."""
+        """Counts by reason."""
         with self._lock:
             return dict(self._totals)
 
     def has_changes(self) -> bool:
-        """Whether anything waits to be saved."""
-        return bool(self._waiting) or any(b.uncounted for b in self._bursts.values())
+        """Whether anything is unsaved."""
+        return bool(self._unsaved) or any(b.uncounted for b in self._bursts.values())
 
     def save(self, connection: Connection) -> None:
-        """Write what waits; ``saved`` must follow once it is committed."""
-        for item, burst in self._waiting:
+        """Write what is unsaved. Call ``saved`` after the commit."""
+        for item, burst in self._unsaved:
             row = {
                 "time_ms": item.time_ms, "topic": item.topic[:2000].replace("\x00", "\ufffd"),
                 "gateway_id": item.gateway, "reason": item.reason.replace("\x00", "\ufffd"), "size": len(item.payload),
@@ -108,7 +112,7 @@ class Quarantine:
             if burst.uncounted and burst.row is not None:
                 statement = sa.update(quarantine).where(quarantine.c.id == burst.row)
                 connection.execute(statement.values(count=quarantine.c.count + burst.uncounted))
-        if self._rows + len(self._waiting) > KEPT_ROWS + KEPT_ROWS // 10:
+        if self._rows + len(self._unsaved) > KEPT_ROWS + KEPT_ROWS // 10:
             self._forget_oldest(connection)
 
     def _forget_oldest(self, connection: Connection) -> None:
@@ -118,14 +122,14 @@ class Quarantine:
             connection.execute(sa.delete(quarantine).where(quarantine.c.id <= limit))
 
     def saved(self) -> None:
-        """The last save is committed."""
-        self._rows = min(self._rows + len(self._waiting), KEPT_ROWS + KEPT_ROWS // 10)
-        self._waiting.clear()
+        """Note that the last save is committed."""
+        self._rows = min(self._rows + len(self._unsaved), KEPT_ROWS + KEPT_ROWS // 10)
+        self._unsaved.clear()
         for burst in self._bursts.values():
             burst.uncounted = 0
 
     def forget_bursts(self, now_ms: int) -> None:
-        """Drop what is known of bursts long over."""
+        """Forget bursts that ended long ago."""
         for key in [k for k, b in self._bursts.items() if now_ms - b.began_ms > 2 * BURST_MS]:
             if not self._bursts[key].uncounted:
                 del self._bursts[key]

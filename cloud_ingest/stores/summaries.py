@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from cloud_ingest.stores.protocol import Envelope
-from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8
+from telemetry.batches import Bool, Float64, Int32, Int64, SampleBatch, UInt8, usable
 from telemetry.quality import PRECEDENCE, Flag
 
 _RANK = np.full(256, PRECEDENCE.index(Flag.NOT_EVALUATED), np.uint8)
@@ -56,12 +56,6 @@ def step_start(time_ms: Int64, step_ms: int, offset_ms: int = 0) -> Int64:
     return (time_ms - offset_ms) // step_ms * step_ms + offset_ms
 
 
-def takes_part(value: Float64, quality: UInt8) -> Bool:
-    """True for samples that take part in a mean: finite, neither failed nor missing."""
-    result: Bool = np.isfinite(value) & (quality != Flag.FAIL) & (quality != Flag.MISSING)
-    return result
-
-
 def summarise(
     batch: SampleBatch, step_ms: int, offset_ms: int = 0, circular: Collection[int] = ()
 ) -> Summaries:
@@ -73,7 +67,7 @@ def summarise(
         return concat([])
     step = step_start(batch.time_ms, step_ms, offset_ms)
     first = _firsts(batch.series, step)
-    good = takes_part(batch.value, batch.quality)
+    good = usable(batch.value, batch.quality)
     value = np.where(good, batch.value, 0.0)
     made = _finish(
         batch.series[first],

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -31,8 +30,7 @@ from cloud_ingest.alerts.lifecycle import ConditionChange
 from cloud_ingest.alerts.writer import AlertTransaction, AlertWriter
 from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
-from telemetry.batches import SampleBatch
-from telemetry.quality import Flag
+from telemetry.batches import SampleBatch, usable
 from telemetry.series import Series
 
 SETTLE_MS = 10_000
@@ -228,8 +226,7 @@ class LateData:
         assert self._store is not None
         found = self._store.read(series, start_ms, end_ms)
         batch = SampleBatch.of([0] * len(found.time_ms), found.time_ms, found.value, found.quality)
-        good = (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
-        return SortedSamples.of(batch.select(good & np.isfinite(batch.value)))
+        return SortedSamples.of(batch.select(usable(batch.value, batch.quality)))
 
 
 def _write_past_alert(transaction: AlertTransaction, change: ConditionChange) -> None:

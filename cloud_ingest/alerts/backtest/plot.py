@@ -22,9 +22,8 @@ from cloud_ingest.alerts.texts import (
 )
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.stores.protocol import SampleColumns, SampleStore
-from telemetry.batches import Int64, SampleBatch
+from telemetry.batches import Int64, SampleBatch, usable
 from telemetry.local_time import to_local_ms
-from telemetry.quality import Flag
 from telemetry.series import Series
 
 MOST_PANELS = 6
@@ -169,8 +168,7 @@ def _title(panel: Panel, result: ReplayResult, language: str) -> str:
 
 
 def _draw_readings(axes: Any, readings: SampleColumns, label: str) -> None:
-    good = (readings.quality != Flag.FAIL) & (readings.quality != Flag.MISSING)
-    value = np.where(good, readings.value, np.nan)
+    value = np.where(usable(readings.value, readings.quality), readings.value, np.nan)
     axes.plot(_local(readings.time_ms), value, linewidth=0.9, color=_LINE, label=label)
 
 
@@ -238,5 +236,4 @@ def _batch(index: int, found: SampleColumns, *, every: bool = False) -> SampleBa
     batch = SampleBatch.of([index] * len(found.time_ms), found.time_ms, found.value, found.quality)
     if every:
         return batch
-    good = (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
-    return batch.select(good & np.isfinite(batch.value))
+    return batch.select(usable(batch.value, batch.quality))

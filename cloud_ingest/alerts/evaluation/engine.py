@@ -23,8 +23,7 @@ from cloud_ingest.alerts.evaluation.rule_state import (
 )
 from cloud_ingest.detection import AnyScores, Detector, Reason, StateMismatchError
 from cloud_ingest.detection.explain import Finding
-from telemetry.batches import SampleBatch, is_too_far_ahead
-from telemetry.quality import Flag
+from telemetry.batches import SampleBatch, is_too_far_ahead, usable
 from telemetry.series import Series
 
 
@@ -117,8 +116,7 @@ class RuleEngine:
     def _usable(self, batch: SampleBatch) -> SortedSamples:
         """The samples that rules may use, with their anomaly scores."""
         scores = self._detector.update(batch) if self._detector is not None else None
-        good = np.isfinite(batch.value)
-        good &= (batch.quality != Flag.FAIL) & (batch.quality != Flag.MISSING)
+        good = usable(batch.value, batch.quality)
         if good.all():
             return SortedSamples(batch.series, batch.time_ms, batch.value, scores)
         if scores is not None:

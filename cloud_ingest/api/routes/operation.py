@@ -90,7 +90,7 @@ def router(service: RunningService) -> APIRouter:
         "/quarantine/{item}/replay",
         status_code=202,
         summary="Take it in again, after a fix",
-        **declare_response(answered.Replayed, 404, 409),
+        **declare_response(answered.Replayed, 404, 409, 503),
     )
     def replay(item: int) -> Json:
         row = _row(service, item)
@@ -99,8 +99,10 @@ def router(service: RunningService) -> APIRouter:
         if not _is_data(row):
             raise Problem(409, "Not data", "Births and deaths are not replayed: ask for a rebirth.")
         form: Literal["message", "samples"] = "samples" if row["form"] == "samples" else "message"
+        message = MqttMessage(row["topic"], bytes(row["payload"]), row["time_ms"], form)
+        if not service.inbox.put(message):
+            raise Problem(503, "Intake is full", "It is still in quarantine: try again later.")
         _forget(service, item)
-        service.inbox.put(MqttMessage(row["topic"], bytes(row["payload"]), row["time_ms"], form))
         return Json({"id": item, "replayed": True}, status_code=202)
 
     @routes.delete(

@@ -16,7 +16,7 @@ from cloud_ingest.detection.detector import (
     Scores,
     State,
 )
-from cloud_ingest.detection.evaluation_ticks import Tick, ticks_by_time_slice, usable
+from cloud_ingest.detection.evaluation_ticks import Tick, ticks_by_time_slice
 from cloud_ingest.detection.pareto_tail import TailField
 from cloud_ingest.detection.sensor_faults import level_shift, peers, roughness, sensor_state
 from cloud_ingest.detection.sensor_faults.classification import name_slow_fault
@@ -28,7 +28,7 @@ from cloud_ingest.detection.sensor_faults.sensor_state import (
     TailFeature,
 )
 from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays, StateTable, clip_to_float32
-from telemetry.batches import Bool, Int64, SampleBatch, UInt8
+from telemetry.batches import Bool, Int64, SampleBatch, UInt8, usable
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
 
@@ -154,7 +154,7 @@ class FaultDetector:
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample, then learn from it."""
         scores = Scores.unjudged(batch)
-        which = usable(batch) & self._kinds["judged"][batch.series]
+        which = usable(batch.value, batch.quality) & self._kinds["judged"][batch.series]
         for tick in ticks_by_time_slice(batch, which, SLICE_MS):
             fresh = tick.time_ms > self._state["last_ms"][tick.series]
             tick = tick if fresh.all() else tick.select(fresh)  # noqa: PLW2901

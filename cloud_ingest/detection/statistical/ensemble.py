@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from cloud_ingest.detection import pareto_tail
 from cloud_ingest.detection.detector import HIGHEST_SCORE, Reason, Scores, State
-from cloud_ingest.detection.evaluation_ticks import Tick, ticks, usable
+from cloud_ingest.detection.evaluation_ticks import Tick, ticks
 from cloud_ingest.detection.pareto_tail import TailField
 from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays, StateTable, clip_to_float32
 from cloud_ingest.detection.statistical import daily_pattern, events, features
 from cloud_ingest.detection.statistical.features import STREAMS, Stream
-from telemetry.batches import Bool, Float64, SampleBatch
+from telemetry.batches import Bool, Float64, SampleBatch, usable
 from telemetry.local_time import UTC_OFFSET_H
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
@@ -112,7 +112,7 @@ class EnsembleDetector:
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample, then learn from it."""
         scores = Scores.unjudged(batch)
-        for tick in ticks(batch, usable(batch)):
+        for tick in ticks(batch, usable(batch.value, batch.quality)):
             fresh = tick.time_ms > self._state["last_ms"][tick.series]
             fresh &= self._state["kind"][tick.series] != _CIRCULAR
             tick = tick if fresh.all() else tick.select(fresh)  # noqa: PLW2901

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud_ingest.detection.detector import HIGHEST_SCORE, NEVER, Reason, Scores, State
-from cloud_ingest.detection.evaluation_ticks import Tick, ticks, usable
+from cloud_ingest.detection.evaluation_ticks import Tick, ticks
 from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays, StateTable, clip_to_float32
-from telemetry.batches import Bool, Int64, SampleBatch
+from telemetry.batches import Bool, Int64, SampleBatch, usable
 from telemetry.local_time import UTC_OFFSET_H
 from telemetry.series import Series
 
@@ -77,7 +77,7 @@ class SeasonalResidualDetector:
     def update(self, batch: SampleBatch) -> Scores:
         """Judge each sample, then learn from it."""
         scores = Scores.unjudged(batch)
-        for tick in ticks(batch, usable(batch)):
+        for tick in ticks(batch, usable(batch.value, batch.quality)):
             fresh = tick.time_ms > self._state["last_ms"][tick.series]
             self._judge(tick if fresh.all() else tick.select(fresh), scores)
         return scores

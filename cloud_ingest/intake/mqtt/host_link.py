@@ -1,7 +1,7 @@
 """The host application's connection to the broker (Sparkplug 3.0, host behaviour).
 
-One thread owns the connection. Each time it connects it leaves a will "offline", subscribes, and
-says "online" with the same time; it says "offline" before it goes on purpose.
+One thread owns the connection. Each time it connects, it sets the will "offline", subscribes, and
+publishes "online" with the same time. Before it disconnects on purpose, it publishes "offline".
 """
 
 import contextlib
@@ -40,12 +40,12 @@ _STATE: Final = 2  # packet ids: one subscription, one state under way at a time
 
 
 class LinkLost(Exception):  # noqa: N818  # named by what happened
-    """The connection to the broker is gone; the message says why."""
+    """The connection to the broker is lost; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """Whether the broker is there; ``problem`` says why not."""
+    """Whether the broker is connected; ``problem`` says why not."""
 
     connected: bool
     problem: str
@@ -53,7 +53,7 @@ class LinkState:
 
 
 class HostLink:
-    """Puts what arrives into ``inbox``; ``publish`` sends commands. Reconnects by itself."""
+    """Puts arriving messages into ``inbox`` and sends commands. Reconnects by itself."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class HostLink:
         self._filters = filters
         self._inbox = inbox
         self._shard = shard or Shard()
-        self._announce = self._shard.number == 1  # one worker speaks for the host
+        self._announce = self._shard.number == 1  # only one worker publishes the host's state
         self._on_change = on_change
         self._socket: socket.socket | None = None
         self._sending = threading.Lock()
@@ -84,11 +84,11 @@ class HostLink:
         self.state = LinkState(connected=False, problem="not connected yet", since_ms=utc_now_ms())
 
     def start(self) -> None:
-        """Begin to connect, and go on until ``stop``."""
+        """Start the thread, which connects and reconnects until ``stop``."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Say "offline", disconnect, and end the thread."""
+        """Publish "offline", disconnect, and end the thread."""
         self._stopping.set()
         if self.state.connected:
             with contextlib.suppress(LinkLost):
@@ -102,13 +102,13 @@ class HostLink:
             self._thread.join(timeout_s)
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Send a command (QoS 0); without a connection it is dropped, for it is repeated anyway."""
+        """Send a command (QoS 0). Without a connection it is dropped: commands are repeated anyway."""
         if self.state.connected:
             with contextlib.suppress(LinkLost):
                 self._send(packets.publish(topic, payload))
 
     def publish_all(self, commands: Sequence[tuple[str, bytes]]) -> None:
-        """Send several commands at once, each a topic and a payload; as ``publish``."""
+        """Send several commands in one write, each a topic and a payload; see ``publish``."""
         if self.state.connected:
             with contextlib.suppress(LinkLost):
                 self._send(b"".join([packets.publish(*command) for command in commands]))
@@ -125,8 +125,8 @@ class HostLink:
             except (LinkLost, PacketError, OSError, ValueError) as error:
                 self._note(connected=False, problem=str(error) or type(error).__name__)
             except Exception as error:  # noqa: BLE001  # logged with its traceback, shown by /health
-                # A defect must not silence the host for good: it is told, and the link made anew.
-                _log.exception("the connection to the broker failed")
+                # A defect must not disconnect the host for ever: it is logged, and the link reconnects.
+                _log.exception("broker_connection_failed")
                 self._note(connected=False, problem=f"{type(error).__name__}: {error}")
             self._hang_up()
             self._stopping.wait(wait_s)
@@ -164,7 +164,7 @@ class HostLink:
         return f"{name}-{self._shard.name}" if self._shard.name else name
 
     def _listen(self) -> None:
-        """Take in what comes until the connection ends."""
+        """Receive until the connection ends."""
         line, parser, began_s = self._socket, Parser(MqttMessage), time.monotonic()
         assert line is not None
         while True:
@@ -172,8 +172,8 @@ class HostLink:
             if data:
                 self._take_in(parser.feed(data, utc_now_ms()))
                 if len(data) < _MUCH and len(self._inbox):
-                    # There is still enough to do: let more come together, or this thread wakes for
-                    # every few messages and takes turns with the one that works on them.
+                    # The pipeline is busy: let more bytes arrive, or this thread wakes for every few
+                    # messages and competes with the pipeline for the interpreter lock.
                     self._stopping.wait(_GATHER_S)
             now_s = time.monotonic()
             self._keep_alive(now_s)
@@ -189,13 +189,13 @@ class HostLink:
         try:
             data = line.recv(_BLOCK)
         except TimeoutError:
-            return b""  # TLS: not a whole record yet
+            return b""  # TLS: no complete record yet
         if not data:
             raise LinkLost("the broker closed the connection")
         return data
 
     def _take_in(self, found: Iterable[MqttMessage | Publish | Reply]) -> None:
-        """Put messages into the inbox, all that came together at once; answer all else."""
+        """Put the messages into the inbox together; answer all other packets."""
         messages: list[MqttMessage] = []
         for packet in found:
             if type(packet) is MqttMessage:
@@ -225,7 +225,7 @@ class HostLink:
             self._send(packets.subscribe(_SUBSCRIPTION, wanted))
         elif packet.kind == packets.SUBACK:
             if any(code & 0x80 for code in packet.body[2:]):
-                _log.error("the broker refuses a subscription", filters=self._filters)
+                _log.error("subscription_refused", filters=self._filters)
             if self._announce:
                 self._say_state(online=True, time_ms=self._session_ms)
             self._note(connected=True, problem="")
@@ -243,7 +243,7 @@ class HostLink:
             self._send(packets.PINGREQ_PACKET)
 
     def _defend_state(self, payload: bytes) -> None:
-        """Somebody (an old will) said that this host is offline: say again that it is not."""
+        """An old will said that this host is offline: publish "online" again."""
         if not self._announce or self._stopping.is_set() or not self.state.connected:
             return
         try:
@@ -285,9 +285,9 @@ class HostLink:
         self.state = LinkState(connected, problem, since_ms)
         if connected != before.connected:
             if connected:
-                _log.info("connected to the broker", broker=self._broker.address[:2])
+                _log.info("broker_connected", broker=self._broker.address[:2])
             elif not self._stopping.is_set():
-                _log.warning("broker lost", problem=problem)
+                _log.warning("broker_lost", problem=problem)
             self._on_change(connected)
 
 

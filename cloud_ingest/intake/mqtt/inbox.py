@@ -1,8 +1,8 @@
 """Messages between the network thread and the pipeline: bounded, and never blocking the network.
 
-When the pipeline cannot keep up (the store is slow or down), data that the gateway will send again
-anyway is left out; births, deaths and data of gateways without acknowledgement go to a file.
-Keep-alives go on, because putting never waits for the pipeline.
+When the pipeline cannot keep up (the store is slow or down), data that the gateway sends again
+anyway is dropped; births, deaths and data of gateways without acknowledgement go to a file. Putting
+never waits for the pipeline, so the network thread continues to answer keep-alives.
 """
 
 import threading
@@ -18,12 +18,12 @@ _OVERHEAD = 200
 
 
 class Inbox:
-    """A queue of messages of at most ``max_bytes`` in memory; what is beyond goes to ``spill``."""
+    """A queue of messages of at most ``max_bytes`` in memory; more goes to ``overflow``."""
 
-    def __init__(self, max_bytes: int, spill: OverflowFile | None = None) -> None:
+    def __init__(self, max_bytes: int, overflow: OverflowFile | None = None) -> None:
         self._max_bytes = max_bytes
-        self._overflow = spill
-        self._messages: deque[list[MqttMessage]] = deque()  # as they came together
+        self._overflow = overflow
+        self._messages: deque[list[MqttMessage]] = deque()  # as they were put together
         self._put_bytes = 0
         self._taken_bytes = 0  # written by the pipeline alone
         self._wake = threading.Event()
@@ -35,19 +35,19 @@ class Inbox:
 
     @property
     def pending_bytes(self) -> int:
-        """How much waits in memory."""
+        """Bytes that wait in memory."""
         return self._put_bytes - self._taken_bytes
 
     @property
     def overflow_bytes(self) -> int:
-        """How much waits in the file."""
+        """Bytes that wait in the overflow file."""
         return len(self._overflow) if self._overflow is not None else 0
 
     def __len__(self) -> int:
         return len(self._messages) or min(1, self.overflow_bytes)
 
     def put(self, message: MqttMessage) -> bool:
-        """Queue a message; False where it was left out for want of room."""
+        """Queue a message; False if there was no room and it was dropped."""
         size = len(message.payload) + _OVERHEAD
         full = self._put_bytes - self._taken_bytes + size > self._max_bytes
         if full or (self._overflow is not None and len(self._overflow)):
@@ -74,30 +74,25 @@ class Inbox:
             self._wake.set()
 
     def _put_elsewhere(self, message: MqttMessage) -> bool:
-        """There is no room, or what came before is still in the file."""
+        """No room in memory, or earlier messages are still in the file: use the file, or drop."""
         gateway = _gateway_of(message.topic)
-        again = gateway in self._will_send_again and any(d in message.topic for d in _DATA)
+        again = (
+            not message.replayed
+            and gateway in self._will_send_again
+            and any(d in message.topic for d in _DATA)
+        )
         if not again and self._overflow is not None and self._overflow.put(message):
             return True
+        if message.replayed:  # it stays in quarantine: nothing is lost
+            return False
         with self._lock:
             self._dropped.add(gateway)
         self.dropped_total += again
         self.lost_total += not again
         return False
 
-    def take(self, timeout_s: float) -> MqttMessage | None:
-        """The next message; None if none comes within ``timeout_s``."""
-        messages = self.take_many(timeout_s)
-        if not messages:
-            return None
-        if len(messages) > 1:
-            rest = messages[1:]
-            self._messages.appendleft(rest)
-            self._taken_bytes -= _size(rest)
-        return messages[0]
-
     def take_many(self, timeout_s: float) -> list[MqttMessage]:
-        """The next messages, as many as came together; none if none come within ``timeout_s``."""
+        """The next messages that were put together; none if none arrive within ``timeout_s``."""
         if not self._messages and not self._read_back():
             self._wake.clear()
             if not self._messages and (timeout_s <= 0 or not self._wait(timeout_s)):
@@ -126,16 +121,16 @@ class Inbox:
         return True
 
     def will_send_again(self, gateways: frozenset[str]) -> None:
-        """These gateways keep their data until it is acknowledged."""
+        """Set which gateways keep their data until it is acknowledged."""
         self._will_send_again = gateways
 
     def take_dropped(self) -> set[str]:
-        """Gateways of which messages were left out since the last call."""
+        """Gateways of which messages were dropped since the last call."""
         if not self._dropped:
             return set()
         with self._lock:
-            shed, self._dropped = self._dropped, set()
-        return shed
+            dropped, self._dropped = self._dropped, set()
+        return dropped
 
 
 def _size(messages: list[MqttMessage]) -> int:

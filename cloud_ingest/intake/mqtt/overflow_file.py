@@ -1,18 +1,19 @@
-"""Messages that found no room in memory and that nobody will send again: kept in a file meanwhile."""
+"""A file for messages that do not fit into memory and that nobody sends again."""
 
 import struct
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from cloud_ingest.intake.mqtt.message import MqttMessage
 
-_HEAD: Final = struct.Struct(">QHI")
+_HEAD: Final = struct.Struct(">QBHI")  # time, form of a replay, lengths of topic and payload
+_FORMS: Final[tuple[Literal["", "message", "samples"], ...]] = ("", "message", "samples")
 _READ_BYTES: Final = 4_000_000
 
 
 class OverflowFile:
-    """A file of at most ``max_bytes``, read back in the order in which it was written."""
+    """A file of at most ``max_bytes``, read back in the order of writing. It starts empty."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,13 +24,14 @@ class OverflowFile:
         self._write_at = 0
 
     def __len__(self) -> int:
-        """How many bytes wait."""
+        """How many bytes are not read back yet."""
         return self._write_at - self._read_at
 
     def put(self, message: MqttMessage) -> bool:
-        """Keep a message; False where the file is full or the disk refuses."""
+        """Write a message; False if the file is full or the disk refuses it."""
         topic = message.topic.encode()
-        head = _HEAD.pack(message.time_ms, len(topic), len(message.payload))
+        form = _FORMS.index(message.replayed)
+        head = _HEAD.pack(message.time_ms, form, len(topic), len(message.payload))
         record = head + topic + message.payload
         with self._lock:
             if self._write_at + len(record) > self._max_bytes:
@@ -43,14 +45,14 @@ class OverflowFile:
             return True
 
     def take(self) -> list[MqttMessage]:
-        """The oldest messages, some megabytes of them; none when it is empty."""
+        """The oldest messages, about four megabytes of them; none if the file is empty."""
         with self._lock:
             if self._read_at == self._write_at:
                 return []
             self._file.seek(self._read_at)
             data = self._file.read(min(_READ_BYTES, self._write_at - self._read_at))
             found, at = self._split(data)
-            if not found:  # one message larger than a piece
+            if not found:  # one message larger than _READ_BYTES
                 self._file.seek(self._read_at)
                 data = self._file.read(self._write_at - self._read_at)
                 found, at = self._split(data)
@@ -63,16 +65,16 @@ class OverflowFile:
     def _split(self, data: bytes) -> tuple[list[MqttMessage], int]:
         found, at = [], 0
         while at + _HEAD.size <= len(data):
-            time_ms, topic, payload = _HEAD.unpack_from(data, at)
+            time_ms, form, topic, payload = _HEAD.unpack_from(data, at)
             end = at + _HEAD.size + topic + payload
             if end > len(data):
                 break
             middle = at + _HEAD.size + topic
             text = data[at + _HEAD.size : middle].decode()
-            found.append(MqttMessage(text, data[middle:end], time_ms))
+            found.append(MqttMessage(text, data[middle:end], time_ms, _FORMS[form]))
             at = end
         return found, at
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()

@@ -223,6 +223,20 @@ def test_what_was_put_aside_can_be_taken_in_again_after_a_fix(
     assert api.post(f"/api/v1/quarantine/{item['id']}/replay").status_code == 404
 
 
+def test_what_is_replayed_into_a_full_queue_stays_in_quarantine(
+    api: TestClient, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.feed(MqttMessage("spBv1.0/g/DDATA/x/d", b"abc", NOW_MS))
+    [item] = items(api, "quarantine")
+    monkeypatch.setattr(cloud.inbox, "_max_bytes", 0)
+    refused = api.post(f"/api/v1/quarantine/{item['id']}/replay")
+    assert (refused.status_code, refused.json()["title"]) == (503, "Intake is full")
+    assert items(api, "quarantine") == [item]
+    monkeypatch.undo()
+    assert api.post(f"/api/v1/quarantine/{item['id']}/replay").status_code == 202
+    assert items(api, "quarantine") == []
+
+
 def test_messages_are_replayed_without_upsetting_the_session(api: TestClient, cloud: Cloud) -> None:
     gateway = Gateway(name="gw-7", time_ms=NOW_MS)
     cloud.feed(*gateway.births())

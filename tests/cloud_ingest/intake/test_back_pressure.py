@@ -31,9 +31,9 @@ def test_data_that_will_be_sent_again_is_left_out_first(tmp_path: Path) -> None:
         inbox.put(MqttMessage(DATA.format("foreign"), b"y" * 500, n))
         inbox.put(MqttMessage("spBv1.0/g/NBIRTH/ours", b"z", n))
         assert inbox.pending_bytes <= 10_000
-    taken = []
-    while (message := inbox.take(0)) is not None:
-        taken.append(message)
+    taken: list[MqttMessage] = []
+    while messages := inbox.take_many(0):
+        taken.extend(messages)
     assert [m.time_ms for m in taken if "foreign" in m.topic] == list(range(100))
     assert [m.time_ms for m in taken if "NBIRTH" in m.topic] == list(range(100))
     assert inbox.dropped_total > 0
@@ -54,13 +54,31 @@ def test_order_is_kept_through_the_file(steps: list[tuple[int, bool]]) -> None:
         for size, take in steps:
             assert inbox.put(MqttMessage("a/b", b"x" * size, put))
             put += 1
-            if take and (message := inbox.take(0)):
-                taken.append(message.time_ms)
-        while (message := inbox.take(0)) is not None:
-            taken.append(message.time_ms)
+            if take:
+                taken += [m.time_ms for m in inbox.take_many(0)]
+        while messages := inbox.take_many(0):
+            taken += [m.time_ms for m in messages]
         assert taken == list(range(put))
         assert len(spill) == 0
         spill.close()
+
+
+def test_the_overflow_file_keeps_which_messages_are_replayed(tmp_path: Path) -> None:
+    inbox = Inbox(0, OverflowFile(tmp_path / "spill", 1_000_000))
+    put = [
+        MqttMessage("spBv1.0/g/DDATA/ours/d", b"a", 1, "message"),
+        MqttMessage("", b"[]", 2, "samples"),
+        MqttMessage("a/b", b"", 3),
+    ]
+    inbox.will_send_again(frozenset({"ours"}))
+    assert all(inbox.put(m) for m in put)
+    assert inbox.take_many(0) == put
+
+
+def test_a_replayed_message_that_finds_no_room_is_neither_lost_nor_dropped() -> None:
+    inbox = Inbox(0)
+    assert not inbox.put(MqttMessage("spBv1.0/g/DDATA/ours/d", b"a", 1, "message"))
+    assert (inbox.lost_total, inbox.dropped_total, inbox.take_dropped()) == (0, 0, set())
 
 
 def test_while_the_store_is_away_memory_is_bounded_and_nothing_is_lost(tmp_path: Path) -> None:
