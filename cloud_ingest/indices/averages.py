@@ -1,7 +1,7 @@
 """Regulated averages: means of one, eight and twenty-four hours and of a year, with completeness.
 
-Hours are stamped by their end (Decision 1459/QĐ-TCMT, Circular 10/2021/TT-BTNMT). No Vietnamese
-text states how complete a mean must be; 75 % is US EPA's rule (18 of 24 hours) and ours.
+The time of an hour is its end (Decision 1459/QĐ-TCMT, Circular 10/2021/TT-BTNMT). No Vietnamese
+text states how complete a mean must be; Quantrac uses 75 %, the rule of US EPA (18 of 24 hours).
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ def hourly_means(
 ) -> list[float | None]:
     """The means of ``hours`` consecutive hours, the first of which ends at ``first_end_ms``.
 
-    A sample belongs to the hour that ends after it. An hour counts with 75 % of the samples that
-    ``interval_ms`` promises (at least one where that is 0). NaN does not count.
+    A sample belongs to the hour that ends after it. An hour has a mean if it holds 75 % of the samples
+    expected for ``interval_ms`` (at least one where that is 0). NaN does not count.
     """
     there = np.isfinite(value)
     place = (time_ms[there] - (first_end_ms - HOUR_MS)) // HOUR_MS
@@ -34,12 +34,12 @@ def hourly_means(
 
 
 def needed(span_ms: int, interval_ms: int, completeness: float = COMPLETENESS) -> int:
-    """How many samples make a span count."""
+    """The number of samples that a span needs to be complete."""
     return max(int(span_ms / interval_ms * completeness), 1) if interval_ms > 0 else 1
 
 
 def mean(values: Sequence[float | None], completeness: float = COMPLETENESS) -> float | None:
-    """The mean of those that are there; None where fewer than ``completeness`` of them are."""
+    """The mean of the values that exist; None where their share is below ``completeness``."""
     there = [v for v in values if v is not None]
     if not there or len(there) < ceil(len(values) * completeness):
         return None
@@ -47,12 +47,12 @@ def mean(values: Sequence[float | None], completeness: float = COMPLETENESS) -> 
 
 
 def rolling_8h(hours: Sequence[float | None]) -> list[float | None]:
-    """For each hour from the eighth on the mean of the eight hours that end with it."""
+    """For each hour from the eighth on, the mean of the eight hours that end with it."""
     return [mean(hours[i - 7 : i + 1]) for i in range(7, len(hours))]
 
 
 def highest(values: Sequence[float | None]) -> float | None:
-    """The highest of those that are there."""
+    """The highest of the values that exist."""
     there = [v for v in values if v is not None]
     return max(there) if there else None
 
@@ -63,7 +63,7 @@ def annual_mean(days: Sequence[float | None]) -> float | None:
 
 
 def at_reference(concentration: float, temperature_cel: float, pressure_kpa: float) -> float:
-    """ug/m3 as measured in ug/Nm3 at 25 Cel and 760 mmHg (QCVN 05:2023/BTNMT, 1.3.10)."""
+    """A concentration in ug/Nm3, at 25 Cel and 760 mmHg (QCVN 05:2023/BTNMT, 1.3.10), from ug/m3."""
     return concentration * ((temperature_cel + 273.15) / 298.15) * (101.325 / pressure_kpa)
 
 
@@ -72,7 +72,7 @@ def at_oxygen(
 ) -> float | None:
     """A stack concentration at the reference oxygen content; None at 20.9 % oxygen and more.
 
-    ``C (20.9 - O2ref) / (20.9 - O2)``; the form is from a secondary source on QCVN 19:2024.
+    ``C (20.9 - O2ref) / (20.9 - O2)``, from a secondary source on QCVN 19:2024.
     """
     if oxygen_percent >= 20.9:
         return None

@@ -1,8 +1,8 @@
-"""Indices as series of their own: one sample an hour and one a day for each station.
+"""Derived series of the indices: one sample an hour and one a day for each station.
 
 Each index is a series ``gateway/index/vn_aqi_hour`` (``vn_aqi_day``, ``epa_aqi_hour``,
-``epa_aqi_day``) beside the station's dust sensor, stamped with the end of its hour or day. Working
-it out again gives the same sample at the same time, so a restart does no harm.
+``epa_aqi_day``) of the gateway with the station's dust sensor. The time of a sample is the end of
+its hour or day. A repeated calculation gives the same sample, so a restart does no harm.
 """
 
 from collections import deque
@@ -23,17 +23,17 @@ from cloud_ingest.stores.protocol import SampleStore
 from telemetry.series import Series, SeriesKey
 
 GRACE_MS = 300_000
-"""So long after its end an hour or day is worked out: the last samples may be on their way."""
-STATIONS_A_TURN = 5
+"""Delay after the end of an hour or day before its index is calculated, for late samples."""
+STATIONS_PER_TICK = 5
 DEVICE = "index"
-"""The device of every series that is worked out here; no gateway measured it."""
+"""The device of every derived series; it does not exist at the gateway."""
 _KINDS: tuple[Kind, ...] = ("vn_aqi", "epa_aqi")
 _SPANS: tuple[tuple[Period, int], ...] = (("hour", HOUR_MS), ("day", DAY_MS))
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedSample:
-    """One value of an index, with what its series is."""
+    """One value of an index, with the description of its series."""
 
     key: SeriesKey
     group: str
@@ -46,7 +46,7 @@ class DerivedSample:
 
 
 class DerivedIndices:
-    """Works out what is due, a few stations at a time."""
+    """Calculates the indices that are due, a few stations at a time."""
 
     def __init__(self, store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class DerivedIndices:
         self._waiting: deque[tuple[str, Period, int]] = deque()
 
     def tick(self, now_ms: int) -> list[DerivedSample]:
-        """The indices that have become due; called about every second. Raises StoreUnavailable."""
+        """The indices that are due now; called about every second. Raises StoreUnavailable."""
         for period, _ in _SPANS:
             end_ms = _end_ms(period, now_ms - GRACE_MS)
             if end_ms > self._done_ms[period]:
@@ -63,14 +63,14 @@ class DerivedIndices:
                 stations = sorted({s.station for s in self._known_series() if s.station})
                 self._waiting.extend((station, period, end_ms) for station in stations)
         found: list[DerivedSample] = []
-        turns = 0
-        while self._waiting and turns < STATIONS_A_TURN:
-            found += self._work_out(*self._waiting[0])
-            self._waiting.popleft()  # only now: what failed is tried again
-            turns += bool(found)
+        stations_done = 0
+        while self._waiting and stations_done < STATIONS_PER_TICK:
+            found += self._calculate(*self._waiting[0])
+            self._waiting.popleft()  # after success only, so that a failure is tried again
+            stations_done += bool(found)
         return found
 
-    def _work_out(self, station: str, period: Period, end_ms: int) -> list[DerivedSample]:
+    def _calculate(self, station: str, period: Period, end_ms: int) -> list[DerivedSample]:
         own = [s for s in self._known_series() if s.station == station]
         chosen = pollutant_series(own)
         if not chosen:

@@ -1,8 +1,8 @@
 """US EPA AQI with the PM2.5 breakpoints in force since 6 May 2024.
 
-40 CFR 58 appendix G; EPA-454/B-24-002. Inputs are truncated to the table's resolution, results
-rounded with halves up. Above the table the last line goes on ("beyond index"). The highest PM2.5
-band (225.5-325.4) rests on secondary sources.
+Source: 40 CFR 58 appendix G; EPA-454/B-24-002. Inputs are truncated to the resolution of the table,
+results are rounded with halves up. Above the table the last segment is extended ("beyond index").
+The highest PM2.5 band (225.5-325.4) is from secondary sources.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _BANDS = ((0, 50), (51, 100), (101, 150), (151, 200), (201, 300), (301, 500))
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Breakpoints (low, high) from ``first`` band on, in ``unit``, seen at ``step``."""
+    """Breakpoints (low, high) in ``unit``, with resolution ``step``; ``first``: band of the first row."""
 
     unit: str
     step: str
@@ -49,9 +49,10 @@ UG_M3_OF_PPB = {"so2": 2.6186, "no2": 1.8804, "o3": 1.9619, "co": 1.1449}
 
 
 def sub_index(column: str, concentration: float | Fraction) -> int | None:
-    """The AQI of one column of TABLES, in its unit; None below its first row or for negatives.
+    """The AQI of a concentration by one column of TABLES, in the unit of the column.
 
-    Eight-hour ozone above its table is left to the one-hour value.
+    None for negative values, below the first row, and for eight-hour ozone above the last row, where
+    the one-hour value applies.
     """
     table = TABLES[column]
     c = concentration if isinstance(concentration, Fraction) else exact(concentration)
@@ -70,9 +71,9 @@ def sub_index(column: str, concentration: float | Fraction) -> int | None:
 def hourly(
     hours: Mapping[str, Sequence[float | None]], mean_8h: Mapping[str, float | None]
 ) -> IndexValue | None:
-    """The AQI of now: dust by its NowCast, CO and ozone by the last eight hours, the rest by one.
+    """The AQI of the hour: NowCast of dust, eight-hour means of CO and ozone, one-hour means of gases.
 
-    ``hours`` are one-hour means in ug/m3, the newest first.
+    ``hours`` holds one-hour means by pollutant, the newest first; all values are in ug/m3.
     """
     found: list[SubIndex] = []
     for name, column in (("pm2_5", "pm2_5_24h"), ("pm10", "pm10_24h")):
@@ -89,7 +90,7 @@ def daily(
     max_1h: Mapping[str, float | None],
     max_8h: Mapping[str, float | None],
 ) -> IndexValue | None:
-    """The AQI of a day; all values in ug/m3."""
+    """The AQI of a day, from means and highest means by pollutant in ug/m3."""
     found: list[SubIndex] = []
     for name, column in (("pm2_5", "pm2_5_24h"), ("pm10", "pm10_24h")):
         mean = mean_24h.get(name)

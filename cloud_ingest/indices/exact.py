@@ -1,4 +1,4 @@
-"""Exact numbers: what an index says must not hang on binary fractions."""
+"""Exact arithmetic, so that an index does not depend on binary fractions."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -8,12 +8,12 @@ _PLACES = 6
 
 
 def exact(value: float) -> Fraction:
-    """The decimal number that ``value`` stands for, to a millionth: 25.25 is 25.25."""
+    """The decimal number that ``value`` stands for, with six decimals: 25.25 is 25.25."""
     return Fraction(Decimal(repr(round(float(value), _PLACES))))
 
 
 def round_half_up(value: Fraction) -> int:
-    """The nearest whole number; halves go up, as in school and not as in ``round``."""
+    """The nearest whole number; halves are rounded up, unlike in ``round``."""
     return floor(value + Fraction(1, 2))
 
 

@@ -1,4 +1,4 @@
-"""An index value with what it came from."""
+"""An index value with its sub-indices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from alert_rules.index_levels import IndexLevel, level_of
 
 @dataclass(frozen=True, slots=True)
 class SubIndex:
-    """The index of one pollutant. ``value`` is the mean that was looked up, in ``unit``."""
+    """The index of one pollutant. ``value`` is the mean concentration in ``unit``."""
 
     pollutant: str
     averaging: str
@@ -18,7 +18,7 @@ class SubIndex:
     index: int
 
     def as_json(self) -> dict[str, Any]:
-        """As the API shows it."""
+        """The JSON of the API."""
         return {
             "pollutant": self.pollutant, "averaging": self.averaging, "value": self.value,
             "unit": self.unit, "index": self.index,
@@ -27,7 +27,7 @@ class SubIndex:
 
 @dataclass(frozen=True, slots=True)
 class IndexValue:
-    """An index: the highest of its sub-indices, and which pollutant that is."""
+    """An index: the highest of its sub-indices, with the pollutant that caused it."""
 
     kind: str
     value: int
@@ -41,7 +41,7 @@ class IndexValue:
 
 
 def overall(kind: str, found: Sequence[SubIndex], needed: Sequence[str] = ()) -> IndexValue | None:
-    """The highest sub-index; None where there is none, or none of the pollutants ``needed``."""
+    """The highest sub-index; None without sub-indices or without any of the pollutants ``needed``."""
     if not found or (needed and not any(s.pollutant in needed for s in found)):
         return None
     highest = max(found, key=lambda s: s.index)

@@ -1,4 +1,4 @@
-"""Noise indices. Levels in dB(A) are energies: they are never averaged as numbers."""
+"""Noise indices. Levels in dB(A) are averaged as energies, never as plain numbers."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ DAY_HOURS, EVENING_HOURS, NIGHT_HOURS = 12.0, 4.0, 8.0
 
 
 def laeq(levels_db: Float64 | Sequence[float], seconds: Float64 | None = None) -> float:
-    """The equivalent level of levels; ``seconds`` weighs them where they last unequally.
+    """The equivalent level of several levels; ``seconds``: duration of each, if not equal.
 
     ``10 lg(1/T sum(t 10^(L/10)))`` (ISO 1996-1). NaN without levels.
     """
@@ -35,8 +35,3 @@ def lden(day_db: float, evening_db: float, night_db: float) -> float:
 def ldn(day_db: float, night_db: float) -> float:
     """The day-night level: 15 hours of day, 9 of night with 10 dB."""
     return laeq(np.array([day_db, night_db + 10]), np.array([15.0, 9.0]))
-
-
-def add_levels(levels_db: Sequence[float]) -> float:
-    """The level of several sources together."""
-    return float(10 * np.log10(np.sum(10 ** (np.asarray(levels_db) / 10))))

@@ -1,4 +1,4 @@
-"""The index of a station, from what the store holds."""
+"""The index of a station, from the samples in the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ METHODS = {
 }
 
 Hours = Mapping[str, Sequence[float | None]]
-"""One-hour means by pollutant, the oldest first."""
+"""One-hour means by pollutant, the oldest first; None where an hour is not complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class StationIndex:
     """An index of a station for the hour or day that ends at ``time_ms``.
 
-    ``value`` None: ``reason`` says why there is none. ``inputs`` are the one-hour means that went
-    in, by pollutant, the oldest first; the first of them ends at ``inputs_from_ms``.
+    Where ``value`` is None, ``reason`` says why. ``inputs`` holds the one-hour means by pollutant, the
+    oldest first; the first of them ends at ``inputs_from_ms``. ``series`` holds their keys.
     """
 
     station: str
@@ -46,7 +46,7 @@ class StationIndex:
     series: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """As the API shows it."""
+        """The JSON of the API."""
         found = self.value
         level = found.level if found is not None else None
         return {
@@ -69,7 +69,7 @@ class StationIndex:
 
 
 def hour_end_ms(now_ms: int) -> int:
-    """The end of the last full hour."""
+    """The end of the last complete hour."""
     return now_ms // HOUR_MS * HOUR_MS
 
 
@@ -79,7 +79,7 @@ def day_end_ms(now_ms: int) -> int:
 
 
 def pollutant_series(series: Sequence[Series]) -> dict[str, Series]:
-    """One series for each pollutant of the index; where there are several, the first by its key."""
+    """One series for each pollutant of the index; of several, the first one by key."""
     found: dict[str, Series] = {}
     for one in sorted(series, key=lambda s: str(s.key)):
         if one.quantity in vn_aqi.POLLUTANTS:
@@ -90,7 +90,7 @@ def pollutant_series(series: Sequence[Series]) -> dict[str, Series]:
 def read_hours(
     store: SampleStore, series: Mapping[str, Series], first_end_ms: int, hours: int
 ) -> dict[str, list[float | None]]:
-    """The one-hour means of each pollutant, the oldest first. Failed and missing samples are out."""
+    """The one-hour means of each pollutant, the oldest first, without failed and missing samples."""
     start_ms, end_ms = first_end_ms - HOUR_MS, first_end_ms + (hours - 1) * HOUR_MS
     found = {}
     for name, one in series.items():
@@ -111,12 +111,12 @@ def station_index(
     period: Period,
     at_ms: int,
 ) -> StationIndex:
-    """The index for the hour (day) that ended last before or at ``at_ms``."""
+    """The index for the hour (or day) that ended last, at or before ``at_ms``."""
     chosen = pollutant_series([s for s in series if s.station == station])
     if period == "hour":
         time_ms, hours = hour_end_ms(at_ms), LOOK_BACK_HOURS
     else:
-        time_ms, hours = day_end_ms(at_ms), 24 + 7  # the first eight-hour mean reaches back
+        time_ms, hours = day_end_ms(at_ms), 24 + 7  # for the eight-hour mean of the first hour
     first_end_ms = time_ms - (hours - 1) * HOUR_MS
     inputs = read_hours(store, chosen, first_end_ms, hours)
     value = of_hours(kind, inputs) if period == "hour" else of_day(kind, inputs)

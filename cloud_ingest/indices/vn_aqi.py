@@ -1,8 +1,8 @@
-"""VN_AQI, as Decision 1459/QĐ-TCMT of 12/11/2019 calculates it.
+"""VN_AQI by Decision 1459/QĐ-TCMT of 12/11/2019.
 
-Concentrations in ug/m3. Breakpoints are shared by neighbouring segments (25 is exactly 50).
-Choices where the Decision is silent: halves round up, values above the scale give 500, the
-NowCast is normalised.
+Concentrations are in ug/m3. Neighbouring segments share a breakpoint (25 ug/m3 of PM2.5 is exactly
+50). Where the Decision says nothing, halves are rounded up, values above the scale give 500, and
+the NowCast is normalised.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,8 @@ POLLUTANTS = (*PARTICLES, *GASES, "o3")
 def sub_index(column: str, concentration: float | Fraction) -> int | None:
     """The AQI of one pollutant; ``column`` is one of BREAKPOINTS.
 
-    None for negative concentrations, and for eight-hour ozone above 400, which the Decision
-    leaves to the one-hour value.
+    None for negative concentrations, and for eight-hour ozone above 400, where the one-hour value
+    applies.
     """
     c = concentration if isinstance(concentration, Fraction) else exact(concentration)
     points = BREAKPOINTS[column]
@@ -50,7 +50,7 @@ def sub_index(column: str, concentration: float | Fraction) -> int | None:
 def hourly(hours: Mapping[str, Sequence[float | None]]) -> IndexValue | None:
     """AQI of the hour, from one-hour means of each pollutant, the newest first (twelve for dust).
 
-    Dust counts by its NowCast, ozone by the one-hour column. None without PM10 and PM2.5.
+    Dust counts with its NowCast, ozone with its one-hour mean. None without PM10 and PM2.5.
     """
     found: list[SubIndex] = []
     for name in PARTICLES:
@@ -68,9 +68,9 @@ def daily(
     max_1h: Mapping[str, float | None],
     o3_max_8h: float | None,
 ) -> IndexValue | None:
-    """AQI of the day: dust by its 24-hour mean, gases by the highest hour, ozone by either mean.
+    """AQI of the day: 24-hour mean of dust, highest hour of gases, either mean of ozone.
 
-    The day's hours are those that end at 01:00 to 24:00. None without PM10 and PM2.5.
+    The hours of a day end at 01:00 to 24:00. None without PM10 and PM2.5.
     """
     found: list[SubIndex] = []
     for name in PARTICLES:
