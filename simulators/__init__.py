@@ -1,1 +1,1 @@
-"""Simulated sensors, buses and fleets: they stand in for the hardware, on the wire and repeatably."""
+"""Simulated sensors, buses and fleets: they replace the hardware and are repeatable."""

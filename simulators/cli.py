@@ -1,4 +1,4 @@
-"""``quantrac sim``: simulated buses, devices and fleets."""
+"""The commands ``quantrac sim``."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ ScenarioName = Annotated[
     str, typer.Argument(help="A scenario file, or the name of one in the library (sim list).")
 ]
 Folder = Annotated[
-    Path, typer.Option("--dir", help="Where links to serial ports and gateway files are made.")
+    Path, typer.Option("--dir", help="Folder for links to serial ports and for gateway files.")
 ]
 Stations = Annotated[
     int | None, typer.Option("--stations", min=1, max=1000, help="How many stations.")
@@ -49,14 +49,16 @@ def run(
     stations: Stations = None,
     speed: Annotated[
         float | None,
-        typer.Option(min=0, max=100000, help="Simulated seconds a second (0: flat out)."),
+        typer.Option(
+            min=0, max=100000, help="Simulated seconds in a second (0: as fast as possible)."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed, another world.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random values.")] = None,
     duration: Annotated[
         str | None, typer.Option(help="Stop after this long (simulated), such as 10m.")
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="Write what was really served to this CSV file.")
+        Path | None, typer.Option(help="Write the values that devices sent to this CSV file.")
     ] = None,
     tcp_port: FirstPort = None,
     broker: Annotated[
@@ -123,7 +125,7 @@ def check(
 
 @app.command(epilog="Example: quantrac sim schema > scenario.schema.json")
 def schema(log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.TEXT) -> None:
-    """Print the form of scenario files as JSON Schema, for editors."""
+    """Print the JSON Schema of scenario files, for editors."""
     start_logging(log_level, log_format)
     import json
 
@@ -144,7 +146,7 @@ def gateways(
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Write the gateway.yaml files that fit a scenario's stations."""
+    """Write the gateway.yaml files for the stations of a scenario."""
     start_logging(log_level, log_format)
     from simulators.scenario_check import check_scenario
     from simulators.scenarios import find_scenario, load_scenario

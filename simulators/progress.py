@@ -1,4 +1,4 @@
-"""What a running simulation shows: a live table on a terminal, lines otherwise, a summary."""
+"""Output of a running simulation: a live table on a terminal, otherwise lines; a summary."""
 
 import sys
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _MOST_ROWS = 40
 
 
 class Progress:
-    """A context manager around a running scenario: stations on the wire, a fleet, or both."""
+    """A context manager around a running scenario: stations on buses, a fleet, or both."""
 
     def __init__(
         self,
@@ -55,12 +55,12 @@ class Progress:
             self._live.stop()
 
     def update(self) -> None:
-        """Show the state of this moment."""
+        """Show the current state."""
         if self._live is not None:
             self._live.update(Group(*self._display()), refresh=True)
 
     def summary(self, seconds: float) -> str:
-        """What happened."""
+        """The counters of the run as text."""
         lines = [f"Stopped after {seconds:.0f} s."]
         if self._published is not None:
             lines += _published_summary(self._published, seconds)

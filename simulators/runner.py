@@ -1,4 +1,4 @@
-"""Runs a scenario from beginning to end: signals, progress, summary."""
+"""Runs a scenario from start to end: signals, progress, summary."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ _SHOW_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says beside the scenario."""
+    """Options of the command line."""
 
     folder: Path
     stations: int | None = None
@@ -38,7 +38,7 @@ class Options:
 
 
 async def run_scenario(reference: str, options: Options) -> None:
-    """Run until the duration is over or a signal comes; YamlFileError where it cannot start."""
+    """Run until the duration is over or a signal comes; raises YamlFileError before it starts."""
     check_scenario(reference)
     scenario = load_scenario(find_scenario(reference))
     stopped = asyncio.Event()

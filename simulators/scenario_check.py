@@ -1,4 +1,4 @@
-"""Whether a scenario can run: its file, the profiles and recordings that it names."""
+"""Checks a scenario: its file, and the profiles and recordings that it names."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from telemetry.yaml_files import FieldPath, FileProblem, YamlFileError, line_of,
 
 
 def check_scenario(reference: str) -> list[str]:
-    """Lines that say what the scenario holds; YamlFileError with everything that is wrong."""
+    """A summary of the scenario in lines; YamlFileError with every error in it."""
     path = find_scenario(reference)
     scenario = load_scenario(path)
     wrong = [
@@ -48,7 +48,7 @@ def _bus_problems(bus: SimBus) -> Iterator[tuple[FieldPath, str]]:
         for place, message in _device_problems(device, profile):
             yield ("devices", k, *place), message
     if any(p.is_stream for p in profiles) and (len(bus.devices) > 1 or bus.tcp is not None):
-        yield ("devices",), "a device that streams has a serial bus of its own"
+        yield ("devices",), "a device with a stream protocol needs a serial bus of its own"
     units = [
         p.unit if d.unit is None else d.unit for p, d in zip(profiles, bus.devices, strict=False)
     ]

@@ -1,4 +1,4 @@
-"""A running simulation of stations: their world, their buses, what they really served."""
+"""A running simulation of stations: their world, their buses and the values that they sent."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ _WATCH_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RunningBus:
-    """A bus as the progress display shows it."""
+    """A bus with its port and devices."""
 
     station: SimStation
     bus: SimBus
@@ -49,11 +49,11 @@ class RunningBus:
 
     @property
     def traffic(self) -> Traffic:
-        """What passed so far."""
+        """The counters of the bus."""
         return self.port.traffic
 
     def restart(self, time_ms: int) -> None:
-        """Its devices have power again."""
+        """Restart the devices after a power cut."""
         if isinstance(self.port, StreamPort):
             self.port.instrument.restart(time_ms)
         else:
@@ -62,7 +62,7 @@ class RunningBus:
 
 
 class Simulation:
-    """Builds everything that a scenario's stations need, then serves it until told to stop."""
+    """Builds the stations of a scenario and runs them until it is stopped."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Simulation:
         self.buses = [] if published else [self._bus(s, b) for s in stations for b in s.buses]
 
     def instruments(self, station: SimStation) -> list[Instrument]:
-        """All instruments of a station, without the buses on which they would sit."""
+        """All instruments of a station, without buses."""
         return [
             self._instrument(
                 station, d, load_profile(d.profile), self._faults(station, b.name, d.name)
@@ -104,7 +104,7 @@ class Simulation:
         ]
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Serve until ``stopped``; ports and links are gone when this returns."""
+        """Run until ``stopped``; ports and links are removed when this returns."""
         async with _all_running(b.port.run() for b in self.buses):
             while not stopped.is_set():
                 await self._apply_port_faults()
@@ -114,7 +114,7 @@ class Simulation:
                     await asyncio.wait_for(stopped.wait(), _WATCH_S)
 
     async def _apply_port_faults(self) -> None:
-        """Pull and put back what the faults say."""
+        """Close and open ports as the faults demand."""
         now = self.clock.now_ms()
         for bus in self.buses:
             if not bus.faults:
@@ -127,7 +127,7 @@ class Simulation:
                 result = port.unplug() if out else port.plug_in()
                 if result is not None:
                     await result
-            except OSError as error:  # somebody took the TCP port meanwhile: try again
+            except OSError as error:  # another program uses the TCP port: try again
                 log.warning("port_unavailable", bus=bus.where, error=str(error))
                 continue
             if out:
@@ -278,7 +278,7 @@ def _sensor(profile: Profile, name: str, traits: SensorTraits) -> Sensor:
 
 @contextlib.asynccontextmanager
 async def _all_running(coroutines: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Tasks that run meanwhile; the failure of one is raised, at the end all are cancelled."""
+    """Run tasks in the background; a failure is raised, and all are cancelled at the end."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(c) for c in coroutines]
         yield

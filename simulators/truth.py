@@ -1,4 +1,4 @@
-"""What was really served: written while it is, so that tests need not trust the agent."""
+"""The values that simulated devices sent, recorded independently of the agent."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -12,11 +12,11 @@ COLUMNS = ("series", "time_ms", "value", "simulated_ms")
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A value that left a simulated device.
+    """A value that a simulated device sent.
 
-    ``time_ms`` is wall-clock UTC, ``simulated_ms`` the moment it stands for; both are equal in a
-    simulation that runs now at normal speed. ``value`` is what a perfect reader makes of the
-    bytes, in the quantity's canonical unit; None where the device said that it had none.
+    ``time_ms`` is real time (UTC), ``simulated_ms`` simulated time; both are equal in a simulation
+    that runs now at normal speed. ``value`` is the correct decoding of the bytes, in the canonical
+    unit; None if the device had no reading.
     """
 
     series: str
@@ -26,7 +26,7 @@ class Served:
 
 
 class TruthFile:
-    """Appends to a CSV file with the columns of ``COLUMNS``; a context manager."""
+    """A CSV file with the columns of ``COLUMNS``; a context manager."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,14 +37,14 @@ class TruthFile:
             self._file.write(",".join(COLUMNS) + "\n")
 
     def write(self, served: Iterable[Served]) -> None:
-        """Append values in the order in which they were served."""
+        """Append values in the order in which they were sent."""
         for s in served:
             value = "" if s.value is None else repr(s.value)
             self._file.write(f"{s.series},{s.time_ms},{value},{s.simulated_ms}\n")
             self.rows += 1
 
     def flush(self) -> None:
-        """Let readers see everything that was written."""
+        """Write buffered rows to the file."""
         self._file.flush()
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class TruthFile:
 
 
 def read_truth(path: Path) -> Iterator[Served]:
-    """Read such a file, in order."""
+    """Read a truth file, in order."""
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             value = float(row["value"]) if row["value"] else None

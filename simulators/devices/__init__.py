@@ -1,1 +1,1 @@
-"""Simulated devices, and the real pseudo-terminals and sockets behind which they sit."""
+"""Simulated devices and the pseudo-terminals and sockets that connect them."""

@@ -1,4 +1,4 @@
-"""A sensor or meter: what it would show at each moment, metric by metric, as its profile says."""
+"""A simulated sensor or meter: the readings of each metric of its profile over time."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -17,14 +17,14 @@ _WELL = ("good", "GPS", "measuring", "bulk", "on")
 
 
 class Source(Protocol):
-    """Where true values come from."""
+    """A source of true values."""
 
     def replays(self, metric: Metric) -> bool:
-        """Whether the metric's values were measured by a real sensor, noise and all."""
+        """True if the values of the metric are recorded ones, which include noise."""
         ...
 
     def values(self, metric: Metric, time_ms: Int64) -> Float64:
-        """True values in the quantity's canonical unit; NaN where there are none."""
+        """True values in the canonical unit; NaN if there are none."""
         ...
 
 
@@ -32,9 +32,9 @@ _MAINS_FROM_V = 100.0
 
 
 class WorldSource:
-    """Values of the simulated world at a place, as a device of a profile can see them.
+    """Values of the simulated world at a place, for a device of a profile.
 
-    Several counters of one device share what there is to count, as lanes of a road do.
+    Several counters of one device share the total count, as lanes of a road do.
     """
 
     def __init__(self, world: World, place: Place, profile: Profile) -> None:
@@ -53,14 +53,14 @@ class WorldSource:
             lane, lanes = self._lanes.index(metric.name), len(self._lanes)
             return np.floor((true + lane) / lanes)
         if metric.quantity == "voltage" and (metric.valid_canonical or (0, 1e9))[1] < _MAINS_FROM_V:
-            return true * (12.0 / 226.0)  # the instrument's own supply
+            return true * (12.0 / 226.0)  # the supply voltage of the instrument
         return true
 
 
 class Instrument:
-    """What a device of a profile shows, anew every ``refresh_ms`` as its electronics do.
+    """The readings of a device of a profile, updated every ``refresh_ms``.
 
-    Readings depend on ``seed``, the device's name and the time only.
+    Readings depend only on ``seed``, the name of the device and the time.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Instrument:
         self._block: list[dict[str, float | None]] = []
 
     def readings(self, time_ms: int) -> Mapping[str, float | None]:
-        """What it shows at a moment, in each metric's own unit; None where it has no reading."""
+        """The readings at a time, in the unit of each metric; None if there is no reading."""
         step = time_ms // self.refresh_ms
         first = step - step % _BLOCK
         if first != self._block_start:
@@ -104,7 +104,7 @@ class Instrument:
         return self._block[step - first]
 
     def column(self, metric: Metric, time_ms: Int64) -> Float64:
-        """What it shows for one metric at many moments, in the metric's own unit; NaN: nothing."""
+        """The readings of one metric at many times, in the unit of the metric; NaN if there is none."""
         if metric.quantity == "status":
             return np.full(len(time_ms), _healthy(metric))
         true = self.source.values(metric, time_ms)
@@ -115,21 +115,21 @@ class Instrument:
         return _fit(metric, shown * factor + metric.from_canonical(0.0))
 
     def restart(self, time_ms: int) -> None:
-        """Power came back: it warms up again."""
+        """Start to warm up again after a power cut."""
         self.on_since_ms = time_ms
         self._block_start = -1
 
     def representable(self, name: str) -> tuple[float, float]:
-        """The lowest and highest value that a metric's registers can say, in its own unit."""
+        """The lowest and highest value that the registers of a metric can hold, in its unit."""
         return raw_limits(self.profile.metric(name))
 
 
 def usual_sensor(metric: Metric) -> Sensor:
-    """A sensor with the noise that its quantity usually has, saturating at its valid range."""
+    """A sensor with typical noise for its quantity that saturates at its valid range."""
     absolute, share = usual_noise(metric.quantity)
     low, high = metric.valid_canonical or (-np.inf, np.inf)
     if QUANTITIES[metric.quantity].cumulative:
-        return Sensor()  # counters wrap instead of saturating
+        return Sensor()  # counters wrap around instead of saturating
     return Sensor(noise=absolute, noise_share=share, low=low, high=high)
 
 
@@ -144,7 +144,7 @@ def _healthy(metric: Metric) -> float:
 
 
 def _fit(metric: Metric, value: Float64) -> Float64:
-    """Bring values into what the metric's registers can say: counters wrap, others stop."""
+    """Limit values to the range of the registers: counters wrap around, others saturate."""
     low, high = _limits(metric)
     quantity = QUANTITIES[metric.quantity]
     if quantity.cumulative and np.isfinite(high):
@@ -156,20 +156,20 @@ def _fit(metric: Metric, value: Float64) -> Float64:
 
 
 def _limits(metric: Metric) -> tuple[float, float]:
-    """The lowest and highest value that the device shows: what is valid and can be said."""
+    """The lowest and highest reading: inside the valid range and the range of the registers."""
     low, high = metric.valid or (-np.inf, np.inf)
     lowest, highest = raw_limits(metric)
     return max(low, lowest), min(high, highest)
 
 
 def raw_limits(metric: Metric) -> tuple[float, float]:
-    """The lowest and highest value for which a metric's registers have room, in its own unit."""
+    """The lowest and highest value that the registers of a metric can hold, in its unit."""
     if metric.type is None or metric.type.is_float:
         return -np.inf, np.inf
     field = metric.bit_field
     raw = (0.0, float(field.mask)) if field is not None else metric.type.limits
     decimals = 100.0 if metric.decimals_address is not None else 1.0
     low, high = sorted(r / decimals * metric.scale + metric.offset for r in raw)
-    # numbers at the end are often those that mean "no reading"
+    # numbers at the ends often mean "no reading"
     margin = 2.0 * abs(metric.scale) if metric.missing else 0.0
     return low + margin * (low < 0), high - margin

@@ -1,4 +1,4 @@
-"""A serial line's own time: how long bytes take, and handing them over no sooner than that."""
+"""The timing of a serial line: how long bytes take, and sending them at that rate."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ _HAND_OVER_S = 0.002
 
 @dataclass(frozen=True, slots=True)
 class LineSettings:
-    """What both ends of a line agree on."""
+    """The settings of a serial line."""
 
     baudrate: int = 9600
     bytesize: int = 8
@@ -20,7 +20,7 @@ class LineSettings:
 
     @property
     def byte_s(self) -> float:
-        """How long one byte takes, with its start, parity and stop bits."""
+        """The duration of one byte with start, parity and stop bits."""
         return (1 + self.bytesize + (self.parity != "N") + self.stopbits) / self.baudrate
 
     @property
@@ -30,7 +30,7 @@ class LineSettings:
 
 
 async def transmit(port: PseudoTerminal, settings: LineSettings, data: bytes) -> None:
-    """Send bytes at the line's rate: none arrives before its last bit has passed."""
+    """Send bytes at the rate of the line: a byte arrives after its last bit."""
     began = time.monotonic()
     sent = 0
     while sent < len(data):

@@ -1,4 +1,4 @@
-"""One Modbus unit: registers that follow an instrument, and answers with their faults. No I/O."""
+"""One Modbus unit: registers with the readings of an instrument, answers with faults. No I/O."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a metric stands, and the addresses that it fills."""
+    """The table and addresses of a metric."""
 
     metric: Metric
     table: Table
@@ -31,10 +31,10 @@ class _Place:
 
 
 class ModbusUnit:
-    """Answers requests as a device of the instrument's profile would.
+    """Answers requests as a device of the profile does.
 
-    Registers between two metrics exist and hold 0 where they are few, as in most devices; the
-    rest of the address space answers with *illegal data address*.
+    Small gaps between two metrics are registers that hold 0, as in most devices; all other
+    addresses give the exception *illegal data address*.
     """
 
     def __init__(self, instrument: Instrument) -> None:
@@ -54,7 +54,7 @@ class ModbusUnit:
         self._define(profile)
 
     def answer(self, pdu: bytes, time_ms: int) -> bytes | None:
-        """The answer to a request at a simulated moment; None while there is nothing to tell."""
+        """The answer to a request at a simulated time; None if the device does not answer."""
         if time_ms // self.instrument.refresh_ms != self._step:
             self.refresh(time_ms)
         if self._is_silent:
@@ -63,13 +63,13 @@ class ModbusUnit:
         if said is None:
             said = functions.answer(self.bank, pdu, self._limits, self._identity)
             if pdu[0] > _LAST_READING:
-                self._said.clear()  # it may have written
+                self._said.clear()  # the request may have written
             elif len(self._said) < _REMEMBERED:
                 self._said[pdu] = said  # true until the next refresh
         return said
 
     def refresh(self, time_ms: int) -> None:
-        """Bring the registers to what the instrument shows."""
+        """Update the registers from the readings of the instrument."""
         step = time_ms // self.instrument.refresh_ms
         if step == self._step:
             return
@@ -78,7 +78,7 @@ class ModbusUnit:
         self.show(self.instrument.readings(time_ms))
 
     def show(self, readings: Mapping[str, float | None]) -> None:
-        """Put readings (metric name: value in the metric's unit) into the registers."""
+        """Write readings (metric name: value in the unit of the metric) to the registers."""
         self._is_silent = all(r is None for r in readings.values())
         for place in self._places:
             name = place.metric.name
@@ -86,7 +86,7 @@ class ModbusUnit:
                 continue
             try:
                 self._image.set(name, readings[name])
-            except Unencodable:  # it cannot say that it has no reading: it keeps the last one
+            except Unencodable:  # no code for a missing reading: the last one stays
                 continue
             words = self._image.read(place.table, place.address, place.count)
             assert words is not None
@@ -99,7 +99,7 @@ class ModbusUnit:
             self.served[name] = None if said is None else place.metric.to_canonical(said)
 
     def metrics_in(self, pdu: bytes) -> list[str]:
-        """The metrics that the answer to a request holds completely."""
+        """The metrics whose registers are all in the answer to a request."""
         asked = functions.read_range(pdu)
         if asked is None:
             return []

@@ -1,4 +1,4 @@
-"""Vehicles that pass a radar: each makes it speak."""
+"""Vehicles that pass a radar; it sends a frame for each."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from simulators.signals.world import World
 
 
 def passages(profile: Profile, world: World, place: Place) -> Moments | None:
-    """When a traffic sensor of this profile speaks; None where it is no such sensor."""
+    """The times at which a traffic sensor sends frames; None for other profiles."""
     speeds = [m for m in profile.metrics if m.quantity == "vehicle_speed"]
     if profile.domain != "traffic" or not speeds:
         return None

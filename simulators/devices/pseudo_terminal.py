@@ -1,4 +1,4 @@
-"""A serial port that is none: a pseudo-terminal behind a link with a stable name."""
+"""A simulated serial port: a pseudo-terminal with a symbolic link of a fixed name."""
 
 import asyncio
 import contextlib
@@ -17,14 +17,14 @@ _RATES = {
 
 
 def _nobody(_data: bytes) -> None:
-    """Nobody listens yet."""
+    """Ignore bytes until a receiver is set."""
 
 
 class PseudoTerminal:
-    """One end of a serial line; programs open ``link`` as they would open /dev/ttyUSB0.
+    """One end of a serial line; programs open ``link`` like /dev/ttyUSB0.
 
-    ``received`` is called with what they write. Bytes that nobody reads are lost when the buffer is full,
-    as they are in a UART.
+    ``received`` is called with the bytes that they write. Bytes that no program reads are lost when
+    the buffer is full, as in a UART.
     """
 
     def __init__(self, link: Path) -> None:
@@ -36,11 +36,11 @@ class PseudoTerminal:
 
     @property
     def is_plugged_in(self) -> bool:
-        """Whether the port is there."""
+        """True if the port exists."""
         return self._master >= 0
 
     def plug_in(self) -> None:
-        """Make the port appear. Call it inside the running event loop."""
+        """Create the port. Must be called inside the running event loop."""
         if self.is_plugged_in:
             return
         self._master, self._slave = os.openpty()
@@ -55,7 +55,7 @@ class PseudoTerminal:
         asyncio.get_running_loop().add_reader(self._master, self._read)
 
     def unplug(self) -> None:
-        """Make the port disappear, for those too who have it open."""
+        """Remove the port, also for programs that have it open."""
         if not self.is_plugged_in:
             return
         asyncio.get_running_loop().remove_reader(self._master)
@@ -68,7 +68,7 @@ class PseudoTerminal:
                 self.link.unlink()
 
     def send(self, data: bytes) -> None:
-        """Let the other end receive bytes."""
+        """Send bytes to the other end."""
         if not self.is_plugged_in:
             return
         if self._unread() > self._capacity:
@@ -77,7 +77,7 @@ class PseudoTerminal:
             os.write(self._master, data)
 
     def baudrate(self) -> int | None:
-        """The rate that the other end has set; None where it is no usual one."""
+        """The rate set by the other end; None if it is not a standard rate."""
         if not self.is_plugged_in:
             return None
         return _RATES.get(termios.tcgetattr(self._slave)[5])

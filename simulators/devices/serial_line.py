@@ -1,4 +1,4 @@
-"""Modbus slaves that share one serial line, behind a pseudo-terminal."""
+"""Modbus devices on one serial line, connected by a pseudo-terminal."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ Serve = Callable[[list[Served]], None]
 
 @dataclass(slots=True)
 class Traffic:
-    """What passed a bus."""
+    """Counters of a bus."""
 
     requests: int = 0
     answers: int = 0
@@ -36,7 +36,7 @@ class Traffic:
 
 @dataclass(slots=True)
 class LineUnit:
-    """A unit on a line: its series prefix, its registers, its faults, how long it thinks."""
+    """A unit on a line: series prefix, registers, faults and response time."""
 
     series: str
     unit: ModbusUnit
@@ -47,7 +47,7 @@ class LineUnit:
     traffic: Traffic = field(default_factory=Traffic)
 
     def served(self, pdu: bytes, now_ms: int) -> list[Served]:
-        """What a good answer to a request told."""
+        """The values in a correct answer to a request."""
         wall = utc_now_ms()
         return [
             Served(f"{self.series}/{name}", wall, self.unit.served.get(name), now_ms)
@@ -56,9 +56,9 @@ class LineUnit:
 
 
 class SerialLine:
-    """A line: hears requests, lets the addressed unit answer, in the time that bytes take.
+    """Receives requests and sends the answers of the addressed units at the rate of the line.
 
-    Requests of a port that is set to another rate are not understood, as on a real line.
+    Requests from a port with another baud rate are ignored, as on a real line.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class SerialLine:
         self.traffic = Traffic()
         self._clock = clock
         self._serve = serve
-        # bytes of one request arrive together here: programs write a frame at once
+        # the bytes of a request arrive together here: programs write whole frames
         self._listener = RtuListener(max(settings.silence_s, 0.005))
         self._requests: asyncio.Queue[RtuRequest] = asyncio.Queue()
         self._wrong_rate: int | None = None
 
     def received(self, data: bytes) -> None:
-        """Take what the other end wrote."""
+        """Accept bytes from the other end."""
         if not self._rate_is_right():
             self.traffic.unheard += 1
             return
@@ -113,9 +113,9 @@ class SerialLine:
         here = self.units.get(request.unit)
         if here is None:
             for each in self.units.values() if request.unit == 0 else ():
-                each.unit.answer(request.pdu, self._clock.now_ms())  # a broadcast: nobody answers
+                each.unit.answer(request.pdu, self._clock.now_ms())  # a broadcast has no answer
             return
-        # the request itself took time on the line
+        # the request also took time on the line
         await asyncio.sleep((len(request.pdu) + 3) * self.settings.byte_s + here.turnaround_s)
         now = self._clock.now_ms()
         pdu = here.unit.answer(request.pdu, now)

@@ -1,4 +1,4 @@
-"""A device that sends frames by itself (or when it is asked with its request bytes)."""
+"""A device with a stream protocol: it sends frames by itself or on request."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from simulators.truth import Served
 from telemetry.clock import utc_now_ms
 
 Moments = Callable[[int], tuple[int, Mapping[str, float]]]
-"""From a simulated time: the next moment at which a frame leaves, and values for that frame."""
+"""For a simulated time: the time of the next frame, and the values of that frame."""
 
 
 class StreamPort:
-    """A streaming device behind a pseudo-terminal, at the line's rate.
+    """A device with a stream protocol on a pseudo-terminal, at the rate of the line.
 
-    Frames leave every ``every_ms`` of simulated time, or at ``moments`` (a radar's vehicles).
+    Frames are sent every ``every_ms`` of simulated time, or at ``moments`` (vehicles at a radar).
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class StreamPort:
         self._turn = 0
 
     def received(self, data: bytes) -> None:
-        """Take what the other end wrote: only the device's request means something."""
+        """Accept bytes from the other end; all but the request of the device are ignored."""
         self._heard += data
         if self._request and self._request in self._heard:
             self._heard.clear()

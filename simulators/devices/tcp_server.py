@@ -1,4 +1,4 @@
-"""A Modbus TCP server with one or many units behind it."""
+"""A Modbus TCP server with one or many units."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from simulators.wire.tcp import TcpFrameError, TcpListener, TcpRequest, tcp_fram
 
 
 class TcpServer:
-    """Listens on ``host:port``; units answer each in its own time, connections wait for nobody."""
+    """Listens on ``host:port``; each unit has its own response time, connections are independent."""
 
     def __init__(
         self,
@@ -33,11 +33,11 @@ class TcpServer:
 
     @property
     def is_plugged_in(self) -> bool:
-        """Whether somebody listens."""
+        """True if the server is listening."""
         return self._server is not None
 
     async def plug_in(self) -> None:
-        """Listen; with port 0 a free one is taken and kept."""
+        """Listen; port 0 selects a free port, which is kept."""
         if self._server is not None:
             return
         loop = asyncio.get_running_loop()
@@ -47,7 +47,7 @@ class TcpServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def unplug(self) -> None:
-        """Stop listening and drop everybody."""
+        """Stop listening and close all connections."""
         if self._server is None:
             return
         self._server.close()
@@ -89,7 +89,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
         if len(data) == _WHOLE and data[2:6] == _PLAIN and self._listener.is_empty:
-            # one plain read request that arrived in one piece: nearly all are
+            # fast path: one read request that arrived in one piece
             self._answer(TcpRequest(data[0] << 8 | data[1], data[6], data[7:]))
             return
         try:

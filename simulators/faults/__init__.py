@@ -1,1 +1,1 @@
-"""What goes wrong in the field, by schedule or by chance, and always the same for a seed."""
+"""Faults of devices and connections, scheduled or random, and repeatable for a seed."""

@@ -1,4 +1,4 @@
-"""What a fault makes of an answer on the wire."""
+"""Applies faults to answers and frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from telemetry.crc import with_crc
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """Bytes to send after a pause; ``good`` says whether a reader can take values from them."""
+    """Bytes to send after a delay; ``good`` is True if a reader can decode values from them."""
 
     delay_s: float
     data: bytes
@@ -33,7 +33,7 @@ _SPOILING = frozenset(
 def rtu_answer(
     unit: int, request: bytes, pdu: bytes, before: bytes, faults: Sequence[Fault], turn: int
 ) -> Outgoing | None:
-    """The frame that leaves a slave; None where it is silent. ``before`` is its last good frame."""
+    """The frame that a device sends; None if it is silent. ``before`` is its last correct frame."""
     kinds = {f.kind: f for f in faults}
     if FaultKind.NO_ANSWER in kinds:
         return None
@@ -56,7 +56,7 @@ def rtu_answer(
 def tcp_answer(
     transaction: int, unit: int, request: bytes, pdu: bytes, faults: Sequence[Fault]
 ) -> Outgoing | None:
-    """The same over TCP, where a check sum cannot be wrong: there the number of the answer is."""
+    """The same over TCP; instead of a wrong CRC, the answer has a wrong transaction number."""
     kinds = {f.kind: f for f in faults}
     if FaultKind.NO_ANSWER in kinds:
         return None
@@ -76,7 +76,7 @@ def tcp_answer(
 def stream_frames(
     frame: bytes, before: bytes, faults: Sequence[Fault], turn: int
 ) -> Outgoing | None:
-    """What a fault makes of a frame that a device sends by itself."""
+    """A frame of a stream protocol with its faults."""
     kinds = {f.kind: f for f in faults}
     if FaultKind.NO_ANSWER in kinds:
         return None

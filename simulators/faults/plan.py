@@ -1,4 +1,4 @@
-"""Which faults a device has at a moment."""
+"""The faults of a device over time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,42 +13,42 @@ Bool = NDArray[np.bool_]
 
 
 class FaultKind(StrEnum):
-    """Kinds of faults; each says what ``value`` means for it."""
+    """Kinds of faults, with the meaning of ``value``."""
 
     NO_ANSWER = "no_answer"
     """The device is silent."""
     LATE = "late"
-    """Answers come ``value`` milliseconds late (1,500)."""
+    """Answers are ``value`` milliseconds late (1,500)."""
     CRC_ERROR = "crc_error"
-    """The check sum of a frame is wrong."""
+    """The checksum of a frame is wrong."""
     TRUNCATED = "truncated"
     """Only the first half of a frame arrives."""
     MERGED = "merged"
-    """The frame before comes once more, joined to this one."""
+    """The previous frame is repeated before this one."""
     GARBAGE = "garbage"
     """Noise on the line before a frame."""
     ECHO = "echo"
-    """The adapter hears what was sent: the request comes back before the answer."""
+    """The adapter echoes: the request comes back before the answer."""
     WRONG_UNIT = "wrong_unit"
-    """Another unit seems to answer."""
+    """The answer has the address of another unit."""
     EXCEPTION = "exception"
-    """The device refuses with exception code ``value`` (4, device failure)."""
+    """The device answers with exception code ``value`` (4, device failure)."""
     STUCK = "stuck"
-    """Values stay what they were when it began."""
+    """Values do not change from the start of the fault."""
     SPIKE = "spike"
-    """Values are ``value`` times what they should be (8)."""
+    """Values are multiplied by ``value`` (8)."""
     DRIFT = "drift"
-    """Values grow by ``value`` (0.1: a tenth) an hour."""
+    """Values grow by ``value`` in an hour (0.1: 10 %)."""
     UNIT_SWAPPED = "unit_swapped"
-    """Values come in another unit, such as degrees Fahrenheit."""
+    """Values are in another unit, such as degrees Fahrenheit."""
     MISSING = "missing"
-    """The device says that it has no reading."""
+    """The device reports that it has no reading."""
     CLOCK_WRONG = "clock_wrong"
-    """The device's clock is off by ``value`` seconds (3,600)."""
+    """The clock of the device is wrong by ``value`` seconds (3,600)."""
     UNPLUGGED = "unplugged"
-    """The serial adapter is pulled: its port vanishes and comes back. On TCP: nobody listens."""
+    """The serial adapter is removed: its port vanishes and returns. On TCP: no server listens."""
     POWER_CUT = "power_cut"
-    """Gateway and devices lose power: ports vanish; when they are back, sensors warm up again."""
+    """Gateway and devices lose power: ports vanish; afterwards sensors warm up again."""
 
 
 DEFAULTS = {
@@ -82,10 +82,10 @@ OF_PORTS = frozenset({FaultKind.UNPLUGGED, FaultKind.POWER_CUT})
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault from ``start_ms`` until ``end_ms`` (simulated), in a share of the cases.
+    """A fault from ``start_ms`` until ``end_ms`` (simulated time).
 
-    ``probability`` below 1 throws the dice anew at each answer or reading; ``every_ms`` lets the
-    span come back. ``metrics`` limits faults of values to some metrics.
+    With ``probability`` below 1 it affects a random share of the answers or readings. ``every_ms``
+    repeats the span. ``metrics`` limits faults of values to some metrics.
     """
 
     kind: FaultKind
@@ -98,11 +98,11 @@ class Fault:
 
     @property
     def amount(self) -> float:
-        """Its value, or what is usual for its kind."""
+        """The value, or the default of the kind."""
         return DEFAULTS.get(self.kind, 0.0) if self.value is None else self.value
 
     def span_ms(self, time_ms: int) -> tuple[int, int] | None:
-        """When the span that holds ``time_ms`` begins and ends; None outside of all."""
+        """Start and end of the span that contains ``time_ms``; None outside all spans."""
         if time_ms < self.start_ms:
             return None
         begin = self.start_ms
@@ -112,7 +112,7 @@ class Fault:
         return (begin, end) if time_ms < end else None
 
     def spans(self, time_ms: Int64) -> tuple[Bool, Int64]:
-        """For many moments: whether it lasts there, and when that span began."""
+        """For many times: whether the fault is active, and the start of that span."""
         since = time_ms - self.start_ms
         begin = np.full(len(time_ms), self.start_ms, dtype=np.int64)
         if self.every_ms:
@@ -121,7 +121,7 @@ class Fault:
 
 
 class FaultPlan:
-    """The faults of one device (or port); ``seed`` and ``name`` decide where chance falls."""
+    """The faults of one device or port; ``seed`` and ``name`` determine the random choices."""
 
     def __init__(self, faults: Iterable[Fault], seed: int, name: str) -> None:
         self.faults = tuple(faults)
@@ -131,7 +131,7 @@ class FaultPlan:
         return bool(self.faults)
 
     def active(self, kinds: frozenset[FaultKind], time_ms: int, turn: int) -> list[Fault]:
-        """The faults of some kinds at a moment; ``turn`` numbers the throws of the dice."""
+        """The active faults of some kinds; ``turn`` is the number of the random choice."""
         found = []
         for fault, key in zip(self.faults, self._keys, strict=True):
             if fault.kind not in kinds or fault.span_ms(time_ms) is None:
@@ -141,7 +141,7 @@ class FaultPlan:
         return found
 
     def affected(self, fault: Fault, time_ms: Int64, turn: Int64) -> tuple[Bool, Int64]:
-        """For many moments: whether one of its faults strikes, and when that span began."""
+        """For many times: whether a fault affects the value, and the start of that span."""
         lasts, begin = fault.spans(time_ms)
         if fault.probability < 1.0:
             key = self._keys[self.faults.index(fault)]
@@ -149,5 +149,5 @@ class FaultPlan:
         return lasts, begin
 
     def of_kinds(self, kinds: frozenset[FaultKind]) -> list[Fault]:
-        """The faults of some kinds, whenever they are."""
+        """All faults of some kinds, active or not."""
         return [f for f in self.faults if f.kind in kinds]

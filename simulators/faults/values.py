@@ -1,4 +1,4 @@
-"""What a fault makes of the readings of an instrument."""
+"""Applies faults to the readings of an instrument."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from simulators.devices.instrument import Instrument
 from simulators.faults.plan import OF_VALUES, SILENCING, Fault, FaultKind, FaultPlan
 from simulators.signals.randomness import Float64, Int64
 
-# unit: the one that it is taken for, as factor and offset of the number that appears
+# unit: factor and offset of the number that appears in the wrong unit
 _SWAPPED = {
     "Cel": (1.8, 32.0), "ug/m3": (0.001, 0.0), "mg/m3": (1000.0, 0.0), "m/s": (3.6, 0.0),
     "km/h": (1 / 1.609344, 0.0), "hPa": (0.75006, 0.0), "mg/L": (1000.0, 0.0), "%": (0.01, 0.0),
@@ -19,7 +19,7 @@ _SWAPPED = {
 
 
 class FaultyInstrument(Instrument):
-    """An instrument whose readings have faults."""
+    """An instrument with faults in its readings."""
 
     def __init__(self, sound: Instrument, plan: FaultPlan) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class FaultyInstrument(Instrument):
         self._sound.restart(time_ms)
 
     def column(self, metric: Metric, time_ms: Int64) -> Float64:
-        """See Instrument; here silence (no answer, no power) leaves no value either."""
+        """See Instrument; there is also no value while the device is silent or without power."""
         value = self._sound.column(metric, time_ms)
         turn = time_ms // self.refresh_ms
         low, high = self.representable(metric.name)
@@ -101,7 +101,7 @@ class FaultyInstrument(Instrument):
 
 
 def _missing(profile: Profile, name: str, value: float | None) -> float | None:
-    """None where the device can say so; else the reading stays."""
+    """None if the device has a code for a missing reading; otherwise the reading."""
     metric = profile.metric(name)
     sayable = bool(metric.missing) or metric.type is None or metric.type.is_float
     return None if sayable else value

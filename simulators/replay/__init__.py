@@ -1,1 +1,1 @@
-"""Recorded data shown as if it were measured now."""
+"""Recorded data as a source of readings."""

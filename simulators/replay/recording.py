@@ -1,4 +1,4 @@
-"""Recordings: CSV (also .gz), Parquet, and Quantrac's own exports, read into columns."""
+"""Reads recordings into columns: CSV (also .gz), Parquet and exports of Quantrac."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _ABOUT_IN_TIME = 1.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One recorded series: ascending times (UTC ms) and values; what was missing is left out.
+    """One recorded series: ascending times (UTC ms) and values, without missing values.
 
-    ``canonical`` tells that values are in the quantity's canonical unit, as in exports; otherwise
-    they are in the unit of the metric that will show them.
+    ``canonical`` means that values are in the canonical unit, as in exports; otherwise they are
+    in the unit of the metric that replays them.
     """
 
     time_ms: Int64
@@ -28,13 +28,13 @@ class Column:
 
     @property
     def step_ms(self) -> int:
-        """The usual time between two values."""
+        """The typical time between two values, ms."""
         return int(np.median(np.diff(self.time_ms))) if len(self.time_ms) > 1 else 60_000
 
     def at(self, time_ms: Int64) -> Float64:
-        """The value of each moment; NaN in a gap and outside.
+        """The value at each time; NaN in a gap and outside the recording.
 
-        A value holds until the next one where that comes about in time, else for one usual step.
+        A value holds until the next one, or for one typical step before a gap.
         """
         if not len(self.time_ms):
             return np.full(len(time_ms), np.nan)
@@ -54,11 +54,11 @@ class Column:
 def read_recording(
     path: Path, names: Sequence[str], time: str = "timestamp", missing: Sequence[float] = ()
 ) -> dict[str, Column]:
-    """The columns ``names`` of a file, by time; repeated times keep their last value.
+    """The columns ``names`` of a file, sorted by time; of equal times the last value is kept.
 
-    An export has the columns time (or time_ms), value, and gateway, device, metric (or series):
-    there ``names`` are series, gateway/device/metric. Times without a zone count as UTC. Raises
-    YamlFileError where the file or a column is not there.
+    An export has the columns time (or time_ms), value, and gateway, device, metric (or series);
+    its ``names`` are series, gateway/device/metric. Times without a zone are UTC. Raises
+    YamlFileError if the file or a column does not exist.
     """
     if not path.is_file():
         raise YamlFileError([FileProblem(str(path), 0, "replay", "there is no such file")])
@@ -96,7 +96,7 @@ def read_recording(
 
 
 def _series_of(kinds: Mapping[str, str]) -> str:
-    """What names the series of an export's row, in SQL; nothing where the file is none."""
+    """The SQL expression of the series of a row; empty if the file is not an export."""
     if "value" not in kinds:
         return ""
     if "series" in kinds:

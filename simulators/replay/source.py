@@ -1,4 +1,4 @@
-"""A recording in place of the simulated world."""
+"""A recording as the source of an instrument."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -13,10 +13,10 @@ from simulators.signals.randomness import Float64, Int64
 
 
 class ReplaySource:
-    """Shows recorded columns, the first recorded moment at ``start_ms``; the rest from ``otherwise``.
+    """Replays recorded columns from ``start_ms``; other metrics come from ``otherwise``.
 
-    Where the recording has a gap there is no value. Recorded numbers are taken in each metric's
-    own unit, those of an export in the canonical one.
+    Gaps of the recording have no value. Recorded numbers are in the unit of each metric, those of
+    an export in the canonical unit.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class ReplaySource:
 
     @classmethod
     def of(cls, model: ReplayModel, start_ms: int, otherwise: Source) -> Self:
-        """Read the file that a scenario names."""
+        """Read the recording that a scenario names."""
         found = read_recording(model.file, list(model.columns.values()), model.time, model.missing)
         columns = {metric: found[name] for metric, name in model.columns.items()}
         return cls(columns, start_ms, otherwise, speed=model.speed, loop=model.loop)
 
     def replays(self, metric: Metric) -> bool:
-        """Whether the metric's values are recorded ones, which need no noise added."""
+        """True if the metric is in the recording; its values need no noise."""
         return metric.name in self._columns
 
     def values(self, metric: Metric, time_ms: Int64) -> Float64:

@@ -1,1 +1,1 @@
-"""What a Modbus server says on the wire. Bytes and the time in, bytes out; no I/O."""
+"""A Modbus server codec: bytes and time in, bytes out. No I/O."""

@@ -1,4 +1,4 @@
-"""Modbus functions: a request to one unit, its answer, its exceptions (Application Protocol 1.1b3)."""
+"""Modbus functions: the answer of a unit to a request (Application Protocol V1.1b3)."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,7 +7,7 @@ from simulators.wire.registers import RegisterBank, Table
 
 
 class ExceptionCode(IntEnum):
-    """Why a unit refuses a request."""
+    """Exception codes."""
 
     ILLEGAL_FUNCTION = 1
     ILLEGAL_ADDRESS = 2
@@ -21,7 +21,7 @@ class ExceptionCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a unit accepts beside what the standard allows."""
+    """Limits of a unit within the standard."""
 
     max_registers: int = 125
     max_bits: int = 2000
@@ -29,7 +29,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a unit says of itself when it is asked (functions 17 and 43/14)."""
+    """The identification of a unit (functions 17 and 43/14)."""
 
     vendor: str
     model: str
@@ -47,7 +47,7 @@ def refuse(function: int, code: ExceptionCode) -> bytes:
 
 
 def read_range(pdu: bytes) -> tuple[Table, int, int] | None:
-    """Table, first address and count that a read request asks for; None for other requests."""
+    """Table, first address and count of a read request; None for other requests."""
     if len(pdu) != 5 or not 1 <= pdu[0] <= 4:
         return None
     table = _READ_WORDS.get(pdu[0]) or _READ_BITS[pdu[0]]
@@ -57,7 +57,7 @@ def read_range(pdu: bytes) -> tuple[Table, int, int] | None:
 def answer(
     bank: RegisterBank, pdu: bytes, limits: Limits = Limits(), identity: Identity = NOBODY
 ) -> bytes:
-    """The answer of a unit that holds ``bank`` to a request (function code and data)."""
+    """The answer of a unit with the registers ``bank`` to a request (function code and data)."""
     function = pdu[0]
     if function in _READ_WORDS:
         return _read_words(bank, pdu, limits)

@@ -1,4 +1,4 @@
-"""The four tables of a Modbus device: which addresses exist, and what stands in them."""
+"""The four tables of a Modbus device: existing addresses and their content."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ BIT_TABLES: frozenset[Table] = frozenset({"coil", "discrete"})
 
 
 class _Spans:
-    """Runs of neighbouring addresses, each a block of bytes (``width`` a place)."""
+    """Ranges of consecutive addresses, each a block with ``width`` bytes for an address."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -54,56 +54,56 @@ class _Spans:
 
 
 class RegisterBank:
-    """What one Modbus unit holds. Addresses that were never defined do not exist.
+    """The registers of one Modbus unit. Only addresses that were defined exist.
 
-    Words are kept as they travel (high byte first), so that an answer is a slice; bits take a
-    byte each.
+    Words are stored as on the wire (high byte first), so that an answer is a slice; each bit is
+    a byte.
     """
 
     def __init__(self) -> None:
         self._tables = {t: _Spans(1 if t in BIT_TABLES else 2) for t in TABLES}
 
     def define(self, table: Table, addresses: Iterable[int]) -> None:
-        """Make addresses exist, holding 0 until they are written."""
+        """Create addresses with the value 0."""
         self._tables[table].define(addresses)
 
     def addresses(self, table: Table) -> list[int]:
-        """The addresses that exist, ascending."""
+        """The existing addresses, ascending."""
         return self._tables[table].addresses()
 
     def set_words(self, table: Table, words: Mapping[int, int]) -> None:
-        """Put 16-bit words at addresses that exist (KeyError where one does not)."""
+        """Write 16-bit words; KeyError if an address does not exist."""
         spans = self._tables[table]
         for address, word in words.items():
             if not spans.write(address, (word & 0xFFFF).to_bytes(2, "big")):
                 raise KeyError(f"{table} register {address} does not exist")
 
     def set_bits(self, table: Table, bits: Mapping[int, bool]) -> None:
-        """Put bits at addresses that exist (KeyError where one does not)."""
+        """Write bits; KeyError if an address does not exist."""
         spans = self._tables[table]
         for address, bit in bits.items():
             if not spans.write(address, b"\x01" if bit else b"\x00"):
                 raise KeyError(f"{table} {address} does not exist")
 
     def words(self, table: Table, address: int, count: int) -> list[int] | None:
-        """``count`` words from ``address``; None where not all exist."""
+        """``count`` words from ``address``; None if one does not exist."""
         data = self.word_bytes(table, address, count)
         if data is None:
             return None
         return [int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2)]
 
     def word_bytes(self, table: Table, address: int, count: int) -> bytes | None:
-        """``count`` words from ``address`` as they travel; None where not all exist."""
+        """``count`` words from ``address`` as bytes; None if one does not exist."""
         return self._tables[table].read(address, count)
 
     def write_words(self, table: Table, address: int, data: bytes) -> bool:
-        """Overwrite words with ``data`` as it travelled; False where not all exist."""
+        """Overwrite words with ``data``; False if one does not exist."""
         return self._tables[table].write(address, data)
 
     def bits(self, table: Table, address: int, count: int) -> Sequence[int] | None:
-        """``count`` bits (0 or 1) from ``address``; None where not all exist."""
+        """``count`` bits (0 or 1) from ``address``; None if one does not exist."""
         return self._tables[table].read(address, count)
 
     def write_bits(self, table: Table, address: int, bits: Sequence[int]) -> bool:
-        """Overwrite bits; False where not all exist."""
+        """Overwrite bits; False if one does not exist."""
         return self._tables[table].write(address, bytes(1 if b else 0 for b in bits))

@@ -1,29 +1,29 @@
-"""Modbus RTU as a slave hears it: requests found in a stream of bytes, by length, check sum and silence."""
+"""Modbus RTU on the server side: finds requests by length, CRC and silence."""
 
 from dataclasses import dataclass
 
 from telemetry.crc import has_valid_crc
 
-# function: bytes of the whole frame, where it does not depend on its content
+# function: size of the whole frame, if it does not depend on the content
 _FIXED = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10, 43: 7}
-# function: where the count of the bytes that follow stands
+# function: position of the byte count
 _COUNTED = {15: 6, 16: 6, 23: 10}
 _LONGEST = 256
 
 
 @dataclass(frozen=True, slots=True)
 class RtuRequest:
-    """A request with a right check sum: to which unit, and what is asked."""
+    """A request with a valid CRC: unit and PDU."""
 
     unit: int
     pdu: bytes
 
 
 class RtuListener:
-    """Finds requests among the bytes on a line.
+    """Finds requests in the bytes on a line.
 
-    A frame ends where its function says so; one of an unknown function ends with silence. Bytes
-    that make no frame are dropped at the next silence, as a slave does.
+    The length of a frame follows from its function; a frame of an unknown function ends with
+    silence. Bytes that are not a frame are dropped at the next silence, as a device does.
     """
 
     def __init__(self, silence_s: float) -> None:
@@ -33,20 +33,20 @@ class RtuListener:
         self._last_s = float("-inf")
 
     def feed(self, data: bytes, now_s: float) -> list[RtuRequest]:
-        """Take bytes that arrived at ``now_s`` (monotonic seconds); give what is complete."""
+        """Accept bytes that arrived at ``now_s`` (monotonic seconds); return complete requests."""
         requests = self.flush(now_s)
         self._buffer += data
         self._last_s = now_s
         while (size := self._complete()) is not None:
             frame = bytes(self._buffer[:size])
             if not has_valid_crc(frame):
-                break  # wait for silence: nobody knows where the next frame begins
+                break  # wait for silence: the start of the next frame is unknown
             del self._buffer[:size]
             requests.append(RtuRequest(frame[0], frame[1:-2]))
         return requests
 
     def flush(self, now_s: float) -> list[RtuRequest]:
-        """End the frame that silence has ended: give it if its check sum is right."""
+        """After a silence, return the bytes as a request if their CRC is valid."""
         if not self._buffer or now_s - self._last_s < self.silence_s:
             return []
         frame = bytes(self._buffer)

@@ -1,4 +1,4 @@
-"""Modbus TCP as a server hears it: requests in a stream, each with its header."""
+"""Modbus TCP on the server side: requests in a stream, each with a header."""
 
 from struct import Struct
 from typing import NamedTuple
@@ -7,11 +7,11 @@ _HEADER = Struct(">HHHB")
 
 
 class TcpFrameError(ValueError):
-    """The stream does not carry Modbus TCP; the connection is of no more use."""
+    """The stream is not Modbus TCP; the connection must be closed."""
 
 
 class TcpRequest(NamedTuple):
-    """A request: its number (to be repeated in the answer), the unit, and what is asked."""
+    """A request: transaction number (repeated in the answer), unit and PDU."""
 
     transaction: int
     unit: int
@@ -19,23 +19,23 @@ class TcpRequest(NamedTuple):
 
 
 def tcp_frame(transaction: int, unit: int, pdu: bytes) -> bytes:
-    """An answer as it travels."""
+    """An answer with its header."""
     return _HEADER.pack(transaction, 0, len(pdu) + 1, unit) + pdu
 
 
 class TcpListener:
-    """Finds requests in the bytes of one connection, however they are cut or joined."""
+    """Finds requests in the bytes of one connection, whatever pieces they come in."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     @property
     def is_empty(self) -> bool:
-        """Whether no part of a request waits for the rest."""
+        """True if there is no incomplete request."""
         return not self._rest
 
     def feed(self, data: bytes) -> list[TcpRequest]:
-        """Take bytes; give the requests they complete. TcpFrameError where this is no Modbus."""
+        """Accept bytes; return complete requests. Raises TcpFrameError if this is not Modbus."""
         data = self._rest + data if self._rest else data
         requests = []
         start = 0
