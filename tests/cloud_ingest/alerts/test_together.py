@@ -123,7 +123,7 @@ def test_a_database_that_fails_half_way_stores_the_rest_later_and_publishes_each
 ):
     many = [series(i, f"d{i}") for i in range(500)]
     service = service_of(database, [rule(above=50)], known=many)
-    half_way = Failure(1500)
+    half_way = Failure(at=1500)
     with failing_at(database, half_way), pytest.raises(sa.exc.OperationalError):
         service.process(batch_of([(i, T0, 60.0) for i in range(500)]), T0)
     assert 0 < len(service.queries.find(AlertFilter(), 1000)[0]) < 500
