@@ -96,8 +96,8 @@ def everything(database):
 def a_day(shift):
     """What rules, outages, late data and people do to alerts."""
     shift.feed(40.0, 40.0, 40.0)
-    shift.feed(60.0, 60.0, 40.0)
-    shift.feed(60.0, 60.0, 40.0)  # two alerts fire
+    shift.feed(60.0, 60.0, 60.0)
+    shift.feed(60.0, 60.0, 40.0)  # two alerts fire, one was pending only
     commands = shift.service.commands
     first = shift.alert(series=["g/d/pm2_5"])
     shift.again(lambda: commands.acknowledge(first, "An"))
