@@ -1,4 +1,4 @@
-"""What a gateway is told to do: ``gateway.yaml`` (contract C2), read once into frozen values."""
+"""The schema of ``gateway.yaml`` (contract C2), read once into frozen values."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from telemetry.yaml_files import (
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _USB = re.compile(r"usb:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(:[^\s:]+)?")
-_BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_BROKER_SCHEMES = ("mqtt", "mqtts")
 _BROKER_FILES = ("password_file", "ca_file", "cert_file", "key_file")
 _RESERVED_DEVICES = ("-",)
 
@@ -38,14 +38,14 @@ class _Part(BaseModel):
 
 
 class Confirm(StrEnum):
-    """When the outbox may forget a report: the cloud has stored it, or the broker was sent it."""
+    """When the outbox may delete a report: the cloud has stored it, or the broker has taken it."""
 
     STORED = "stored"
     STANDARD = "standard"
 
 
 class StationConfiguration(_Part):
-    """The place on the map at which the gateway stands."""
+    """The place on the map where the gateway is."""
 
     id: str
     name: str
@@ -56,7 +56,7 @@ class StationConfiguration(_Part):
 
 
 class BrokerConfiguration(_Part):
-    """Where and as whom to connect by MQTT."""
+    """The MQTT broker and the credentials for it."""
 
     url: str
     username: str | None = None
@@ -69,38 +69,16 @@ class BrokerConfiguration(_Part):
     @classmethod
     def _check_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in _BROKER_PORTS or not parts.hostname:
+        if parts.scheme not in _BROKER_SCHEMES or not parts.hostname:
             raise ValueError("write mqtt://host:port, or mqtts://host:port for TLS")
         if parts.username or parts.password:
             raise ValueError("give the name in 'username' and the password in 'password_file'")
         _ = parts.port  # ValueError where it is no port number
         return value
 
-    @property
-    def host(self) -> str:
-        """The broker's host name or address."""
-        return urlsplit(self.url).hostname or ""
-
-    @property
-    def port(self) -> int:
-        """The broker's port; 1883, or 8883 with TLS, where the URL names none."""
-        parts = urlsplit(self.url)
-        return parts.port or _BROKER_PORTS[parts.scheme]
-
-    @property
-    def tls(self) -> bool:
-        """Whether to speak TLS."""
-        return urlsplit(self.url).scheme == "mqtts"
-
-    def password(self) -> str | None:
-        """The password from its file, without the line's end; None where no file is named."""
-        if self.password_file is None:
-            return None
-        return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-
 
 class OutboxConfiguration(_Part):
-    """Where measured samples wait until the cloud has them, and how many may."""
+    """The file in which samples wait until the cloud has stored them, and its bounds."""
 
     path: Path = Path("outbox.db")
     max_bytes: int = Field(default=1_000_000_000, ge=1_000_000)
@@ -108,12 +86,12 @@ class OutboxConfiguration(_Part):
 
     @property
     def max_age_ms(self) -> int | None:
-        """The age beyond which samples are given up; None: never."""
+        """The age beyond which samples are evicted; None: never."""
         return self.max_age
 
 
 class SerialConfiguration(_Part):
-    """A serial port and how its bytes look. What is left out comes from the device profile."""
+    """A serial port and its settings. Omitted settings come from the device profile."""
 
     port: str
     baudrate: int | None = Field(default=None, ge=50, le=4_000_000)
@@ -142,7 +120,7 @@ class TcpConfiguration(_Part):
 
 
 class ReportFilter(_Part):
-    """Which samples of a metric are worth a report; without one, all are."""
+    """Which samples of a metric are reported; without a filter, all are."""
 
     dead_band: float | None = Field(default=None, gt=0)
     dead_band_percent: float | None = Field(default=None, gt=0, le=100)
@@ -160,9 +138,9 @@ class ReportFilter(_Part):
 
 
 class Aggregation(_Part):
-    """Turns many samples of a fast sensor into one set every ``every``.
+    """Aggregates the samples of a fast sensor over windows of length ``every``.
 
-    The rest is for radars that report single vehicles (edge_agent.reporting.traffic).
+    The other fields are for radars that report single vehicles (edge_agent.reporting.traffic).
     """
 
     every: DurationMs = Field(ge=1000)
@@ -198,12 +176,12 @@ class DeviceConfiguration(_Part):
 
     @property
     def interval_ms(self) -> int | None:
-        """How often the device is read; None: a stream, whose frames come by themselves."""
+        """How often the device is read; None for a stream, which sends by itself."""
         return self.interval
 
     @property
     def timeout_ms(self) -> int | None:
-        """How long to wait for its answer; None: as the profile or the default says."""
+        """How long to wait for its answer; None: as in the profile, or the default."""
         return self.timeout
 
 
@@ -227,7 +205,7 @@ class BusConfiguration(_Part):
 
     @property
     def where(self) -> str:
-        """The bus's place for people: its port or its host and port."""
+        """The port, or host and port, for people."""
         if self.serial is not None:
             return self.serial.port
         assert self.tcp is not None  # the validator saw to it
@@ -254,7 +232,7 @@ class GatewayConfiguration(_Part):
         return None if value is None else _identifier(value)
 
     def validation_errors(self) -> Iterable[tuple[FieldPath, str]]:
-        """What is there twice, or not at all."""
+        """What is missing or used twice."""
         if not self.buses:
             yield ("buses",), "name at least one bus"
         yield from _repeated("buses", [(("buses", i), b.name) for i, b in enumerate(self.buses)])

@@ -1,4 +1,4 @@
-"""A gateway's buses and devices with their profiles: all that is needed to run them."""
+"""The buses and devices of a gateway with their profiles, ready to run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,13 +39,13 @@ class Device:
 
     @property
     def pause_s(self) -> float:
-        """The silence that the device needs before it is spoken to."""
+        """The silence on the line that the device needs before a request."""
         return self.profile.limits.turnaround_ms / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """One bus, ready to be opened; either ``serial`` or ``tcp`` is there."""
+    """One bus, ready to be opened. Exactly one of ``serial`` and ``tcp`` is set."""
 
     name: str
     where: str
@@ -55,12 +55,12 @@ class Bus:
 
     @property
     def is_stream(self) -> bool:
-        """Whether its one device speaks by itself."""
+        """Whether its only device sends by itself."""
         return self.devices[0].profile.is_stream
 
     @property
     def timing(self) -> LineTiming | None:
-        """The timing of its serial line; None for TCP."""
+        """The timing of the serial line; None for TCP."""
         if self.serial is None:
             return None
         s = self.serial
@@ -70,7 +70,7 @@ class Bus:
 def resolve(configuration: GatewayConfiguration, path: Path) -> tuple[Bus, ...]:
     """The buses of the gateway file at ``path``, with every profile loaded.
 
-    Raises YamlFileError that names every device whose profile is not there or does not fit.
+    Raises YamlFileError that names every device whose profile is missing or does not fit.
     """
     problems: list[tuple[FieldPath, str]] = []
     wrong_profiles: list[FileProblem] = []

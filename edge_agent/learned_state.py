@@ -1,4 +1,4 @@
-"""What the agent has learned of its devices, kept in a small file beside the outbox."""
+"""What the agent has learned about its devices, in a small file beside the outbox."""
 
 import json
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ def beside_outbox(outbox: Path, ending: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace the file in one step, so that a reader never sees half of it."""
+    """Replace the file atomically."""
     new = path.with_name(path.name + ".new")
     new.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
     new.replace(path)
 
 
 def read_json(path: Path) -> Any:
-    """What the file holds; None where it is not there or cannot be read."""
+    """The content of the file; None if it does not exist or cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -40,7 +40,10 @@ def read_json(path: Path) -> Any:
 
 @dataclass(slots=True)
 class LearnedState:
-    """Holes and cuts by device, and the state of counters. ``changed``: do not wait to save it."""
+    """Register holes and read boundaries by device, and the states of counters.
+
+    ``changed``: save it soon.
+    """
 
     path: Path
     learned: dict[str, Any]
@@ -49,7 +52,7 @@ class LearnedState:
 
     @classmethod
     def open(cls, path: Path) -> "LearnedState":
-        """What the file remembers; empty where there is none."""
+        """Read the file; empty if there is none."""
         value = read_json(path)
         kept = value if isinstance(value, dict) else {}
         learned, totals = kept.get("learned"), kept.get("totals")
@@ -60,7 +63,7 @@ class LearnedState:
         )
 
     def save(self) -> None:
-        """Write it, where there is anything to remember."""
+        """Write the file, unless there is nothing to write."""
         self.changed = False
         if not self.learned and not self.totals:
             return
@@ -70,7 +73,7 @@ class LearnedState:
             _log.warning("learned_state_unwritable", file=str(self.path), problem=str(error))
 
     def recall(self, device: Device) -> Learned:
-        """What this device, with this profile, has refused before."""
+        """What this device has refused with this profile before."""
         entry = self.learned.get(_key(device))
         if not isinstance(entry, dict):
             return Learned()
@@ -80,7 +83,7 @@ class LearnedState:
             return Learned()
 
     def learn(self, device: Device, learned: Learned) -> None:
-        """Remember where reads must be cut; metrics it lacks are asked for again at each start."""
+        """Remember where reads must be split. Absent metrics are requested again at each start."""
         self.learned[_key(device)] = {
             "holes": sorted([table.value, address] for table, address in learned.holes),
             "apart": sorted([table.value, address] for table, address in learned.apart),

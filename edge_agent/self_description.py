@@ -1,4 +1,4 @@
-"""What the gateway and its devices say of themselves when they come online."""
+"""The description of the gateway and its devices for their births."""
 
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -53,7 +53,7 @@ def describe_device(device: Device) -> DeviceDescription:
 
 
 def uplink_settings(configuration: GatewayConfiguration) -> UplinkSettings:
-    """How the uplink reaches the cloud."""
+    """The settings of the uplink."""
     return UplinkSettings(
         group=configuration.group,
         gateway=configuration.gateway,

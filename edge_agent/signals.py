@@ -1,4 +1,4 @@
-"""The signals that an agent obeys, caught from its first moment on."""
+"""The signals that an agent handles, caught from the start of the process."""
 
 import asyncio
 import signal
@@ -6,10 +6,10 @@ from types import FrameType
 
 
 class Signals:
-    """Catches signals as soon as it is made, long before there is an event loop to hand them to.
+    """Catches signals from its construction on, before an event loop runs.
 
-    ``stop``: end at once. ``drain``: deliver what is there, then end. ``reload``: read the
-    configuration again. To be made in the main thread.
+    ``stop``: end at once. ``drain``: deliver the outbox, then end. ``reload``: read the
+    configuration again. Construct it in the main thread.
     """
 
     def __init__(self) -> None:
@@ -26,13 +26,13 @@ class Signals:
             signal.signal(number, self._note)
 
     def listen(self) -> None:
-        """From now on the running event loop is woken by them."""
+        """Let signals wake the running event loop from now on."""
         loop = asyncio.get_running_loop()
         for number, event in self._events.items():
             loop.add_signal_handler(number, event.set)
 
     def ignore(self) -> None:
-        """The agent has ended: no signal may turn that into a death in the last moments."""
+        """Ignore signals from now on: the agent has ended, and its exit code must stay."""
         loop = asyncio.get_running_loop()
         signal.pthread_sigmask(signal.SIG_BLOCK, self._events)
         for number in self._events:

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +145,48 @@ def test_samples_of_an_earlier_boot_are_placed_before_this_one_and_marked(tmp_pa
     boot = NOW - 60_000
     assert found == [(boot - 2000, Flag.SUSPECT), (boot - 1000, Flag.SUSPECT), (boot, Flag.SUSPECT)]
     again.close()
+
+
+MINUTES_MS = st.integers(60_000, 600_000)
+
+
+@given(MINUTES_MS, st.sampled_from([1, -1]), st.integers(1, 600))
+def test_a_wall_clock_that_jumps_some_minutes_is_reported_and_left_until_it_is_steady(
+    size_ms: int, sign: int, second: int
+) -> None:
+    jump_ms, at_ms = sign * size_ms, second * 1000
+    watch = ClockWatch(NOW, 0)
+    for ms in range(1000, at_ms, 1000):
+        assert watch.observe(NOW + ms, ms) is None
+    assert watch.stamp(at_ms - 1) == NOW + at_ms - 1, "before the jump: the old time"
+    assert watch.observe(NOW + at_ms + jump_ms, at_ms) == ClockEvent("jumped", at_ms, jump_ms)
+    assert watch.shift_ms is None
+    for ms in range(at_ms + 1000, at_ms + 5000, 1000):
+        assert watch.stamp(ms) == ms, "monotonic time until the new one is steady"
+        assert watch.observe(NOW + ms + jump_ms, ms) is None
+    steady_ms = at_ms + 5000
+    event = watch.observe(NOW + steady_ms + jump_ms, steady_ms)
+    assert event == ClockEvent("trusted", steady_ms, NOW + jump_ms)
+    assert watch.stamp(steady_ms) == NOW + steady_ms + jump_ms
+
+
+@pytest.mark.parametrize("jump_ms", [60_000, 600_000, -60_000, -600_000])
+def test_samples_during_a_jump_of_some_minutes_get_the_time_of_the_new_clock(
+    tmp_path: Path, jump_ms: int
+) -> None:
+    fake = FakeTime(NOW)
+    clock = fake.clock()
+    outbox = Outbox(tmp_path / "outbox.db", clock=clock)
+    outbox.put([Report("d", (Sample("m", clock.now_ms(), 1.0),))])
+    fake.wall_ms += jump_ms
+    wait_until(lambda: outbox.status().clock_jumps == 1, "the jump is seen")
+    fake.pass_(2_000)
+    outbox.put([Report("d", (Sample("m", clock.now_ms(), 2.0),))])
+    assert times_of(outbox) == [NOW], "what was stamped before keeps its time, the rest waits"
+    fake.pass_(4_000)
+    wait_until(lambda: len(times_of(outbox)) == 2, "the clock is trusted")
+    assert times_of(outbox) == [NOW, NOW + jump_ms + 2_000]
+    outbox.close()
 
 
 def test_the_real_clocks_agree() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from edge_agent.configuration import Confirm, load_gateway
 from edge_agent.devices import resolve
+from edge_agent.self_description import uplink_settings
 from telemetry.yaml_files import YamlFileError
 
 CONTRACT = """\
@@ -51,11 +52,8 @@ def test_the_example_of_the_contract_is_read(tmp_path: Path) -> None:
     assert gateway.station.name == "Thủ Dầu Một"
     assert gateway.confirm is Confirm.STORED
     assert gateway.outbox.path == tmp_path / "outbox.db"
-    assert (gateway.broker.host, gateway.broker.port, gateway.broker.tls) == (
-        "127.0.0.1",
-        1883,
-        False,
-    )
+    broker = uplink_settings(gateway).brokers[0]
+    assert (broker.host, broker.port, broker.tls) == ("127.0.0.1", 1883, False)
     rs485, cabinet, dust = resolve(gateway, path)
     assert rs485.devices[0].interval_ms == 5000
     assert rs485.serial is not None
@@ -72,7 +70,7 @@ def test_paths_and_secrets_come_from_the_environment(tmp_path: Path) -> None:
     (tmp_path / "mqtt").write_text("secret\n")
     gateway = load_gateway(write(tmp_path, text), {"SECRETS": str(tmp_path), "GATEWAY": "bd-7"})
     assert gateway.gateway == "bd-7"
-    assert gateway.broker.password() == "secret"
+    assert uplink_settings(gateway).brokers[0].password() == "secret"
 
 
 def test_a_file_that_is_named_and_not_there_is_refused(tmp_path: Path) -> None:

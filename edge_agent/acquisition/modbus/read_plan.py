@@ -1,4 +1,50 @@
-"""Which reads fetch a device's metrics: neighbours merged, known holes left out (no I/O)."""
+"""Plans the reads that fetch the metrics of a device: neighbours merged, holes left out (no I/O).
+
+Each read costs its answer plus about 13 bytes of overhead and two silences on the wire, and the
+device's own reaction time. So it is cheaper to read a few unwanted registers than to make two
+reads. Limits come from the profile: ``max_registers`` in one read, and ``gap``, the longest
+unwanted stretch inside a read.
+
+Example: a meter has these metrics in its holding registers, and its profile says
+``limits: {max_registers: 10, gap: 2}``::
+
+    address   0    1    2    3    4    5    6    7    8    9   10   11   12   13   14
+    metric   [voltage ] .    .   [current ] .    .    .   [power   ][energy  ] .  [pf]
+
+* ``voltage`` at 0 and 1 begins the first read.
+* ``current`` at 4 and 5 joins it: 2 unwanted registers lie between (gap 2), and 0 to 5 are 6
+  registers (at most 10).
+* ``power`` at 9 and 10 does not: 3 unwanted registers (6, 7, 8) lie between. A second read begins.
+* ``energy`` at 11 and 12 joins the second read, without a gap.
+* ``pf`` at 14 joins it too: one unwanted register lies between, and 9 to 14 are 6 registers.
+
+Two reads instead of five:
+
+>>> from device_profiles.registers import Table
+>>> meter = [
+...     Register("voltage", Table.HOLDING, 0, 2),
+...     Register("current", Table.HOLDING, 4, 2),
+...     Register("power", Table.HOLDING, 9, 2),
+...     Register("energy", Table.HOLDING, 11, 2),
+...     Register("pf", Table.HOLDING, 14, 1),
+... ]
+>>> def show(reads):
+...     for read in reads:
+...         print(f"{read.address} to {read.address + read.count - 1}: {', '.join(read.metrics)}")
+>>> show(plan_reads(meter, max_registers=10, gap=2))
+0 to 5: voltage, current
+9 to 14: power, energy, pf
+
+Suppose that the device refuses the first read with *illegal data address*. The poller then reads
+the unwanted stretch 2 to 3 alone (``unwanted_stretches``). If that is refused too, its registers
+are holes. A read never covers a hole, so the next plan has three reads:
+
+>>> learned = with_holes(Learned(), [Read(Table.HOLDING, 2, 2, ())])
+>>> show(plan_reads(meter, max_registers=10, gap=2, holes=learned.holes))
+0 to 1: voltage
+4 to 5: current
+9 to 14: power, energy, pf
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +55,7 @@ from edge_agent.acquisition.modbus.requests import MAX_BITS, MAX_REGISTERS
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Where a metric stands: ``register_count`` registers or bits of ``table`` from ``address``."""
+    """The place of a metric: ``register_count`` registers or bits of ``table`` from ``address``."""
 
     name: str
     table: Table
@@ -18,12 +64,12 @@ class Register:
 
 
 Hole = tuple[Table, int]
-"""A register or bit that the device refuses to give."""
+"""A register or bit that the device refuses to read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One request: ``count`` registers or bits from ``address``, and the metrics in it."""
+    """One request: ``count`` registers or bits from ``address``, and the metrics in its answer."""
 
     table: Table
     address: int
@@ -49,13 +95,13 @@ def plan_reads(
     apart: frozenset[Hole] = frozenset(),
     alone: frozenset[str] = frozenset(),
 ) -> list[Read]:
-    """The fewest reads that fetch every metric.
+    """The fewest reads that fetch every metric; see the example above.
 
-    Neighbours of one table are merged while the read stays within ``max_registers`` (for bits: 16
-    times as many), no unwanted stretch in it is longer than ``gap`` and no unwanted register is a
-    known hole. ``apart`` holds the (table, address) at which a read must begin anew, ``alone`` the
-    metrics that are read by themselves. Where none of these forbids anything, greedy merging from
-    the left gives the fewest reads.
+    Neighbours in one table are merged while the read has at most ``max_registers`` registers (16
+    times that number of bits), no unwanted stretch is longer than ``gap`` and no unwanted register
+    is in ``holes``. ``apart`` are the places where a new read must begin, ``alone`` the metrics
+    that need a read of their own. Without these restrictions, greedy merging from the left gives
+    the fewest reads.
     """
     reads: list[Read] = []
     by_table: dict[Table, list[Register]] = {}
@@ -110,7 +156,7 @@ def _merge(
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a device's refusals have taught: where reads must be cut, and metrics it does not have."""
+    """What refusals of a device have taught: where reads must be split, and which metrics it lacks."""
 
     holes: frozenset[Hole] = frozenset()
     apart: frozenset[Hole] = frozenset()
@@ -119,7 +165,7 @@ class Learned:
 
 
 def unwanted_stretches(read: Read, metrics: Iterable[Register]) -> list[Read]:
-    """The parts of ``read`` that no metric wants, each as a read of its own."""
+    """The parts of ``read`` that belong to no metric, each as a read of its own."""
     stretches, end = [], read.address
     for metric in _wanted(read, metrics):
         if metric.address > end:
@@ -129,17 +175,17 @@ def unwanted_stretches(read: Read, metrics: Iterable[Register]) -> list[Read]:
 
 
 def with_holes(learned: Learned, refused: Iterable[Read]) -> Learned:
-    """``learned`` and that the device refuses every register of ``refused``."""
+    """``learned``, with every register of the reads ``refused`` as a hole."""
     holes = {(r.table, a) for r in refused for a in range(r.address, r.address + r.count)}
     return replace(learned, holes=learned.holes | holes)
 
 
 def cut_read(read: Read, metrics: Iterable[Register], learned: Learned) -> Learned:
-    """What a refused ``read`` teaches when none of its unwanted parts is to blame.
+    """What a refused ``read`` teaches if the device gives all of its unwanted parts.
 
-    It is cut in the middle, between metrics (metrics that overlap are read alone), until a single
-    metric is refused: that one is absent, its registers are holes, and the cuts of the search are
-    forgotten.
+    A binary search: the read is split between two metrics near its middle (metrics that overlap
+    are read alone), until a single metric is refused. That metric is absent, its registers are
+    holes, and the splits of the search are forgotten.
     """
     wanted = _wanted(read, metrics)
     cuts = _cuts(wanted)
@@ -159,7 +205,7 @@ def _wanted(read: Read, metrics: Iterable[Register]) -> list[Register]:
 
 
 def _cuts(wanted: Sequence[Register]) -> list[int]:
-    """Addresses at which a metric begins and no other one is cut in two."""
+    """Addresses where a metric begins and no other metric would be split."""
     cuts, end = [], 0
     for i, metric in enumerate(wanted):
         if i and metric.address >= end:

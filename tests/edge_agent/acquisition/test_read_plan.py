@@ -1,9 +1,12 @@
 """Which reads fetch a device's metrics."""
 
+import doctest
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from device_profiles.registers import Table
+from edge_agent.acquisition.modbus import read_plan
 from edge_agent.acquisition.modbus.read_plan import (
     Learned,
     Read,
@@ -21,6 +24,11 @@ def registers(*places: tuple[int, int], table: Table = Table.HOLDING) -> list[Re
 
 def shapes(reads: list[Read]) -> list[tuple[int, int]]:
     return [(r.address, r.count) for r in reads]
+
+
+def test_the_worked_example_is_true() -> None:
+    result = doctest.testmod(read_plan)
+    assert (result.failed, result.attempted > 5) == (0, True)
 
 
 def test_neighbours_are_read_together() -> None:
