@@ -1,4 +1,4 @@
-"""The outbox: what the gateway has measured and the cloud has not confirmed."""
+"""The outbox: the samples that the gateway has measured and the cloud has not confirmed."""
 
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.sqlite.database import OutboxError

@@ -1,15 +1,15 @@
-"""What the cloud has confirmed: how much it was, and when it is worth a write to the disk."""
+"""Counts confirmed batches and decides when confirmations are written to the disk."""
 
 import sqlite3
 import time
 
 _FLUSH_S = 5.0
-"""A confirmation may wait this long to be written: to lose one only means to send again."""
+"""How long a confirmation may stay unwritten. If one is lost, some batches are sent again."""
 _FLUSH_BATCHES = 2000
 
 
 class Confirmations:
-    """Confirmed batches that are counted, and those that the file does not know of yet."""
+    """Confirmed batches: those already counted, and those not yet written to the file."""
 
     def __init__(self, through: int) -> None:
         self._counted_through = through
@@ -17,15 +17,15 @@ class Confirmations:
         self._written_s = time.monotonic()
 
     def begin(self, through: int) -> None:
-        """Everything up to this batch is counted."""
+        """Start with everything up to this batch as counted."""
         self._counted_through = through
 
     def note(self, batches: int) -> None:
-        """So many more were confirmed."""
+        """Note that ``batches`` more were confirmed."""
         self._unwritten += batches
 
     def are_due(self, *, at_once: bool) -> bool:
-        """Whether it is time to write what is unwritten."""
+        """Whether there are unwritten confirmations and it is time to write them."""
         return bool(self._unwritten) and (
             at_once
             or self._unwritten >= _FLUSH_BATCHES
@@ -33,11 +33,11 @@ class Confirmations:
         )
 
     def written(self) -> None:
-        """The file knows them all."""
+        """All confirmations are in the file."""
         self._unwritten, self._written_s = 0, time.monotonic()
 
     def count(self, connection: sqlite3.Connection, through: int) -> int:
-        """How many samples of the file were confirmed since the last count."""
+        """The number of samples in the file that were confirmed since the last count."""
         (samples,) = connection.execute(
             "SELECT coalesce(sum(count), 0) FROM report WHERE batch > ? AND batch <= ?",
             (self._counted_through, through),

@@ -1,8 +1,8 @@
-"""What is given up when the outbox is full: the newest stays whole, the oldest gets sparse.
+"""Eviction: which samples are deleted when the outbox is full or samples are too old.
 
-Of every four reports of the same shape in the oldest part one stays. Once that part is sparse all
-over, its oldest stretch goes. A report that goes leaves its number behind, empty, so that the cloud
-does not wait for it.
+The newest half stays complete. In the oldest half one of four reports of the same shape stays;
+once that half is sparse everywhere, its oldest part is deleted. An evicted report leaves an empty
+row with its batch number, so that the cloud does not wait for it.
 """
 
 import sqlite3
@@ -15,10 +15,10 @@ from edge_agent.outbox.sqlite.report_table import COLUMNS, insert_rows
 _CHUNK_ROWS = 5000
 _SMALL_CHUNK_ROWS = 200
 _CHUNK_SAMPLES = 200_000
-"""One step rewrites at most about this much, to keep the log small."""
+"""About the most that one step rewrites, to keep the write-ahead log small."""
 _KEEP_ONE_OF = 4
 _SPARSE = 1 / 16
-"""Where fewer of the numbers than this still hold samples, thinning has nothing to give."""
+"""Below this share of batches that still hold samples, a part counts as sparse."""
 _STEPS = 32
 _FILL = 0.85
 """Quota is made when more than this part of the bound is used."""
@@ -26,7 +26,7 @@ _VACUUM_PAGES = 2000
 
 
 class Eviction:
-    """Makes room in an outbox, a step at a time, from the oldest on."""
+    """Evicts samples from an outbox, a step at a time, from the oldest on."""
 
     def __init__(self) -> None:
         self._cursor = 0
@@ -40,10 +40,10 @@ class Eviction:
         *,
         small: bool = False,
     ) -> int:
-        """Give up what is too old or too much; returns the number of samples.
+        """Evict what is too old or exceeds ``page_limit``; returns the number of samples.
 
-        ``small`` steps are for a disk that has no room for bigger ones.
-        ``state`` (as durable) is updated and saved in the same transaction.
+        ``small`` steps are for a disk that is full. ``state`` must be the durable numbers; it is
+        updated and saved in the same transaction.
         """
         evicted = 0
         if oldest_allowed_ms is not None:
@@ -60,7 +60,7 @@ class Eviction:
         return evicted
 
     def step(self, connection: sqlite3.Connection, state: State, rows: int = _CHUNK_ROWS) -> int:
-        """One step; returns how many samples were given up."""
+        """One step; returns the number of evicted samples."""
         oldest, newest = connection.execute(
             "SELECT min(batch), max(batch) FROM report WHERE batch > ?", (state.ack_through,)
         ).fetchone()
@@ -107,14 +107,14 @@ def _empty_three_of_four(
     evicted = 0
     for row in rows:
         batch, shape, time_ms, count, measured, _, _ = row
-        # A damaged row stays as it is: whoever reads it will put it aside.
+        # A damaged row stays as it is: reading it sets it aside.
         stays = not is_sound(row) or count == 0 or seen[shape] % _KEEP_ONE_OF == 0
         kept.append(row if stays else report_row(batch, shape, time_ms, 0, measured, None))
         if is_sound(row):
             seen[shape] += count > 0
             evicted += 0 if stays else count
     with transaction(connection):
-        # Rows that only shrink would leave their pages half empty: they are written anew.
+        # Rows that only shrink would leave their pages half empty, so all are written again.
         connection.execute("DELETE FROM report WHERE batch BETWEEN ? AND ?", (first, last))
         insert_rows(connection, kept)
         state.evicted_total += evicted
@@ -163,7 +163,7 @@ def _used_pages(connection: sqlite3.Connection) -> int:
 
 
 def _give_back(connection: sqlite3.Connection) -> None:
-    """Return the file's free pages to the disk, once the backlog is gone."""
+    """Return free pages of the file to the disk when the backlog is gone."""
     (free,) = connection.execute("PRAGMA freelist_count").fetchone()
     if free > _VACUUM_PAGES:
         connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()

@@ -1,7 +1,8 @@
-"""What the gateway has measured and the cloud has not confirmed, safe from power cuts.
+"""The durable queue of reports that the cloud has not confirmed.
 
-One thread writes. Reports that arrive while it is busy share its next commit, so durability costs
-one fsync for many reports. While the disk refuses, reports wait in memory and are sent from there.
+One thread writes. Reports that arrive during a commit share the next one, so durability costs one
+fsync for many reports. While the disk refuses writes, reports stay in memory and are sent from
+there.
 """
 
 import threading
@@ -25,10 +26,10 @@ from edge_agent.outbox.status import DrainRate, OutboxStatus
 _log = structlog.get_logger(__name__)
 
 _GATHER_S = 0.02
-"""Under load a commit waits as long as the last one took, but no longer than this: what arrives
-meanwhile shares its fsync."""
+"""Under load a commit is delayed by the duration of the last one, but at most by this: reports
+that arrive meanwhile share its fsync."""
 _FAST_S = 0.002
-"""On a disk this fast nothing waits."""
+"""If the last commit was faster than this, the next one is not delayed."""
 _EVICTION_S = 1.0
 
 Listener = Callable[[Sequence[StoredReport]], None]
@@ -38,10 +39,9 @@ _Work = list[tuple[Sequence[Report], Mapping[str, str], "Future[None]"]]
 class Outbox:
     """The durable queue of a gateway. All methods may be called from any thread.
 
-    ``max_bytes`` bounds the file and its log; ``max_age_s`` how long a sample is worth keeping.
-    ``clock`` re-stamps samples that were measured before the clock was right.
-    ``memory_samples`` bounds what is kept while the disk refuses. Raises OutboxError where another
-    agent uses the file.
+    ``max_bytes`` bounds the file and its log, ``max_age_s`` the age of samples. ``clock`` re-stamps
+    samples that were measured before the time was known. ``memory_samples`` bounds what is kept in
+    memory while the disk refuses writes. Raises OutboxError if another agent uses the file.
     """
 
     def __init__(
@@ -77,16 +77,17 @@ class Outbox:
     # -- for the acquisition -------------------------------------------------------------------
 
     def put(self, reports: Sequence[Report], entries: Mapping[str, str] | None = None) -> None:
-        """Take reports in; they are durable when this returns (unless ``status().problem``).
+        """Add reports; they are durable when this returns (unless ``status().problem``).
 
-        ``kept`` are texts to be found again by ``kept``: durable together with the reports.
+        ``entries`` are texts by name that become durable together with the reports; the method
+        ``entries`` returns them after a restart. Raises OutboxError after ``close`` or a failure.
         """
         self.submit(reports, entries).result()
 
     def submit(
         self, reports: Sequence[Report], entries: Mapping[str, str] | None = None
     ) -> "Future[None]":
-        """The same without waiting; the future is done when they are durable."""
+        """The same without waiting: the future is done when the reports are durable."""
         future: Future[None] = Future()
         with self._queue:
             if self._closing:
@@ -98,7 +99,7 @@ class Outbox:
         return future
 
     def entries(self) -> dict[str, str]:
-        """The texts that were kept last, by name."""
+        """The texts that were put last, by name."""
         with self._database:
             return dict(self._storage.entries.texts)
 
@@ -122,7 +123,7 @@ class Outbox:
             )  # fmt: skip
 
     def close(self) -> None:
-        """Write what is waiting and let go of the file."""
+        """Write what is pending and close the file."""
         with self._queue:
             self._closing = True
             self._queue.notify()
@@ -135,14 +136,14 @@ class Outbox:
     # -- for the uplink ------------------------------------------------------------------------
 
     def listen(self, listener: Listener | None) -> None:
-        """Call ``listener`` with reports just after they became durable, in the writer's thread."""
+        """Let ``listener`` be called with reports just after they became durable, in the writer's thread."""
         self._listener = listener
 
     def read(self, after: int, max_samples: int) -> list[StoredReport]:
         """Reports with numbers above ``after``, in order, of about ``max_samples`` samples.
 
-        Ends before samples whose time is not known yet. Reports may be empty (given up);
-        confirmed ones are left out.
+        Ends before samples whose time is not known yet. Reports may be empty (evicted); confirmed
+        ones are left out.
         """
         after = max(after, self._storage.state.ack_through)
         aliases = self._storage.aliases
@@ -163,7 +164,7 @@ class Outbox:
         return reports
 
     def confirm(self, through: int, now_ms: int) -> bool:
-        """The cloud has stored all batches up to ``through``; False where that cannot be."""
+        """The cloud has stored all batches up to ``through``; False if such a batch does not exist."""
         with self._queue:
             if through >= self._storage.state.next_batch:
                 return False
@@ -174,12 +175,12 @@ class Outbox:
             return True
 
     def numbers(self) -> tuple[int, int]:
-        """The lowest batch number that is held and unconfirmed, and the next one to be given."""
+        """The lowest unconfirmed batch number that is held, and the next number."""
         with self._database:
             return self._storage.oldest()[0], self._storage.state.next_batch
 
     def next_bdseq(self) -> int:
-        """The number of the next session, 0 to 255; remembered before it is used."""
+        """The bdSeq of the next session, 0 to 255; durable before it is used."""
         with self._database:
             state = self._storage.state
             state.bdseq = (state.bdseq + 1) % 256
@@ -196,7 +197,7 @@ class Outbox:
         return found
 
     def retire_all_but(self, present: dict[str, list[str]]) -> None:
-        """Say which metrics there are now, by device; the others stay known until confirmed."""
+        """Set the metrics that are measured now, by device. Others stay known until confirmed."""
         with self._database:
             self._storage.aliases.retire(present, self._storage.state.next_batch)
             self._storage.commit()
@@ -206,11 +207,11 @@ class Outbox:
         return self._storage.aliases.needed(device, self._storage.state.ack_through)
 
     def devices(self) -> set[str]:
-        """Every device that reports in the outbox may belong to."""
+        """Every device to which reports in the outbox may belong."""
         return {d for d in self._storage.aliases.devices() if self.needed_metrics(d)}
 
     def note_clock(self, event: ClockEvent) -> None:
-        """Take in what happened to the clock."""
+        """Handle a change of the clock."""
         with self._database:
             self._storage.note_clock(event)
 
@@ -263,7 +264,7 @@ class Outbox:
                         fresh.extend(self._storage.take_in(report))
                     for name, text in entries.items():
                         self._storage.entries.put(name, text)
-                except Exception as error:  # noqa: BLE001  # the caller's mistake goes to the caller
+                except Exception as error:  # noqa: BLE001  # the caller's mistake is the caller's to handle
                     refused[future] = error
             if acknowledged is not None:
                 self._storage.confirm(*acknowledged)
@@ -273,7 +274,7 @@ class Outbox:
                 took_s = time.monotonic() - begun_s
                 self._gather_s = min(_GATHER_S, took_s) if took_s > _FAST_S else 0.0
             if numbering != self._storage.numbering:
-                fresh.clear()  # they got other numbers; the uplink will read them from the file
+                fresh.clear()  # they have other numbers now; the uplink reads them from the file
             now_s = time.monotonic()
             if now_s - self._last_eviction_s >= _EVICTION_S or len(fresh) > 100:
                 self._storage.evict(self._oldest_allowed_ms())

@@ -1,8 +1,8 @@
-"""Room on the disk: the outbox's bound, and a reserve for the day when others fill the disk.
+"""The space that the outbox may use, and a reserve for the case that others fill the disk.
 
-SQLite needs room to make room: to thin the backlog it writes its log first. So a file beside the
-outbox keeps a few megabytes occupied, and goes when the disk is full. From then on the outbox stays
-within what it has, until the disk has space again.
+SQLite needs space to free space: eviction writes to the write-ahead log first. So a reserve file
+beside the outbox occupies a few megabytes and is deleted when the disk is full. From then on the
+outbox stays within its present size, until the disk has space again.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _LOOK_S = 10.0
 
 
 class Quota:
-    """How many pages the outbox at ``path`` may have."""
+    """The number of pages that the outbox at ``path`` may have."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
@@ -37,11 +37,11 @@ class Quota:
 
     @property
     def part_bytes(self) -> int:
-        """How much one transaction may write."""
+        """The most bytes that one transaction may write."""
         return max(16_384, self.pages * _PAGE // 32)
 
     def shrink(self, connection: sqlite3.Connection) -> None:
-        """The disk is full: release the reserve and stay within what the file has."""
+        """The disk is full: delete the reserve and stay within the present size of the file."""
         with contextlib.suppress(OSError):
             self._reserve.unlink(missing_ok=True)
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
@@ -49,8 +49,8 @@ class Quota:
             self.pages = max(_FEWEST_PAGES, min(self._bound, self._path.stat().st_size // _PAGE))
         self._looked_s = time.monotonic()
 
-    def look(self) -> None:
-        """Take the room back once the disk has it, and keep the reserve."""
+    def refresh(self) -> None:
+        """Use the whole quota again when the disk has space, and make the reserve file again."""
         now_s = time.monotonic()
         if now_s - self._looked_s < _LOOK_S:
             return

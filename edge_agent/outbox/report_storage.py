@@ -1,4 +1,4 @@
-"""Reports on disk, and in memory while the disk refuses. For one thread at a time."""
+"""Stores reports on disk, and in memory while the disk refuses. Not thread-safe."""
 
 import contextlib
 import sqlite3
@@ -32,9 +32,9 @@ _TRIES = 20
 
 
 class ReportStorage:
-    """The file of an outbox and its numbers.
+    """The file of an outbox, its batch numbers and totals.
 
-    ``shift_ms`` turns monotonic into calendar time; None while the clock cannot be trusted.
+    ``shift_ms`` turns monotonic time into UTC; None while the clock cannot be trusted.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ReportStorage:
         self.damaged_rows = 0
         self.entries = KeyValueEntries()
         self.numbering = 0
-        """Changes when batch numbers begin anew: a session must then begin anew too."""
+        """Changes when batch numbers start again. A session must then start again too."""
         self._path = path
         self._quota = Quota(path, max_bytes)
         self._memory_samples = memory_samples
@@ -56,8 +56,8 @@ class ReportStorage:
         self._connection: sqlite3.Connection | None = None
         self._buffer = WriteBuffer()
         self._retry_at_s = 0.0
-        # A new outbox begins at the time of its making, so that its numbers are above those of
-        # any outbox before it.
+        # A new outbox starts with the present time as batch number, so that its numbers are above
+        # those of any outbox before it.
         start = max(1, utc_now_ms())
         self.state = State(start, start - 1)
         self._is_known = False
@@ -67,7 +67,7 @@ class ReportStorage:
     # -- reports -------------------------------------------------------------------------------
 
     def take_in(self, report: Report) -> list[StoredReport]:
-        """Number a report; ``commit`` makes it durable. It may become several."""
+        """Number a report, which may become several; ``commit`` makes them durable."""
         return [self._number(part) for part in packed(report, self.aliases)]
 
     def _number(self, part: Packed) -> StoredReport:
@@ -81,7 +81,7 @@ class ReportStorage:
         return row
 
     def confirm(self, through: int, now_ms: int) -> None:
-        """Forget what the cloud has stored."""
+        """Delete what the cloud has stored."""
         state = self.state
         state.last_ack_ms = now_ms
         if through <= state.ack_through:
@@ -95,12 +95,12 @@ class ReportStorage:
                 self.trouble(error)
         state.confirmed_total += self._buffer.confirmed(through)
         if through == state.next_batch - 1:
-            state.evicted_total += state.depth  # nothing is held: the disk has lost rows
+            state.evicted_total += state.depth  # nothing is held any more: the disk has lost rows
 
     def commit(self, *, acks: bool = False) -> bool:
-        """Make durable what was taken in, and write confirmations when it is time (or ``acks``).
+        """Write what was taken in, and confirmations when they are due (or ``acks``).
 
-        False where the disk refuses: everything stays in memory, within bounds, for the next try.
+        False if the disk refuses: everything stays in memory, within bounds, for the next attempt.
         """
         now_s = time.monotonic()
         acks = self._confirmations.are_due(at_once=acks)
@@ -123,7 +123,7 @@ class ReportStorage:
         return bool(self._buffer or self.entries or self.aliases.unsaved)
 
     def save_numbers(self) -> None:
-        """Write the numbers (session, aliases) at once."""
+        """Write session number and aliases at once."""
         if self.commit() and self._connection is not None:
             try:
                 with transaction(self._connection):
@@ -132,10 +132,10 @@ class ReportStorage:
                 self.trouble(error)
 
     def evict(self, oldest_allowed_ms: int | None) -> None:
-        """Keep the file within its bounds; see ``thinning``."""
+        """Keep the file within its bounds; see ``eviction``."""
         if self._connection is None or self.problem is not None:
             return
-        self._quota.look()
+        self._quota.refresh()
         try:
             self._evict(
                 lambda connection, state: self._eviction.run(
@@ -145,22 +145,22 @@ class ReportStorage:
         except sqlite3.Error as error:
             self.trouble(error)
 
-    def _evict(self, thin: Callable[[sqlite3.Connection, State], int]) -> None:
+    def _evict(self, run: Callable[[sqlite3.Connection, State], int]) -> None:
         if self._connection is None:
             return
         durable = self._durable_state().copy()
-        evicted = thin(self._connection, durable)
+        evicted = run(self._connection, durable)
         self.state.evicted_total += evicted
         self._log_evicted(evicted)
 
     def in_memory(self, after: int) -> list[StoredReport]:
-        """Reports that the disk refuses, to be sent from here."""
+        """Reports that the disk refuses; they are sent from memory."""
         if self.problem is None:
             return []
         return self._buffer.after(after)
 
     def oldest(self) -> tuple[int, int | None]:
-        """The lowest unconfirmed number that is held (or the next), and the oldest time."""
+        """The lowest unconfirmed batch number that is held (or the next number), and the oldest time."""
         state = self.state
         lowest: int | None = None
         time_ms: int | None = None
@@ -173,7 +173,7 @@ class ReportStorage:
             except sqlite3.Error as error:
                 self.trouble(error)
         if not readable and state.depth > self._buffer.samples:
-            # The file holds something that cannot be seen now: nothing of it was given up.
+            # The file cannot be read now, but it holds samples that were not evicted.
             return state.ack_through + 1, time_ms
         if self._buffer:
             first, _ = self._buffer[0]
@@ -182,7 +182,7 @@ class ReportStorage:
         return state.next_batch if lowest is None else lowest, time_ms
 
     def set_aside_rows(self, rows: Sequence[ReportRow]) -> None:
-        """Rows that are not what was written: they are kept for inspection, and given up."""
+        """Set damaged rows aside for inspection; their samples count as evicted."""
         if self._connection is None:
             return
         durable = self._durable_state().copy()
@@ -200,7 +200,7 @@ class ReportStorage:
                    first=rows[0][0], samples=lost, path=str(self._path))  # fmt: skip
 
     def bytes_used(self) -> int:
-        """Bytes of the file that hold something."""
+        """Bytes of the file that are in use."""
         try:
             return 0 if self._connection is None else database.used_bytes(self._connection)
         except sqlite3.Error as error:
@@ -210,7 +210,7 @@ class ReportStorage:
     # -- time ----------------------------------------------------------------------------------
 
     def note_clock(self, event: ClockEvent) -> None:
-        """Samples of an untrusted clock wait; once it is right they get their real times."""
+        """While the clock is not trusted, samples stay here; then they get their times."""
         if event.kind == "jumped":
             _log.warning("clock_jumped", shift_ms=event.shift_ms)
             self.clock_jumps += 1
@@ -234,10 +234,10 @@ class ReportStorage:
         except sqlite3.Error as error:
             self._disconnect()
             self.trouble(error)
-            self._look()
+            self._read_only()
 
-    def _look(self) -> None:
-        """Learn at least what the file says, where it can be read but not written."""
+    def _read_only(self) -> None:
+        """Read the numbers of a file that cannot be written."""
         with (
             contextlib.suppress(sqlite3.Error),
             contextlib.closing(database.connect_to_read(self._path)) as connection,
@@ -247,7 +247,7 @@ class ReportStorage:
                 self._adopt(found, connection)
 
     def _adopt(self, found: State, connection: sqlite3.Connection) -> None:
-        """Go on with the numbers of the file; what came in before they were known gets new ones."""
+        """Continue the numbers of the file; reports taken in before they were known get new ones."""
         names = self.aliases.join(connection)
         buffered = [renumbered(r, names, self.aliases) for r in self._buffer.take_all()]
         found.evicted_total += self.state.evicted_total
@@ -266,7 +266,7 @@ class ReportStorage:
 
     @property
     def ready(self) -> bool:
-        """Whether the numbers are known: they are not while a file is there that cannot be read."""
+        """Whether the numbers are known. They are not while a file exists that cannot be read."""
         return self._is_known or not self._path.exists()
 
     def _connect(self) -> None:
@@ -317,9 +317,9 @@ class ReportStorage:
             self.problem = None
 
     def _durable_state(self, written: int = 0) -> State:
-        """The numbers without the reports that are only in memory: no number may be skipped.
+        """The numbers without the reports that are only in memory, so that none is skipped.
 
-        ``written`` of those that wait are being written right now.
+        The first ``written`` reports of the buffer are being written right now.
         """
         if len(self._buffer) <= written:
             return self.state
@@ -327,7 +327,7 @@ class ReportStorage:
         return replace(self.state, next_batch=first.batch, measured_total=measured - first.count)
 
     def trouble(self, error: sqlite3.Error) -> None:
-        """Deal with what SQLite says: a new file for a damaged one, else memory and a later try."""
+        """Handle an error of SQLite: replace a damaged file, else keep reports in memory and retry."""
         if database.is_damage(error):
             self._replace_damaged(str(error))
             return
@@ -339,7 +339,7 @@ class ReportStorage:
             self._free_space(self._connection)
 
     def _free_space(self, connection: sqlite3.Connection) -> None:
-        """Make room inside the file, so that it need not grow."""
+        """Evict inside the file, so that it need not grow."""
         try:
             self._quota.shrink(connection)
             self._evict(
@@ -350,7 +350,7 @@ class ReportStorage:
             _log.warning("outbox_eviction_failed", path=str(self._path), problem=str(error))
 
     def _replace_damaged(self, reason: str) -> None:
-        """Keep the damaged file beside a new one and carry over what can still be read."""
+        """Set the damaged file aside and carry over to a new one what can still be read."""
         self._disconnect()
         aside = database.set_aside(self._path, utc_now_ms())
         self.files_set_aside += 1

@@ -1,4 +1,4 @@
-"""How an outbox is doing, for people and programs."""
+"""The status of an outbox, for people and programs."""
 
 import sqlite3
 from collections import deque
@@ -18,10 +18,11 @@ from edge_agent.outbox.sqlite.database import (
 class OutboxStatus:
     """The outbox at one moment.
 
-    ``measured_total``, ``evicted_total``: samples since the file was made. ``drained_in_s``: at
-    the present rate, None where it does not shrink. ``problem``: why the disk refuses, if it does;
-    reports are then kept in memory. ``ready``: whether the batch numbers are known; ``numbering``
-    changes when they begin anew. ``damaged_rows``: rows that the disk has changed, kept aside.
+    ``measured_total``, ``evicted_total``: samples since the file was made. ``drained_in_s``: when
+    it will be empty at the present rate, None if it does not shrink. ``problem``: why the disk
+    refuses writes; reports then stay in memory. ``ready``: whether the batch numbers are known.
+    ``numbering`` changes when batch numbers start again. ``damaged_rows``: rows that the disk has
+    changed and that were set aside.
     """
 
     depth_samples: int
@@ -42,7 +43,7 @@ class OutboxStatus:
 
 
 class DrainRate:
-    """How fast an outbox empties, over the last 20 seconds."""
+    """How fast an outbox drains, over the last 20 seconds."""
 
     SPAN_S = 20.0
 
@@ -58,7 +59,7 @@ class DrainRate:
             self._points.popleft()
 
     def drained_in_s(self, depth: int) -> float | None:
-        """When it will be empty; None while it does not shrink."""
+        """Seconds until it is empty at the present rate; None while it does not shrink."""
         if depth == 0:
             return 0.0
         if len(self._points) < 2:
@@ -70,7 +71,7 @@ class DrainRate:
 
 
 def read_status(path: Path) -> OutboxStatus:
-    """The status of an outbox that another process may be using; OutboxError where it is not one.
+    """The status of an outbox that another process may be using. Raises OutboxError.
 
     Confirmations of the last few seconds may not be in the file yet.
     """

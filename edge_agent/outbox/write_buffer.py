@@ -1,4 +1,4 @@
-"""Reports that are numbered but not on disk yet."""
+"""Reports that have a batch number and are not on disk yet."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,11 +9,11 @@ from edge_agent.outbox.sqlite.row_format import StoredReport
 _ROW_BYTES = 48
 
 Numbered = tuple[StoredReport, int]
-"""A report, and the total of samples ever measured up to it."""
+"""A report, and the number of samples ever measured up to and including it."""
 
 
 class WriteBuffer:
-    """The reports in the order of their numbers."""
+    """Reports in the order of their batch numbers."""
 
     def __init__(self) -> None:
         self._reports: deque[Numbered] = deque()
@@ -29,15 +29,15 @@ class WriteBuffer:
 
     @property
     def samples(self) -> int:
-        """How many samples wait."""
+        """The number of samples in the buffer."""
         return sum(report.count for report, _ in self._reports)
 
     def add(self, report: StoredReport, measured: int) -> None:
-        """Put a report behind the others."""
+        """Append a report."""
         self._reports.append((report, measured))
 
     def part(self, most_bytes: int) -> list[Numbered]:
-        """The first reports, as many as take ``most_bytes`` on disk; at least one."""
+        """The first reports, up to about ``most_bytes`` on disk but at least one."""
         part: list[Numbered] = []
         left = most_bytes
         for report, measured in self._reports:
@@ -53,27 +53,27 @@ class WriteBuffer:
             self._reports.popleft()
 
     def confirmed(self, through: int) -> int:
-        """Forget what the cloud has; returns how many samples."""
+        """Remove what the cloud has stored; returns the number of samples."""
         samples = 0
         while self._reports and self._reports[0][0].batch <= through:
             samples += self._reports.popleft()[0].count
         return samples
 
     def after(self, batch: int) -> list[StoredReport]:
-        """Reports with numbers above ``batch`` whose times are of the calendar."""
+        """Reports with numbers above ``batch`` whose times are known."""
         return [report for report, _ in self._reports if report.batch > batch and report.stamped]
 
     def take_all(self) -> Iterable[StoredReport]:
-        """All of them; nothing waits any more."""
+        """Remove and return all reports."""
         reports, self._reports = self._reports, deque()
         return [report for report, _ in reports]
 
     def shift(self, shift_ms: int) -> None:
-        """Give calendar time to those that do not have it yet."""
+        """Add ``shift_ms`` to the times of reports that carry monotonic time."""
         self._reports = deque((shifted(r, shift_ms), measured) for r, measured in self._reports)
 
     def bound(self, most_samples: int) -> int:
-        """Empty the oldest until no more than ``most_samples`` wait; returns how many went."""
+        """Empty the oldest reports until at most ``most_samples`` are left; returns the evicted."""
         held = self.samples
         evicted = 0
         for i, (report, measured) in enumerate(self._reports):
@@ -87,5 +87,5 @@ class WriteBuffer:
 
 
 def shifted(report: StoredReport, shift_ms: int) -> StoredReport:
-    """``report`` with calendar time, if it does not have it yet."""
+    """``report`` with ``shift_ms`` added to its time, if that is monotonic."""
     return report if report.stamped else replace(report, time_ms=report.time_ms + shift_ms)

@@ -1,1 +1,1 @@
-"""The rows of the outbox's SQLite file: format, checksums, tables, aliases and recovery."""
+"""The SQLite file of the outbox: row format, checksums, tables, aliases and recovery."""

@@ -1,4 +1,4 @@
-"""The numbers that stand for names: aliases of metrics, shapes of reports. Given once and kept."""
+"""The aliases of metrics and the shapes of reports: numbers that are assigned once."""
 
 import sqlite3
 import struct
@@ -9,7 +9,7 @@ from edge_agent.outbox.sqlite.checksums import check, checksum_of
 from edge_agent.outbox.sqlite.row_format import NO_SHAPE, Shape
 
 MAX_SHAPES = 4096
-"""Beyond this many, reports of unusual composition carry an alias with every sample."""
+"""Above this number, reports with a new shape carry an alias with every sample instead."""
 
 
 class Aliases:
@@ -27,9 +27,9 @@ class Aliases:
         self._unsaved_shapes: set[int] = set()
 
     def load(self, connection: sqlite3.Connection) -> None:
-        """Take over what the file knows, and plan to save what only we know.
+        """Read the file. What it lacks stays to be saved.
 
-        Raises Damage where the file does not say what was written to it.
+        Raises Damage if a row is not what was written.
         """
         with self._lock:
             self._of_metrics.clear()
@@ -49,10 +49,10 @@ class Aliases:
                 self._shapes[device, aliases] = self._by_number[number] = shape
 
     def join(self, connection: sqlite3.Connection) -> dict[int, tuple[str, str]]:
-        """Begin anew with what a file knows that could not be read until now.
+        """Start again from a file that could not be read until now.
 
-        Returns the device ('' is the gateway) and metric of each alias that was given meanwhile:
-        the file may know others by these numbers.
+        Returns the device ('' is the gateway) and metric of each alias that was assigned meanwhile,
+        because the file may use these numbers for other metrics.
         """
         with self._lock:
             names = dict(self._names)
@@ -65,13 +65,13 @@ class Aliases:
         return names
 
     def start_new_file(self) -> None:
-        """Everything known has to be written again, into an empty file."""
+        """Plan to write everything into an empty file."""
         with self._lock:
             self._unsaved_aliases = set(self._names)
             self._unsaved_shapes = set(self._by_number) - {NO_SHAPE.number}
 
     def assign(self, device: str | None, names: Iterable[str]) -> dict[str, int]:
-        """The alias of each metric; new ones get the next numbers."""
+        """The alias of each metric; new metrics get the next numbers."""
         owner = device or ""
         with self._lock:
             found = {}
@@ -104,7 +104,7 @@ class Aliases:
             return shape
 
     def shape_for(self, device: str | None, metrics: tuple[str, ...]) -> Shape:
-        """The same for the metrics of a read by name; they are the same ones poll after poll."""
+        """The same by metric names, cached: the metrics of a read are the same at each poll."""
         shape = self._of_metrics.get((device, metrics))
         if shape is None:
             aliases = self.assign(device, metrics)
@@ -114,26 +114,26 @@ class Aliases:
         return shape
 
     def shape_of(self, number: int) -> Shape:
-        """The shape with that number; KeyError where there is none."""
+        """The shape with that number. Raises KeyError."""
         return self._by_number[number]
 
     def knows(self, number: int) -> bool:
-        """Whether there is a shape with that number."""
+        """Whether a shape has that number."""
         return number in self._by_number
 
     def metrics(self, device: str | None) -> dict[str, int]:
-        """All metrics of a device that ever had an alias, retired ones included."""
+        """All metrics of a device that have an alias, including retired ones."""
         owner = device or ""
         with self._lock:
             return {n: alias for (d, n), alias in self._aliases.items() if d == owner}
 
     def devices(self) -> set[str]:
-        """All devices that ever had a metric."""
+        """All devices that have a metric, including retired ones."""
         with self._lock:
             return {device for device, _ in self._aliases if device}
 
     def retire(self, present: Mapping[str, Iterable[str]], next_batch: int) -> None:
-        """Note which metrics are no longer measured: only batches before ``next_batch`` have them.
+        """Retire the metrics that are no longer measured: only batches below ``next_batch`` have them.
 
         ``present`` names the metrics of each device ('' is the gateway).
         """
@@ -150,7 +150,7 @@ class Aliases:
                 self._unsaved_aliases.add(alias)
 
     def needed(self, device: str | None, ack_through: int) -> dict[str, int]:
-        """Metrics of a device that are measured now, or that unconfirmed batches may still have."""
+        """Metrics of a device that are measured now or may be in unconfirmed batches."""
         return {
             name: alias
             for name, alias in self.metrics(device).items()
@@ -159,11 +159,11 @@ class Aliases:
 
     @property
     def unsaved(self) -> bool:
-        """Whether something is not in the file yet."""
+        """Whether something is not yet in the file."""
         return bool(self._unsaved_aliases or self._unsaved_shapes)
 
     def save(self, connection: sqlite3.Connection) -> None:
-        """Write what is new, in the caller's transaction; ``saved`` confirms it."""
+        """Write what is new in the caller's transaction; call ``saved`` after the commit."""
         with self._lock:
             connection.executemany(
                 "INSERT OR REPLACE INTO alias(alias, device, name, retired_at, checksum) "

@@ -1,4 +1,4 @@
-"""Checksums of the outbox's rows: what a disk has changed silently is noticed when it is read."""
+"""Checksums of the rows of the outbox: silent changes by the disk are noticed when read."""
 
 import sqlite3
 import struct
@@ -8,7 +8,7 @@ from typing import Any
 _HEAD = struct.Struct("<qqqqq")
 
 ReportRow = tuple[int, int, int, int, int, bytes | None, int | None]
-"""A row of the table of reports: batch, shape, time_ms, count, measured, data, checksum."""
+"""A row of the report table: batch, shape, time_ms, count, measured, data, checksum."""
 
 
 class Damage(sqlite3.DatabaseError):
@@ -26,9 +26,9 @@ def report_row(
 
 
 def is_sound(row: ReportRow) -> bool:
-    """Whether a row of the table of reports is what was written.
+    """Whether a row of the report table is what was written.
 
-    Rows without a checksum are of a version that made none; they are taken as they are.
+    Rows without a checksum are from a version that wrote none; they count as sound.
     """
     batch, shape, time_ms, count, measured, data, checksum = row
     if checksum is None:
@@ -45,7 +45,7 @@ def checksum_of(*fields: Any) -> int:
 
 
 def check(checksum: int | None, *fields: Any) -> None:
-    """Raise Damage where ``fields`` are not those that were written."""
+    """Raise Damage if ``fields`` are not what was written."""
     if checksum is not None and checksum != checksum_of(*fields):
         raise Damage("a row was changed by the disk")
 

@@ -1,4 +1,4 @@
-"""The outbox's SQLite file: its tables, and which of SQLite's errors mean what."""
+"""The SQLite file of the outbox: its tables, and the meaning of SQLite's errors."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from edge_agent.outbox.sqlite.checksums import Damage, check, checksum_of, is_so
 
 SCHEMA_VERSION = 2
 WAL_BYTES = 4_194_304
-"""To what size the write-ahead log is cut back after a checkpoint."""
+"""The size to which the write-ahead log is truncated after a checkpoint."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS state(
@@ -53,8 +53,8 @@ CREATE TABLE IF NOT EXISTS damaged(batch PRIMARY KEY, shape, time_ms, count, mea
 CREATE TABLE IF NOT EXISTS kept(name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER);
 """
 _CHECKED = ("state", "alias", "shape", "report")
-# report.measured: samples ever measured, this row included. With it the totals need no page of
-# their own in each commit, which halves what an SD card has to take.
+# report.measured: samples ever measured, this row included. So the totals need no page of their own
+# in each commit, which halves the writes to an SD card.
 
 
 class OutboxError(Exception):
@@ -63,7 +63,7 @@ class OutboxError(Exception):
 
 @dataclass(slots=True)
 class State:
-    """The outbox's numbers, as of the last commit.
+    """The numbers of the outbox, as of the last commit.
 
     ``measured_total`` = ``confirmed_total`` + ``evicted_total`` + samples still held.
     """
@@ -79,11 +79,11 @@ class State:
 
     @property
     def depth(self) -> int:
-        """Samples held."""
+        """The number of samples held."""
         return self.measured_total - self.confirmed_total - self.evicted_total
 
     def copy(self) -> "State":
-        """The same numbers, independent of later changes."""
+        """A copy that later changes do not affect."""
         return replace(self)
 
 
@@ -92,7 +92,7 @@ _MARKS = ", ".join("?" for _ in fields(State))
 
 
 def connect(path: Path, *, max_pages: int = 0) -> sqlite3.Connection:
-    """Open the file for writing and make its tables; sqlite3.Error where that fails."""
+    """Open the file for writing and create its tables. Raises sqlite3.Error and OutboxError."""
     connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -118,7 +118,7 @@ def connect(path: Path, *, max_pages: int = 0) -> sqlite3.Connection:
 
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
-    """What the first version wrote has none; it is taken as it is."""
+    """Migrate a file of version 1; its rows keep no checksum."""
     with transaction(connection):
         for table in _CHECKED:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER")
@@ -126,7 +126,7 @@ def _add_checksums(connection: sqlite3.Connection) -> None:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open the file for reading beside its writer, or alone on a disk that cannot be written."""
+    """Open the file for reading, beside a writer or on a read-only disk."""
     for how in ("mode=ro", "immutable=1"):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?{how}", uri=True, timeout=5.0, isolation_level=None,
@@ -145,9 +145,9 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 def load_state(connection: sqlite3.Connection) -> State | None:
-    """The numbers in the file, with what the newest rows add to them; None in a new file.
+    """The numbers in the file, updated from its newest row; None in a new file.
 
-    Raises Damage where they are not what was written.
+    Raises Damage if they are not what was written.
     """
     row = connection.execute(f"SELECT {_COLUMNS}, checksum FROM state").fetchone()  # noqa: S608  # constant
     if row is None:
@@ -179,7 +179,7 @@ def save_state(connection: sqlite3.Connection, state: State) -> None:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, durable when it ends."""
+    """A transaction, durable when it ends; rolled back on an exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -191,7 +191,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
-    """Bytes of the file that hold something."""
+    """Bytes of the file that are in use."""
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     free = connection.execute("PRAGMA freelist_count").fetchone()[0]
     size = connection.execute("PRAGMA page_size").fetchone()[0]
@@ -199,12 +199,12 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file itself is broken (and not the disk, or somebody in the way)."""
+    """Whether the file itself is damaged."""
     return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether the disk, or the outbox's own bound, has no room left."""
+    """Whether the disk or the quota of the outbox is full."""
     return _code(error) == sqlite3.SQLITE_FULL
 
 
@@ -213,7 +213,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def set_aside(path: Path, now_ms: int) -> Path:
-    """Move a damaged file and its companions out of the way; returns where it is now."""
+    """Rename a damaged file with its log files; returns the new path."""
     number = 0
     while True:
         aside = path.with_name(f"{path.name}.damaged-{now_ms}{f'-{number}' if number else ''}")
@@ -230,7 +230,7 @@ def set_aside(path: Path, now_ms: int) -> Path:
 
 
 def boot_id() -> str:
-    """Identifies this run of the machine: monotonic times are comparable within it."""
+    """An id of the present boot: monotonic times are comparable within one boot."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Texts that the agent wants to find again, durable together with the reports before them."""
+"""Key–value entries, committed in the same transaction as the preceding reports."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -7,37 +7,37 @@ from edge_agent.outbox.sqlite.checksums import checksum_of
 
 
 class KeyValueEntries:
-    """Texts by name; the storage writes them."""
+    """Texts by name."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
         self._unsaved: set[str] = set()
 
     def __bool__(self) -> bool:
-        """Whether something is not in the file yet."""
+        """Whether something is not yet in the file."""
         return bool(self._unsaved)
 
     def put(self, name: str, text: str) -> None:
-        """Remember a text."""
+        """Set a text."""
         if self.texts.get(name) != text:
             self.texts[name] = text
             self._unsaved.add(name)
 
     def adopt(self, texts: Mapping[str, str]) -> None:
-        """Take over what a file has; what is known here is newer."""
+        """Add the texts of a file; those known here are newer and stay."""
         self.texts = {**texts, **self.texts}
 
     def load(self, connection: sqlite3.Connection) -> None:
-        """Take over what the file has, but for what it has not kept well."""
+        """Add the texts of the file, without those whose checksum is wrong."""
         rows = connection.execute("SELECT name, value, checksum FROM kept").fetchall()
         self.adopt({name: text for name, text, c in rows if c == checksum_of(name, text)})
 
     def start_new_file(self) -> None:
-        """Everything has to be written again, into an empty file."""
+        """Plan to write everything into an empty file."""
         self._unsaved.update(self.texts)
 
     def save(self, connection: sqlite3.Connection) -> None:
-        """Write what is new, in the caller's transaction; ``saved`` confirms it."""
+        """Write what is new in the caller's transaction; call ``saved`` after the commit."""
         connection.executemany(
             "INSERT OR REPLACE INTO kept(name, value, checksum) VALUES(?, ?, ?)",
             [(n, self.texts[n], checksum_of(n, self.texts[n])) for n in sorted(self._unsaved)],

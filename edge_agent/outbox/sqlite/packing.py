@@ -1,4 +1,4 @@
-"""From what was measured to the contents of rows."""
+"""Turns reports into the contents of rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from telemetry.samples import Sample
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A row before it has its number."""
+    """A row without its batch number."""
 
     shape: Shape
     time_ms: int
@@ -29,7 +29,7 @@ class Packed:
 
 
 def packed(report: Report, aliases: Aliases) -> Iterator[Packed]:
-    """The rows of a report: one, or several where it is long."""
+    """The rows of a report: one, or several if it is long."""
     device, samples = report.device, report.samples
     if isinstance(samples, Reading):
         data, shape = samples.packed(), aliases.shape_for(device, samples.metrics)
@@ -47,7 +47,7 @@ def packed(report: Report, aliases: Aliases) -> Iterator[Packed]:
 def renumbered(
     report: StoredReport, names: Mapping[int, tuple[str, str]], aliases: Aliases
 ) -> StoredReport:
-    """``report``, made with aliases that stood for ``names``, with those of ``aliases``."""
+    """``report`` with the aliases that ``aliases`` assigns to ``names``, by old alias."""
     samples = [Sample(names[a][1], time_ms, v, flag) for a, time_ms, v, flag in unpack(report)]
     if not samples:
         return replace(report, shape=NO_SHAPE)

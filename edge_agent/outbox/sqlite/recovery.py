@@ -1,4 +1,4 @@
-"""Saves what can be saved: rows of a damaged file, times of an earlier run of the machine."""
+"""Recovers the readable rows of a damaged file, and the times of samples of an earlier boot."""
 
 import contextlib
 import sqlite3
@@ -20,7 +20,7 @@ from telemetry.samples import Sample
 
 @dataclass(slots=True)
 class Recovered:
-    """What a damaged file still gives. ``names``: (device, name) by alias; ``shapes`` by number."""
+    """The readable part of a damaged file: ``names`` (device, metric) by alias, ``shapes`` by number."""
 
     state: State | None = None
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Recovered:
 
 
 def read_damaged(path: Path) -> Recovered:
-    """Read from both ends of each table until the damage; never raises for what it finds."""
+    """Read each table from both ends up to the damage; never raises for what it finds."""
     recovered = Recovered()
     try:
         connection = connect(path)
@@ -105,10 +105,9 @@ def carry_over(
     aliases: Aliases,
     held: int,
 ) -> int:
-    """Put what was saved into a new file that is to stand for one of ``held`` samples.
+    """Write the recovered rows into a new file that replaces one with ``held`` samples.
 
-    ``state`` becomes what it then is. Returns how many samples are lost. To be called in a
-    transaction.
+    Updates ``state``. Returns the number of lost samples. Call this in a transaction.
     """
     saved = restore(connection, recovered, state, aliases)
     lost = max(0, held - saved)
@@ -122,10 +121,10 @@ def carry_over(
 def restore(
     connection: sqlite3.Connection, recovered: Recovered, state: State, aliases: Aliases
 ) -> int:
-    """Put salvaged reports into a new file under new numbers; returns how many samples.
+    """Write recovered reports into a new file under new batch numbers; returns their samples.
 
-    New numbers, because the cloud waits for every number between two: what was lost must not
-    leave a hole. To be called in a transaction.
+    New numbers, because lost reports must not leave holes: the cloud waits for every number. Call
+    this in a transaction.
     """
     measured = state.measured_total - sum(r.count for r in recovered.reports)
     saved = 0
@@ -153,10 +152,10 @@ def restamp(
     *,
     same_boot: bool,
 ) -> None:
-    """Give reports of an untrusted clock their times, now that ``shift_ms`` is known.
+    """Give reports with monotonic times their UTC times, now that ``shift_ms`` is known.
 
-    Those of an earlier run of the machine cannot be placed exactly: they are taken to end where
-    this run begins, and marked suspect. To be called in a transaction.
+    The times of reports of an earlier boot are not known exactly: the last of them is placed at
+    the start of this boot, and all are marked suspect. Call this in a transaction.
     """
     found = connection.execute(
         f"SELECT {COLUMNS} FROM report WHERE time_ms < ? AND count > 0 ORDER BY batch",  # noqa: S608  # constant
@@ -175,7 +174,7 @@ def restamp(
 
 
 def suspect(report: StoredReport) -> bytes:
-    """The data of ``report`` with every sample that is not judged yet marked suspect."""
+    """The data of ``report`` with every sample that is not evaluated yet marked suspect."""
     samples = [
         Sample(str(alias), time_ms, value, Flag.SUSPECT if flag is Flag.NOT_EVALUATED else flag)
         for alias, time_ms, value, flag in unpack(report)

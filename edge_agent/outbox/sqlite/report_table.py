@@ -1,4 +1,4 @@
-"""The table of reports: written, read, and rid of rows that a disk has damaged."""
+"""Reads and writes the report table, and sets damaged rows aside."""
 
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -11,11 +11,11 @@ from edge_agent.outbox.write_buffer import Numbered
 
 COLUMNS = "batch, shape, time_ms, count, measured, data, checksum"
 _MOST_DAMAGED = 1000
-"""So many damaged rows are kept for those who want to look."""
+"""The most damaged rows that are kept for inspection."""
 
 
 def insert_rows(connection: sqlite3.Connection, rows: Iterable[ReportRow]) -> None:
-    """Write rows, in the caller's transaction; ones with their numbers are replaced."""
+    """Insert or replace rows in the caller's transaction."""
     connection.executemany(
         f"INSERT OR REPLACE INTO report({COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?)",
         rows,
@@ -23,7 +23,7 @@ def insert_rows(connection: sqlite3.Connection, rows: Iterable[ReportRow]) -> No
 
 
 def insert_reports(connection: sqlite3.Connection, reports: Iterable[Numbered]) -> None:
-    """Write reports, in the caller's transaction."""
+    """Insert or replace reports in the caller's transaction."""
     insert_rows(
         connection,
         [
@@ -34,7 +34,7 @@ def insert_reports(connection: sqlite3.Connection, reports: Iterable[Numbered]) 
 
 
 def rows_after(connection: sqlite3.Connection, batch: int) -> sqlite3.Cursor:
-    """Rows with numbers above ``batch``, in their order."""
+    """Rows with numbers above ``batch``, in order."""
     return connection.execute(
         f"SELECT {COLUMNS} FROM report WHERE batch > ? ORDER BY batch",  # noqa: S608  # constant
         (batch,),
@@ -42,7 +42,7 @@ def rows_after(connection: sqlite3.Connection, batch: int) -> sqlite3.Cursor:
 
 
 def is_usable(row: ReportRow, aliases: Aliases) -> bool:
-    """Whether the row is what was written and belongs to something that is known."""
+    """Whether the row is sound and its shape is known."""
     return is_sound(row) and aliases.knows(row[1])
 
 
@@ -51,7 +51,7 @@ def as_reports(
 ) -> list[StoredReport]:
     """Rows as reports.
 
-    Those with ``damaged`` numbers become reports without samples: their numbers are waited for.
+    Rows in ``damaged`` become reports without samples, because the cloud waits for their numbers.
     """
     shape_of = aliases.shape_of
     return [
@@ -63,26 +63,26 @@ def as_reports(
 
 
 def put_aside(connection: sqlite3.Connection, rows: Sequence[ReportRow], newest: int) -> int:
-    """Move damaged rows to a table of their own and leave their numbers behind, empty.
+    """Move damaged rows to the table ``damaged`` and leave empty rows with their numbers.
 
-    ``newest`` is the total of samples measured up to the last row. Returns how many samples were
-    lost, as the totals of sound neighbours tell. To be called in a transaction.
+    ``newest`` is the number of samples measured up to the last row. Returns the number of lost
+    samples, computed from the totals in the neighbouring rows. Call this in a transaction.
     """
     lost = 0
-    for run in _runs(rows):
+    for group in _consecutive(rows):
         connection.executemany(
-            f"INSERT OR REPLACE INTO damaged({COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?)", run
+            f"INSERT OR REPLACE INTO damaged({COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?)", group
         )
-        before = _neighbour(connection, run[0][0] - 1)
-        following = _neighbour(connection, run[-1][0] + 1)
+        before = _neighbour(connection, group[0][0] - 1)
+        following = _neighbour(connection, group[-1][0] + 1)
         through = newest if following is None else following[4] - following[3]
-        samples = sum(_plausible(row[3]) for row in run)
-        if before is not None and 0 <= through - before[4] <= MAX_SAMPLES * len(run):
+        samples = sum(_plausible(row[3]) for row in group)
+        if before is not None and 0 <= through - before[4] <= MAX_SAMPLES * len(group):
             samples = through - before[4]
         lost += samples
         insert_rows(
             connection,
-            [report_row(r[0], NO_SHAPE.number, FIRST_TRUSTED_MS, 0, through, None) for r in run],
+            [report_row(r[0], NO_SHAPE.number, FIRST_TRUSTED_MS, 0, through, None) for r in group],
         )
     connection.execute(
         "DELETE FROM damaged WHERE batch NOT IN (SELECT batch FROM damaged ORDER BY rowid DESC "
@@ -92,16 +92,16 @@ def put_aside(connection: sqlite3.Connection, rows: Sequence[ReportRow], newest:
     return lost
 
 
-def _runs(rows: Sequence[ReportRow]) -> Iterator[list[ReportRow]]:
-    """``rows`` in runs of numbers without a hole."""
-    run: list[ReportRow] = []
+def _consecutive(rows: Sequence[ReportRow]) -> Iterator[list[ReportRow]]:
+    """``rows`` in groups of consecutive batch numbers."""
+    group: list[ReportRow] = []
     for row in rows:
-        if run and row[0] != run[-1][0] + 1:
-            yield run
-            run = []
-        run.append(row)
-    if run:
-        yield run
+        if group and row[0] != group[-1][0] + 1:
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
 
 
 def _neighbour(connection: sqlite3.Connection, batch: int) -> ReportRow | None:

@@ -1,7 +1,7 @@
-"""A report as one compact row: eight bytes a sample where all share a time, thirteen where not.
+"""The compact row of a report: 8 bytes for each sample if all share a time, else 13.
 
 The metrics of a report repeat from poll to poll, so a row names them by a *shape*: the device and
-the aliases in their order. Only the values (and, where they differ, times and flags) are stored.
+the aliases in order. Only values are stored, and times and flags if they differ.
 """
 
 import math
@@ -14,7 +14,7 @@ from telemetry.quality import Flag
 from telemetry.samples import Sample
 
 MAX_SAMPLES = 1000
-"""Samples in one row at most; bigger reports become several."""
+"""The most samples in one row; bigger reports become several rows."""
 
 _MAX_SPREAD_MS = 2**31 - 1
 _FREE = struct.Struct("<Iibd")
@@ -23,7 +23,7 @@ _NAN = math.nan
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Samples of one device, measured together; ``device`` None: of the gateway itself."""
+    """Samples of one device, measured together. ``device`` None is the gateway itself."""
 
     device: str | None
     samples: Sequence[Sample]
@@ -31,7 +31,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the values of a row belong to. Without ``aliases`` each sample names its own."""
+    """The device and metrics of a row. Without ``aliases`` each sample carries its own alias."""
 
     number: int
     device: str | None
@@ -39,14 +39,14 @@ class Shape:
 
 
 NO_SHAPE = Shape(0, None, ())
-"""That of reports whose row was damaged: nothing is known but their number."""
+"""The shape of reports whose row was damaged: only their batch number is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredReport:
     """One row of the outbox: batch ``batch``, ``count`` samples, the first at ``time_ms``.
 
-    A report that was given up keeps its number with ``count`` 0 and no data.
+    An evicted report keeps its number with ``count`` 0 and no data.
     """
 
     batch: int
@@ -57,17 +57,17 @@ class StoredReport:
 
     @property
     def stamped(self) -> bool:
-        """Whether its times are of the calendar (and not of an untrusted clock)."""
+        """Whether its times are UTC (and not monotonic)."""
         return self.time_ms >= FIRST_TRUSTED_MS
 
     @property
     def is_plain(self) -> bool:
-        """Whether ``data`` is just the doubles of samples that share ``time_ms``."""
+        """Whether ``data`` is only the doubles of samples that share ``time_ms``."""
         return bool(self.shape.aliases) and len(self.data) == 8 * len(self.shape.aliases)
 
 
 def split(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
-    """``samples`` in the order of time, in parts that each fit one row."""
+    """``samples`` in time order, in parts that each fit one row."""
     part: list[Sample] = []
     for sample in sorted(samples, key=lambda s: s.time_ms):
         if part and (len(part) == MAX_SAMPLES or sample.time_ms - part[0].time_ms > _MAX_SPREAD_MS):
@@ -79,7 +79,7 @@ def split(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
 
 
 def pack(samples: Sequence[Sample]) -> bytes:
-    """The values of samples (in the order of time) for a row that names their metrics."""
+    """The data of a row whose shape names the metrics of ``samples`` (in time order)."""
     n = len(samples)
     base = samples[0].time_ms
     values = [_NAN if s.value is None else s.value for s in samples]
@@ -92,7 +92,7 @@ def pack(samples: Sequence[Sample]) -> bytes:
 
 
 def pack_free(samples: Sequence[Sample], aliases: Mapping[str, int]) -> bytes:
-    """The same for a row without aliases of its own: each sample carries its metric's alias."""
+    """The same for a row whose shape has no aliases: each sample carries its alias."""
     base = samples[0].time_ms
     return b"".join(
         _FREE.pack(
