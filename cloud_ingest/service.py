@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from alert_rules import load_rules
 from cloud_ingest.alerts import AlertService
 from cloud_ingest.api import application
-from cloud_ingest.api.responses.inventory_json import show_device, show_gateway
+from cloud_ingest.api.responses.inventory_json import json_of_device, json_of_gateway
 from cloud_ingest.api.routes import alerts as alerts_api
 from cloud_ingest.api.routes import index
 from cloud_ingest.api.running_service import RunningService
@@ -237,11 +237,11 @@ class Service:
 
     def _describe_gateway(self, name: str) -> dict[str, Any] | None:
         gateway = self.inventory.gateway(name)
-        return show_gateway(gateway, self.inventory, self.ledger) if gateway else None
+        return json_of_gateway(gateway, self.inventory, self.ledger) if gateway else None
 
     def _describe_device(self, gateway: str, name: str) -> dict[str, Any] | None:
         device = self.inventory.device(gateway, name)
-        return show_device(device, self.inventory) if device else None
+        return json_of_device(device, self.inventory) if device else None
 
 
 def _store_of(configuration: CloudConfiguration, shard: Shard) -> StoreConfiguration:

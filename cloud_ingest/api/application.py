@@ -1,4 +1,4 @@
-"""The HTTP application: the API under /api/v1, its description, /metrics, and the web page."""
+"""The HTTP application: the API under /api/v1, its documentation, /metrics, and the web page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ PAGE = Path(__file__).parents[1] / "web" / "static"
 def create(
     service: RunningService, routers: Sequence[APIRouter] = (), page: Path = PAGE
 ) -> FastAPI:
-    """The application over ``service``, with further ``routers`` under the prefix of the API."""
+    """The application over ``service``, with more ``routers`` under the prefix of the API."""
     app = FastAPI(
         title="Quantrac",
         version=__version__,
@@ -48,15 +48,15 @@ def create(
     for router in (*own, *routers):
         app.include_router(router, prefix=PREFIX)
     app.include_router(operation.metrics_router(service))
-    _describe(app)
+    _serve_reference(app)
     _serve_page(app, page)
     return app
 
 
-def _describe(app: FastAPI) -> None:
+def _serve_reference(app: FastAPI) -> None:
     @app.api_route("/api/docs", methods=["GET", "HEAD"], include_in_schema=False)
     def docs(request: Request) -> Response:
-        """The API for people; OpenAPI as JSON for those who accept only that."""
+        """The reference page, or OpenAPI as JSON for clients that accept only JSON."""
         if "html" not in request.headers.get("accept", "*/*") and "json" in request.headers.get(
             "accept", ""
         ):

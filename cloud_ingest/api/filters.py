@@ -1,4 +1,4 @@
-"""The filters that lists share: ``station``, ``gateway``, ``quantity``, ``group``."""
+"""The filters of lists: ``station``, ``gateway``, ``quantity``, ``group``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ Several = Annotated[list[str] | None, Query(description="Repeated or comma separ
 
 
 def names_in(values: Sequence[str] | None) -> frozenset[str]:
-    """The names in a filter that may be repeated or hold commas."""
+    """The names in a filter, which may be repeated or separated by commas."""
     return frozenset(n for v in values or () for n in v.split(",") if n)
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a client asked for; an empty set means all."""
+    """The filters of a request; an empty set matches everything."""
 
     stations: frozenset[str]
     gateways: frozenset[str]
     quantities: frozenset[str]
     groups: frozenset[str]
 
-    def place(self, group: str, station: str, gateway: str | None = None) -> bool:
-        """Whether something at this place is asked for."""
+    def matches_place(self, group: str, station: str, gateway: str | None = None) -> bool:
+        """True if the filters match this place."""
         return (
             (not self.groups or group in self.groups)
             and (not self.stations or station in self.stations)
             and (gateway is None or not self.gateways or gateway in self.gateways)
         )
 
-    def series(self, s: Series) -> bool:
-        """Whether a series is asked for."""
-        return self.place(s.group, s.station, s.key.gateway) and (
+    def matches_series(self, s: Series) -> bool:
+        """True if the filters match a series."""
+        return self.matches_place(s.group, s.station, s.key.gateway) and (
             not self.quantities or s.quantity in self.quantities
         )
 
     @property
     def empty(self) -> bool:
-        """Whether everything is asked for."""
+        """True if the filters match everything."""
         return not (self.stations or self.gateways or self.quantities or self.groups)
 
 

@@ -1,4 +1,4 @@
-"""JSON responses, written fast; NaN becomes null."""
+"""JSON responses through orjson; NaN becomes null."""
 
 from typing import Any
 
@@ -12,5 +12,5 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The bytes of ``content``; numpy arrays are taken as they are."""
+        """The bytes of ``content``, which may hold numpy arrays."""
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI makes of the routes, with problems as the API sends them."""
+"""The OpenAPI document: FastAPI's, with errors as the problem documents that the API sends."""
 
 from typing import Any
 
@@ -10,29 +10,29 @@ from cloud_ingest.api.problems import MEDIA_TYPE
 from cloud_ingest.api.responses.declaration import EXAMPLES
 
 TAGS = {
-    "operation": "How the service itself is: health, quarantine, events, figures.",
-    "stations": "What there is in the field: stations, gateways, devices, series.",
-    "samples": "Values: the newest, and any range of time.",
-    "live": "What happens now, as server-sent events.",
-    "alerts": "Alerts and what people do with them; silences, notifications, rules, reports.",
+    "operation": "The service itself: health, quarantine, events, metrics.",
+    "stations": "The inventory: stations, gateways, devices, series.",
+    "samples": "Samples: the latest, and any time range.",
+    "live": "Changes as they happen, as server-sent events.",
+    "alerts": "Alerts and actions on them; silences, notifications, rules, reports.",
     "index": "Air-quality indices.",
 }
 _DESCRIPTION = (
     'Lists are `{"items": [...], "next": cursor or null}`, paged with `limit` and `cursor`. Times '
-    "are ISO 8601 or milliseconds since 1970 in questions, milliseconds in answers, UTC. Errors are "
-    "problem details (RFC 9457). Who acts on an alert is said in the header `X-Quantrac-User` "
-    "(percent-encoded UTF-8); it is taken as said, there are no accounts."
+    "are ISO 8601 or milliseconds since 1970 in requests, milliseconds in responses, UTC. Errors are "
+    "problem details (RFC 9457). The header `X-Quantrac-User` (percent-encoded UTF-8) names the user "
+    "who acts on an alert; it is not verified, there are no accounts."
 )
 _PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
 
 
 def name_of(route: APIRoute) -> str:
-    """The name of an operation: that of its function."""
+    """The name of an operation: the name of its function."""
     return route.name
 
 
 def install(app: FastAPI) -> None:
-    """Make ``app`` describe itself with this document."""
+    """Make ``app`` use this document."""
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's way to do it
 
 
@@ -59,7 +59,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _correct(operation: dict[str, Any]) -> None:
-    """Errors are problem documents, also those that FastAPI and the service itself may answer."""
+    """Describe all errors as problem documents, also those of FastAPI."""
     responses = operation["responses"]
     for status, response in responses.items():
         content = response.get("content", {})

@@ -9,8 +9,8 @@ from cloud_ingest.database.cursor import decode_cursor, encode_cursor
 
 ItemT = TypeVar("ItemT")
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="How many items at most.")]
-Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="The largest number of items.")]
+Cursor = Annotated[str | None, Query(description="`next` of the previous page.")]
 DEFAULT_LIMIT = 100
 
 

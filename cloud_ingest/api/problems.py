@@ -31,18 +31,18 @@ class Problem(Exception):  # noqa: N818  # the standard's word
 
 
 def not_found(what: str, name: str) -> Problem:
-    """The problem of asking for something that is not there."""
+    """The problem of an object that does not exist."""
     return Problem(404, f"No such {what}", f"There is no {what} {name!r}.")
 
 
 def install(app: FastAPI) -> None:
-    """Make ``app`` answer every error with a problem document."""
-    app.add_exception_handler(Problem, _answer_problem)
-    app.add_exception_handler(InvalidCursor, _answer_invalid_cursor)
-    app.add_exception_handler(AlertError, _answer_alert_error)
-    app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(RequestValidationError, _answer_validation)
-    app.add_exception_handler(Exception, _answer_unexpected)
+    """Make ``app`` respond to every error with a problem document."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(InvalidCursor, _on_invalid_cursor)
+    app.add_exception_handler(AlertError, _on_alert_error)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(Exception, _on_unexpected)
 
 
 def document(
@@ -53,16 +53,16 @@ def document(
     return JSONResponse(body | dict(extra or {}), status, media_type=MEDIA_TYPE)
 
 
-def _answer_problem(_request: Request, error: Exception) -> JSONResponse:
+def _on_problem(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
     return document(error.status, error.title, error.detail, error.extra)
 
 
-def _answer_invalid_cursor(_request: Request, _error: Exception) -> JSONResponse:
-    return document(400, "Not a cursor", "Pass `next` of the page before unchanged.")
+def _on_invalid_cursor(_request: Request, _error: Exception) -> JSONResponse:
+    return document(400, "Not a cursor", "Pass `next` of the previous page unchanged.")
 
 
-def _answer_alert_error(_request: Request, error: Exception) -> JSONResponse:
+def _on_alert_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AlertError)
     if isinstance(error, AlertNotFound):
         return document(404, "Not found", error.detail)
@@ -71,7 +71,7 @@ def _answer_alert_error(_request: Request, error: Exception) -> JSONResponse:
     return document(400, "Not possible", error.detail)
 
 
-def _answer_http(_request: Request, error: Exception) -> JSONResponse:
+def _on_http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     title = HTTPStatus(error.status_code).phrase
     detail = "" if error.detail == title else str(error.detail)
@@ -80,7 +80,7 @@ def _answer_http(_request: Request, error: Exception) -> JSONResponse:
     return response
 
 
-def _answer_validation(_request: Request, error: Exception) -> JSONResponse:
+def _on_validation(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
         {"field": ".".join(str(part) for part in e["loc"][1:]) or "body", "message": e["msg"]}
@@ -90,5 +90,5 @@ def _answer_validation(_request: Request, error: Exception) -> JSONResponse:
     return document(422, "The request is not valid", detail, {"errors": errors})
 
 
-def _answer_unexpected(_request: Request, _error: Exception) -> JSONResponse:
+def _on_unexpected(_request: Request, _error: Exception) -> JSONResponse:
     return document(500, "Something failed inside", "The log of the service has the details.")

@@ -1,4 +1,4 @@
-"""The API for people: one page made from the OpenAPI document, without scripts from elsewhere."""
+"""The reference of the API as one HTML page, made from the OpenAPI document, without scripts."""
 
 import json
 import re
@@ -52,12 +52,12 @@ def _operation(
     return (
         f'<article><h3><span class="method">{escape(method.upper())}</span>'
         f"<code>{escape(path)}</code></h3>{escape(said)}{table}"
-        f"{_answer(operation, document)}</article>"
+        f"{_example(operation, document)}</article>"
     )
 
 
 def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """The fields of what is sent."""
+    """The rows of the fields of the request body."""
     sent = json.dumps(operation.get("requestBody", {}))
     rows = ""
     for name in re.findall(r"#/components/schemas/(\w+)", sent):
@@ -68,17 +68,17 @@ def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:
     return rows
 
 
-def _answer(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """An example of the answer: that of its shape, or of the items of its list."""
-    shapes = document.get("components", {}).get("schemas", {})
+def _example(operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """An example of the response: of its schema, or of the items of its list."""
+    schemas = document.get("components", {}).get("schemas", {})
     good = next(r for status, r in operation["responses"].items() if status.startswith("2"))
     text = json.dumps(good.get("content", {}).get("application/json", {}))
     for name in re.findall(r"#/components/schemas/(\w+)", text):
         listed = re.findall(
-            r"#/components/schemas/(\w+)", json.dumps(shapes[name]["properties"].get("items", {}))
+            r"#/components/schemas/(\w+)", json.dumps(schemas[name]["properties"].get("items", {}))
         )
         for shape in (name, *listed):
-            for example in shapes[shape].get("examples", ()):
+            for example in schemas[shape].get("examples", ()):
                 shown = json.dumps(example, ensure_ascii=False, indent=1)
                 return f"<details><summary>{escape(shape)}</summary><pre>{escape(shown)}</pre></details>"
     return ""

@@ -1,4 +1,4 @@
-"""The report of alerts as a table for spreadsheets, in either language."""
+"""The report of alerts as CSV and Excel files, in Vietnamese or English."""
 
 import csv
 import io
@@ -71,7 +71,7 @@ def csv_of(items: Sequence[dict[str, Any]], language: str) -> bytes:
 
 
 def excel_of(items: Sequence[dict[str, Any]], language: str, since_ms: int, until_ms: int) -> bytes:
-    """The report as a workbook: a title, then one row an alert, with times as Excel's own."""
+    """The report as a workbook: a title, then one row for each alert, with Excel date cells."""
     words, heads = _WORDS[language], _HEADS[language]
     out = io.BytesIO()
     book = xlsxwriter.Workbook(
@@ -126,21 +126,21 @@ def _basis(item: dict[str, Any], language: str) -> str:
 
 
 def _remarks(item: dict[str, Any], words: dict[str, str]) -> str:
-    said = [words["late"]] if item["retrospective"] else []
+    remarks = [words["late"]] if item["retrospective"] else []
     if item["muted_by"] is not None:
-        said.append(words["muted"].format(n=item["muted_by"]))
-    return "; ".join(said)
+        remarks.append(words["muted"].format(n=item["muted_by"]))
+    return "; ".join(remarks)
 
 
 def _local(time_ms: int | None) -> Any:
-    """A moment on the clocks of Vietnam, without a zone: spreadsheets know none."""
+    """Vietnam's local time without a zone, since spreadsheets have none."""
     if time_ms is None:
         return None
     return local_datetime(time_ms).replace(tzinfo=None, microsecond=0)
 
 
 def _plain(cell: Any) -> Any:
-    """A cell as CSV has it: text that a spreadsheet would take for a formula is kept as text."""
+    """A cell of the CSV file. Text that a spreadsheet would read as a formula gets an apostrophe."""
     if cell is None:
         return ""
     if isinstance(cell, datetime):

@@ -1,4 +1,4 @@
-"""What the API looks at: the parts of the running service."""
+"""The parts of the running service that the API uses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class HasProblem(Protocol):
 
 
 class HasState(Protocol):
-    """A connection that says how it is."""
+    """A connection to the broker."""
 
     @property
     def state(self) -> LinkState:
-        """Whether the broker is there."""
+        """Whether the broker is connected, and if not, why."""
 
 
 @dataclass(frozen=True, slots=True)

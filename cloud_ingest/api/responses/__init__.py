@@ -1,5 +1,5 @@
-"""What each endpoint answers, as types: the schema of the API is made from them.
+"""The response of each endpoint as a type; the schema of the API is made from them.
 
-They describe the answers and cost nothing when one is sent: answers are written by ``Json`` as they
-are, and a test holds real ones against the schema.
+They are not applied when a response is sent: ``Json`` writes it as it is. A test compares real
+responses with the schema.
 """

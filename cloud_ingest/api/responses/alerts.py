@@ -30,7 +30,7 @@ _SENT = {
 
 
 class Legal(TypedDict):
-    """Where a limit comes from, when it holds (dates), and whether the number was checked."""
+    """The legal basis of a limit: document, dates between which it is in force, and verification."""
 
     document: str
     clause: str
@@ -44,10 +44,10 @@ class Legal(TypedDict):
 
 @example(**_ALERT)
 class AlertNews(TypedDict):
-    """An alert as it is now: one run of a rule being true for one series, device, gateway ...
+    """The present state of an alert: a span in which a rule was true for a series, device, gateway ...
 
     ``peak``: the value furthest beyond the limit. ``muted_by``: the wider alert that explains it.
-    ``retrospective``: found in data that came late.
+    ``retrospective``: found in late data.
     """
 
     id: int
@@ -86,7 +86,7 @@ class AlertNews(TypedDict):
 
 
 class HistoryEntry(TypedDict):
-    """One thing that happened to an alert, and who did it."""
+    """An entry of an alert's history."""
 
     time_ms: int
     kind: str
@@ -97,14 +97,14 @@ class HistoryEntry(TypedDict):
 
 @example(**_ALERT, spans=_SPANS, history=[_FIRED])
 class Alert(AlertNews):
-    """An alert with the spans [start, end or null] in which it was on, and its history."""
+    """An alert with the spans [start, end or null] in which it was active, and its history."""
 
     spans: list[tuple[int, int | None]]
     history: list[HistoryEntry]
 
 
 class Delivery(TypedDict):
-    """A message about an alert: through which channel, in which state, and why not."""
+    """A message about an alert: channel, state and error."""
 
     channel: str
     kind: str
@@ -117,13 +117,13 @@ class Delivery(TypedDict):
 
 @example(**_ALERT, spans=_SPANS, history=[_FIRED], deliveries=[_SENT])
 class AlertDetail(Alert):
-    """An alert with its history and what was sent about it."""
+    """An alert with its history and the messages sent about it."""
 
     deliveries: list[Delivery]
 
 
 class Refused(TypedDict):
-    """An alert for which a step was not possible, and why."""
+    """An alert for which an action was not possible, and why."""
 
     id: int
     detail: str
@@ -131,7 +131,7 @@ class Refused(TypedDict):
 
 @example(items=[], refused=[{"id": 9, "detail": "alert 9 is resolved, not firing"}])
 class Acknowledged(TypedDict):
-    """The alerts that are acknowledged now, and those for which it was not possible."""
+    """The alerts that were acknowledged, and those for which it was not possible."""
 
     items: list[Alert]
     refused: list[Refused]
@@ -145,8 +145,8 @@ class Acknowledged(TypedDict):
 class Silence(TypedDict):
     """A span in which matching alerts notify nobody; a field that is null matches everything.
 
-    ``end_ms`` null: until it is ended, or until the alert ``until_resolved`` is. Maintenance and
-    calibration also mark the samples of their span.
+    ``end_ms`` null: until it is ended by hand, or until the alert ``until_resolved`` is resolved.
+    Maintenance and calibration also mark the samples of their span.
     """
 
     id: int
@@ -166,7 +166,7 @@ class Silence(TypedDict):
 
 
 class Limit(TypedDict):
-    """A value that a rule compares with, and how to write it beside its line in a chart."""
+    """A limit of a rule, and the label of its line in a chart."""
 
     value: float
     comparison: str | None
@@ -186,7 +186,7 @@ class Limit(TypedDict):
     series=["bd-tdm-001/gas/so2"],
 )  # fmt: skip
 class Rule(TypedDict):
-    """A rule with its limits, its legal basis, and the series that it watches."""
+    """A rule with its limits, its legal basis, and its series."""
 
     rule: str
     kind: str
@@ -209,7 +209,7 @@ class Rule(TypedDict):
     per_minute=20,
 )  # fmt: skip
 class Channel(TypedDict):
-    """A channel of ``notify`` in cloud.yaml, without its address; empty lists let everything through."""
+    """A channel of ``notify`` in cloud.yaml without its address; an empty list matches everything."""
 
     name: str
     service: str
@@ -230,7 +230,7 @@ class Channel(TypedDict):
     due_ms=1795470458132, sent_ms=None, attempts=1, error="503 Service Unavailable",
 )  # fmt: skip
 class Notification(Delivery):
-    """A message with the alert that it is about. ``due_ms``: when it is tried, or tried again."""
+    """A message with its alert. ``due_ms``: the time of its next attempt."""
 
     id: int
     alert_id: int
@@ -245,7 +245,7 @@ class Notification(Delivery):
     error={"vi": "Nhận quá nhiều tin", "en": "Too many messages"},
 )  # fmt: skip
 class ChannelTest(TypedDict):
-    """Whether a test message could be handed over; if not, why in words, and what the service said."""
+    """The result of a test message; if it failed, the reason and the message of the service."""
 
     channel: str
     ok: bool
@@ -262,7 +262,7 @@ class ChannelTest(TypedDict):
     acknowledged_ms=1795470552861, assignee=None,
 )  # fmt: skip
 class ReportedAlert(TypedDict):
-    """One line of the report: which, where, since, until, how far, which limit, who saw it."""
+    """One line of the report: alert, place, span, peak, limit, who acknowledged it."""
 
     id: int
     rule: str
@@ -288,7 +288,7 @@ class ReportedAlert(TypedDict):
 
 
 class AlertReport(TypedDict):
-    """The alerts that were on in a period, the oldest first. ``shortened``: there are more."""
+    """The alerts that were active in a period, oldest first. ``shortened``: there are more."""
 
     since_ms: int
     until_ms: int

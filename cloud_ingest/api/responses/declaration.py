@@ -1,4 +1,4 @@
-"""What all answers share: pages of lists, problems, examples, and how a route declares them."""
+"""What responses share: pages, problems, examples, and the declaration of a route's response."""
 
 from collections.abc import Callable
 from typing import Any, Generic, NotRequired, TypeVar
@@ -6,41 +6,41 @@ from typing import Any, Generic, NotRequired, TypeVar
 from typing_extensions import TypedDict
 
 ItemT = TypeVar("ItemT")
-ShapeT = TypeVar("ShapeT", bound=type)
+ModelT = TypeVar("ModelT", bound=type)
 
 _MEANING = {
-    400: "Not possible as asked",
-    404: "There is no such thing",
+    400: "Not possible as requested",
+    404: "Does not exist",
     409: "Not possible in its present state",
     422: "The request is not valid",
     429: "Too soon after the last one",
-    503: "Something that is needed does not answer",
+    503: "A required part does not answer",
 }
 
 
 EXAMPLES: dict[str, dict[str, Any]] = {}
-"""Examples of answers, by the name of their shape."""
+"""Examples of responses, by the name of their type."""
 
 
-def example(**fields: Any) -> Callable[[ShapeT], ShapeT]:
-    """Put an example beside a shape, for the description of the API."""
+def example(**fields: Any) -> Callable[[ModelT], ModelT]:
+    """Add an example to a response type, for the documentation of the API."""
 
-    def keep(shape: ShapeT) -> ShapeT:
-        EXAMPLES[shape.__name__] = fields
-        return shape
+    def keep(model: ModelT) -> ModelT:
+        EXAMPLES[model.__name__] = fields
+        return model
 
     return keep
 
 
 class Page(TypedDict, Generic[ItemT]):
-    """A page of a list. ``next`` is the cursor of the following page, null on the last."""
+    """A page of a list. ``next`` is the cursor of the next page, null on the last page."""
 
     items: list[ItemT]
     next: str | None
 
 
 class Texts(TypedDict):
-    """The same in both languages."""
+    """A text in both languages."""
 
     vi: str
     en: str
@@ -55,7 +55,7 @@ class WrongField(TypedDict):
 
 @example(type="about:blank", title="No such station", status=404, detail="There is no station 'x'.")
 class ProblemDocument(TypedDict):
-    """Problem details (RFC 9457): what went wrong, in words."""
+    """Problem details (RFC 9457)."""
 
     type: str
     title: str
@@ -65,11 +65,11 @@ class ProblemDocument(TypedDict):
 
 
 def declare_response(
-    shape: Any, *problems: int, files: dict[str, str] | None = None
+    model: Any, *problems: int, files: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """What a route declares: the ``shape`` of its answer and the problems it may have.
+    """The arguments of a route for its response ``model`` and its possible problems.
 
-    ``files``: media type -> what it holds, where the route can also answer with a file. Answers are
+    ``files``: media type -> description, if the route can also respond with a file. Responses are
     not checked when they are sent.
     """
     found: dict[int | str, dict[str, Any]] = {
@@ -80,4 +80,4 @@ def declare_response(
         found[200] = {
             "content": {kind: {"schema": binary | {"description": what}} for kind, what in files.items()}
         }  # fmt: skip
-    return {"response_model": shape, "responses": found}
+    return {"response_model": model, "responses": found}

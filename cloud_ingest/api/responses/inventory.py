@@ -12,7 +12,7 @@ from cloud_ingest.api.responses.declaration import example
     cumulative=False, circular=False,
 )  # fmt: skip
 class Quantity(TypedDict):
-    """What can be measured. ``cumulative``: a counter that only grows; ``circular``: an angle."""
+    """A measurable quantity. ``cumulative``: a counter that only grows; ``circular``: an angle."""
 
     name: str
     unit: str
@@ -24,7 +24,7 @@ class Quantity(TypedDict):
 
 
 class Administrative(TypedDict):
-    """The administrative unit before July 2025 and since."""
+    """The administrative units before and since July 2025."""
 
     former: str | None
     current: str | None
@@ -36,7 +36,7 @@ class Administrative(TypedDict):
     administrative={"former": "Bình Dương", "current": "TP. Hồ Chí Minh"},
 )  # fmt: skip
 class Station(TypedDict):
-    """A place on the map; online while any of its gateways is."""
+    """A place on the map. It is online while any of its gateways is."""
 
     id: str
     name: str
@@ -58,7 +58,7 @@ class Station(TypedDict):
     properties={"Agent Version": "0.1.0"},
 )  # fmt: skip
 class Gateway(TypedDict):
-    """A gateway. What only it can know (``backlog``, ``samples_measured``) is null until it says so."""
+    """A gateway. ``backlog`` and ``samples_measured`` are null until the gateway reports them."""
 
     id: str
     group: str
@@ -116,7 +116,7 @@ class Device(TypedDict):
     profile="plantower-pms5003", cumulative=False, circular=False,
 )  # fmt: skip
 class Series(TypedDict):
-    """One metric of one device over time. ``valid``: the lowest and highest possible value."""
+    """One metric of one device over time. ``valid``: lowest and highest possible value."""
 
     id: str
     gateway: str
@@ -134,7 +134,7 @@ class Series(TypedDict):
 
 
 class Gap(TypedDict):
-    """Reports that will not come, from the first number to the last, and why."""
+    """Reports, from ``first`` to ``last`` number, that will not arrive, and why."""
 
     first: int
     last: int
@@ -144,7 +144,7 @@ class Gap(TypedDict):
 
 
 class LedgerDay(TypedDict):
-    """How many samples of a local day were measured, stored, stored late, and given up."""
+    """The numbers of samples of a local day: measured, stored, stored late, given up."""
 
     day: str
     measured: int
@@ -159,7 +159,7 @@ class LedgerDay(TypedDict):
     days=[{"day": "2026-11-24", "measured": 815, "stored": 815, "late": 0, "given_up": 0}],
 )  # fmt: skip
 class GatewayLedger(TypedDict):
-    """Which reports of a gateway are here, which are missing, and each day's counts."""
+    """The stored and the missing reports of a gateway, and the counts of each day."""
 
     gateway: str
     acknowledges: bool

@@ -1,4 +1,4 @@
-"""How stations, gateways, devices and series look in JSON."""
+"""Stations, gateways, devices and series as JSON."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from telemetry.series import Series
 from telemetry.sparkplug import names
 
 
-def show_quantity(q: Quantity) -> dict[str, Any]:
+def json_of_quantity(q: Quantity) -> dict[str, Any]:
     """A quantity with its unit and names."""
     return {
         "name": q.name, "unit": q.unit, "domain": q.domain, "en": q.en, "vi": q.vi,
@@ -18,7 +18,7 @@ def show_quantity(q: Quantity) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show_station(station: Station, gateways: list[Gateway]) -> dict[str, Any]:
+def json_of_station(station: Station, gateways: list[Gateway]) -> dict[str, Any]:
     """A station with the state of its ``gateways``."""
     seen = [g.last_seen_ms for g in gateways if g.last_seen_ms is not None]
     return {
@@ -34,7 +34,7 @@ def show_station(station: Station, gateways: list[Gateway]) -> dict[str, Any]:
     }
 
 
-def show_gateway(
+def json_of_gateway(
     gateway: Gateway, inventory: Inventory, ledger: Ledger, samples_stored: int | None = None
 ) -> dict[str, Any]:
     """A gateway; ``samples_stored`` replaces the ledger's count."""
@@ -68,8 +68,8 @@ def show_gateway(
     }
 
 
-def show_device(device: Device, inventory: Inventory) -> dict[str, Any]:
-    """A device with what happened on its bus."""
+def json_of_device(device: Device, inventory: Inventory) -> dict[str, Any]:
+    """A device with the counters of its bus."""
     gateway = inventory.gateway(device.gateway)
     properties = device.properties
     return {
@@ -95,8 +95,8 @@ def _text(properties: dict[str, Any], name: str) -> str:
     return str(properties.get(name.removeprefix("Properties/"), ""))
 
 
-def show_series(series: Series) -> dict[str, Any]:
-    """A series and what is known of it."""
+def json_of_series(series: Series) -> dict[str, Any]:
+    """A series with its properties."""
     quantity = QUANTITIES.get(series.quantity)
     return {
         "id": str(series.key),

@@ -1,4 +1,4 @@
-"""Values: the newest, ranges of time, indices, and what the event stream carries."""
+"""Samples, indices, and the events of the stream."""
 
 from typing import Literal, NotRequired
 
@@ -16,7 +16,7 @@ AggregateName = Literal["mean", "min", "max", "count", "last"]
     quantity="pm2_5", unit="ug/m3", time_ms=1795470465091, value=23.4, quality=1, online=True,
 )  # fmt: skip
 class Latest(TypedDict):
-    """The last sample of a series. ``quality`` is a QARTOD flag; ``value`` null: it had none."""
+    """The latest sample of a series. ``quality``: QARTOD flag; ``value`` null: it had none."""
 
     series: str
     gateway: str
@@ -36,9 +36,9 @@ class Latest(TypedDict):
     time_ms=[1795366800000], value=[41.2], quality=[1],
 )  # fmt: skip
 class Samples(TypedDict):
-    """Samples of a series, or one value for each step that has any; columns of equal length.
+    """Samples of a series, or one value for each step that has samples; columns of equal length.
 
-    ``min``, ``max`` and ``count`` are there where an envelope was asked for and steps were taken.
+    ``min``, ``max`` and ``count`` are present with steps if an envelope was requested.
     """
 
     series: str
@@ -66,7 +66,7 @@ class IndexLevel(TypedDict):
 
 
 class SubIndex(TypedDict):
-    """The index of one pollutant, and the mean that it was looked up with."""
+    """The index of one pollutant, and the mean from which it was computed."""
 
     pollutant: str
     averaging: str
@@ -76,7 +76,7 @@ class SubIndex(TypedDict):
 
 
 class IndexInput(TypedDict):
-    """One-hour means that went in, the oldest first; null where an hour has too little data."""
+    """The one-hour means used, oldest first; null for an hour with too little data."""
 
     series: str
     hour_means: list[float | None]
@@ -90,7 +90,7 @@ class IndexInput(TypedDict):
     inputs_from_ms=1795428000000,
 )  # fmt: skip
 class Index(TypedDict):
-    """An air-quality index of a station. ``value`` null: ``reason`` says why there is none."""
+    """An air-quality index of a station. If ``value`` is null, ``reason`` says why."""
 
     station: str
     kind: Literal["vn_aqi", "epa_aqi"]
@@ -107,13 +107,13 @@ class Index(TypedDict):
 
 
 class StreamReady(TypedDict):
-    """The stream begins."""
+    """The first event of the stream."""
 
     time_ms: int
 
 
 class StreamSamples(TypedDict):
-    """The newest sample of each series; columns of equal length."""
+    """The latest sample of each series; columns of equal length."""
 
     series: list[str]
     time_ms: list[int]
@@ -122,13 +122,13 @@ class StreamSamples(TypedDict):
 
 
 class StreamSkipped(TypedDict):
-    """So many messages were left out because this client was too slow."""
+    """The number of messages that were skipped because this client was too slow."""
 
     count: int
 
 
 class StreamEvents(TypedDict, total=False):
-    """The events of the stream by name, and what each carries as JSON."""
+    """The events of the stream by name, with their JSON data."""
 
     ready: StreamReady
     samples: StreamSamples

@@ -1,4 +1,4 @@
-"""How the service itself is, what it refused and what happened."""
+"""Health, quarantine and events of the service."""
 
 from typing import Any, Literal, NotRequired
 
@@ -12,7 +12,7 @@ from cloud_ingest.api.responses.declaration import ProblemDocument, example
     time_zone="Asia/Ho_Chi_Minh",
 )  # fmt: skip
 class About(TypedDict):
-    """What this is. ``host``: the Sparkplug host application; ``time_zone``: of the screen."""
+    """Name and version. ``host``: Sparkplug host application; ``time_zone``: of the web page."""
 
     name: str
     version: str
@@ -23,7 +23,7 @@ class About(TypedDict):
 
 
 class Check(TypedDict):
-    """Whether a part answers, and if not, why."""
+    """True if a part answers; otherwise ``detail`` is the reason."""
 
     ok: bool
     detail: str
@@ -45,7 +45,7 @@ class Health(TypedDict):
 
 
 class HealthProblem(ProblemDocument):
-    """Something does not work; ``checks`` say what."""
+    """A part does not work; ``checks`` says which."""
 
     version: str
     time_ms: int
@@ -59,7 +59,7 @@ class HealthProblem(ProblemDocument):
     replayable=True, payload_base64="CAESAA==",
 )  # fmt: skip
 class Quarantined(TypedDict):
-    """Something that was not taken in. The payload is its first 4 kB; ``count``: how often it came."""
+    """A rejected message with the first 4 kB of its payload. ``count``: how often it arrived."""
 
     id: int
     time_ms: int
@@ -75,7 +75,7 @@ class Quarantined(TypedDict):
 
 @example(total=3, by_reason={"unknown unit 'bananas'": 3})
 class QuarantineSummary(TypedDict):
-    """How much was not taken in, since the beginning."""
+    """The number of rejected messages since the first start."""
 
     total: int
     by_reason: dict[str, int]
@@ -83,7 +83,7 @@ class QuarantineSummary(TypedDict):
 
 @example(id=7, replayed=True)
 class Replayed(TypedDict):
-    """It waits to be taken in once more; what fails again comes back to the quarantine."""
+    """The message is queued again; if it fails again, it returns to the quarantine."""
 
     id: int
     replayed: Literal[True]
@@ -94,7 +94,7 @@ class Replayed(TypedDict):
     device="radar", message="bd-da-002/radar is online", details={},
 )  # fmt: skip
 class Event(TypedDict):
-    """Something that happened to a gateway or a device."""
+    """An event of a gateway or a device."""
 
     id: int
     time_ms: int

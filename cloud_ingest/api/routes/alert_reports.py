@@ -1,4 +1,4 @@
-"""The report of a period: every alert that was on in it, for the screen, for paper and for Excel."""
+"""The report of a period: every alert that was active in it, as JSON, CSV or Excel."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -34,13 +34,13 @@ def router(service: RunningService) -> APIRouter:
         form: Annotated[Literal["json", "csv", "xlsx"], Query(alias="format")] = "json",
         language: Annotated[Literal["vi", "en"], Query(description="Of a file.")] = "vi",
     ) -> Response:
-        """The alerts that were on in a period: where, how far, which limit, who acknowledged."""
+        """The alerts that were active in a period: place, peak, limit, who acknowledged."""
         since_ms = parse_time(since, "since")
         until_ms = service.now_ms() if until is None else parse_time(until, "until")
         if since_ms >= until_ms:
             raise Problem(400, "since is not before until", f"{since_ms} >= {until_ms}")
         found = list(_alerts(service, since_ms, until_ms, names_in(station)))
-        items = [_line(alert, service) for alert in found[:MOST_ALERTS]]
+        items = [_report_line(alert, service) for alert in found[:MOST_ALERTS]]
         if form == "csv":
             return _file(csv_of(items, language), CSV, "csv")
         if form == "xlsx":
@@ -73,7 +73,7 @@ def _alerts(
             yield records.alert_of(row)
 
 
-def _line(alert: Alert, service: RunningService) -> dict[str, Any]:
+def _report_line(alert: Alert, service: RunningService) -> dict[str, Any]:
     place = service.inventory.station(alert.station) if alert.station else None
     return {
         "id": alert.id, "rule": alert.rule, "name": dict(alert.name), "severity": alert.severity,

@@ -1,4 +1,4 @@
-"""Alerts, what people do with them, and the rules behind them (contract C4)."""
+"""Alerts, actions on them, and rules (contract C4)."""
 
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from telemetry.durations import format_duration
 from telemetry.series import Series
 
 Several = Annotated[list[str] | None, Query(description="Repeated or comma separated: any of.")]
-Moment = Annotated[str | None, Query(description="ISO 8601 (UTC unless it says so) or ms.")]
+Moment = Annotated[str | None, Query(description="ISO 8601 (UTC without a zone) or ms.")]
 
 
 class CapResponse(Response):
@@ -38,39 +38,39 @@ class _Body(BaseModel):
 
 
 class Note(_Body):
-    """A remark that goes with a step."""
+    """A note on an action."""
 
     note: Annotated[str | None, Field(max_length=4000)] = None
 
 
 class Comment(_Body):
-    """A remark."""
+    """A comment."""
 
     text: Annotated[str, Field(min_length=1, max_length=4000)]
 
 
 class Assignment(_Body):
-    """Whose the alert is; null: nobody's."""
+    """The assignee of the alert; null: nobody."""
 
     to: Annotated[str | None, Field(max_length=200)]
 
 
 class AlertSilence(_Body):
-    """For how long one alert notifies nobody, and why; without an end, until it is resolved."""
+    """Silence one alert, with the reason; without an end, until it is resolved."""
 
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
     end: str | int | None = None
 
 
 class Chosen(_Body):
-    """Several alerts, and a remark that goes with the step."""
+    """Several alerts, and a note on the action."""
 
     ids: Annotated[list[int], Field(min_length=1, max_length=500)]
     note: Annotated[str | None, Field(max_length=4000)] = None
 
 
 def router(alerts: AlertService) -> APIRouter:
-    """The endpoints over one alert service."""
+    """The endpoints on the alert service."""
     api = APIRouter(tags=["alerts"])
     _add_lists(api, alerts)
     _add_steps(api, alerts)
@@ -82,7 +82,7 @@ def router(alerts: AlertService) -> APIRouter:
         series: Several = None, station: Several = None, quantity: Several = None,
         limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None,
     ) -> Json:  # fmt: skip
-        """Which limits apply to which series, for the lines in charts; with their legal basis."""
+        """The rules with their series, limits and legal basis, for example for the lines in charts."""
         chosen = [
             s
             for s in alerts.series
@@ -104,7 +104,7 @@ def _add_lists(api: APIRouter, alerts: AlertService) -> None:
         quantity: Several = None, since: Moment = None, until: Moment = None,
         limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None,
     ) -> Json:  # fmt: skip
-        """Alerts with their history, the newest first. Open ones are there whatever ``since`` says."""
+        """Alerts with their history, newest first. ``since`` does not exclude open alerts."""
         wanted = AlertFilter(
             _split(state), _split(station), _split(rule), _split(gateway), _split(series),
             _split(severity), _split(quantity), optional_time(since, "since"), optional_time(until, "until"),
@@ -114,7 +114,7 @@ def _add_lists(api: APIRouter, alerts: AlertService) -> None:
 
     @api.get("/alerts/{alert_id}", **declare_response(AlertDetail, 404))
     def get_alert(alert_id: int) -> Json:
-        """One alert with its history and what was sent about it."""
+        """One alert with its history and the messages sent about it."""
         found = alerts.queries.get(alert_id)
         return Json(found | {"deliveries": alerts.queries.deliveries(alert_id)})
 
@@ -129,7 +129,7 @@ def _add_steps(api: APIRouter, alerts: AlertService) -> None:
 
     @api.post("/alerts/acknowledge", **declare_response(Acknowledged))
     def acknowledge_several(request: Request, body: Chosen) -> Json:
-        """Note that somebody has seen several alerts at once."""
+        """Acknowledge several alerts at once."""
         done, refused = [], []
         for alert_id in dict.fromkeys(body.ids):
             try:
@@ -140,29 +140,29 @@ def _add_steps(api: APIRouter, alerts: AlertService) -> None:
 
     @api.post("/alerts/{alert_id}/acknowledge", **stepped)
     def acknowledge(alert_id: int, request: Request, body: Note | None = None) -> Json:
-        """Note that somebody has seen it."""
+        """Acknowledge an alert."""
         note = body.note if body else None
         return Json(alerts.commands.acknowledge(alert_id, user_of(request), note))
 
     @api.post("/alerts/{alert_id}/comment", **stepped)
     def comment(alert_id: int, request: Request, body: Comment) -> Json:
-        """Add a remark to its history."""
+        """Add a comment to its history."""
         return Json(alerts.commands.comment(alert_id, user_of(request), body.text))
 
     @api.post("/alerts/{alert_id}/assign", **stepped)
     def assign(alert_id: int, request: Request, body: Assignment) -> Json:
-        """Say whose it is."""
+        """Assign it to a person."""
         return Json(alerts.commands.assign(alert_id, user_of(request), body.to))
 
     @api.post("/alerts/{alert_id}/resolve", **stepped)
     def resolve(alert_id: int, request: Request, body: Note | None = None) -> Json:
-        """End it by hand."""
+        """Resolve it by hand."""
         note = body.note if body else None
         return Json(alerts.commands.resolve(alert_id, user_of(request), note))
 
     @api.post("/alerts/{alert_id}/silence", **declare_response(Silence, 404, 422))
     def silence_alert(alert_id: int, request: Request, body: AlertSilence) -> Json:
-        """Keep it quiet for a time, or until it is resolved."""
+        """Silence it for a time, or until it is resolved."""
         end_ms = optional_time(body.end, "end")
         if end_ms is not None and end_ms <= utc_now_ms():
             raise Problem(422, "The request is not valid", "end must be in the future")

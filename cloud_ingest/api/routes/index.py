@@ -17,19 +17,20 @@ from telemetry.series import Series
 
 
 def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> APIRouter:
-    """The endpoint over a store and the series that are known."""
+    """The endpoint on a store and the known series."""
     api = APIRouter(tags=["index"])
 
     @api.get("/index", **declare_response(Index | Page[Index], 404, 422))
     def get_index(
-        station: Annotated[str | None, Query(description="Without it, every station.")] = None,
+        station: Annotated[str | None, Query(description="Default: all stations.")] = None,
         kind: Kind = "vn_aqi",
         period: Period = "hour",
         at: Annotated[
-            str | None, Query(description="The hour or day that ended before; default now.")
+            str | None,
+            Query(description="A time; the last hour or day that ended before it. Default: now."),
         ] = None,
     ) -> Json:
-        """Index value, level, dominant pollutant and inputs of a station (or a list of all)."""
+        """Index value, level, dominant pollutant and inputs of a station, or a list of all stations."""
         given_ms = optional_time(at, "at")
         at_ms = utc_now_ms() if given_ms is None else given_ms
         series = known_series()
@@ -45,7 +46,7 @@ def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> 
 
 
 def pollutant_stations(series: Sequence[Series]) -> list[Series]:
-    """The series of pollutants, of every station that has any."""
+    """The pollutant series of all stations."""
     by_station: dict[str, list[Series]] = {}
     for one in series:
         by_station.setdefault(one.station, []).append(one)

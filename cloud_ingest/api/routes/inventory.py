@@ -1,4 +1,4 @@
-"""Stations, gateways, devices, series: what there is and how it is."""
+"""Stations, gateways, devices and series with their state."""
 
 from typing import Annotated, Any
 
@@ -11,51 +11,59 @@ from cloud_ingest.api.problems import not_found
 from cloud_ingest.api.responses import inventory as answered
 from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.responses.inventory_json import (
-    show_device,
-    show_gateway,
-    show_quantity,
-    show_series,
-    show_station,
+    json_of_device,
+    json_of_gateway,
+    json_of_quantity,
+    json_of_series,
+    json_of_station,
 )
 from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.indices.derived import DEVICE as DERIVED
 from telemetry.quantities import QUANTITIES
 from telemetry.series import SeriesKey
 
-Asked = Annotated[Filters, Depends(filters)]
-Exact = Annotated[bool, Query(description="Count the stored samples in the store itself (slower).")]
+RequestFilters = Annotated[Filters, Depends(filters)]
+Exact = Annotated[bool, Query(description="Count the stored samples in the store (slower).")]
 
 
 def router(service: RunningService) -> APIRouter:
-    """The endpoints over ``service``."""
+    """The endpoints on ``service``."""
     routes = APIRouter(tags=["stations"])
     inventory = service.inventory
 
     @routes.get(
-        "/quantities", summary="What can be measured, with units and names",
+        "/quantities", summary="The measurable quantities, with units and names",
         **declare_response(Page[answered.Quantity]),
     )  # fmt: skip
     def quantities() -> Json:
-        return Json({"items": [show_quantity(q) for q in QUANTITIES.values()], "next": None})
+        return Json({"items": [json_of_quantity(q) for q in QUANTITIES.values()], "next": None})
 
     @routes.get(
         "/stations", summary="Places on the map", **declare_response(Page[answered.Station], 400)
     )
-    def stations(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
+    def stations(
+        wanted: RequestFilters, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Json:
         at: dict[str, list[Any]] = {}
         for gateway in inventory.gateways():
             at.setdefault(gateway.station, []).append(gateway)
         chosen = [
             s
             for s in inventory.stations()
-            if asked.place(s.group, s.id)
-            and (not asked.gateways or any(g.id in asked.gateways for g in at.get(s.id, [])))
+            if wanted.matches_place(s.group, s.id)
+            and (not wanted.gateways or any(g.id in wanted.gateways for g in at.get(s.id, [])))
         ]
-        if asked.quantities:
-            having = {s.station for s in inventory.series() if s.quantity in asked.quantities}
+        if wanted.quantities:
+            having = {s.station for s in inventory.series() if s.quantity in wanted.quantities}
             chosen = [s for s in chosen if s.id in having]
         return Json(
-            page(chosen, lambda s: s.id, limit, cursor, lambda s: show_station(s, at.get(s.id, [])))
+            page(
+                chosen,
+                lambda s: s.id,
+                limit,
+                cursor,
+                lambda s: json_of_station(s, at.get(s.id, [])),
+            )
         )
 
     @routes.get(
@@ -65,7 +73,9 @@ def router(service: RunningService) -> APIRouter:
         found = inventory.station(station)
         if found is None:
             raise not_found("station", station)
-        return Json(show_station(found, [g for g in inventory.gateways() if g.station == station]))
+        return Json(
+            json_of_station(found, [g for g in inventory.gateways() if g.station == station])
+        )
 
     def exact_count(gateway: str, *, exact: bool) -> int | None:
         if not exact:
@@ -74,7 +84,8 @@ def router(service: RunningService) -> APIRouter:
             [
                 s
                 for s in inventory.series()
-                if s.key.gateway == gateway and s.key.device != DERIVED  # it measured those
+                if s.key.gateway == gateway
+                and s.key.device != DERIVED  # the gateway measured those
             ]
         )
 
@@ -83,11 +94,14 @@ def router(service: RunningService) -> APIRouter:
         **declare_response(Page[answered.Gateway], 400),
     )  # fmt: skip
     def gateways(
-        asked: Asked, exact: Exact = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+        wanted: RequestFilters,
+        exact: Exact = False,
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: Cursor = None,
     ) -> Json:
-        chosen = [g for g in inventory.gateways() if asked.place(g.group, g.station, g.id)]
-        if asked.quantities:
-            having = {s.key.gateway for s in inventory.series() if s.quantity in asked.quantities}
+        chosen = [g for g in inventory.gateways() if wanted.matches_place(g.group, g.station, g.id)]
+        if wanted.quantities:
+            having = {s.key.gateway for s in inventory.series() if s.quantity in wanted.quantities}
             chosen = [g for g in chosen if g.id in having]
         return Json(
             page(
@@ -95,7 +109,7 @@ def router(service: RunningService) -> APIRouter:
                 lambda g: g.id,
                 limit,
                 cursor,
-                lambda g: show_gateway(
+                lambda g: json_of_gateway(
                     g, inventory, service.ledger, exact_count(g.id, exact=exact)
                 ),
             )
@@ -109,25 +123,27 @@ def router(service: RunningService) -> APIRouter:
         if found is None:
             raise not_found("gateway", gateway)
         count = exact_count(gateway, exact=exact)
-        return Json(show_gateway(found, inventory, service.ledger, count))
+        return Json(json_of_gateway(found, inventory, service.ledger, count))
 
     @routes.get(
         "/devices", summary="Devices with the counters of their bus",
         **declare_response(Page[answered.Device], 400),
     )  # fmt: skip
-    def devices(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
+    def devices(
+        wanted: RequestFilters, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Json:
         of = {g.id: g for g in inventory.gateways()}
         chosen = [
             d
             for d in inventory.devices()
             if d.gateway in of
-            and asked.place(of[d.gateway].group, of[d.gateway].station, d.gateway)
+            and wanted.matches_place(of[d.gateway].group, of[d.gateway].station, d.gateway)
         ]
-        if asked.quantities:
+        if wanted.quantities:
             having = {
                 (s.key.gateway, s.key.device)
                 for s in inventory.series()
-                if s.quantity in asked.quantities
+                if s.quantity in wanted.quantities
             }
             chosen = [d for d in chosen if (d.gateway, d.name) in having]
         chosen.sort(key=lambda d: f"{d.gateway}/{d.name}")
@@ -137,7 +153,7 @@ def router(service: RunningService) -> APIRouter:
                 lambda d: f"{d.gateway}/{d.name}",
                 limit,
                 cursor,
-                lambda d: show_device(d, inventory),
+                lambda d: json_of_device(d, inventory),
             )
         )
 
@@ -150,17 +166,17 @@ def router(service: RunningService) -> APIRouter:
         found = inventory.device(gateway, device)
         if found is None:
             raise not_found("device", f"{gateway}/{device}")
-        return Json(show_device(found, inventory))
+        return Json(json_of_device(found, inventory))
 
     @routes.get(
         "/series", summary="Series: one metric of one device",
         **declare_response(Page[answered.Series], 400),
     )  # fmt: skip
-    def series(asked: Asked, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
+    def series(wanted: RequestFilters, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
         chosen = inventory.series_by_name()
-        if not asked.empty:
-            chosen = [s for s in chosen if asked.series(s)]
-        return Json(page(chosen, lambda s: str(s.key), limit, cursor, show_series))
+        if not wanted.empty:
+            chosen = [s for s in chosen if wanted.matches_series(s)]
+        return Json(page(chosen, lambda s: str(s.key), limit, cursor, json_of_series))
 
     @routes.get(
         "/series/{key:path}", summary="One series, by gateway/device/metric",
@@ -173,6 +189,6 @@ def router(service: RunningService) -> APIRouter:
             found = None
         if found is None:
             raise not_found("series", key)
-        return Json(show_series(found))
+        return Json(json_of_series(found))
 
     return routes

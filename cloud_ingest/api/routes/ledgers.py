@@ -1,4 +1,4 @@
-"""What of each gateway is here, what is missing, and why."""
+"""The ledger of a gateway: stored and missing reports."""
 
 from typing import Annotated, Any
 
@@ -18,16 +18,17 @@ MOST_GAPS = 1000
 
 
 def router(service: RunningService) -> APIRouter:
-    """The endpoint over ``service``."""
+    """The endpoint on ``service``."""
     routes = APIRouter(tags=["stations"])
 
     @routes.get(
         "/gateways/{gateway}/ledger",
-        summary="Which reports are stored, which are missing and why",
+        summary="Stored and missing reports, and why they are missing",
         **declare_response(GatewayLedger, 404),
     )
     def ledger(
-        gateway: str, days: Annotated[int, Query(ge=1, le=3660, description="Newest days.")] = 30
+        gateway: str,
+        days: Annotated[int, Query(ge=1, le=3660, description="The number of latest days.")] = 30,
     ) -> Json:
         if service.inventory.gateway(gateway) is None:
             raise not_found("gateway", gateway)

@@ -1,4 +1,4 @@
-"""Figures about the service in Prometheus' text form, read when they are asked for."""
+"""The metrics of the service in the text format of Prometheus, collected on request."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from cloud_ingest.api.running_service import RunningService
 
 
-class _Figures(Collector):
+class _Metrics(Collector):
     def __init__(self, service: RunningService) -> None:
         self._backend = service
 
@@ -56,7 +56,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 
 def prometheus_text(service: RunningService) -> tuple[bytes, str]:
-    """The figures and their media type."""
+    """The metrics and their media type."""
     registry = CollectorRegistry()
-    registry.register(_Figures(service))
+    registry.register(_Metrics(service))
     return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,4 +1,4 @@
-"""Who is told of alerts, whether a channel works, and what became of every message."""
+"""Notification channels, test messages, and the state of every message."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
 
     @api.post("/notifications/{channel}/test", **declare_response(ChannelTest, 404))
     def try_channel(channel: str, request: Request) -> Json:
-        """Send a test message now, past the queue; says in words whether it was handed over."""
+        """Send a test message now, without the queue; the response says whether it was accepted."""
         return Json(alerts.commands.try_channel(channel, user_of(request)))
 
 
 def log_router(service: RunningService) -> APIRouter:
-    """The list of every message over ``service``."""
+    """The list of all messages of ``service``."""
     api = APIRouter(tags=["alerts"])
 
     @api.get("/notifications", **declare_response(Page[Notification], 400))
@@ -42,7 +42,7 @@ def log_router(service: RunningService) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Json:
-        """Messages about alerts, the newest first: through which channel, in which state, why not."""
+        """Messages about alerts, newest first, with channel, state and error."""
         n, a = tables.notifications, tables.alerts
         query = sa.select(n, a.c.name).join(a, a.c.id == n.c.alert_id).order_by(n.c.id.desc())
         for column, values in (

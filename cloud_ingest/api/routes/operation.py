@@ -1,4 +1,4 @@
-"""How the service itself is: health, what it refused, what happened, figures for Prometheus."""
+"""The service itself: health, quarantine, events, metrics."""
 
 import base64
 from typing import Annotated, Any, Literal
@@ -29,10 +29,10 @@ SHOWN_BYTES = 4096
 
 
 def router(service: RunningService) -> APIRouter:
-    """The endpoints over ``service``, for under the prefix of the API."""
+    """The endpoints on ``service`` under the prefix of the API."""
     routes = APIRouter(tags=["operation"])
 
-    @routes.get("/about", summary="What this is", **declare_response(answered.About))
+    @routes.get("/about", summary="Name and version", **declare_response(answered.About))
     def about() -> Json:
         return Json(
             {
@@ -46,9 +46,7 @@ def router(service: RunningService) -> APIRouter:
         "/health",
         summary="Whether broker, store, database, pipeline and notification work",
         response_model=answered.Health,
-        responses={
-            503: {"model": answered.HealthProblem, "description": "Something does not answer"}
-        },
+        responses={503: {"model": answered.HealthProblem, "description": "A part does not work"}},
     )
     def health() -> Response:
         checks = check(service)
@@ -64,7 +62,7 @@ def router(service: RunningService) -> APIRouter:
 
     @routes.get(
         "/quarantine",
-        summary="What was not taken in, newest first, with the reason",
+        summary="Rejected messages with the reason, newest first",
         **declare_response(Page[answered.Quarantined], 400),
     )
     def refused(
@@ -79,7 +77,7 @@ def router(service: RunningService) -> APIRouter:
 
     @routes.get(
         "/quarantine/summary",
-        summary="How much was not taken in, by reason",
+        summary="The number of rejected messages, by reason",
         **declare_response(answered.QuarantineSummary),
     )
     def refused_summary() -> Json:
@@ -89,7 +87,7 @@ def router(service: RunningService) -> APIRouter:
     @routes.post(
         "/quarantine/{item}/replay",
         status_code=202,
-        summary="Take it in again, after a fix",
+        summary="Process it again, after a fix",
         **declare_response(answered.Replayed, 404, 409, 503),
     )
     def replay(item: int) -> Json:
@@ -102,20 +100,20 @@ def router(service: RunningService) -> APIRouter:
         message = MqttMessage(row["topic"], bytes(row["payload"]), row["time_ms"], form)
         if not service.inbox.put(message):
             raise Problem(503, "Intake is full", "It is still in quarantine: try again later.")
-        _forget(service, item)
+        _delete_item(service, item)
         return Json({"id": item, "replayed": True}, status_code=202)
 
     @routes.delete(
-        "/quarantine/{item}", status_code=204, summary="Forget it", **declare_response(None, 404)
+        "/quarantine/{item}", status_code=204, summary="Delete it", **declare_response(None, 404)
     )
     def forget(item: int) -> Response:
         _row(service, item)
-        _forget(service, item)
+        _delete_item(service, item)
         return Response(status_code=204)
 
     @routes.get(
         "/events",
-        summary="What happened to gateways and devices, newest first",
+        summary="Events of gateways and devices, newest first",
         **declare_response(Page[answered.Event], 400),
     )
     def happened(
@@ -143,7 +141,7 @@ def metrics_router(service: RunningService) -> APIRouter:
 
     @routes.get(
         "/metrics",
-        summary="Figures for Prometheus",
+        summary="Metrics for Prometheus",
         response_class=PlainTextResponse,
         responses={200: {"content": {"text/plain": {"example": "quantrac_samples_total 30.0\n"}}}},
     )
@@ -160,8 +158,8 @@ def check(service: RunningService) -> dict[str, dict[str, Any]]:
     pipeline = service.pipeline
     checks = {
         "broker": {"ok": state.connected, "detail": state.problem},
-        "store": _answers(service.store.check, StoreError),
-        "database": _answers(service.database.check, DatabaseUnavailable),
+        "store": _check(service.store.check, StoreError),
+        "database": _check(service.database.check, DatabaseUnavailable),
         "pipeline": {
             "ok": pipeline.running and not pipeline.problem,
             "detail": pipeline.problem or ("" if pipeline.running else "it is not running"),
@@ -173,7 +171,7 @@ def check(service: RunningService) -> dict[str, dict[str, Any]]:
     return checks
 
 
-def _answers(ask: Any, failure: type[Exception]) -> dict[str, Any]:
+def _check(ask: Any, failure: type[Exception]) -> dict[str, Any]:
     try:
         ask()
     except failure as error:
@@ -203,7 +201,7 @@ def _is_data(row: Any) -> bool:
     )
 
 
-def _forget(service: RunningService, item: int) -> None:
+def _delete_item(service: RunningService, item: int) -> None:
     with service.database.engine.begin() as connection:
         connection.execute(sa.delete(quarantine).where(quarantine.c.id == item))
 

@@ -1,4 +1,4 @@
-"""Values: the newest of each series, and any range of time."""
+"""Samples: the latest of each series, and any time range."""
 
 from typing import Annotated, Any, Literal
 
@@ -27,27 +27,27 @@ MOST_POINTS = 500_000
 
 
 def router(service: RunningService) -> APIRouter:
-    """The endpoints over ``service``."""
+    """The endpoints on ``service``."""
     routes = APIRouter(tags=["samples"])
     inventory = service.inventory
 
     @routes.get(
         "/latest",
-        summary="The last sample of each series",
+        summary="The latest sample of each series",
         **declare_response(Page[Latest], 400, 503),
     )
     def latest(
-        asked: Annotated[Filters, Depends(filters)],
+        wanted: Annotated[Filters, Depends(filters)],
         series: Several = None,
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Json:
         chosen = inventory.series_by_name()
-        wanted = names_in(series)
-        if wanted:
-            chosen = [s for s in chosen if str(s.key) in wanted]
-        if not asked.empty:
-            chosen = [s for s in chosen if asked.series(s)]
+        keys = names_in(series)
+        if keys:
+            chosen = [s for s in chosen if str(s.key) in keys]
+        if not wanted.empty:
+            chosen = [s for s in chosen if wanted.matches_series(s)]
         if cursor is not None:
             [after] = decode_cursor(cursor, str)
             chosen = [s for s in chosen if str(s.key) > after]
@@ -58,7 +58,7 @@ def router(service: RunningService) -> APIRouter:
 
     @routes.get(
         "/samples",
-        summary="Samples of a series, or one value per step; of several series, a list of these",
+        summary="Samples of a series, or one value per step; for several series, a list of these",
         **declare_response(Samples | Page[Samples], 400, 404, 503, files=FILES),
     )
     def samples(
@@ -68,10 +68,12 @@ def router(service: RunningService) -> APIRouter:
         step: Annotated[str | None, Query(description="60s, 1m, 1h, PT15M or ms.")] = None,
         aggregate: Aggregate = "mean",
         max_points: Annotated[int | None, Query(ge=10, le=20_000)] = None,
-        envelope: Annotated[bool, Query(description="Add min and max of each step.")] = False,
+        envelope: Annotated[
+            bool, Query(description="Add min, max and count of each step.")
+        ] = False,
         form: Annotated[
             Literal["json", "csv", "parquet", "xlsx", "lines"],
-            Query(alias="format", description="Other than json: a file, of any length."),
+            Query(alias="format", description="Anything but json: a file, of any length."),
         ] = "json",
     ) -> Response:
         found = [_find(service, name) for name in series]
@@ -89,21 +91,21 @@ def router(service: RunningService) -> APIRouter:
         if step_ms is not None and (end_ms - start_ms) / step_ms > MOST_POINTS:
             raise Problem(400, "Too many steps", "Ask for a shorter range or a longer step.")
         try:
-            answers = [
+            results = [
                 _envelope(service, s, start_ms, end_ms, step_ms)
                 if envelope and step_ms is not None
-                else _readings(service, s, start_ms, end_ms, step_ms, aggregate)
+                else _samples(service, s, start_ms, end_ms, step_ms, aggregate)
                 for s in found
             ]
         except StoreUnavailable as error:
             raise Problem(503, "The store does not answer", str(error)) from error
-        return Json(answers[0] if len(answers) == 1 else {"items": answers, "next": None})
+        return Json(results[0] if len(results) == 1 else {"items": results, "next": None})
 
     return routes
 
 
 def _file(service: RunningService, selection: Selection, form: Form) -> StreamingResponse:
-    """The samples as a file, streamed as it is written."""
+    """The samples as a file, streamed while it is written."""
     ending = "txt" if form == "lines" else form
     name = f'attachment; filename="quantrac-samples.{ending}"'
     return StreamingResponse(
@@ -125,7 +127,7 @@ def _find(service: RunningService, name: str) -> Series:
 
 
 def _step_for(series: list[Series], span_ms: int, points: int) -> int | None:
-    """No step (raw samples) where these are few enough, else one that fits."""
+    """None (raw samples) if these are few enough, otherwise a step that fits."""
     shortest = min((s.interval_ms for s in series if s.interval_ms), default=1000)
     return None if span_ms <= shortest * points else step_for(span_ms, points)
 
@@ -155,7 +157,7 @@ def _latest(service: RunningService, series: list[Series]) -> list[dict[str, Any
     ]  # fmt: skip
 
 
-def _readings(
+def _samples(
     service: RunningService,
     series: Series,
     start_ms: int,
@@ -163,14 +165,14 @@ def _readings(
     step_ms: int | None,
     aggregate: Aggregate,
 ) -> dict[str, Any]:
-    readings = service.store.read(series, start_ms, end_ms, step_ms, aggregate)
-    if len(readings.time_ms) > MOST_POINTS:
-        detail = f"{len(readings.time_ms)} samples: ask for a step, or a shorter range."
+    found = service.store.read(series, start_ms, end_ms, step_ms, aggregate)
+    if len(found.time_ms) > MOST_POINTS:
+        detail = f"{len(found.time_ms)} samples: ask for a step, or a shorter range."
         raise Problem(400, "Too many samples at once", detail)
     return _head(series, step_ms, aggregate if step_ms else None) | {
-        "time_ms": readings.time_ms,
-        "value": np.ascontiguousarray(readings.value),
-        "quality": np.ascontiguousarray(readings.quality),
+        "time_ms": found.time_ms,
+        "value": np.ascontiguousarray(found.value),
+        "quality": np.ascontiguousarray(found.quality),
     }
 
 

@@ -1,4 +1,4 @@
-"""Silences, maintenance and calibration: spans in which alerts notify nobody."""
+"""Silences, maintenance and calibration."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from telemetry.clock import utc_now_ms
 
 
 class NewSilence(BaseModel):
-    """A silence over everything that its fields match. ``end`` null: until it is ended."""
+    """A silence of everything that its fields match. ``end`` null: until it is ended by hand."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,13 +40,13 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
     def list_silences(
         active: bool = False, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Json:
-        """Silences and maintenance, the newest first; with ``active`` those that are not over."""
+        """Silences and maintenance, newest first; with ``active`` only those that are not over."""
         found = alerts.queries.silences(now_ms=utc_now_ms() if active else None)
         return Json(page(found, _newest_first, limit, cursor, Silence.as_json))
 
     @api.post("/silences", status_code=201, **declare_response(SilenceShape, 422))
     def add_silence(request: Request, body: NewSilence) -> Json:
-        """Begin a silence, a maintenance or a calibration."""
+        """Start a silence, a maintenance or a calibration."""
         made_ms = utc_now_ms()
         start_ms = optional_time(body.start, "start")
         end_ms = optional_time(body.end, "end")
@@ -61,7 +61,7 @@ def add_to(api: APIRouter, alerts: AlertService) -> None:
 
     @api.delete("/silences/{silence_id}", **declare_response(SilenceShape, 404))
     def end_silence(silence_id: int, request: Request) -> Json:
-        """End a silence now; its record stays."""
+        """End a silence now. Its record is kept."""
         return Json(alerts.commands.end_silence(silence_id, user_of(request)).as_json())
 
 

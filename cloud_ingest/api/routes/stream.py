@@ -1,4 +1,4 @@
-"""Server-sent events: samples as they are stored, alerts, gateways and devices that come and go."""
+"""Server-sent events: stored samples, alerts, and changes of gateways and devices."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,7 +22,7 @@ class EventStream(StreamingResponse):
 
 
 def router(service: RunningService) -> APIRouter:
-    """The endpoint over ``service``."""
+    """The endpoint on ``service``."""
     routes = APIRouter(tags=["live"])
 
     @routes.get(

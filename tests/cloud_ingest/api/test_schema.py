@@ -1,10 +1,12 @@
-"""What the running service answers is what its published schema says, for every endpoint."""
+"""The responses of a running service match its published schema, for every endpoint."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -282,3 +284,14 @@ def test_examples_fit_their_schema(published: Published) -> None:
             published.check({"$ref": f"#/components/schemas/{name}"}, example, name)
             found += 1
     assert found >= 20
+
+
+def test_the_examples_of_the_documentation_run(api: httpx.Client, service: Service) -> None:
+    page = (Path(__file__).parents[3] / "docs/api.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```sh\ncurl '([^']+)'\n```\n\n```json\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == page.count("```sh") > 0
+    for address, shown in examples:
+        url = address.replace("http://127.0.0.1:8080", service.address)
+        response = api.get(url.replace("bd-tdm-001/pm/pm2_5", SERIES))
+        assert response.status_code == 200, response.text
+        assert list(response.json()) == list(json.loads(shown))

@@ -1,7 +1,7 @@
 // What the HTTP API takes and answers. Made from its OpenAPI document; do not edit.
 // cloud_ingest/web/tools/make_types.py writes this file.
 
-/** What this is. `host`: the Sparkplug host application; `time_zone`: of the screen. */
+/** Name and version. `host`: Sparkplug host application; `time_zone`: of the web page. */
 export interface About {
   name: string;
   version: string;
@@ -11,19 +11,19 @@ export interface About {
   time_zone: string;
 }
 
-/** The alerts that are acknowledged now, and those for which it was not possible. */
+/** The alerts that were acknowledged, and those for which it was not possible. */
 export interface Acknowledged {
   items: Alert[];
   refused: Refused[];
 }
 
-/** The administrative unit before July 2025 and since. */
+/** The administrative units before and since July 2025. */
 export interface Administrative {
   former: string | null;
   current: string | null;
 }
 
-/** An alert with the spans [start, end or null] in which it was on, and its history. */
+/** An alert with the spans [start, end or null] in which it was active, and its history. */
 export interface Alert {
   id: number;
   rule: string;
@@ -62,7 +62,7 @@ export interface Alert {
   history: HistoryEntry[];
 }
 
-/** An alert with its history and what was sent about it. */
+/** An alert with its history and the messages sent about it. */
 export interface AlertDetail {
   id: number;
   rule: string;
@@ -102,7 +102,7 @@ export interface AlertDetail {
   deliveries: Delivery[];
 }
 
-/** An alert as it is now: one run of a rule being true for one series, device, gateway ... `peak`: the value furthest beyond the limit. `muted_by`: the wider alert that explains it. `retrospective`: found in data that came late. */
+/** The present state of an alert: a span in which a rule was true for a series, device, gateway ... `peak`: the value furthest beyond the limit. `muted_by`: the wider alert that explains it. `retrospective`: found in late data. */
 export interface AlertNews {
   id: number;
   rule: string;
@@ -139,7 +139,7 @@ export interface AlertNews {
   legal: Legal | null;
 }
 
-/** The alerts that were on in a period, the oldest first. `shortened`: there are more. */
+/** The alerts that were active in a period, oldest first. `shortened`: there are more. */
 export interface AlertReport {
   since_ms: number;
   until_ms: number;
@@ -147,18 +147,18 @@ export interface AlertReport {
   shortened: boolean;
 }
 
-/** For how long one alert notifies nobody, and why; without an end, until it is resolved. */
+/** Silence one alert, with the reason; without an end, until it is resolved. */
 export interface AlertSilence {
   reason: string;
   end?: string | number | null;
 }
 
-/** Whose the alert is; null: nobody's. */
+/** The assignee of the alert; null: nobody. */
 export interface Assignment {
   to: string | null;
 }
 
-/** A channel of `notify` in cloud.yaml, without its address; empty lists let everything through. */
+/** A channel of `notify` in cloud.yaml without its address; an empty list matches everything. */
 export interface Channel {
   name: string;
   service: string;
@@ -173,7 +173,7 @@ export interface Channel {
   per_minute: number;
 }
 
-/** Whether a test message could be handed over; if not, why in words, and what the service said. */
+/** The result of a test message; if it failed, the reason and the message of the service. */
 export interface ChannelTest {
   channel: string;
   ok: boolean;
@@ -181,25 +181,25 @@ export interface ChannelTest {
   detail: string | null;
 }
 
-/** Whether a part answers, and if not, why. */
+/** True if a part answers; otherwise `detail` is the reason. */
 export interface Check {
   ok: boolean;
   detail: string;
   kind?: string;
 }
 
-/** Several alerts, and a remark that goes with the step. */
+/** Several alerts, and a note on the action. */
 export interface Chosen {
   ids: number[];
   note?: string | null;
 }
 
-/** A remark. */
+/** A comment. */
 export interface Comment {
   text: string;
 }
 
-/** A message about an alert: through which channel, in which state, and why not. */
+/** A message about an alert: channel, state and error. */
 export interface Delivery {
   channel: string;
   kind: string;
@@ -229,7 +229,7 @@ export interface Device {
   properties: Record<string, unknown>;
 }
 
-/** Something that happened to a gateway or a device. */
+/** An event of a gateway or a device. */
 export interface Event {
   id: number;
   time_ms: number;
@@ -241,7 +241,7 @@ export interface Event {
   details: unknown;
 }
 
-/** Reports that will not come, from the first number to the last, and why. */
+/** Reports, from `first` to `last` number, that will not arrive, and why. */
 export interface Gap {
   first: number;
   last: number;
@@ -250,7 +250,7 @@ export interface Gap {
   count: number;
 }
 
-/** A gateway. What only it can know (`backlog`, `samples_measured`) is null until it says so. */
+/** A gateway. `backlog` and `samples_measured` are null until the gateway reports them. */
 export interface Gateway {
   id: string;
   group: string;
@@ -276,7 +276,7 @@ export interface Gateway {
   properties: Record<string, unknown>;
 }
 
-/** Which reports of a gateway are here, which are missing, and each day's counts. */
+/** The stored and the missing reports of a gateway, and the counts of each day. */
 export interface GatewayLedger {
   gateway: string;
   acknowledges: boolean;
@@ -297,7 +297,7 @@ export interface Health {
   checks: Record<string, Check>;
 }
 
-/** Something does not work; `checks` say what. */
+/** A part does not work; `checks` says which. */
 export interface HealthProblem {
   type: string;
   title: string;
@@ -310,7 +310,7 @@ export interface HealthProblem {
   checks: Record<string, Check>;
 }
 
-/** One thing that happened to an alert, and who did it. */
+/** An entry of an alert's history. */
 export interface HistoryEntry {
   time_ms: number;
   kind: string;
@@ -319,7 +319,7 @@ export interface HistoryEntry {
   value: number | null;
 }
 
-/** An air-quality index of a station. `value` null: `reason` says why there is none. */
+/** An air-quality index of a station. If `value` is null, `reason` says why. */
 export interface Index {
   station: string;
   kind: "vn_aqi" | "epa_aqi";
@@ -335,7 +335,7 @@ export interface Index {
   inputs_from_ms: number;
 }
 
-/** One-hour means that went in, the oldest first; null where an hour has too little data. */
+/** The one-hour means used, oldest first; null for an hour with too little data. */
 export interface IndexInput {
   series: string;
   hour_means: (number | null)[];
@@ -351,7 +351,7 @@ export interface IndexLevel {
   en: string;
 }
 
-/** The last sample of a series. `quality` is a QARTOD flag; `value` null: it had none. */
+/** The latest sample of a series. `quality`: QARTOD flag; `value` null: it had none. */
 export interface Latest {
   series: string;
   gateway: string;
@@ -366,7 +366,7 @@ export interface Latest {
   online: boolean;
 }
 
-/** How many samples of a local day were measured, stored, stored late, and given up. */
+/** The numbers of samples of a local day: measured, stored, stored late, given up. */
 export interface LedgerDay {
   day: string;
   measured: number;
@@ -375,7 +375,7 @@ export interface LedgerDay {
   given_up: number;
 }
 
-/** Where a limit comes from, when it holds (dates), and whether the number was checked. */
+/** The legal basis of a limit: document, dates between which it is in force, and verification. */
 export interface Legal {
   document: string;
   clause: string;
@@ -387,7 +387,7 @@ export interface Legal {
   source: string;
 }
 
-/** A value that a rule compares with, and how to write it beside its line in a chart. */
+/** A limit of a rule, and the label of its line in a chart. */
 export interface Limit {
   value: number;
   comparison: string | null;
@@ -396,7 +396,7 @@ export interface Limit {
   label: Texts;
 }
 
-/** A silence over everything that its fields match. `end` null: until it is ended. */
+/** A silence of everything that its fields match. `end` null: until it is ended by hand. */
 export interface NewSilence {
   kind?: "silence" | "maintenance" | "calibration";
   rule?: string | null;
@@ -409,12 +409,12 @@ export interface NewSilence {
   reason: string;
 }
 
-/** A remark that goes with a step. */
+/** A note on an action. */
 export interface Note {
   note?: string | null;
 }
 
-/** A message with the alert that it is about. `due_ms`: when it is tried, or tried again. */
+/** A message with its alert. `due_ms`: the time of its next attempt. */
 export interface Notification {
   channel: string;
   kind: string;
@@ -431,97 +431,97 @@ export interface Notification {
   due_ms: number;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageAlert {
   items: Alert[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageChannel {
   items: Channel[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageDevice {
   items: Device[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageEvent {
   items: Event[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageGateway {
   items: Gateway[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageIndex {
   items: Index[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageLatest {
   items: Latest[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageNotification {
   items: Notification[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageQuantity {
   items: Quantity[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageQuarantined {
   items: Quarantined[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageRule {
   items: Rule[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageSamples {
   items: Samples[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageSeries {
   items: Series[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageSilence {
   items: Silence[];
   next: string | null;
 }
 
-/** A page of a list. `next` is the cursor of the following page, null on the last. */
+/** A page of a list. `next` is the cursor of the next page, null on the last page. */
 export interface PageStation {
   items: Station[];
   next: string | null;
 }
 
-/** Problem details (RFC 9457): what went wrong, in words. */
+/** Problem details (RFC 9457). */
 export interface ProblemDocument {
   type: string;
   title: string;
@@ -530,7 +530,7 @@ export interface ProblemDocument {
   errors?: WrongField[];
 }
 
-/** What can be measured. `cumulative`: a counter that only grows; `circular`: an angle. */
+/** A measurable quantity. `cumulative`: a counter that only grows; `circular`: an angle. */
 export interface Quantity {
   name: string;
   unit: string;
@@ -541,13 +541,13 @@ export interface Quantity {
   circular: boolean;
 }
 
-/** How much was not taken in, since the beginning. */
+/** The number of rejected messages since the first start. */
 export interface QuarantineSummary {
   total: number;
   by_reason: Record<string, number>;
 }
 
-/** Something that was not taken in. The payload is its first 4 kB; `count`: how often it came. */
+/** A rejected message with the first 4 kB of its payload. `count`: how often it arrived. */
 export interface Quarantined {
   id: number;
   time_ms: number;
@@ -561,19 +561,19 @@ export interface Quarantined {
   payload_base64: string;
 }
 
-/** An alert for which a step was not possible, and why. */
+/** An alert for which an action was not possible, and why. */
 export interface Refused {
   id: number;
   detail: string;
 }
 
-/** It waits to be taken in once more; what fails again comes back to the quarantine. */
+/** The message is queued again; if it fails again, it returns to the quarantine. */
 export interface Replayed {
   id: number;
   replayed: true;
 }
 
-/** One line of the report: which, where, since, until, how far, which limit, who saw it. */
+/** One line of the report: alert, place, span, peak, limit, who acknowledged it. */
 export interface ReportedAlert {
   id: number;
   rule: string;
@@ -598,7 +598,7 @@ export interface ReportedAlert {
   assignee: string | null;
 }
 
-/** A rule with its limits, its legal basis, and the series that it watches. */
+/** A rule with its limits, its legal basis, and its series. */
 export interface Rule {
   rule: string;
   kind: string;
@@ -615,7 +615,7 @@ export interface Rule {
   series: string[];
 }
 
-/** Samples of a series, or one value for each step that has any; columns of equal length. `min`, `max` and `count` are there where an envelope was asked for and steps were taken. */
+/** Samples of a series, or one value for each step that has samples; columns of equal length. `min`, `max` and `count` are present with steps if an envelope was requested. */
 export interface Samples {
   series: string;
   quantity: string;
@@ -630,7 +630,7 @@ export interface Samples {
   quality: number[];
 }
 
-/** One metric of one device over time. `valid`: the lowest and highest possible value. */
+/** One metric of one device over time. `valid`: lowest and highest possible value. */
 export interface Series {
   id: string;
   gateway: string;
@@ -647,7 +647,7 @@ export interface Series {
   circular: boolean;
 }
 
-/** A span in which matching alerts notify nobody; a field that is null matches everything. `end_ms` null: until it is ended, or until the alert `until_resolved` is. Maintenance and calibration also mark the samples of their span. */
+/** A span in which matching alerts notify nobody; a field that is null matches everything. `end_ms` null: until it is ended by hand, or until the alert `until_resolved` is resolved. Maintenance and calibration also mark the samples of their span. */
 export interface Silence {
   id: number;
   kind: "silence" | "maintenance" | "calibration";
@@ -665,7 +665,7 @@ export interface Silence {
   ended_by: string | null;
 }
 
-/** A place on the map; online while any of its gateways is. */
+/** A place on the map. It is online while any of its gateways is. */
 export interface Station {
   id: string;
   name: string;
@@ -678,7 +678,7 @@ export interface Station {
   administrative: Administrative;
 }
 
-/** The events of the stream by name, and what each carries as JSON. */
+/** The events of the stream by name, with their JSON data. */
 export interface StreamEvents {
   ready?: StreamReady;
   samples?: StreamSamples;
@@ -688,12 +688,12 @@ export interface StreamEvents {
   skipped?: StreamSkipped;
 }
 
-/** The stream begins. */
+/** The first event of the stream. */
 export interface StreamReady {
   time_ms: number;
 }
 
-/** The newest sample of each series; columns of equal length. */
+/** The latest sample of each series; columns of equal length. */
 export interface StreamSamples {
   series: string[];
   time_ms: number[];
@@ -701,12 +701,12 @@ export interface StreamSamples {
   quality: number[];
 }
 
-/** So many messages were left out because this client was too slow. */
+/** The number of messages that were skipped because this client was too slow. */
 export interface StreamSkipped {
   count: number;
 }
 
-/** The index of one pollutant, and the mean that it was looked up with. */
+/** The index of one pollutant, and the mean from which it was computed. */
 export interface SubIndex {
   pollutant: string;
   averaging: string;
@@ -715,7 +715,7 @@ export interface SubIndex {
   index: number;
 }
 
-/** The same in both languages. */
+/** A text in both languages. */
 export interface Texts {
   vi: string;
   en: string;
