@@ -4,7 +4,7 @@ from alert_rules.hold_time import Transition
 
 
 class HoldModel:
-    """Hold and clear times of one slot and one level, as slowly as it can be written."""
+    """Hold and clear times of one row and one level, one moment at a time."""
 
     def __init__(self, hold_ms, clear_after_ms, gap_ms):
         self.hold_ms, self.clear_after_ms, self.gap_ms = hold_ms, clear_after_ms, gap_ms
@@ -13,7 +13,7 @@ class HoldModel:
         self.peak = float("-inf")
 
     def feed(self, time_ms, on, value):
-        told = []
+        changes = []
         if on == self.on:
             step = time_ms - self.time_ms
             self.held_ms += step if step <= self.gap_ms else 0
@@ -23,21 +23,21 @@ class HoldModel:
                 if not self.firing:
                     self.peak = float("-inf")
             elif not self.firing:
-                told.append(("cancel", time_ms))
+                changes.append(("cancel", time_ms))
             self.held_ms = 0
         was_on, self.on, self.time_ms = self.on, on, time_ms
         if on:
             self.peak = max(self.peak, value)
         if on and not self.firing and self.held_ms >= self.hold_ms:
             self.firing = True
-            told.append(("fire", time_ms))
+            changes.append(("fire", time_ms))
         elif on and not was_on and not self.firing:
-            told.append(("pending", time_ms))
+            changes.append(("pending", time_ms))
         elif not on and self.firing and self.held_ms >= self.clear_after_ms:
             self.firing = False
-            told.append(("clear", time_ms))
-        return told
+            changes.append(("clear", time_ms))
+        return changes
 
 
-def told(transitions: list[Transition]):
+def changes_of(transitions: list[Transition]):
     return [(t.change, t.time_ms) for t in transitions]

@@ -1,4 +1,4 @@
-"""Every kind judges alike in whatever portions samples come, and across restarts."""
+"""Every kind gives the same verdicts however samples are split, and across restarts."""
 
 import math
 from dataclasses import replace
@@ -77,34 +77,34 @@ def in_time(steps, spacing=500):
     return rows
 
 
-def runs_of(rows):
+def samples_of(rows):
     return SortedSamples.of(SampleBatch.of(*zip(*rows, strict=True), [1] * len(rows)))
 
 
 @pytest.mark.parametrize(("kind", "fields"), VARIANTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=samples, portion=st.integers(1, 7), cut=st.integers(0, 60))
 def test_portions_and_restarts_change_no_verdict(kind, fields, steps, portion, cut):
     rule = rule_of(kind, fields)
     rows = in_time(steps)
-    expected = rows_of(fresh(rule).evaluate(runs_of(rows)))
+    expected = rows_of(fresh(rule).evaluate(samples_of(rows)))
     evaluator, found, done = fresh(rule), [], 0
     while done < len(rows):
-        found += rows_of(evaluator.evaluate(runs_of(rows[done : done + portion])))
+        found += rows_of(evaluator.evaluate(samples_of(rows[done : done + portion])))
         done += portion
         if kind != "difference" and done - portion <= cut < done:
             evaluator = fresh(rule, evaluator.state())
     assert sorted(found) == expected
 
 
-def plain_means(rows, slot, step_ms, steps, need, completeness):
+def plain_means(rows, row, step_ms, steps, need, completeness):
     """Rolling means of step means, from the definition."""
     gathered = {}
     for index, time, value in rows:
-        if index == slot:
+        if index == row:
             gathered.setdefault(to_local_ms(time) // step_ms, []).append(value)
     last = max(gathered)
-    told = []
+    means = []
     for number in sorted(gathered):
         if number == last:
             continue
@@ -115,16 +115,16 @@ def plain_means(rows, slot, step_ms, steps, need, completeness):
         ]
         if window and len(window) >= completeness * steps:
             end_ms = from_local_ms((number + 1) * step_ms)
-            told.append((slot, end_ms, sum(window) / len(window)))
-    return told
+            means.append((row, end_ms, sum(window) / len(window)))
+    return means
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=samples)
 def test_a_rolling_mean_is_the_mean_of_its_steps_means(steps):
     rows = in_time(steps)
     rule = rule_of("mean", RULES["mean"])
-    found = fresh(rule).evaluate(runs_of(rows))
+    found = fresh(rule).evaluate(samples_of(rows))
     expected = [
         e for i in sorted({r[0] for r in rows}) for e in plain_means(rows, i, 3000, 4, 1, 0.5)
     ]
@@ -138,12 +138,12 @@ def test_an_aligned_day_ends_at_midnight_in_viet_nam():
     hour = 3_600_000
     midnight = 1_795_453_200_000
     hours = [(0, midnight - 24 * hour + h * hour, 50.0) for h in range(25)]
-    found = fresh(rule, interval_ms=hour).evaluate(runs_of(hours))
+    found = fresh(rule, interval_ms=hour).evaluate(samples_of(hours))
     assert rows_of(found) == [(0, midnight, 1, 50.0)]
     thin = [h for i, h in enumerate(hours) if i < 17 or i == 24]  # 17 of 24 hours
-    assert rows_of(fresh(rule, interval_ms=hour).evaluate(runs_of(thin))) == []
+    assert rows_of(fresh(rule, interval_ms=hour).evaluate(samples_of(thin))) == []
     early = [h for i, h in enumerate(hours) if i < 18 or i == 24]  # the last six hours are missing
-    assert rows_of(fresh(rule, interval_ms=hour).evaluate(runs_of(early))) == [
+    assert rows_of(fresh(rule, interval_ms=hour).evaluate(samples_of(early))) == [
         (0, midnight, 1, 50.0)
     ]
 
@@ -151,19 +151,19 @@ def test_an_aligned_day_ends_at_midnight_in_viet_nam():
 def test_a_value_on_the_limit_is_within_it():
     rule = rule_of("threshold", {"above": 50})
     rows = [(0, t, v) for t, v in ((1, 50.0), (2, math.nextafter(50, 99)), (3, 50.0))]
-    assert [r[2] for r in rows_of(fresh(rule).evaluate(runs_of(rows)))] == [0, 1, 0]
+    assert [r[2] for r in rows_of(fresh(rule).evaluate(samples_of(rows)))] == [0, 1, 0]
 
 
 def test_hysteresis_holds_until_the_value_is_back_at_clear():
     rule = rule_of("threshold", {"above": 50, "clear": 40})
     rows = [(0, t, v) for t, v in enumerate((45.0, 51.0, 45.0, 40.1, 40.0, 45.0), start=1)]
-    assert [r[2] for r in rows_of(fresh(rule).evaluate(runs_of(rows)))] == [0, 1, 1, 1, 0, 0]
+    assert [r[2] for r in rows_of(fresh(rule).evaluate(samples_of(rows)))] == [0, 1, 1, 1, 0, 0]
 
 
 def test_a_sector_of_wind_may_run_over_north():
     rule = rule_of("threshold", {"between": [350, 20], "circular": True})
     rows = [(0, t, v) for t, v in enumerate((349.0, 350.0, 0.0, 20.0, 21.0, 180.0), start=1)]
-    assert [r[2] for r in rows_of(fresh(rule).evaluate(runs_of(rows)))] == [0, 1, 1, 1, 0, 0]
+    assert [r[2] for r in rows_of(fresh(rule).evaluate(samples_of(rows)))] == [0, 1, 1, 1, 0, 0]
 
 
 def test_a_counter_that_falls_back_has_no_rate():
@@ -172,14 +172,14 @@ def test_a_counter_that_falls_back_has_no_rate():
     evaluator = new_evaluator(rule)
     evaluator.bind(rain)
     rows = [(0, 1000 * t, v) for t, v in enumerate((10.0, 13.0, 0.0, 0.5), start=1)]
-    found = evaluator.evaluate(runs_of(rows))
+    found = evaluator.evaluate(samples_of(rows))
     assert found.value.tolist() == [3.0, 0.5]
 
 
 def test_no_data_is_true_from_the_end_of_the_timeout_to_the_next_sample():
     rule = rule_of("no_data", {"intervals": 5, "at_least": "4s"})
     rows = [(0, 1000, 1.0), (0, 2000, 1.0), (0, 20_000, 1.0)]
-    found = fresh(rule).evaluate(runs_of(rows))
+    found = fresh(rule).evaluate(samples_of(rows))
     assert [(t, level) for _, t, level, _ in rows_of(found)] == [
         (1000, 0),
         (2000, 0),
@@ -193,25 +193,25 @@ def test_a_timeout_is_some_intervals_and_at_least_a_time():
     assert isinstance(rule, NoDataRule)
     assert rule.timeout_ms(np.array([1000, 60_000])).tolist() == [60_000, 300_000]
     assert rule.timeout_ms(np.array([0]))[0] > 10**13  # nothing is expected of an event sensor
-    told = rule_of("no_data", {"without_interval": "1h"})
-    assert told.timeout_ms(np.array([0])).tolist() == [3_600_000]
+    event_driven = rule_of("no_data", {"without_interval": "1h"})
+    assert event_driven.timeout_ms(np.array([0])).tolist() == [3_600_000]
 
 
-class Scored:
+class Scores:
     def __init__(self, score, reason):
         self.score = np.array(score)
         self.reason = np.array(reason, np.uint8)
         self.expected = np.full(len(self.score), 50.0)
 
 
-def told_by(rule, budgets, scores, reasons, value=60.0):
+def levels_of(rule, budgets, scores, reasons, value=60.0):
     evaluator = new_evaluator(rule)
     evaluator.budgets = budgets
     evaluator.bind(SERIES)
     n = len(SERIES)
-    runs = SortedSamples(np.arange(n, dtype=np.int32), np.full(n, 10**12), np.full(n, value),
-                Scored(scores, reasons))  # fmt: skip
-    return evaluator.evaluate(runs).level.tolist()
+    row, time_ms = np.arange(n, dtype=np.int32), np.full(n, 10**12)
+    scored = SortedSamples(row, time_ms, np.full(n, value), Scores(scores, reasons))
+    return evaluator.evaluate(scored).level.tolist()
 
 
 def test_an_anomaly_has_the_budget_of_its_quantity_unless_the_rule_says_otherwise():
@@ -221,13 +221,13 @@ def test_an_anomaly_has_the_budget_of_its_quantity_unless_the_rule_says_otherwis
     once_a_month = math.log10(730.5)
     usual = rule_of("anomaly", {})
     # pm10, pm2_5, pm10: the value is as rare as once a month, the sensor likewise
-    assert told_by(usual, budgets, [once_a_month] * 3, [1, 1, 40]) == [1, 0, 1]
-    assert told_by(usual, budgets, [once_a_month - 0.5] * 3, [1, 1, 40]) == [0, 0, 1]
+    assert levels_of(usual, budgets, [once_a_month] * 3, [1, 1, 40]) == [1, 0, 1]
+    assert levels_of(usual, budgets, [once_a_month - 0.5] * 3, [1, 1, 40]) == [0, 0, 1]
     # no budget, no alert, however rare it is
-    assert told_by(usual, budgets, [9.0] * 3, [40, 40, 40]) == [1, 0, 1]
+    assert levels_of(usual, budgets, [9.0] * 3, [40, 40, 40]) == [1, 0, 1]
     own = rule_of("anomaly", {"alerts_per_month": 1})
-    assert told_by(own, budgets, [once_a_month] * 3, [1, 1, 40]) == [1, 1, 1]
+    assert levels_of(own, budgets, [once_a_month] * 3, [1, 1, 40]) == [1, 1, 1]
     below = rule_of("anomaly", {"alerts_per_month": 1, "direction": "below"})
-    assert told_by(below, budgets, [9.0] * 3, [1, 1, 1]) == [0, 0, 0]
+    assert levels_of(below, budgets, [9.0] * 3, [1, 1, 1]) == [0, 0, 0]
     sensor = rule_of("anomaly", {"about": "sensor", "select": {"quantity": "pm10"}})
-    assert told_by(sensor, budgets, [9.0] * 3, [1, 1, 40]) == [0, 1]
+    assert levels_of(sensor, budgets, [9.0] * 3, [1, 1, 40]) == [0, 1]

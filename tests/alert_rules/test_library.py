@@ -1,4 +1,4 @@
-"""The packs that are shipped: right, sourced, and told in the documentation as they are."""
+"""The packs of the library: correct, with sources, and documented as they are."""
 
 import csv
 from pathlib import Path
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 ALL = load_rules(library_packs())
 
 
-def test_the_page_tells_every_limit_as_the_packs_have_it():
+def test_the_page_lists_every_limit_as_the_packs_have_it():
     page = PAGE.read_text(encoding="utf-8")
     assert with_table(page) == page, "run: quantrac rules list --write docs/rules.md"
 
@@ -96,7 +96,7 @@ def test_packs_take_the_budget_of_each_quantity_for_anomalies():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    (("text", "message")),
     [
         ("rules:\n  - {id: x, kind: treshold}\n", "p.yaml:4: rules[0].kind: 'treshold' is no kind of rule; did you mean 'threshold'?"),
         ("rules:\n  - {id: x, kind: threshold, name: {vi: a, en: b}, above: 1, below: 2}\n", "p.yaml:4: rules[0]: give exactly one"),
@@ -127,12 +127,12 @@ def test_packs_take_the_budget_of_each_quantity_for_anomalies():
          "p.yaml:4: rules[0].when: p/n is of the kind no_data"),
     ],
 )  # fmt: skip
-def test_a_wrong_rule_is_named_with_line_and_field(tmp_path, text, said):
+def test_a_wrong_rule_is_named_with_line_and_field(tmp_path, text, message):
     path = tmp_path / "p.yaml"
     path.write_text("pack: p\nname: {vi: a, en: b}\n" + text)
     with pytest.raises(YamlFileError) as error:
         load_rules(["p.yaml"], tmp_path)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_file_may_give_a_rule_of_a_pack_other_numbers(tmp_path):

@@ -1,4 +1,4 @@
-"""Windows that keep less than all their steps tell what all steps would."""
+"""Windows that store less than all their buckets give the same results as all buckets."""
 
 import math
 from fractions import Fraction
@@ -16,53 +16,53 @@ from telemetry.series import Series, SeriesKey
 
 HOUR_MS = 3_600_000
 VALUES = st.sampled_from([0.1, 0.3, 49.9, 50.0, 50.1, 1e6, -3.25, math.nan])
-STEPS = st.lists(
+BUCKETS = st.lists(
     st.tuples(st.integers(0, 2), st.integers(1, 5), VALUES), min_size=1, max_size=60
-)  # slot, steps since the slot's last one, mean
+)  # row, how many numbers after the row's last bucket, mean
 
 
-def in_portions(steps, size):
-    """By slot, then number, as steps are completed; each portion newer than the one before."""
+def in_portions(buckets, size):
+    """By row, then number, as buckets are completed; each portion newer than the one before."""
     now = [100, 100, 100]
     rows = []
-    for slot, ahead, mean in steps:
-        now[slot] += ahead
-        rows.append((slot, now[slot], mean))
+    for row, ahead, mean in buckets:
+        now[row] += ahead
+        rows.append((row, now[row], mean))
     following = {}
-    told = []
-    for slot, number, mean in reversed(rows):
-        told.append((slot, number, following.get(slot, number + 1), mean))
-        following[slot] = number
-    told.reverse()
-    for i in range(0, len(told), size):
-        yield sorted(told[i : i + size])
+    completed = []
+    for row, number, mean in reversed(rows):
+        completed.append((row, number, following.get(row, number + 1), mean))
+        following[row] = number
+    completed.reverse()
+    for i in range(0, len(completed), size):
+        yield sorted(completed[i : i + size])
 
 
 def columns(rows):
-    slot, number, following, mean = zip(*rows, strict=True)
-    return np.array(slot, np.int32), np.array(number), np.array(following), np.array(mean)
+    row, number, following, mean = zip(*rows, strict=True)
+    return np.array(row, np.int32), np.array(number), np.array(following), np.array(mean)
 
 
-def ended(steps, length, size):
+def closed_windows(buckets, length, size):
     windows = TumblingWindow(length, HOUR_MS)
     windows.grow(3)
     found = []
-    for rows in in_portions(steps, size):
-        slot, number, following, mean = columns(rows)
-        done = windows.advance(slot, number, following, mean)
-        found += zip(slot[done.position], number[done.position], done.mean, done.count, strict=True)
+    for rows in in_portions(buckets, size):
+        row, number, following, mean = columns(rows)
+        done = windows.advance(row, number, following, mean)
+        found += zip(row[done.position], number[done.position], done.mean, done.count, strict=True)
     return sorted((int(s), int(n), float(m), int(c)) for s, n, m, c in found)
 
 
-@given(STEPS, st.integers(1, 6), st.integers(1, 40))
-def test_a_mean_by_the_clock_is_that_of_its_steps_and_does_not_depend_on_portions(
-    steps, length, size
+@given(BUCKETS, st.integers(1, 6), st.integers(1, 40))
+def test_the_mean_of_a_tumbling_window_is_that_of_its_buckets_and_does_not_depend_on_portions(
+    buckets, length, size
 ):
-    told = ended(steps, length, size)
-    assert told == ended(steps, length, len(steps))
-    rows = [row for part in in_portions(steps, len(steps)) for row in part]
-    for slot, number, mean, count in told:
-        own = [r[3] for r in rows if r[0] == slot and r[1] // length == number // length]
+    found = closed_windows(buckets, length, size)
+    assert found == closed_windows(buckets, length, len(buckets))
+    rows = [one for part in in_portions(buckets, len(buckets)) for one in part]
+    for row, number, mean, count in found:
+        own = [r[3] for r in rows if r[0] == row and r[1] // length == number // length]
         known = [Fraction(x) for x in own if not math.isnan(x)]
         assert count == len(known)
         if known:
@@ -74,21 +74,21 @@ def test_a_mean_by_the_clock_is_that_of_its_steps_and_does_not_depend_on_portion
 
 
 @pytest.mark.parametrize("value", [0.1, 0.3, 35.4, 50.0, 150.1])
-def test_steps_that_are_all_at_a_limit_have_a_mean_at_the_limit(value):
-    steps = [(0, 1, value)] * 50
-    assert {mean for _, _, mean, _ in ended(steps, 24, 7)} == {value}
+def test_buckets_that_are_all_at_a_threshold_have_a_mean_at_the_threshold(value):
+    buckets = [(0, 1, value)] * 50
+    assert {mean for _, _, mean, _ in closed_windows(buckets, 24, 7)} == {value}
 
 
-@given(STEPS, st.integers(1, 20), st.integers(1, 40))
-def test_marks_tell_what_windows_of_numbers_tell(steps, length, size):
-    marks, windows = BitWindow(length, HOUR_MS), SlidingWindow(length, HOUR_MS)
-    for kept in (marks, windows):
+@given(BUCKETS, st.integers(1, 20), st.integers(1, 40))
+def test_a_window_of_bits_agrees_with_a_window_of_numbers(buckets, length, size):
+    bits, windows = BitWindow(length, HOUR_MS), SlidingWindow(length, HOUR_MS)
+    for kept in (bits, windows):
         kept.grow(3)
-    for rows in in_portions(steps, size):
-        slot, number, _, mean = columns(rows)
+    for rows in in_portions(buckets, size):
+        row, number, _, mean = columns(rows)
         past = (mean > 49.95).astype(np.float64)
-        whole = windows.advance(slot, number, past)
-        assert ((marks.advance(slot, number, past) == 1.0) == (whole == 1.0)).all()
+        whole = windows.advance(row, number, past)
+        assert ((bits.advance(row, number, past) == 1.0) == (whole == 1.0)).all()
 
 
 SERIES = [Series(i, SeriesKey("g", "d", f"m{i}"), "bd", "s", "pm10", "u", 60_000) for i in range(3)]
@@ -103,7 +103,7 @@ RULES = [
     rule(0, "mean", window="24h", step="1h", aligned=True, above=50),
     rule(1, "count", window="24h", step="1h", above=50, count=5),
     rule(2, "count", window="24h", step="1h", above=50, count=7, severity="critical"),
-    rule(3, "mean", window="24h", step="1h", above=50),  # keeps the means of all steps
+    rule(3, "mean", window="24h", step="1h", above=50),  # keeps the means of all buckets
 ]
 
 
