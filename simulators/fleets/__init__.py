@@ -1,1 +1,1 @@
-"""Gateways by the thousand at MQTT level, each a conforming Sparkplug edge node."""
+"""Thousands of simulated gateways at MQTT level, each a conforming Sparkplug edge node."""

@@ -11,7 +11,7 @@ _FULL = 1 << 20
 
 
 class BrokerConnection(asyncio.Protocol):
-    """Moves packets between a node and its socket; tells ``closed`` when the socket is gone."""
+    """Moves packets between a node and its socket; calls ``closed`` when the socket is closed."""
 
     __slots__ = ("_closed", "_parser", "last_sent_ms", "node", "transport")
 
@@ -23,20 +23,20 @@ class BrokerConnection(asyncio.Protocol):
         self._closed = closed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Introduce the node."""
+        """Send the CONNECT of the node."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         now = utc_now_ms()
         self.write(self.node.connect(now), now)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
-        """The socket is gone, whoever closed it."""
+        """The socket is closed, by either side."""
         self.transport = None
         self.node.lost()
         self._closed(self.node)
 
     def data_received(self, data: bytes) -> None:
-        """Let the node answer what came."""
+        """Pass packets to the node and send its answers."""
         now = utc_now_ms()
         try:
             packets = self._parser.feed(data, now)
@@ -56,21 +56,21 @@ class BrokerConnection(asyncio.Protocol):
 
     @property
     def is_full(self) -> bool:
-        """Whether the broker takes less than is sent."""
+        """True if the broker reads more slowly than this side sends."""
         return self.transport is not None and self.transport.get_write_buffer_size() > _FULL
 
     def keep_alive(self, now_ms: int) -> None:
-        """Ping where nothing was sent for half the keep-alive time."""
+        """Ping if nothing was sent for half the keep-alive time."""
         if now_ms - self.last_sent_ms > KEEPALIVE_S * 500:
             self.write(PINGREQ_PACKET, now_ms)
 
     def leave(self, now_ms: int) -> None:
-        """Say goodbye and close."""
+        """Disconnect and close."""
         self.write(self.node.disconnect(now_ms), now_ms)
         if self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
-        """Drop the connection without a word, as a power cut does; the broker sends the will."""
+        """Drop the connection as a power cut does; the broker sends the will."""
         if self.transport is not None:
             self.transport.abort()

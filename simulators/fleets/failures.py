@@ -1,4 +1,4 @@
-"""What goes wrong with the gateways of a fleet, and with their devices."""
+"""Faults of the gateways and devices of a fleet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _NO_LINK = frozenset({FaultKind.UNPLUGGED, FaultKind.POWER_CUT})
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is new since the last look: links to cut, devices that died or came back."""
+    """Changes since the last check: connections to cut, devices that died or came back."""
 
     cut: tuple[int, ...]
     died: tuple[tuple[int, int], ...]
@@ -24,10 +24,10 @@ class Changes:
 
 
 class FleetFailures:
-    """The scenario's faults, for gateways by number.
+    """The faults of a scenario by gateway number.
 
-    A gateway's ``no_answer`` loses its messages, ``unplugged`` its connection, ``power_cut`` both
-    connection and measurements; a device's ``no_answer`` is its death.
+    For a gateway, ``no_answer`` loses its messages, ``unplugged`` its connection, ``power_cut``
+    connection and measurements; for a device, ``no_answer`` is its death.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class FleetFailures:
         self.dead: set[tuple[int, int]] = set()
 
     def look(self, now_ms: int) -> Changes:
-        """What is broken at this moment, and what of it is new."""
+        """Update the active faults; return what changed."""
         kinds = {
             i: {f.kind for f in plan.active(_OF_GATEWAYS, now_ms, 0)}
             for i, plan in self._of_gateway.items()
@@ -71,14 +71,14 @@ class FleetFailures:
         return changes
 
     def loses(self, i: int, now_ms: int, turn: int) -> bool:
-        """Whether a message of the gateway gets lost."""
+        """True if a message of the gateway is lost."""
         plan = self._of_gateway.get(i)
         return plan is not None and bool(
             plan.active(frozenset({FaultKind.NO_ANSWER}), now_ms, turn)
         )
 
     def clock_error_ms(self, i: int, now_ms: int) -> int:
-        """How far the gateway's clock is off."""
+        """The error of the clock of the gateway, ms."""
         plan = self._of_gateway.get(i)
         wrong = (
             plan.active(frozenset({FaultKind.CLOCK_WRONG}), now_ms, 0) if plan is not None else []

@@ -1,4 +1,4 @@
-"""A fleet in one process: connects, measures, sends, fails and comes back."""
+"""A fleet of gateways in one process: connections, measurements, reports, faults."""
 
 import asyncio
 import resource
@@ -31,12 +31,12 @@ _LAST_RETRY_MS = 2000
 
 
 class FleetError(Exception):
-    """The fleet cannot run here."""
+    """The fleet cannot run on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """When a share of the fleet loses its connections, and how it comes back (fleet's time, ms)."""
+    """A time at which a share of the fleet loses its connections, and how it reconnects (ms)."""
 
     at_ms: int
     share: float
@@ -46,7 +46,7 @@ class Storm:
 
 
 class Fleet:
-    """Many gateways of one shape, each a connection of its own to ``broker`` (mqtt://host:port)."""
+    """Many gateways of one shape, each with its own connection to ``broker`` (mqtt://host:port)."""
 
     def __init__(
         self,
@@ -103,16 +103,16 @@ class Fleet:
 
     @property
     def online(self) -> int:
-        """How many gateways are born at this moment."""
+        """The number of gateways that are online."""
         return sum(n.is_online for n in self.nodes)
 
     @property
     def backlog(self) -> int:
-        """Samples that wait for their confirmation."""
+        """The number of samples without acknowledgement."""
         return sum(b.count for n in self.nodes for b in n.waiting)
 
     async def run(self, stopped: asyncio.Event, *, drain_s: float = 10.0) -> None:
-        """Run until ``stopped``, let the host confirm what is under way, say goodbye."""
+        """Run until ``stopped``, wait up to ``drain_s`` for acknowledgements, then disconnect."""
         allow_files(self.capacity)
         self._began_ms = utc_now_ms()
         loop = asyncio.get_running_loop()
@@ -125,7 +125,7 @@ class Fleet:
         await self._leave()
 
     def tick(self, now_ms: int, elapsed_s: float, *, measuring: bool = True) -> None:
-        """Everything that is due: storms, faults, connections, measurements, late reports."""
+        """Do what is due: storms, faults, connections, measurements, late reports."""
         self._storm(now_ms, elapsed_s)
         self._fail(now_ms)
         self._connect(elapsed_s)
@@ -146,7 +146,7 @@ class Fleet:
         self._next_ms[behind] = now_ms + self.model.interval
 
     def measure(self, gateways: Int64, now_ms: int) -> None:
-        """Let gateways measure once, and send what they measured where they are online."""
+        """Measure once at some gateways, and send the reports of those that are online."""
         everybody = gateways
         for device in range(len(self.shape.devices)):
             gateways = self._alive(everybody, device)
@@ -200,7 +200,7 @@ class Fleet:
             link.write(packet, now_ms)
 
     def _send_late(self, now_ms: int) -> None:
-        """Send what waits from times without connection, and what nobody has confirmed."""
+        """Send reports from times without connection, and repeat those without acknowledgement."""
         self._turn = (self._turn + 1) % _LATE_EVERY
         for i in range(self._turn, self.capacity, _LATE_EVERY):
             node, link = self.nodes[i], self.links[i]
@@ -305,7 +305,7 @@ class Fleet:
         return np.array(errors, dtype=np.int64)
 
     def _alive(self, gateways: Int64, device: int) -> Int64:
-        """Those gateways whose device is not dead."""
+        """The gateways whose device is alive."""
         dead = self._failures.dead
         if not dead:
             return gateways
@@ -382,7 +382,7 @@ class Fleet:
 
 
 def allow_files(connections: int) -> None:
-    """Raise this process's limit of open files as far as ``connections`` need; FleetError where not."""
+    """Raise the limit of open files for ``connections``; FleetError if that is not possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _SPARE_FILES
     if soft >= wanted:

@@ -1,4 +1,4 @@
-"""One gateway of a fleet: its session, its sequence numbers, what is not confirmed yet. No I/O."""
+"""One gateway of a fleet: session, sequence numbers, reports without acknowledgement. No I/O."""
 
 import json
 from collections import deque
@@ -22,20 +22,20 @@ KEEPALIVE_S = 60
 
 
 class Phase(Enum):
-    """Where a gateway's session stands."""
+    """The state of the session of a gateway."""
 
     OFFLINE = 0
     CONNECTING = 1
     SUBSCRIBING = 2
     WAITING = 3
-    """Connected, but the host has not said that it is there."""
+    """Connected, but the host is not online."""
     ONLINE = 4
     """Born: data may be sent."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """A report that waits for its confirmation: when, of which device, which values."""
+    """A report without acknowledgement: its device, time and values."""
 
     number: int
     device: int
@@ -49,7 +49,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Counts:
-    """What happened to a gateway, or to a whole fleet."""
+    """Counters of a gateway or of a fleet."""
 
     messages: int = 0
     measured: int = 0
@@ -65,7 +65,7 @@ class Counts:
 
 
 class EdgeNode:
-    """A conforming Sparkplug edge node; what its methods give is to be written to the broker."""
+    """A conforming Sparkplug edge node; its methods return bytes to be sent to the broker."""
 
     __slots__ = (
         "about", "acknowledged", "bd_seq", "counts", "dead", "gateway", "given_up", "group", "heads", "host",
@@ -111,11 +111,11 @@ class EdgeNode:
 
     @property
     def is_online(self) -> bool:
-        """Whether data may be sent."""
+        """True if data may be sent."""
         return self.phase is Phase.ONLINE
 
     def connect(self, now_ms: int) -> bytes:
-        """What a new connection begins with."""
+        """The CONNECT of a new connection."""
         self.phase = Phase.CONNECTING
         self.wants_close = False
         self.bd_seq = (self.bd_seq + 1) % 256
@@ -124,7 +124,7 @@ class EdgeNode:
         return mqtt_packets.connect(self.gateway, KEEPALIVE_S, Will(self._topic("NDEATH"), will))
 
     def lost(self) -> None:
-        """The connection is gone; what was under way will be sent again."""
+        """The connection is lost; reports without acknowledgement will be sent again."""
         self.phase = Phase.OFFLINE
         for batch in self.waiting:
             batch.sent_ms = 0
@@ -143,7 +143,7 @@ class EdgeNode:
         return b""
 
     def births(self, now_ms: int) -> bytes:
-        """NBIRTH and all DBIRTHs; from now on data may follow."""
+        """NBIRTH and all DBIRTHs; data may follow."""
         self.phase = Phase.ONLINE
         self.counts.births += 1
         self.seq = 0
@@ -155,7 +155,7 @@ class EdgeNode:
         return b"".join(out)
 
     def status(self, now_ms: int) -> bytes:
-        """NDATA with how much was measured and how much of it waits."""
+        """NDATA with the number of samples measured and waiting."""
         payload = payloads.node_status(now_ms, self.next_seq(), self._store_state())
         self.counts.messages += 1
         return mqtt_packets.publish(self._topic("NDATA"), payload)
@@ -169,14 +169,14 @@ class EdgeNode:
         return mqtt_packets.publish(self._topic("DBIRTH", device), payload)
 
     def device_death(self, device: int, now_ms: int) -> bytes:
-        """DDEATH of one device, which will not be born again before it lives."""
+        """DDEATH of one device; it has no birth until it is alive again."""
         self.dead.add(device)
         return mqtt_packets.publish(
             self._topic("DDEATH", device), payloads.device_death(now_ms, self.next_seq())
         )
 
     def disconnect(self, now_ms: int) -> bytes:
-        """NDEATH and DISCONNECT, for one who leaves on purpose."""
+        """NDEATH and DISCONNECT, for an intended end of the session."""
         connected = self.phase is not Phase.OFFLINE and self.phase is not Phase.CONNECTING
         death = self.status(now_ms) if self.is_online else b""
         if connected:
@@ -193,7 +193,7 @@ class EdgeNode:
     def take_batch(
         self, device: int, time_ms: int, values: bytes, count: int, mark: int = 0
     ) -> int:
-        """Keep a new report until it is confirmed; its batch number."""
+        """Keep a new report until it is acknowledged; returns its batch number."""
         number = self.next_batch
         self.next_batch += 1
         self.waiting.append(Batch(number, device, time_ms, values, count, mark=mark))
@@ -204,7 +204,7 @@ class EdgeNode:
         return number
 
     def data(self, device: int, payload: bytes) -> bytes:
-        """A data message: a payload that lacks only its end (see template.DataTemplate)."""
+        """A data message from a payload without its sequence number (see template.DataTemplate)."""
         end = SEQUENCE[self.next_seq()]
         size = len(payload) + len(end)
         head = self.heads.get((device, size))
@@ -215,7 +215,7 @@ class EdgeNode:
         return head + payload + end
 
     def due_for_sending(self, now_ms: int, most: int) -> Iterator[Batch]:
-        """Reports that are to be sent (again) now, oldest first, at most so many."""
+        """At most ``most`` reports that must be sent or repeated now, oldest first."""
         given = 0
         for batch in self.waiting:
             if batch.sent_ms and now_ms - batch.sent_ms < batch.waits_ms:
@@ -230,7 +230,7 @@ class EdgeNode:
                 return
 
     def drop_sent(self, batches: Iterable[Batch]) -> None:
-        """Without acknowledgement: what was sent is done with."""
+        """Drop reports that were sent, if delivery is not acknowledged."""
         numbers = {b.number for b in batches}
         self.waiting = deque(b for b in self.waiting if b.number not in numbers)
 
@@ -283,14 +283,14 @@ class EdgeNode:
         return b""
 
     def shorten_retries(self, retry_ms: int) -> None:
-        """Send again sooner what is not confirmed, for one who is about to leave."""
+        """Repeat reports sooner, before the fleet stops."""
         for batch in self.waiting:
             batch.waits_ms = min(batch.waits_ms, retry_ms)
 
     def _take_acknowledgement(self, through: int, now_ms: int) -> None:
         head = self.waiting[0] if self.waiting else None
         if head is not None and through == self.through and now_ms - head.sent_ms > HOLE_MS:
-            head.sent_ms = 0  # the host repeats itself: it misses the next one
+            head.sent_ms = 0  # the host repeats its acknowledgement: it misses the next report
         if not self.through < through < self.next_batch:
             return
         self.through = through

@@ -1,4 +1,4 @@
-"""Births, deaths and commands of a gateway, as Sparkplug payloads."""
+"""Sparkplug payloads of a gateway: births, deaths and commands."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, decode
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What a gateway says of itself in its birth."""
+    """Properties of a gateway in its birth."""
 
     station: str = ""
     station_name: str = ""
@@ -18,7 +18,7 @@ class Properties:
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """Where the gateway's delivery stands, for its birth."""
+    """The state of the acknowledged delivery, for the birth."""
 
     acknowledged: bool
     ack_through: int
@@ -32,7 +32,7 @@ class StoreState:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a host asks of a gateway."""
+    """A command of a host."""
 
     rebirth: bool = False
     ack_through: int | None = None
@@ -68,7 +68,7 @@ def node_birth(bd_seq: int, time_ms: int, store: StoreState, about: Properties) 
 
 
 def node_status(time_ms: int, seq: int, store: StoreState) -> bytes:
-    """NDATA with the state of the gateway's delivery."""
+    """NDATA with the state of the delivery."""
     return encode(Payload(time_ms, tuple(_status(store, time_ms)), seq=seq))
 
 
@@ -82,7 +82,7 @@ def _status(store: StoreState, time_ms: int) -> list[Metric]:
 
 
 def device_birth(shape: Shape, device: int, time_ms: int, seq: int, *, acknowledged: bool) -> bytes:
-    """DBIRTH of one device; its values come with its first data."""
+    """DBIRTH of one device; values follow with its first data."""
     here = shape.devices[device]
     metrics: list[Metric] = []
     if acknowledged:
@@ -117,7 +117,7 @@ def device_death(time_ms: int, seq: int) -> bytes:
 
 
 def read_command(data: bytes) -> Command:
-    """What an NCMD asks; PayloadError where it is none."""
+    """Decode an NCMD; raises PayloadError."""
     rebirth, through = False, None
     for metric in decode(data).metrics:
         if metric.name == names.REBIRTH:

@@ -1,4 +1,4 @@
-"""Stations that publish straight to the broker, without buses and edge agents: days in minutes."""
+"""Stations that publish directly to the broker, without buses and edge agents."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ _ENDING = len(varint_field(3, 0))
 
 
 class PublishedStation:
-    """A station as one edge node whose messages hold ``per_message`` moments of a device each."""
+    """A station as an edge node; each message holds ``per_message`` times of a device."""
 
     def __init__(
         self,
@@ -64,11 +64,11 @@ class PublishedStation:
 
     @property
     def span_ms(self) -> int:
-        """How much simulated time a message holds."""
+        """The simulated time span of a message."""
         return self.model.step * self.model.per_message
 
     def measure(self, start_ms: int, now_ms: int) -> Iterator[bytes]:
-        """What each device measured in the span from ``start_ms`` on, as messages."""
+        """The messages of all devices for the span from ``start_ms``."""
         times = start_ms + self.model.step * np.arange(self.model.per_message, dtype=np.int64)
         for device, instrument in enumerate(self.instruments):
             values = self._values(device, start_ms)
@@ -84,7 +84,7 @@ class PublishedStation:
         self.done_ms = start_ms + self.span_ms
 
     def _values(self, device: int, start_ms: int) -> Float64:
-        """The values of a message; worked out for many messages at once, which is far cheaper."""
+        """The values of a message; computed for many messages at once, which is much faster."""
         first_ms, block = self._blocks.get(device, (0, np.empty((0, 0))))
         place = (start_ms - first_ms) // self.model.step
         if not 0 <= place < len(block):
@@ -98,7 +98,7 @@ class PublishedStation:
         return block[place : place + self.model.per_message]
 
     def again(self, now_ms: int, most: int) -> bytes:
-        """What nobody has confirmed in time, once more."""
+        """Repeat reports that were not acknowledged in time."""
         due = self.node.due_for_sending(now_ms, most)
         return b"".join(self.node.data(b.device, self._payload(b, now_ms, late=True)) for b in due)
 
@@ -138,7 +138,7 @@ class PublishedStation:
 
 
 class PublishedStations:
-    """All stations of a scenario at MQTT level; ``clock.speed`` 0 goes as fast as the host confirms."""
+    """All stations of a scenario at MQTT level, with ``flat_out`` as fast as the host acknowledges."""
 
     def __init__(
         self,
@@ -170,16 +170,16 @@ class PublishedStations:
 
     @property
     def backlog(self) -> int:
-        """Samples that wait for their confirmation."""
+        """The number of samples without acknowledgement."""
         return sum(b.count for s in self.stations for b in s.node.waiting)
 
     @property
     def reached_ms(self) -> int:
-        """Up to when all stations have published."""
+        """The time up to which all stations have published."""
         return min(s.done_ms for s in self.stations)
 
     async def run(self, stopped: asyncio.Event, *, drain_s: float = 60.0) -> None:
-        """Publish until the end or until ``stopped``, wait for confirmation, say goodbye."""
+        """Publish until the end or ``stopped``, wait for acknowledgements, disconnect."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._keep_connected(i)) for i in range(len(self.stations))]
             while not stopped.is_set() and not self._finished():
@@ -191,7 +191,7 @@ class PublishedStations:
         await asyncio.sleep(0.05)
 
     def advance(self, now_ms: int) -> int:
-        """Let every station publish one message a device if it is time; how many did."""
+        """Publish one message for each device of every station that is due; returns their number."""
         limit = utc_now_ms() if self.flat_out else min(self.clock.now_ms(), now_ms)
         if self.end_ms is not None:
             limit = min(limit, self.end_ms)
@@ -229,7 +229,7 @@ class PublishedStations:
             await asyncio.sleep(_TICK_S)
 
     async def _keep_connected(self, i: int) -> None:
-        """Keep one station connected."""
+        """Keep a station connected; reconnect it after a loss."""
         loop = asyncio.get_running_loop()
         node = self.stations[i].node
         while True:
@@ -262,7 +262,7 @@ def _device(instrument: Instrument, step_ms: int) -> ShapeDevice:
 
 
 def _canonical(instrument: Instrument, metric: Metric, times: Int64) -> Float64:
-    """A column as a reader of the device would get it: in its resolution, in the canonical unit."""
+    """A column as read from the device: in its resolution, in the canonical unit."""
     shown = instrument.column(metric, times)
     if metric.type is None or not metric.type.is_float:
         shown = np.round(shown / metric.scale) * metric.scale

@@ -1,4 +1,4 @@
-"""What a simulated gateway measures: its devices, their metrics, their aliases."""
+"""The devices, metrics and aliases of a simulated gateway."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,7 @@ from functools import cached_property
 from simulators.scenarios.fleets import FleetModel
 from telemetry.quantities import QUANTITIES
 
-# what a metric of a made-up device measures, in turn, with an ordinary value and its swing
+# quantities of the metrics of an invented device, in turn, with mean and amplitude
 ORDINARY: tuple[tuple[str, float, float], ...] = (
     ("pm2_5", 28.0, 9.0), ("pm10", 46.0, 14.0), ("air_temperature", 28.5, 4.0),
     ("relative_humidity", 74.0, 12.0), ("no2", 31.0, 12.0), ("co", 780.0, 250.0),
@@ -20,7 +20,7 @@ ORDINARY: tuple[tuple[str, float, float], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ShapeMetric:
-    """One metric: its name, quantity, unit (canonical) and possible range."""
+    """One metric: name, quantity, canonical unit and possible range."""
 
     name: str
     quantity: str
@@ -31,7 +31,7 @@ class ShapeMetric:
 
 @dataclass(frozen=True, slots=True)
 class ShapeDevice:
-    """One device and how often its values are sent."""
+    """One device and the interval of its reports."""
 
     name: str
     metrics: tuple[ShapeMetric, ...]
@@ -44,13 +44,13 @@ class ShapeDevice:
 
 @dataclass(frozen=True)
 class Shape:
-    """The devices of a gateway. Aliases count up from 1, each device's batch number last."""
+    """The devices of a gateway. Aliases count from 1; the batch number of a device comes last."""
 
     devices: tuple[ShapeDevice, ...]
 
     @cached_property
     def aliases(self) -> tuple[tuple[int, ...], ...]:
-        """The aliases of each device's metrics."""
+        """The aliases of the metrics of each device."""
         found, following = [], 1
         for device in self.devices:
             found.append(tuple(range(following, following + len(device.metrics))))
@@ -59,17 +59,17 @@ class Shape:
 
     @cached_property
     def batch_aliases(self) -> tuple[int, ...]:
-        """The alias of each device's batch number."""
+        """The alias of the batch number of each device."""
         return tuple(a[-1] + 1 for a in self.aliases)
 
     @property
     def metric_count(self) -> int:
-        """How many series a gateway of this shape has."""
+        """The number of series of a gateway."""
         return sum(len(d.metrics) for d in self.devices)
 
 
 def shape_of(fleet: FleetModel) -> Shape:
-    """The shape of a fleet's gateways: ordinary quantities, spread over devices."""
+    """The shape of the gateways of a fleet: common quantities, spread over devices."""
     metrics = []
     for i in range(fleet.metrics):
         quantity = ORDINARY[i % len(ORDINARY)][0]

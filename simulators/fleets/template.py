@@ -1,4 +1,4 @@
-"""Data messages of many gateways at once: one message of Sparkplug's codec, filled in by numpy."""
+"""Data messages of many gateways at once: numpy fills a template from the Sparkplug codec."""
 
 from collections.abc import Sequence
 
@@ -12,17 +12,17 @@ from telemetry.varint import encode_varint
 
 UInt8 = NDArray[np.uint8]
 SEQUENCE: tuple[bytes, ...] = tuple(varint_field(3, seq) for seq in range(256))
-"""What ends a payload: its sequence number."""
-# Times of our days and batch numbers take six bytes as varints, from 2**35 up to 2**42 - 1.
+"""The encoded sequence number at the end of a payload."""
+# Current times and batch numbers are varints of six bytes, from 2**35 to 2**42 - 1.
 _SENTINEL = 2**41
 _WIDTH = 6
 
 
 class DataTemplate:
-    """The data messages of one device that differ only in times, values and batch number.
+    """Data messages of one device that differ only in times, values and batch number.
 
-    A message holds ``steps`` moments of all metrics, and the batch number behind them where
-    ``batch_alias`` is given. Times must lie between 1971 and 2109.
+    A message holds all metrics at ``steps`` times, then the batch number if ``batch_alias`` is
+    given. Times must lie between 1971 and 2109.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class DataTemplate:
     def fill(
         self, sent_ms: Int64, time_ms: Int64, values: Float64, batch: Int64 | None = None
     ) -> bytes:
-        """Payloads of many gateways, one behind the other, each ``size`` bytes, without the end.
+        """Payloads of many gateways in sequence, each ``size`` bytes, without sequence number.
 
         ``sent_ms`` and ``batch`` have shape (gateways,), ``time_ms`` (gateways, steps), ``values``
-        (gateways, steps, metrics). Each needs one of ``SEQUENCE`` behind it.
+        (gateways, steps, metrics). One of ``SEQUENCE`` must be appended to each.
         """
         count = len(sent_ms)
         out = np.repeat(self._template[np.newaxis], count, axis=0)

@@ -1,4 +1,4 @@
-"""What the gateways of a fleet measure: ordinary values, each series with its own course."""
+"""The values of the gateways of a fleet."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from simulators.signals.randomness import Float64, Int64, key_of, normal, unifor
 
 
 class FleetValues:
-    """Values of many gateways of one shape: a level of each series, a daily wave, and noise."""
+    """Values of many gateways of one shape: a mean for each series, a daily wave, and noise."""
 
     def __init__(self, shape: Shape, seed: int, gateways: int) -> None:
         known = {q: (mean, swing) for q, mean, swing in ORDINARY}
@@ -24,7 +24,7 @@ class FleetValues:
             self._devices.append((level, swing, phase, key))
 
     def measure(self, device: int, gateways: Int64, time_ms: Int64) -> Float64:
-        """Values of one device at some gateways (shape gateways x metrics), each at its time."""
+        """Values of one device at some gateways, each at its time; shape (gateways, metrics)."""
         level, swing, phase, key = self._devices[device]
         width = level.shape[1]
         angle = 2.0 * np.pi * np.mod(time_ms, 86_400_000) / 86_400_000.0

@@ -1,4 +1,4 @@
-"""Scenario files: what is simulated, where, and what happens."""
+"""Scenario files: stations, devices, episodes and faults of a simulation."""
 
 from simulators.scenarios.library import find_scenario, scenario_names
 from simulators.scenarios.model import Scenario, load_scenario

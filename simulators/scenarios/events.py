@@ -1,4 +1,4 @@
-"""What happens in a scenario: episodes of the world, faults of the equipment."""
+"""The events of a scenario: episodes of the world, faults of the equipment."""
 
 from fnmatch import fnmatchcase
 
@@ -19,7 +19,7 @@ class LeakModel(StrictModel):
 
 
 class EpisodeModel(StrictModel):
-    """Something that happens (see simulators.signals.episodes.Episode)."""
+    """An episode of the world (see simulators.signals.episodes.Episode)."""
 
     name: str
     at: When
@@ -70,7 +70,7 @@ class FaultModel(StrictModel):
         return self
 
     def applies_to(self, gateway: str, bus: str, device: str | None = None) -> bool:
-        """Whether it happens to this bus, or to this device on it."""
+        """True if the fault affects this bus, or this device on it."""
         if self.gateway is not None:
             return fnmatchcase(gateway, self.gateway)
         if self.bus is not None:

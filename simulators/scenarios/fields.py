@@ -1,4 +1,4 @@
-"""What the parts of a scenario file are made of: names and moments."""
+"""Field types of scenario files: names and times."""
 
 import re
 
@@ -13,20 +13,20 @@ _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 
 class StrictModel(BaseModel):
-    """What all parts of a scenario file share: unknown fields are refused."""
+    """A model of a scenario file; unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
 def identifier(value: str) -> str:
-    """Check a name that travels in topics and file names."""
+    """Check a name that is used in topics and file names."""
     if not _ID.fullmatch(value):
         raise ValueError("use A-Z a-z 0-9 _ - only, 1 to 64 of them")
     return value
 
 
 def _moment(value: object) -> object:
-    """A clock time ``14:20`` stays text; YAML reads 14:20 as a number of minutes, so ask for quotes."""
+    """Accept a time of day only as text, since YAML reads 14:20 as a number of minutes."""
     if isinstance(value, int) and not isinstance(value, bool) and value != 0:
         raise ValueError(
             "write a duration with its unit (75s), or a time of day in quotes ('14:20')"
@@ -35,7 +35,7 @@ def _moment(value: object) -> object:
 
 
 class When(StrictModel):
-    """A moment: so long after the start, or the next time that the local clock shows it."""
+    """A time: a duration after the start, or the next occurrence of a local time of day."""
 
     after_ms: int | None = None
     clock_s: int | None = None
@@ -63,7 +63,7 @@ class When(StrictModel):
         }
 
     def resolve_ms(self, start_ms: int, offset_s: float) -> int:
-        """The moment, UTC milliseconds, of a simulation that starts at ``start_ms``."""
+        """The time in UTC milliseconds for a simulation that starts at ``start_ms``."""
         if self.clock_s is None:
             return start_ms + (self.after_ms or 0)
         local_s = start_ms / 1000.0 + offset_s

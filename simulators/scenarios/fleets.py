@@ -1,4 +1,4 @@
-"""What a scenario simulates at MQTT level: fleets, and stations that publish."""
+"""Fleets, and stations that publish, in a scenario file."""
 
 from pydantic import Field, field_validator
 
@@ -7,7 +7,7 @@ from telemetry.durations import DurationMs
 
 
 class FleetModel(StrictModel):
-    """Gateways at MQTT level: how many, what each measures, how they behave."""
+    """Gateways at MQTT level: their number, metrics and behaviour."""
 
     gateways: int = Field(default=100, ge=1, le=100_000)
     metrics: int = Field(default=20, ge=1, le=500)
@@ -24,7 +24,7 @@ class FleetModel(StrictModel):
 
 
 class StormModel(StrictModel):
-    """A share of the fleet loses its connection at once and comes back within ``return_within``."""
+    """A share of the fleet loses its connections at once and reconnects in ``return_within``."""
 
     at: When
     share: float = Field(default=1.0, gt=0, le=1)
@@ -34,10 +34,10 @@ class StormModel(StrictModel):
 
 
 class PublishModel(StrictModel):
-    """Stations publish to the broker themselves, without buses and edge agents.
+    """Stations publish to the broker directly, without buses and edge agents.
 
-    One message of a device holds ``per_message`` moments, ``step`` apart; at most ``window``
-    messages of a device wait for their confirmation.
+    A message of a device holds ``per_message`` times, ``step`` apart; at most ``window`` messages
+    of a device wait for acknowledgement.
     """
 
     step: DurationMs = Field(default=60_000, ge=1)

@@ -1,4 +1,4 @@
-"""The ``gateway.yaml`` files (contract C2) that fit a scenario's stations."""
+"""Writes ``gateway.yaml`` files (contract C2) for the stations of a scenario."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ _USUAL_INTERVAL_MS = 5000
 
 
 def line_settings(bus: SimBus, profile: Profile) -> LineSettings:
-    """The settings of a serial bus; what the scenario leaves out is the first device's."""
+    """The settings of a serial bus; the defaults are those of its first device."""
     assert bus.serial is not None
     given = bus.serial
     return LineSettings(
@@ -28,7 +28,7 @@ def line_settings(bus: SimBus, profile: Profile) -> LineSettings:
 def gateway_document(
     scenario: Scenario, station: SimStation, folder: Path, broker: str, ports: dict[str, int]
 ) -> dict[str, Any]:
-    """What ``gateway.yaml`` of a station says."""
+    """The content of ``gateway.yaml`` for a station."""
     return {
         "gateway": station.gateway,
         "group": scenario.group,
@@ -51,7 +51,7 @@ def write_gateways(
     broker: str,
     ports: dict[str, int],
 ) -> list[Path]:
-    """Write one file for each station into the folder; give their paths."""
+    """Write one file for each station; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     yaml = YAML()
     yaml.default_flow_style = False

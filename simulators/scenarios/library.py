@@ -1,4 +1,4 @@
-"""The scenarios that come with Quantrac."""
+"""The scenario library of Quantrac."""
 
 import difflib
 from pathlib import Path
@@ -9,14 +9,14 @@ LIBRARY = Path(__file__).parents[1] / "library"
 
 
 def scenario_names() -> list[str]:
-    """The names of the scenarios in the library."""
+    """The names of the scenarios of the library."""
     return sorted(p.stem for p in LIBRARY.glob("*.yaml"))
 
 
 def find_scenario(reference: str) -> Path:
-    """The file of a scenario: a path, or the name of one in the library.
+    """The file of a scenario: a path, or a name of the library.
 
-    Raises YamlFileError with the nearest names where there is none.
+    Raises YamlFileError with similar names if there is none.
     """
     path = Path(reference)
     if path.suffix in (".yaml", ".yml") or "/" in reference:

@@ -1,4 +1,4 @@
-"""The form of a scenario file."""
+"""The scenario file."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from telemetry.yaml_files import FieldPath, read_yaml_file
 
 
 class Surroundings(StrictModel):
-    """What is around a station (see simulators.signals.places.Place)."""
+    """The surroundings of a station (see simulators.signals.places.Place)."""
 
     traffic: float = Field(default=0.6, ge=0, le=3)
     vehicles_per_h: float = Field(default=2400.0, ge=0, le=20000)
@@ -28,7 +28,7 @@ class Surroundings(StrictModel):
 
 
 class SensorTraits(StrictModel):
-    """How a metric deviates from the truth (see simulators.signals.sensors.Sensor)."""
+    """The errors of a sensor (see simulators.signals.sensors.Sensor)."""
 
     noise: float | None = Field(default=None, ge=0)
     noise_share: float | None = Field(default=None, ge=0, le=1)
@@ -42,10 +42,10 @@ class SensorTraits(StrictModel):
 
 
 class ReplayModel(StrictModel):
-    """Recorded data that the device shows instead of the simulated world's.
+    """Recorded data that the device replays instead of simulated values.
 
-    ``columns`` names the file's column (or, in an export, the series) of each metric. The
-    recording's own gaps stay. ``loop`` starts again at its end.
+    ``columns`` names the column (in an export, the series) of each metric. Gaps of the recording
+    are kept. ``loop`` starts again at its end.
     """
 
     file: Path
@@ -57,7 +57,7 @@ class ReplayModel(StrictModel):
 
 
 class SimDevice(StrictModel):
-    """A device on a bus. ``interval`` is how often a gateway shall read it."""
+    """A device on a bus. ``interval`` is the interval at which a gateway reads it."""
 
     name: str
     profile: str = Field(min_length=1)
@@ -71,7 +71,7 @@ class SimDevice(StrictModel):
 
 
 class SimSerial(StrictModel):
-    """A serial line. What is left out comes from the profile of its first device."""
+    """A serial line. The defaults are those of its first device."""
 
     baudrate: int | None = Field(default=None, ge=50, le=4_000_000)
     bytesize: Literal[7, 8] | None = None
@@ -80,7 +80,7 @@ class SimSerial(StrictModel):
 
 
 class SimTcp(StrictModel):
-    """A Modbus TCP server; port 0 takes a free one."""
+    """A Modbus TCP server; port 0 selects a free one."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)
@@ -104,7 +104,7 @@ class SimBus(StrictModel):
 
 
 class SimStation(StrictModel):
-    """A place with a gateway and its buses."""
+    """A station: a place with a gateway and its buses."""
 
     id: str
     name: str
@@ -118,9 +118,9 @@ class SimStation(StrictModel):
 
 
 class Scenario(StrictModel):
-    """A whole scenario file.
+    """A scenario file.
 
-    ``speed`` 0 is for stations that publish: as fast as the host confirms.
+    ``speed`` 0, for stations that publish, is as fast as the host acknowledges.
     """
 
     scenario: str
@@ -162,7 +162,7 @@ class Scenario(StrictModel):
         return str(value)
 
     def start_ms(self, now_ms: int) -> int:
-        """When simulated time starts."""
+        """The start of simulated time, UTC ms."""
         if self.start == "now":
             return now_ms
         if self.start.startswith("now-"):
@@ -170,7 +170,7 @@ class Scenario(StrictModel):
         return round(datetime.fromisoformat(self.start).astimezone(UTC).timestamp() * 1000)
 
     def validation_errors(self) -> Iterator[tuple[FieldPath, str]]:
-        """What is wrong between fields, each with its place (see telemetry.yaml_files)."""
+        """Errors across fields, each with the path of its field (see telemetry.yaml_files)."""
         if not self.stations and self.fleet is None:
             yield ("scenario",), "nothing is simulated: give stations or a fleet"
         if self.speed == 0 and self.publish is None:
@@ -210,7 +210,7 @@ def _bus_errors(i: int, station: SimStation) -> Iterator[tuple[FieldPath, str]]:
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read a scenario file; YamlFileError names everything that is wrong with it."""
+    """Read a scenario file; YamlFileError with every error in it."""
     scenario = read_yaml_file(path, Scenario)
     base = path.resolve().parent
     return scenario.model_copy(

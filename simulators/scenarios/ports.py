@@ -35,7 +35,7 @@ def ports_in(
 
 
 def _free_port(taken: set[int]) -> int:
-    """A port below those that outgoing connections get, so that it stays free between runs."""
+    """A free port below those of outgoing connections, so that it stays free between runs."""
     for port in random.sample(range(20_000, 32_000), 200):
         with socket.socket() as s:
             if port not in taken and s.connect_ex(("127.0.0.1", port)) != 0:

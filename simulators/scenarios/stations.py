@@ -1,11 +1,11 @@
-"""The stations of a scenario, repeated to as many as are asked for, each with its own place."""
+"""The stations of a scenario, repeated to the wanted number, each at its own place."""
 
 from collections.abc import Iterator
 
 from simulators.scenarios.model import Scenario, SimStation
 from simulators.signals.places import Place
 
-# towns and communes in and around Bình Dương, for stations beyond those that a scenario names
+# towns and communes in and around Bình Dương, for stations that a scenario does not name
 _TOWNS = (
     ("ta", "Thuận An", 10.932, 106.711), ("bc", "Bến Cát", 11.155, 106.592),
     ("tu", "Tân Uyên", 11.051, 106.764), ("bb", "Bàu Bàng", 11.268, 106.620),
@@ -20,9 +20,9 @@ _TOWNS = (
 
 
 def stations_of(scenario: Scenario, count: int | None = None) -> list[SimStation]:
-    """The first ``count`` stations (default: as many as the scenario says).
+    """The first ``count`` stations (default: the count of the scenario).
 
-    Beyond those that the scenario names, its kinds of station repeat at other places.
+    After the stations that the scenario names, they repeat at other places.
     """
     wanted = count or scenario.count or len(scenario.stations)
     return [_station(scenario, i) for i in range(wanted)] if scenario.stations else []
@@ -50,7 +50,7 @@ def _station(scenario: Scenario, i: int) -> SimStation:
 
 
 def place_of(station: SimStation) -> Place:
-    """The station as a place of the simulated world."""
+    """The place of a station in the simulated world."""
     around = station.surroundings
     return Place(
         station.id, station.latitude, station.longitude, traffic=around.traffic,
@@ -61,12 +61,12 @@ def place_of(station: SimStation) -> Place:
 
 
 def link_name(station: SimStation, bus: str) -> str:
-    """The name of the link to a serial bus."""
+    """The name of the symbolic link of a serial bus."""
     return f"{station.id}-{bus}"
 
 
 def tcp_buses(stations: list[SimStation]) -> Iterator[tuple[str, SimStation, int]]:
-    """(key, station, port as the scenario says) of each TCP bus."""
+    """Key, station and configured port of each TCP bus."""
     for station in stations:
         for bus in station.buses:
             if bus.tcp is not None:

@@ -1,5 +1,5 @@
-"""What there is to measure: a small world with weather, traffic, air, noise, water and power.
+"""A simulated world with weather, traffic, air, noise, water and power.
 
-Everything is a function of a seed and the time, on arrays of times: the same question gets the
-same answer in any order, at any speed, in any process.
+Each value is a function of a seed and the time, evaluated on arrays of times. It does not depend on
+the order of evaluation, the speed or the process.
 """

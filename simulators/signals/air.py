@@ -1,4 +1,4 @@
-"""Pollutants: what the region brings, roads and factories add, and wind and rain take away."""
+"""Air pollutants: regional background, roads and factories, dilution by wind and rain."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Air:
         self._weather = weather
 
     def _spreading(self, place: Place, time_s: Float64, local: LocalTime) -> Float64:
-        """How far emissions spread: mixing height times wind, 1 on an average afternoon."""
+        """Dilution of emissions: mixing height times wind, 1 on an average afternoon."""
         mixing = over_the_day(local.hour, [(0, 0.42), (6, 0.38), (9, 0.8), (13, 1.35), (17, 0.9),
                                            (20, 0.5)])  # fmt: skip
         wind = self._weather.wind_m_s(place, time_s)
@@ -27,7 +27,7 @@ class Air:
         return np.maximum(spreading, 0.25)
 
     def _washed(self, place: Place, time_s: Float64) -> Float64:
-        """What rain leaves in the air (0.35 to 1)."""
+        """The share that rain leaves in the air (0.35 to 1)."""
         rain = self._weather.rain_mm_h(place, time_s)
         earlier = self._weather.rain_mm_h(place, time_s - 900.0)
         washed: Float64 = 0.35 + 0.65 * np.exp(-0.06 * (rain + earlier))
@@ -51,7 +51,7 @@ class Air:
         return unrest
 
     def pm2_5(self, place: Place, time_s: Float64) -> Float64:
-        """Fine dust."""
+        """Dust up to 2.5 um."""
         local = self._weather.local(time_s)
         dry = 0.5 + 0.5 * np.cos(2 * np.pi * (local.day_of_year - 15.0) / 365.2425)
         burning = over_the_day(local.hour, [(0, 1.0), (7, 1.6), (10, 0.6), (16, 0.6), (19, 1.7)])
@@ -62,11 +62,11 @@ class Air:
         return source * self._unrest(place, time_s, "fine dust", 0.16) * self._washed(place, time_s)
 
     def pm1(self, place: Place, time_s: Float64) -> Float64:
-        """Finest dust."""
+        """Dust up to 1 um."""
         return 0.66 * self.pm2_5(place, time_s)
 
     def pm10(self, place: Place, time_s: Float64) -> Float64:
-        """Fine and coarse dust: road dust when it is dry, and wind."""
+        """Dust up to 10 um; road dust depends on dryness and wind."""
         humid = self._weather.humidity_percent(place, time_s)
         whirled = (4.0 + 9.0 * self._road(place, time_s)) * np.clip(
             (95.0 - humid) / 40.0, 0.15, 1.2
@@ -94,8 +94,8 @@ class Air:
         return amount * self._unrest(place, time_s, "so2", 0.3)
 
     def o3(self, place: Place, time_s: Float64) -> Float64:
-        """Ozone: made by the sun, eaten by fresh exhaust."""
-        # the sun of the last hours counts, not that of the moment
+        """Ozone: formed by sunlight, removed by fresh exhaust."""
+        # the sun of the last hours counts, not the present one
         light = sum(self._weather.sun_w_m2(place, time_s - h * 3600.0) for h in (0.5, 1.5, 2.5)) / 3
         amount = 24.0 + 0.095 * light - 0.22 * self.no2(place, time_s)
         return np.maximum(amount * self._unrest(place, time_s, "o3", 0.12), 3.0)
@@ -105,7 +105,7 @@ class Air:
         return (6.0 + 3.0 * self._works(place, time_s)) * self._unrest(place, time_s, "nh3", 0.25)
 
     def h2s(self, place: Place, time_s: Float64) -> Float64:
-        """Hydrogen sulphide: canals at night, low wind."""
+        """Hydrogen sulphide: from canals, at night and in low wind."""
         local = self._weather.local(time_s)
         still = 1.2 / self._spreading(place, time_s, local)
         return (1.5 + 2.0 * still * place.industry) * self._unrest(place, time_s, "h2s", 0.35)
@@ -116,7 +116,7 @@ class Air:
         return amount * self._unrest(place, time_s, "voc", 0.2)
 
     def co2_ppm(self, place: Place, time_s: Float64) -> Float64:
-        """Carbon dioxide in ppm: breath of the night, traffic."""
+        """Carbon dioxide in ppm: respiration of plants at night, traffic."""
         local = self._weather.local(time_s)
         night = 22.0 / self._spreading(place, time_s, local)
         slow = 4.0 * wander(key_of(self._seed, place.name, "co2"), time_s, 1800.0)

@@ -1,4 +1,4 @@
-"""Shapes that daily life is made of."""
+"""Curves for daily patterns and events."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from simulators.signals.randomness import Float64
 
 
 def over_the_day(hour: Float64, knots: Sequence[tuple[float, float]]) -> Float64:
-    """A curve through (hour, value) points that closes at midnight."""
+    """A periodic curve through (hour, value) points."""
     hours = [h for h, _ in knots]
     values = [v for _, v in knots]
     curve: Float64 = np.interp(hour, hours, values, period=24.0)
@@ -35,9 +35,9 @@ def rise_hold_fall(
 
 
 def daylight(day_of_year: Float64, hour: Float64, latitude: float, longitude: float) -> Float64:
-    """Sine of the sun's height (at most 1, below 0 at night), to about a degree.
+    """Sine of the solar elevation (at most 1, below 0 at night), to about a degree.
 
-    ``hour`` is legal time of UTC+7; declination and hour angle as in Cooper (1969).
+    ``hour`` is local time of UTC+7; declination and hour angle as in Cooper (1969).
     """
     declination = np.radians(23.45) * np.sin(2.0 * np.pi * (day_of_year + 284.0 + 1.0) / 365.0)
     solar_hour = hour + (longitude - 105.0) / 15.0

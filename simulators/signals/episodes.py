@@ -1,4 +1,4 @@
-"""What happens by script: a leak, a smog, a shower, a crash, a valve left open."""
+"""Scripted events of the world: a leak, smog, a shower, an accident, an open valve."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from simulators.signals.randomness import Float64
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A source on the map that gives off ``grams_per_s`` of some quantities."""
+    """A source on the map that emits ``grams_per_s`` of some quantities."""
 
     latitude: float
     longitude: float
@@ -22,10 +22,9 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """Something that begins, lasts and ends, at some places (``stations`` empty: everywhere).
+    """An event with start and end at some places (``stations`` empty: everywhere).
 
-    ``add`` and ``times`` change quantities in their canonical unit when the episode is at its
-    height. ``wind_from_deg``, ``wind_m_s`` and ``rain_mm_h`` replace the weather, ``flow_times``
+    ``add`` and ``times`` change quantities, in their canonical unit, at the peak of the episode. ``wind_from_deg``, ``wind_m_s`` and ``rain_mm_h`` replace the weather, ``flow_times``
     and ``capacity_times`` change the road.
     """
 
@@ -46,15 +45,15 @@ class Episode:
 
     @property
     def end_s(self) -> float:
-        """When nothing of it is left."""
+        """The end, after the fall."""
         return self.start_s + self.rise_s + self.hold_s + self.fall_s
 
     def concerns(self, place: Place) -> bool:
-        """Whether it happens at ``place``."""
+        """True if it affects ``place``."""
         return not self.stations or place.name in self.stations
 
     def strength(self, time_s: Float64, delay_s: float = 0.0) -> Float64:
-        """How much of it there is, 0 to 1."""
+        """The strength at each time, 0 to 1."""
         return rise_hold_fall(time_s, self.start_s + delay_s, self.rise_s, self.hold_s, self.fall_s)
 
 
@@ -88,6 +87,6 @@ def plume_ug_m3(
 
 
 def plume_delay_s(leak: Leak, place: Place, wind_m_s: float) -> float:
-    """How long the wind takes from the leak to the place."""
+    """The travel time of the plume from the leak to the place."""
     east, north = place.metres_from(leak.latitude, leak.longitude)
     return float(np.hypot(east, north)) / max(wind_m_s, 0.5)

@@ -1,4 +1,4 @@
-"""Waste water of a factory: shifts, batches, and a treatment plant that smooths them."""
+"""Waste water of a factory: shifts, batches, and a treatment plant that evens them out."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +16,7 @@ _GRID: Float64 = np.arange(0.0, 86400.0 + _STEP_S, _STEP_S)
 
 @dataclass(frozen=True, slots=True)
 class OutfallDay:
-    """One local day on a grid of 30 s: flow, how much of it is batch, and the volume so far."""
+    """One local day in steps of 30 s: flow, share of batches, and volume since midnight."""
 
     flow_m3_h: Float64
     load: Float64
@@ -64,16 +64,16 @@ class Outfall:
         return result
 
     def load(self, place: Place, time_s: Float64) -> Float64:
-        """How much of what flows is from a batch, 0 to 1."""
+        """The share of the flow that is from a batch, 0 to 1."""
         return self._of_day(place, time_s, "load")
 
     def flow_m3_h(self, place: Place, time_s: Float64) -> Float64:
-        """Flow, with what rain brings into the drains."""
+        """Flow, including rain in the drains."""
         rain = self._weather.rain_mm_h(place, time_s - 300.0)
         return self._of_day(place, time_s, "flow_m3_h") + 0.02 * place.discharge_m3_h * rain
 
     def volume_m3(self, place: Place, time_s: Float64, since_day: int) -> Float64:
-        """All that has flowed since the beginning of a local day."""
+        """The volume since the beginning of a local day."""
         local = LocalTime.of(time_s, self._offset_s)
         result = self._of_day(place, time_s, "volume_m3")
         for day in np.unique(local.day):
@@ -103,7 +103,7 @@ class Outfall:
         return 0.85 * self.tss(place, time_s) + 1.2 * np.abs(self._noise(place, time_s, "ntu", 120))
 
     def ph(self, place: Place, time_s: Float64) -> Float64:
-        """Acidity: rinsing batches are alkaline, dosing pulls back."""
+        """pH: rinsing batches are alkaline, dosing corrects them."""
         swing = 0.45 * self.load(place, time_s) - 0.15 * self.load(place, time_s - 1800.0)
         ph: Float64 = 7.15 + swing + 0.06 * self._noise(place, time_s, "ph")
         return ph
@@ -123,7 +123,7 @@ class Outfall:
         return salt / (1.0 + 0.02 * rain) * np.exp(0.02 * self._noise(place, time_s, "salt"))
 
     def oxygen(self, place: Place, time_s: Float64) -> Float64:
-        """Dissolved oxygen: less where there is more to eat."""
+        """Dissolved oxygen: less with a higher organic load."""
         saturated = (
             14.6
             - 0.39 * self.temperature_c(place, time_s)
@@ -133,7 +133,7 @@ class Outfall:
         return np.maximum(saturated * (1 - used) + 0.12 * self._noise(place, time_s, "do"), 0.2)
 
     def oxygen_saturation(self, place: Place, time_s: Float64) -> Float64:
-        """Dissolved oxygen as a part of what the water could hold, %."""
+        """Dissolved oxygen in % of saturation."""
         t = self.temperature_c(place, time_s)
         return 100.0 * self.oxygen(place, time_s) / (14.6 - 0.39 * t + 0.0045 * np.square(t))
 

@@ -1,4 +1,4 @@
-"""Where something is measured, and what is around it."""
+"""The place of a measurement and its surroundings."""
 
 from dataclasses import dataclass, field
 from math import cos, radians
@@ -12,10 +12,10 @@ _METRES_PER_DEGREE = 111_320.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A spot on the map and its surroundings.
+    """A point on the map and its surroundings.
 
     ``traffic`` scales the road beside it (1: a busy urban road, 0: none), ``vehicles_per_h`` is
-    that road's flow in the peak hour, ``capacity_per_h`` what it can carry; ``industry`` scales
+    the flow of this road in the peak hour, ``capacity_per_h`` its capacity; ``industry`` scales
     emissions of factories around; ``discharge_m3_h`` is the mean flow of the outfall.
     """
 
@@ -31,14 +31,14 @@ class Place:
     height_m: float = field(default=15.0)
 
     def metres_from(self, latitude: float, longitude: float) -> tuple[float, float]:
-        """How far east and north this place lies of a point."""
+        """The distance of this place to the east and north of a point."""
         east = (self.longitude - longitude) * _METRES_PER_DEGREE * cos(radians(latitude))
         return east, (self.latitude - latitude) * _METRES_PER_DEGREE
 
 
 @dataclass(frozen=True, slots=True)
 class LocalTime:
-    """Moments as the people at a place count them.
+    """Local time of a place.
 
     ``day`` counts local days since 1970, ``second`` the seconds since local midnight,
     ``day_of_year`` 0 to 366, ``weekday`` 0 (Monday) to 6.

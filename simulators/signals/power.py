@@ -1,4 +1,4 @@
-"""The cabinet at a station: its mains, its load, its battery, its heat."""
+"""The cabinet of a station: mains, load, battery, temperature."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class Power:
         self._weather = weather
 
     def voltage(self, place: Place, time_s: Float64) -> Float64:
-        """Mains: it sags when everybody cooks."""
+        """Mains voltage: lower at times of cooking."""
         hour = self._weather.local(time_s).hour
         sag = over_the_day(
             hour, [(0, 2.5), (5, 3.0), (10, -1.0), (15, -1.5), (18.5, -5.0), (22, 1)]
@@ -27,12 +27,12 @@ class Power:
         return 226.0 + sag + 1.1 * unrest
 
     def frequency(self, _place: Place, time_s: Float64) -> Float64:
-        """The grid is one: all stations see the same."""
+        """Mains frequency: the same at all stations."""
         hertz: Float64 = 50.0 + 0.025 * wander(key_of(self._seed, "grid"), time_s, 40.0)
         return hertz
 
     def active_power(self, place: Place, time_s: Float64) -> Float64:
-        """Load: instruments, modem, pumps that come and go, a fan in the heat."""
+        """Load: instruments, modem, pumps that switch, a fan at high temperature."""
         heat = np.clip((self.cabinet_c(place, time_s) - 35.0) / 5.0, 0.0, 1.0)
         cycle = np.mod(time_s + key_of(place.name) % 600, 600.0) < 150.0
         unrest = wander(key_of(self._seed, place.name, "load"), time_s, 60.0)
@@ -43,7 +43,7 @@ class Power:
         return self.active_power(place, time_s) / self.power_factor(place, time_s)
 
     def reactive_power(self, place: Place, time_s: Float64) -> Float64:
-        """What the power factor leaves."""
+        """Reactive power, from the power factor."""
         s, p = self.apparent_power(place, time_s), self.active_power(place, time_s)
         reactive: Float64 = np.sqrt(np.maximum(s * s - p * p, 0.0))
         return reactive
@@ -58,7 +58,7 @@ class Power:
         return self.apparent_power(place, time_s) / self.voltage(place, time_s)
 
     def energy_kwh(self, _place: Place, time_s: Float64, since_s: float) -> Float64:
-        """Energy since a moment; grows evenly with the mean load."""
+        """Energy since a time; it grows with the mean load."""
         slow = 0.02 * np.sin(2 * np.pi * time_s / 86400.0)
         energy: Float64 = (time_s - since_s) / 3600.0 * 0.0925 + slow * 0.05
         return energy
@@ -75,6 +75,6 @@ class Power:
         return 11.6 + 0.018 * self.battery_level(place, time_s)
 
     def cabinet_c(self, place: Place, time_s: Float64) -> Float64:
-        """Temperature in the cabinet: air, own heat, sun on the door."""
+        """Temperature in the cabinet: air, heat of the load, sun on the door."""
         sun = self._weather.sun_w_m2(place, time_s - 1200.0)
         return self._weather.temperature_c(place, time_s - 600.0) + 3.5 + 0.011 * sun

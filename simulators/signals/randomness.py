@@ -1,4 +1,4 @@
-"""Random numbers by place and time instead of by turn: the same key and index, the same number."""
+"""Random numbers from a key and an index: equal inputs give the same number."""
 
 import hashlib
 from typing import Any
@@ -16,13 +16,13 @@ _UNIT = 2.0**-53
 
 
 def key_of(*parts: object) -> int:
-    """A 63-bit key from anything that prints; different parts give unrelated numbers."""
+    """A 63-bit key from the text of its parts; different parts give independent numbers."""
     text = "\x1f".join(str(p) for p in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def uniform(key: int, index: Any) -> Float64:
-    """Numbers evenly in [0, 1), one for each integer of ``index`` (SplitMix64 of the counter)."""
+    """Uniform numbers in [0, 1), one for each integer of ``index`` (SplitMix64 of the counter)."""
     with np.errstate(over="ignore"):
         z = (np.asarray(index, dtype=np.int64).astype(np.uint64) + np.uint64(1)) * _STEP
         z += np.uint64(key)
@@ -41,7 +41,7 @@ def normal(key: int, index: Any) -> Float64:
 
 
 def wander(key: int, time_s: Float64, period_s: float, octaves: int = 3) -> Float64:
-    """A smooth random walk around 0 with deviation about 1 that forgets within ``period_s``."""
+    """A smooth random walk around 0 with deviation about 1 and correlation time ``period_s``."""
     total = np.zeros_like(time_s)
     weight, power = 1.0, 0.0
     for octave in range(octaves):
@@ -51,7 +51,7 @@ def wander(key: int, time_s: Float64, period_s: float, octaves: int = 3) -> Floa
         blend = x * x * x * (x * (x * 6.0 - 15.0) + 10.0)
         i = left.astype(np.int64)
         here, following = normal(key + octave, i), normal(key + octave, i + 1)
-        # between two independent numbers the variance sinks; this keeps it level
+        # interpolation between independent numbers lowers the variance; this corrects it
         level = np.sqrt((1.0 - blend) ** 2 + blend**2)
         total += weight * ((1.0 - blend) * here + blend * following) / level
         power += weight * weight
@@ -61,5 +61,5 @@ def wander(key: int, time_s: Float64, period_s: float, octaves: int = 3) -> Floa
 
 
 def generator(*parts: object) -> np.random.Generator:
-    """A generator of its own for one thing, such as one day of one road."""
+    """A random generator for one object, such as one day of one road."""
     return np.random.Generator(np.random.PCG64(key_of(*parts)))

@@ -1,4 +1,4 @@
-"""What a real sensor makes of a true value: noise, an offset, drift, warm-up, saturation."""
+"""Errors of a real sensor: noise, offset, drift, warm-up, saturation."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from simulators.signals.randomness import Float64, Int64, normal
 
-# quantity: deviation of a reading, absolute and as a part of the value
+# quantity: standard deviation of a reading, absolute and relative
 _NOISE: dict[str, tuple[float, float]] = {
     "pm1": (0.4, 0.03), "pm2_5": (0.5, 0.03), "pm4": (0.6, 0.03), "pm10": (0.8, 0.04),
     "no2": (0.8, 0.02), "so2": (0.6, 0.02), "o3": (1.0, 0.01), "co": (8.0, 0.01),
@@ -29,10 +29,10 @@ _NOISE: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """How one metric of one device deviates from the truth, in the quantity's canonical unit.
+    """The errors of one metric of one device, in the canonical unit.
 
-    ``warm_up_s`` after ``on_since_ms`` the reading creeps from ``cold`` towards the truth.
-    ``low`` and ``high`` are where it saturates.
+    For ``warm_up_s`` after ``on_since_ms`` the reading moves from ``cold`` to the true value. It
+    saturates at ``low`` and ``high``.
     """
 
     noise: float = 0.0
@@ -46,7 +46,7 @@ class Sensor:
     high: float = np.inf
 
     def read(self, key: int, true: Float64, time_ms: Int64, on_since_ms: int) -> Float64:
-        """What the sensor says at each moment; ``key`` seeds its noise."""
+        """The reading at each time; ``key`` is the seed of the noise."""
         on_s = (time_ms - on_since_ms) / 1000.0
         value = true * self.gain + self.offset + self.drift_per_day * on_s / 86400.0
         if self.noise or self.noise_share:
@@ -59,5 +59,5 @@ class Sensor:
 
 
 def usual_noise(quantity: str) -> tuple[float, float]:
-    """Deviation of a usual sensor's reading: absolute, and as a part of the value."""
+    """Standard deviation of a typical sensor: absolute and relative."""
     return _NOISE.get(quantity, (0.0, 0.0))

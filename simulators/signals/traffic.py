@@ -1,4 +1,4 @@
-"""Vehicles on a road: they arrive one by one, queue when there are too many, and are heard."""
+"""Vehicles on a road: arrivals, queues above capacity, noise."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,7 @@ from simulators.signals.places import Place
 from simulators.signals.randomness import Float64, Int64, generator
 
 CLASSES = ("motorbike", "car", "bus", "truck")
-# an urban main road of the south: motorbikes first
+# shares on an urban main road of the south: motorbikes first
 _SHARE = (0.76, 0.165, 0.02, 0.055)
 _LENGTH_M = (1.9, 4.4, 11.0, 8.5)
 _SPEED_FACTOR = (0.92, 1.05, 0.9, 0.88)
@@ -31,14 +31,14 @@ _WEEKEND = (
 
 
 def busyness(hour: Float64, weekday: Float64) -> Float64:
-    """Flow as a part of the peak hour's, 0 to 1."""
+    """Flow relative to the peak hour, 0 to 1."""
     week, rest = over_the_day(hour, _WEEKDAY), over_the_day(hour, _WEEKEND)
     return np.where(weekday >= 5.0, rest, week)
 
 
 @dataclass(frozen=True, slots=True)
 class RoadDay:
-    """All that passed on a road on one local day. Times are seconds since local midnight."""
+    """The vehicles of a road on one local day. Times are seconds since local midnight."""
 
     arrival_s: Float64
     kind: Int64
@@ -48,7 +48,7 @@ class RoadDay:
     noise_db: Float64
 
     def before(self, second: Float64) -> Int64:
-        """How many vehicles had passed at each moment."""
+        """The number of vehicles before each time."""
         count: Int64 = np.searchsorted(self.arrival_s, second, side="right").astype(np.int64)
         return count
 
@@ -93,7 +93,7 @@ class Road:
         spread = dice.normal(1.0, 0.13, total)
         speed = np.clip(mean[minute] * np.take(_SPEED_FACTOR, kind) * spread, 4.0, 1.6 * free)
         length = np.take(_LENGTH_M, kind) * dice.normal(1.0, 0.08, total)
-        # vehicles in the queue stand two abreast (motorbikes four)
+        # two vehicles side by side in the queue (motorbikes four)
         queue = waiting * (np.dot(_SHARE, _LENGTH_M) + 1.5) / 3.0
         noise = _sound(arrival, kind, speed, dice)
         return RoadDay(arrival, kind, speed, length, queue, noise)
@@ -104,7 +104,7 @@ class Road:
 
 
 def _through_bottleneck(demand: Float64, capacity: Float64) -> tuple[Float64, Float64]:
-    """What gets through in each minute, and what waits at its end (a fluid queue)."""
+    """Flow through a bottleneck in each minute, and the queue at its end (a fluid queue)."""
     passed, waiting = np.empty_like(demand), np.empty_like(demand)
     queue = 0.0
     for i in range(len(demand)):
@@ -116,7 +116,7 @@ def _through_bottleneck(demand: Float64, capacity: Float64) -> tuple[Float64, Fl
 
 
 def _sound(arrival: Float64, kind: Int64, speed: Float64, dice: np.random.Generator) -> Float64:
-    """LAeq of each second of the day at 10 m from the road, background of 43 dB at night."""
+    """LAeq of each second of the day at 10 m from the road; background 43 dB at night."""
     seconds = np.arange(86400)
     power_db = np.take(_LOUDNESS_DB, kind) + 30.0 * np.log10(np.maximum(speed, 12.0) / 50.0)
     power_db = power_db + dice.normal(0.0, 1.6, len(kind)) - 2.5

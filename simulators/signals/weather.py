@@ -1,4 +1,4 @@
-"""Weather of the south of Việt Nam: monsoon winds, afternoon storms, one sky over all stations."""
+"""Weather of the south of Việt Nam: monsoon winds and afternoon storms, shared by all stations."""
 
 from functools import lru_cache
 
@@ -26,7 +26,7 @@ def _of_month(day_of_year: Float64, table: tuple[float, ...]) -> Float64:
 
 
 class Weather:
-    """The weather over a region; ``seed`` decides everything that the season leaves open."""
+    """The weather of a region; ``seed`` determines all random choices."""
 
     def __init__(
         self, seed: int, episodes: tuple[Episode, ...] = (), offset_s: float = 25200.0
@@ -45,7 +45,7 @@ class Weather:
         return LocalTime.of(time_s, self._offset_s)
 
     def rain_mm_h(self, place: Place, time_s: Float64) -> Float64:
-        """Intensity of rain at a place."""
+        """Rain intensity at a place."""
         local = self.local(time_s)
         rate = np.zeros_like(time_s)
         for day in np.unique(local.day):
@@ -59,7 +59,7 @@ class Weather:
         return rate
 
     def rain_mm(self, place: Place, time_s: Float64, since_day: int) -> Float64:
-        """All rain at a place since the beginning of a local day."""
+        """Rain at a place since the beginning of a local day."""
         local = self.local(time_s)
         total = np.zeros_like(time_s)
         for day in np.unique(local.day):
@@ -73,7 +73,7 @@ class Weather:
         return total
 
     def temperature_c(self, place: Place, time_s: Float64) -> Float64:
-        """Air temperature: season, hour, passing air masses, and what a shower takes off."""
+        """Air temperature: season, hour, passing air masses, cooling by showers."""
         local = self.local(time_s)
         dryness = 1.0 - _of_month(local.day_of_year, _STORM_CHANCE)
         curve = over_the_day(
@@ -103,7 +103,7 @@ class Weather:
         return np.clip(100.0 * ratio + 1.2 * wet, 15.0, 99.0)
 
     def pressure_hpa(self, place: Place, time_s: Float64) -> Float64:
-        """Pressure with its two waves a day."""
+        """Pressure with two waves a day."""
         local = self.local(time_s)
         tide = 1.4 * np.cos(2.0 * np.pi * (local.hour - 10.0) / 12.0)
         season = 2.2 * np.cos(2.0 * np.pi * (local.day_of_year - 10.0) / 365.2425)
@@ -124,12 +124,12 @@ class Weather:
         return self._replaced(place, time_s, speed, "wind_m_s")
 
     def gust_m_s(self, place: Place, time_s: Float64) -> Float64:
-        """Strongest gust of the last seconds."""
+        """The strongest gust of the last seconds."""
         quick = wander(key_of(self._seed, place.name, "gust"), time_s, 20.0, 2)
         return self.wind_m_s(place, time_s) * (1.35 + 0.12 * quick)
 
     def wind_from_deg(self, place: Place, time_s: Float64) -> Float64:
-        """Where the wind comes from: south-west in summer, north-east in winter."""
+        """Wind direction: south-west in summer, north-east in winter."""
         local = self.local(time_s)
         # the monsoon turns about the middle of April and of October
         summer = 0.5 - 0.5 * np.cos(2.0 * np.pi * (local.day_of_year - 15.0) / 365.2425)
@@ -140,7 +140,7 @@ class Weather:
         return np.mod(self._replaced(place, time_s, direction, "wind_from_deg"), 360.0)
 
     def sun_w_m2(self, place: Place, time_s: Float64) -> Float64:
-        """Global irradiance under the clouds of the hour."""
+        """Global irradiance, reduced by clouds."""
         local = self.local(time_s)
         height = daylight(local.day_of_year, local.hour, place.latitude, place.longitude)
         up = np.maximum(height, 0.0)
@@ -149,7 +149,7 @@ class Weather:
         return sun
 
     def clouds(self, place: Place, time_s: Float64) -> Float64:
-        """Part of the sky that is covered, 0 to 1."""
+        """Cloud cover, 0 to 1."""
         local = self.local(time_s)
         wetness = _of_month(local.day_of_year, _STORM_CHANCE)
         wide = wander(key_of(self._seed, "clouds"), time_s, 10800.0)
@@ -171,7 +171,7 @@ class Weather:
         return value
 
     def _make_storm_day(self, place: Place, day: int) -> tuple[Float64, Float64]:
-        """Rain of a day at each minute: intensity in mm/h, and the sum in mm."""
+        """Rain of each minute of a day: intensity in mm/h, and the sum since midnight in mm."""
         dice = generator(self._seed, "storms", day)
         chance = _of_month(np.array([day % 365.2425]), _STORM_CHANCE)[0]
         rate = np.zeros(len(_MINUTES))

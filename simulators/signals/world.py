@@ -1,4 +1,4 @@
-"""Every quantity at every place at every moment, in its canonical unit."""
+"""True values of every quantity at every place and time, in canonical units."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -21,9 +21,9 @@ Signal = Callable[["World", Place, Float64], Float64]
 
 
 class World:
-    """One region: what its sensors would see if they were perfect.
+    """One region and the true values of its quantities.
 
-    Deterministic: a value depends on the seed, the episodes, the place and the time only.
+    Deterministic: a value depends only on the seed, the episodes, the place and the time.
     Counters start at local midnight of the day of ``start_s``.
     """
 
@@ -74,13 +74,13 @@ class World:
                 leak, place, leak.grams_per_s[quantity],
                 self.weather.wind_from_deg(place, time_s), wind,
             )  # fmt: skip
-            # a plume that took the wind's way arrives later than it left
+            # a plume arrives later than it left
             delay = plume_delay_s(leak, place, float(np.median(wind)))
             value = value + gas * episode.strength(time_s, delay)
         return value
 
     def wander(self, place: Place, what: str, time_s: Float64, period_s: float) -> Float64:
-        """A walk of its own for some quantity at a place."""
+        """A random walk for a quantity at a place."""
         return wander(key_of(self.seed, place.name, what), time_s, period_s)
 
     def _over_days(
@@ -95,7 +95,7 @@ class World:
         return result
 
     def vehicle_count(self, place: Place, time_s: Float64) -> Float64:
-        """Vehicles since the beginning of the first day."""
+        """The number of vehicles since the beginning of the first day."""
 
         def of_day(track: RoadDay, second: Float64, day: int) -> Float64:
             road = self.road(place)
@@ -105,7 +105,7 @@ class World:
         return self._over_days(place, time_s, of_day)
 
     def vehicle_flow(self, place: Place, time_s: Float64, window_s: float = 300.0) -> Float64:
-        """Vehicles an hour, from those of the last minutes."""
+        """Vehicles an hour, from the last minutes."""
 
         def of_day(track: RoadDay, second: Float64, _day: int) -> Float64:
             begin = np.maximum(second - window_s, 0.0)
@@ -116,7 +116,7 @@ class World:
         return self._over_days(place, time_s, of_day)
 
     def vehicle_speed(self, place: Place, time_s: Float64, window_s: float = 60.0) -> Float64:
-        """Mean speed of the last minute's vehicles; the last one's where there was none."""
+        """Mean speed of the vehicles of the last minute; without any, that of the last vehicle."""
 
         def of_day(track: RoadDay, second: Float64, _day: int) -> Float64:
             total = np.concatenate(([0.0], np.cumsum(track.speed_km_h)))
@@ -140,7 +140,7 @@ class World:
         return self._over_days(place, time_s, of_day)
 
     def occupancy(self, place: Place, time_s: Float64) -> Float64:
-        """Part of the time in which a vehicle stands over a 2 m loop, %, four lanes."""
+        """Share of time with a vehicle over a 2 m loop, %, four lanes."""
 
         def of_day(track: RoadDay, second: Float64, _day: int) -> Float64:
             over = (track.length_m + 2.0) / (np.maximum(track.speed_km_h, 3.0) / 3.6)
@@ -160,7 +160,7 @@ class World:
         return self._over_days(place, time_s, of_day)
 
     def laeq(self, place: Place, time_s: Float64, window_s: int = 1) -> Float64:
-        """Equivalent level of the last second or seconds, rain on the roof included."""
+        """Equivalent sound level of the last seconds, including rain."""
 
         def of_day(track: RoadDay, second: Float64, _day: int) -> Float64:
             energy = np.concatenate(([0.0], np.cumsum(10.0 ** (track.noise_db / 10.0))))
@@ -177,7 +177,7 @@ class World:
     def level_exceeded(
         self, place: Place, time_s: Float64, percent: float, window_s: int = 300
     ) -> Float64:
-        """Level exceeded ``percent`` of the last minutes (0: the loudest, 100: the quietest)."""
+        """Level exceeded in ``percent`` of the last minutes (0: the maximum, 100: the minimum)."""
 
         def of_day(track: RoadDay, second: Float64, _day: int) -> Float64:
             minutes, which = np.unique((second // 60.0).astype(np.int64), return_inverse=True)
@@ -203,7 +203,7 @@ def _of(part: str, name: str) -> Signal:
 def _around(
     mean: float, swing: float, period_s: float, low: float = 0.0, day: float = 0.0
 ) -> Callable[[str], Signal]:
-    """A quantity without a story of its own: a mean, a slow walk, a daily wave."""
+    """A quantity without a model of its own: a mean, a slow random walk, a daily wave."""
 
     def make(quantity: str) -> Signal:
         def signal(world: World, place: Place, time_s: Float64) -> Float64:
