@@ -1,4 +1,4 @@
-"""Samples a second through the detectors, beside plain Python and river."""
+"""Samples per second of the detectors, compared with plain Python and river."""
 
 import math
 import time
@@ -30,13 +30,13 @@ _QUANTITIES = ("pm2_5", "no2", "o3", "air_temperature", "laeq", "ph", "turbidity
 
 
 class PlainScorer:
-    """The per-sample way: mean and variance by hour in Python numbers, a z-score for each value."""
+    """A scorer in plain Python: mean and variance by hour, a z-score for each sample."""
 
     def __init__(self) -> None:
         self._cells: dict[tuple[int, int], list[float]] = {}
 
     def score(self, series: int, time_ms: int, value: float) -> float:
-        """The z-score of one value, which is learnt from."""
+        """The z-score of a value, which is then learnt."""
         cell = self._cells.setdefault((series, time_ms // 3_600_000 % 24), [0.0, 0.0, 0.0])
         count, mean, variance = cell
         z = (value - mean) / math.sqrt(variance + 1e-9) if count > 1 else 0.0

@@ -1,4 +1,4 @@
-"""Injected faults found by kind, and alerts on real data without any."""
+"""Injected faults found by kind, and alerts on real data without faults."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def run() -> list[Result]:
         Result(
             "injected_faults",
             f"{rate.name}: statistical alerts at a budget of {rate.budget:g} a month",
-            rate.a_week,
+            rate.per_week,
             "per sensor-week",
             "goal",
             A_WEEK,
@@ -37,7 +37,7 @@ def run() -> list[Result]:
         Result(
             "injected_faults",
             "fault alerts on the same data without faults",
-            figures.clean_a_week,
+            figures.clean_per_week,
             "per sensor-week",
             "goal",
             A_WEEK,

@@ -5,7 +5,7 @@ from benchmarks.detection.scoring.measure import measure_nab
 from benchmarks.result import Result
 
 GOAL = 75.0
-"""Standard score above which it would be better than every published detector (ARTime 74.9)."""
+"""Standard score above that of every published detector (ARTime 74.9)."""
 
 
 def run() -> list[Result]:

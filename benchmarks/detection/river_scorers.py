@@ -1,7 +1,7 @@
-"""River's anomaly scorers, sample by sample; river has an environment of its own.
+"""Anomaly scorers of river, sample by sample. River is installed in an environment of its own.
 
-Run as a program there (``python benchmarks/detection/river_scorers.py SERIES SAMPLES``) it prints a line for
-each scorer: its name and how many samples a second of processor time it takes.
+There ``python benchmarks/detection/river_scorers.py SERIES SAMPLES`` prints the name of each scorer
+and the samples that it takes per second of processor time.
 """
 
 import random
@@ -14,7 +14,7 @@ _TIMEOUT_S = 60
 
 def river_rates(series: int, samples: int) -> dict[str, float]:
     """Samples a second by scorer; empty where river cannot be installed."""
-    from benchmarks.edge.modbus_peers import environment  # noqa: PLC0415  # not there in river's own
+    from benchmarks.edge.modbus_peers import environment  # noqa: PLC0415  # missing in the environment of river
 
     programs = environment("river", "river")
     if programs is None:
@@ -26,14 +26,14 @@ def river_rates(series: int, samples: int) -> dict[str, float]:
 
 
 def _measure(series: int, samples: int) -> None:
-    # Runs in an environment of its own: river is no dependency of Quantrac.
+    # Imported here, because river is installed in its own environment only.
     from river import anomaly  # type: ignore[import-not-found]  # noqa: PLC0415
 
     draw = random.Random(1)
     values = [draw.gauss(50.0, 5.0) for _ in range(samples)]
     scorers = [anomaly.GaussianScorer() for _ in range(series)]
     for scorer in scorers:
-        for value in values[: scorer.grace_period]:  # until then it only learns
+        for value in values[: scorer.grace_period]:  # until then a scorer only learns
             scorer.learn_one(None, value)
     began = time.process_time()
     for i, value in enumerate(values):

@@ -19,7 +19,7 @@ from telemetry.series import Series
 
 SERIES = 10_000
 BATCHES = 10
-ASKED = 2_000
+ASKED = 4_000
 
 
 def run() -> list[Result]:

@@ -1,1 +1,1 @@
-"""Scorers of the benchmarks: how a detector's work becomes a figure."""
+"""Scores of the detectors on public data sets."""

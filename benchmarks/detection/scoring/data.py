@@ -1,4 +1,4 @@
-"""Reads the public data sets that detectors are measured on (folder ``anomaly``; see its README)."""
+"""Public data sets for the benchmarks of the detectors (folder ``anomaly``; see its README)."""
 
 import csv
 import gzip
@@ -19,7 +19,7 @@ DEFAULT_FOLDER = Path(__file__).resolve().parents[4] / "shared" / "data" / "anom
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
-    """One recorded series; ``labelled`` marks rows that the publisher calls wrong."""
+    """One recorded series; ``labelled`` marks rows that the publisher marked as wrong."""
 
     series: Series
     time_ms: NDArray[np.int64]
@@ -29,7 +29,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NabFile:
-    """A file of the Numenta Anomaly Benchmark, its windows as first and last row."""
+    """A file of the Numenta Anomaly Benchmark; windows are given as first and last row."""
 
     name: str
     recorded: Recorded
@@ -37,7 +37,7 @@ class NabFile:
 
 
 def load_nab(folder: Path) -> list[NabFile]:
-    """All files that ``windows.json`` names, in its order of names."""
+    """All files named in ``windows.json``, sorted by name."""
     labels = json.loads((folder / "windows.json").read_text())
     files = []
     for number, name in enumerate(sorted(labels)):
@@ -129,7 +129,7 @@ def as_batch(recorded: list[Recorded]) -> SampleBatch:
 
 
 def split(recorded: list[Recorded]) -> list[slice]:
-    """Where each series lies in the batch of ``as_batch``."""
+    """The rows of each series in the batch of ``as_batch``."""
     ends = np.cumsum([len(r.value) for r in recorded])
     return [slice(end - len(r.value), end) for end, r in zip(ends, recorded, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Puts sensor faults of known kind and time into recorded series."""
+"""Injects sensor faults of known kind and time into recorded series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _MARGIN = 24
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A fault put into the series at ``place`` of the list, in rows ``first`` to ``last``."""
+    """A fault injected into the series at index ``place``, in rows ``first`` to ``last``."""
 
     kind: str
     place: int
@@ -27,9 +27,9 @@ class Injected:
 
 
 def inject_faults(recorded: Sequence[Recorded], seed: int) -> tuple[list[Recorded], list[Injected]]:
-    """Copies of hourly series with one fault for each quantity and fortnight, at some station.
+    """Copies of hourly series with one fault for each quantity and fortnight, at a random station.
 
-    So no two stations have a fault of one quantity at once. Sizes are in standard deviations of
+    No two stations have a fault of the same quantity at once. Sizes are in standard deviations of
     the change from one day to the next.
     """
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Runs the detectors over the public data sets and takes their figures."""
+"""Runs the detectors over the public data sets and computes their figures."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -26,9 +26,9 @@ from benchmarks.detection.scoring.nab import (
     CorpusScore,
     Profile,
     ScoredFile,
-    climb,
+    middle_of_plateau,
     normalise,
-    settle,
+    values_by_threshold,
 )
 from benchmarks.detection.scoring.spans import NOTHING, EventScore, score_events
 from cloud_ingest.detection import (
@@ -42,20 +42,18 @@ from cloud_ingest.detection import (
 )
 
 NAB_THRESHOLD = 1.4
-"""Frozen for all profiles: the middle of the range that suits the development files (0.85 to 1.6)."""
+"""Fixed for all profiles: the middle of the good range on the development files (0.85 to 1.6)."""
 INJECTED_QUANTITIES = ("air_temperature", "no2", "o3", "pm2_5")
 YEAR = 8760
 NAMED_AFTER = 12
 WEEK_MS = 7 * 86_400_000
 FALSE_ALLOWED = 0.09
-
-
 HALVINGS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Scores of files at a threshold that other files chose.
+    """Scores of files at a threshold chosen on other files.
 
     ``families`` and ``files``: each family or file at the threshold of all others. ``halves``
     and its ``spread``: mean and standard deviation over random halves of the files.
@@ -69,7 +67,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class NabFigures:
-    """Scores by profile: at the frozen threshold, held out, and at the best one."""
+    """Scores by profile: at the fixed threshold, held out, and at the best threshold."""
 
     windows: int
     frozen: dict[str, CorpusScore]
@@ -82,7 +80,7 @@ class NabFigures:
 
 
 def judge(detector: Detector, recorded: Sequence[Recorded]) -> tuple[Scores, list[slice]]:
-    """A detector's scores of whole series, and where each series lies in them."""
+    """Scores of a detector for whole series, and the rows of each series in them."""
     detector.register([one.series for one in recorded])
     found = detector.update(as_batch(list(recorded)))
     return found.select(np.arange(len(found))), split(list(recorded))
@@ -107,7 +105,7 @@ def measure_nab(folder: Path) -> NabFigures:
 
 
 def score_nab(detector: Detector, files: Sequence[NabFile]) -> list[ScoredFile]:
-    """Each row's onset: an event is told once, which is what the benchmark rewards."""
+    """The onset of each row, because the benchmark rewards one detection for each event."""
     scores, places = judge(detector, [file.recorded for file in files])
     return [
         ScoredFile(file.name, scores.onset[place], file.windows)
@@ -116,20 +114,20 @@ def score_nab(detector: Detector, files: Sequence[NabFile]) -> list[ScoredFile]:
 
 
 def _held_out(scored: Sequence[ScoredFile], profile: Profile) -> HeldOut:
-    climbs = np.array([climb(file, profile) for file in scored])
+    values = np.array([values_by_threshold(file, profile) for file in scored])
     windows = np.array([len(file.windows) for file in scored])
     rng = np.random.default_rng(1)
     halves = []
     for _ in range(HALVINGS):
         rest = rng.permutation(len(scored)) >= len(scored) // 2
-        total = climbs[rest, settle(climbs[~rest].sum(axis=0))].sum()
+        total = values[rest, middle_of_plateau(values[~rest].sum(axis=0))].sum()
         halves.append(normalise(float(total), int(windows[rest].sum()), profile))
 
     def crossed(groups: Sequence[str]) -> float:
         total = 0.0
         for group in set(groups):
             here = np.array([other == group for other in groups])
-            total += float(climbs[here, settle(climbs[~here].sum(axis=0))].sum())
+            total += float(values[here, middle_of_plateau(values[~here].sum(axis=0))].sum())
         return normalise(total, int(windows.sum()), profile)
 
     return HeldOut(
@@ -142,9 +140,9 @@ def _held_out(scored: Sequence[ScoredFile], profile: Profile) -> HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class WaterFigures:
-    """Events of river sondes, in all and by site and year.
+    """Events of river sondes, in total and by site and year.
 
-    ``held_out``: each site, all its years, at the threshold that the other sites chose.
+    ``held_out``: each site with all its years, at the threshold chosen on the other sites.
     """
 
     all: EventScore
@@ -195,7 +193,7 @@ def leave_sites_out(tried: Sequence[dict[str, EventScore]]) -> EventScore:
 
 
 def median_rule(value: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The usual simple way: more than 20 mean deviations from the median of the last five."""
+    """A simple rule for comparison: 20 mean deviations from the median of the last five values."""
     known = np.isfinite(value) & (value > -9990)
     x = value[known]
     marked = ~known & np.isfinite(value)
@@ -214,18 +212,18 @@ class AlertRate:
 
     name: str
     budget: float
-    a_week: float
+    per_week: float
     worst: tuple[str, float]
     after_gaps: float
 
     @property
-    def a_month(self) -> float:
+    def per_month(self) -> float:
         """Alerts a month and series, to compare with the budget."""
-        return self.a_week * 30.44 / 7
+        return self.per_week * 30.44 / 7
 
 
 def measure_rates(folder: Path, budgets: Sequence[float] = (4.0, 1.0)) -> list[AlertRate]:
-    """How many statistical alerts real data without injected faults gives."""
+    """Rate of statistical alerts on real data without injected faults."""
     rates = []
     sets: tuple[tuple[str, Callable[[Path], list[Recorded]], str], ...] = (
         ("Beijing air", load_air, "air_beijing"),
@@ -262,7 +260,7 @@ def _rate(
 
 @dataclass(frozen=True, slots=True)
 class KindFigures:
-    """Injected faults of one kind: how many were found, how late, and what they were called."""
+    """Injected faults of one kind: the number found, their delays and their names."""
 
     kind: str
     injected: int
@@ -275,13 +273,13 @@ class InjectedFigures:
     """Injected faults by kind, and the alerts on the same data without them."""
 
     kinds: list[KindFigures]
-    clean_a_week: float
+    clean_per_week: float
 
 
 def measure_injected(
     folder: Path, *, budget: float = 4.0, seeds: Sequence[int] = (1, 2)
 ) -> InjectedFigures:
-    """The fault layer on faults put into hourly air data of six stations."""
+    """The fault layer on faults injected into hourly air data of six stations."""
     recorded = _first_year(load_air(folder))
     threshold = threshold_for_budget(budget)
     scores, places = judge(FaultDetector(), recorded)
@@ -310,13 +308,13 @@ def _find(
     rows = np.flatnonzero(started[fault.first : fault.last + 25])
     if not len(rows):
         return None
-    # What it is called half a day later or at its end: at first a step looks like a spike.
+    # The name half a day later or at the end of the event: at first a step looks like a spike.
     names = scores.reason[place][fault.first + rows[0] :][: NAMED_AFTER + 1]
     return int(rows[0]), Reason(int(names[names > 0][-1])).name
 
 
 def _side_by_side(recorded: list[Recorded]) -> list[Recorded]:
-    """Years of different sites moved to one time: they share nothing, and it is quicker."""
+    """Move the years of different sites to the same time; they are independent, and it is faster."""
     return [replace(one, time_ms=one.time_ms - one.time_ms[0]) for one in recorded]
 
 

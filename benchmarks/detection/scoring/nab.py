@@ -1,11 +1,11 @@
-"""The Numenta Anomaly Benchmark's scoring, version 1.
+"""Scoring of the Numenta Anomaly Benchmark, version 1.
 
 Definition: Lavin and Ahmad, "Evaluating Real-time Anomaly Detection Algorithms - the Numenta
 Anomaly Benchmark", 2015, and the benchmark's published scoring rules. The first 15 % of a file
-(of at most 5,000 rows) are probationary and not scored. The earliest detection inside a window
-counts for up to 1, by a sigmoid of its place in the window; a detection outside costs up to the
-profile's weight, less shortly after a window; a window without detection costs the profile's
-weight. The sum over all files is normalised so that a silent detector has 0 and a perfect one 100.
+(of at most 5,000 rows) are not scored. The earliest detection inside a window is worth up to 1, by
+a sigmoid of its position in the window. A detection outside costs up to the weight of the profile,
+less shortly after a window. A window without detection costs the weight of the profile. The sum
+over all files is normalised so that a silent detector has 0 and a perfect one 100.
 """
 
 import math
@@ -23,7 +23,7 @@ NO_WINDOW = -1
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a false positive and a missed window cost; a found window is worth 1."""
+    """Costs of a false positive and of a missed window; a found window is worth 1."""
 
     name: str
     false_positive: float
@@ -38,7 +38,7 @@ PROFILES = (STANDARD, REWARD_LOW_FP, REWARD_LOW_FN)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredFile:
-    """A file's anomaly scores and its label windows as first and last row, both inside."""
+    """Anomaly scores of a file and its label windows as first and last row, inclusive."""
 
     name: str
     score: NDArray[np.float64]
@@ -47,7 +47,7 @@ class ScoredFile:
 
 @dataclass(frozen=True, slots=True)
 class CorpusScore:
-    """The normalised score and what it is made of, in windows and in rows."""
+    """The normalised score with found and missed windows and false positive rows."""
 
     score: float
     threshold: float
@@ -57,7 +57,7 @@ class CorpusScore:
 
 
 def sigmoid(position: float) -> float:
-    """1 long before, 0 at the end of a window (position 0), -1 far behind it."""
+    """1 at the start of a window, 0 at its end (position 0), -1 far behind it."""
     if position >= FAR_BEHIND:
         return -1.0
     return 2.0 / (1.0 + math.exp(5.0 * position)) - 1.0
@@ -67,14 +67,14 @@ _EARLIEST = sigmoid(-1.0)
 
 
 def probation_rows(rows: int) -> int:
-    """How many rows at the start of a file are not scored."""
+    """Number of rows at the start of a file that are not scored."""
     return int(min(math.floor(PROBATION * rows), PROBATION * PROBATION_ROWS))
 
 
 def row_weights(
     rows: int, windows: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """What a detection in each row is worth (before the profile's weights), and its window.
+    """The value of a detection in each row (before the weights of the profile), and its window.
 
     Inside a window the weight is positive, outside negative and the window is NO_WINDOW.
     """
@@ -95,7 +95,7 @@ def row_weights(
 
 
 class Corpus:
-    """Scored files, ready to be judged at any threshold."""
+    """Scored files, which can be evaluated at any threshold."""
 
     def __init__(self, files: Sequence[ScoredFile]) -> None:
         self.windows = sum(len(file.windows) for file in files)
@@ -127,7 +127,7 @@ class Corpus:
         )
 
     def raw(self, threshold: float, profile: Profile) -> float:
-        """The sum of what all windows and false detections are worth, not normalised."""
+        """The sum of the values of all windows and false detections, not normalised."""
         hit = self._score >= threshold
         inside = self._window != NO_WINDOW
         total = profile.false_positive * float(self._weight[hit & ~inside].sum())
@@ -137,7 +137,7 @@ class Corpus:
         return total
 
     def best(self, profile: Profile) -> CorpusScore:
-        """The score at the threshold that suits these files best."""
+        """The score at the best threshold for these files."""
         return self.judge(self._best_threshold(profile), profile)
 
     def _best_threshold(self, profile: Profile) -> float:
@@ -153,7 +153,7 @@ class Corpus:
         level, gain = np.concatenate(levels), np.concatenate(gains)
         order = np.argsort(-level, kind="stable")
         level, total = level[order], np.cumsum(gain[order])
-        # Rows of one score come together: only the last of them is a possible threshold.
+        # Of rows with equal scores only the last one is a possible threshold.
         last = np.r_[level[1:] != level[:-1], True]
         if not len(level) or total[last].max() <= 0:
             return math.inf
@@ -161,24 +161,24 @@ class Corpus:
         return float(level[place])
 
 
-LADDER = np.geomspace(0.4, 5.0, 64)
-"""Thresholds among which one is chosen."""
-_AROUND = 11  # steps of the ladder, a fifth to either side
+THRESHOLDS = np.geomspace(0.4, 5.0, 64)
+"""Candidate thresholds."""
+_AROUND = 11  # candidates in a mean, a fifth of the threshold to either side
 
 
-def climb(file: ScoredFile, profile: Profile) -> NDArray[np.float64]:
-    """What one file is worth at each threshold of the ladder, not normalised."""
+def values_by_threshold(file: ScoredFile, profile: Profile) -> NDArray[np.float64]:
+    """The value of one file at each candidate threshold, not normalised."""
     corpus = Corpus([file])
-    return np.array([corpus.raw(float(threshold), profile) for threshold in LADDER])
+    return np.array([corpus.raw(float(threshold), profile) for threshold in THRESHOLDS])
 
 
-def settle(totals: NDArray[np.float64]) -> int:
-    """The step in the middle of a good stretch of the ladder: the mean around it is highest."""
+def middle_of_plateau(totals: NDArray[np.float64]) -> int:
+    """Index of the candidate around which the mean value is highest."""
     around = np.convolve(totals, np.ones(_AROUND) / _AROUND, "valid")
     return int(around.argmax()) + _AROUND // 2
 
 
 def normalise(total: float, windows: int, profile: Profile) -> float:
-    """A sum over files as a score: 0 for silence, 100 for perfection."""
+    """A sum over files as a score: 0 for a silent detector, 100 for a perfect one."""
     silent = -profile.false_negative * windows
     return 100.0 * (total - silent) / (windows - silent) if windows else 0.0

@@ -1,4 +1,4 @@
-"""Writes what the detectors achieve as a page with pictures."""
+"""Writes the figures of the detectors as a page with plots."""
 
 import json
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def evaluate_all(data: Path, folder: Path, *, plots: bool, say: Say) -> Path | N
     if not parts:
         return None
     path = folder / "report.md"
-    path.write_text("# What the detectors achieve\n\n" + "\n".join(parts), encoding="utf-8")
+    path.write_text("# Figures of the detectors\n\n" + "\n".join(parts), encoding="utf-8")
     (folder / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return path
 
@@ -68,7 +68,7 @@ def _nab_part(nab: NabFigures, folder: Path | None) -> str:
             f"| {score.found} | {score.missed} | {score.false_positives} |"
         )
     lines.append(
-        "\nThe first threshold is frozen; the next three were chosen on the other families of files, "
+        "\nThe first threshold is fixed; the next three were chosen on the other families of files, "
         "the other files, and a random half of them; the last one is the best for these files."
     )
     lines.append(
@@ -141,24 +141,24 @@ def _water_part(water: WaterFigures) -> str:
 
 def _rates_part(data: Path, figures: dict[str, object]) -> str:
     lines = [
-        "## Statistical alerts where nothing is known to be wrong\n",
+        "## Statistical alerts on data without known faults\n",
         "| data | budget a month | alerts a month | a sensor-week | most (quantity) | within a day of a gap |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     rates = measure_rates(data)
     for r in rates:
         lines.append(
-            f"| {r.name} | {r.budget:g} | {r.a_month:.2f} | {r.a_week:.3f} "
+            f"| {r.name} | {r.budget:g} | {r.per_month:.2f} | {r.per_week:.3f} "
             f"| {r.worst[1]:.3f} ({r.worst[0]}) | {100 * r.after_gaps:.0f} % |"
         )
-    figures["rates"] = {f"{r.name} at {r.budget:g}": r.a_week for r in rates}
+    figures["rates"] = {f"{r.name} at {r.budget:g}": r.per_week for r in rates}
     return "\n".join(lines) + "\n"
 
 
 def _injected_part(injected: InjectedFigures, folder: Path | None) -> str:
     lines = [
         "## Injected faults (hourly air data, fault layer, budget four alerts a month)\n",
-        "| kind | injected | found | median delay, h | called |",
+        "| kind | injected | found | median delay, h | named |",
         "| --- | --- | --- | --- | --- |",
     ]
     for kind in injected.kinds:
@@ -167,7 +167,7 @@ def _injected_part(injected: InjectedFigures, folder: Path | None) -> str:
         lines.append(
             f"| {kind.kind} | {kind.injected} | {len(kind.delays_h)} | {delay} | {called} |"
         )
-    lines.append(f"\nWithout faults: {injected.clean_a_week:.3f} alerts a sensor-week.")
+    lines.append(f"\nWithout faults: {injected.clean_per_week:.3f} alerts a sensor-week.")
     if folder is not None:
         _draw_injected(injected, folder / "injected.png")
         lines.append("\n![Share of faults found, by hours since they began](injected.png)")

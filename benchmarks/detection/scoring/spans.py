@@ -1,4 +1,4 @@
-"""Counts spans of alerts against spans of labels."""
+"""Compares spans of alerts with spans of labels."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 JOIN = 4
 """Rows at most this far apart belong to one event."""
 NEAR = 1
-"""A span this many rows away still meets a label: a causal detector sees a spike when it is over."""
+"""A span at most this many rows away meets a label, because a spike is detected when it is over."""
 
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class EventScore:
-    """Events found, missed and alerted without cause, and the length of what was watched."""
+    """Numbers of labelled, found, alerted and true events, and the length of the data."""
 
     labelled: int
     found: int
@@ -71,7 +71,7 @@ def spans(marked: NDArray[np.bool_], join: int = JOIN) -> list[Span]:
 def score_events(
     labelled: NDArray[np.bool_], alerted: NDArray[np.bool_], sensor_weeks: float
 ) -> EventScore:
-    """Compare one series' alerts with its labels, both given row by row."""
+    """Compare the alerts of one series with its labels, both given row by row."""
     truth, alarms = spans(labelled), spans(alerted)
     found = sum(_meets(span, alarms) for span in truth)
     true = sum(_meets(span, truth) for span in alarms)

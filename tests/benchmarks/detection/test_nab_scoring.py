@@ -7,19 +7,19 @@ import pytest
 
 from benchmarks.detection.scoring.measure import leave_sites_out
 from benchmarks.detection.scoring.nab import (
-    LADDER,
     PROFILES,
     REWARD_LOW_FN,
     REWARD_LOW_FP,
     STANDARD,
+    THRESHOLDS,
     Corpus,
     ScoredFile,
-    climb,
+    middle_of_plateau,
     normalise,
     probation_rows,
     row_weights,
-    settle,
     sigmoid,
+    values_by_threshold,
 )
 from benchmarks.detection.scoring.spans import EventScore
 
@@ -136,17 +136,17 @@ def test_the_ladder_agrees_with_the_judgement_at_each_of_its_steps():
     score = np.where(rng.random(600) < 0.05, rng.uniform(0.3, 6.0, 600), 0.0)
     file = ScoredFile("a/f", score, ((200, 260), (400, 430)))
     for profile in PROFILES:
-        totals = climb(file, profile)
+        totals = values_by_threshold(file, profile)
         for step in (0, 20, 63):
-            judged = Corpus([file]).judge(float(LADDER[step]), profile).score
+            judged = Corpus([file]).judge(float(THRESHOLDS[step]), profile).score
             assert normalise(float(totals[step]), 2, profile) == pytest.approx(judged)
 
 
-def test_a_threshold_settles_in_the_middle_of_a_good_stretch_not_on_a_peak():
+def test_a_threshold_is_chosen_in_the_middle_of_a_plateau_not_on_a_peak():
     totals = np.zeros(64)
     totals[5] = 3.0
     totals[30:50] = 2.0
-    assert 35 <= settle(totals) <= 44
+    assert 35 <= middle_of_plateau(totals) <= 44
 
 
 def test_a_site_is_judged_at_the_threshold_of_the_other_sites():
