@@ -266,6 +266,28 @@ def test_times_far_off_go_to_the_quarantine(cloud: Cloud, gateway: Gateway) -> N
     assert cloud.link.acknowledged()[-1] == 1
 
 
+@pytest.mark.parametrize("minutes", [1, 5, 10])
+def test_samples_of_a_clock_some_minutes_ahead_are_stored(
+    cloud: Cloud, gateway: Gateway, minutes: int
+) -> None:
+    ahead = gateway.time_ms + minutes * 60_000
+    cloud.feed(*gateway.births(), gateway.data(*(("pm2_5", ahead + i, 1.0) for i in range(10))))
+    assert len(cloud.store.samples) == 10
+    assert cloud.quarantine.summary() == {}
+    assert cloud.ledger.samples_stored("bd-tdm-001") == 10
+
+
+def test_around_the_limit_of_the_future_samples_are_stored_or_quarantined_and_none_is_missing(
+    cloud: Cloud, gateway: Gateway
+) -> None:
+    limit = gateway.time_ms + 3_600_000  # max_future_s; the pipeline's clock runs a little further
+    times = [limit - 600_000 + i * 120_000 for i in range(10)]
+    cloud.feed(*gateway.births(), gateway.data(*(("pm2_5", t, 1.0) for t in times)))
+    stored = sorted(t for _, t in cloud.store.samples)
+    assert stored == [t for t in times if t <= limit]
+    assert cloud.quarantine.summary() == {"time in the future": len(times) - len(stored)}
+
+
 def test_nan_infinity_and_null_are_stored_as_what_they_are(cloud: Cloud, gateway: Gateway) -> None:
     t = gateway.time_ms
     values = (float("nan"), float("inf"), None)
@@ -288,7 +310,7 @@ def test_an_unknown_unit_is_not_guessed(cloud: Cloud) -> None:
     assert any("furlong" in reason for reason in cloud.quarantine.summary())
 
 
-def test_one_gateway_cannot_flood_the_registry(cloud: Cloud) -> None:
+def test_one_gateway_cannot_flood_the_inventory(cloud: Cloud) -> None:
     gateway = Gateway(
         metrics={f"m{i}": ("", "") for i in range(500)}, acknowledged=False,
         time_ms=utc_now_ms(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,3 +216,53 @@ def test_the_embedded_broker_serves_gateways_too(tmp_path: Path) -> None:
         peer.close()
     finally:
         service.stop()
+
+
+def test_a_defect_in_the_pipeline_thread_ends_it_and_health_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(configured(tmp_path, embedded={"port": free_port()}))
+
+    def broken(_now_ms: int) -> None:
+        raise RuntimeError("injected defect")
+
+    monkeypatch.setattr(service.receiver, "tick", broken)
+    monkeypatch.setattr(threading, "excepthook", lambda _args: None)
+    service.start()
+    try:
+        wait_until(lambda: not service.pipeline.running, what="the thread has ended")
+        assert service.failed == "RuntimeError: injected defect"
+        answer = httpx.get(f"{service.address}/api/v1/health", timeout=10)
+        assert answer.status_code == 503
+        assert "injected defect" in answer.json()["detail"]
+    finally:
+        service.stop()
+
+
+DEFECTIVE = """
+import sys
+from cloud_ingest.intake.receiver import Receiver
+
+def broken(self, now_ms):
+    raise RuntimeError("injected defect")
+
+Receiver.tick = broken
+sys.argv = ["quantrac", "cloud", "run", "--config", sys.argv[1]]
+from quantrac.cli import main
+main()
+"""
+
+
+def test_a_defect_in_the_pipeline_thread_ends_the_process_with_its_reason(tmp_path: Path) -> None:
+    file = tmp_path / "cloud.yaml"
+    file.write_text(
+        f"broker: {{embedded: {{port: {free_port()}}}}}\nweb: {{port: {free_port()}}}\n"
+        "store: {kind: embedded, path: data}\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", DEFECTIVE, str(file)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stderr
+    assert "the pipeline failed: RuntimeError: injected defect" in ended.stderr
+    assert "pipeline_failed" in ended.stderr
