@@ -19,7 +19,7 @@ from quantrac.console import (
     stop,
 )
 
-# Commands that live beside what they run: name, module with a typer app, what it does.
+# Commands that are defined beside what they run: name, module with a typer app, help.
 ELSEWHERE = (
     (
         "map",
@@ -84,7 +84,7 @@ def run(
         stop(error)
     except RuleNotFound as error:
         stop(f"{config}: rules: {error}")
-    except ValueError as error:  # a shard that cannot be, an address that nothing serves
+    except ValueError as error:  # an impossible shard, an address without a server
         stop(f"{config}: {error}")
     except (StoreError, DatabaseUnavailable) as error:
         stop(f"{config}: {error}", FOUND_A_PROBLEM)
@@ -104,7 +104,7 @@ def run(
 
 
 def _pass_on(name: str, module: str, text: str) -> None:
-    """Make ``quantrac cloud NAME`` run the app of ``module``, which loads only then."""
+    """Make ``quantrac cloud NAME`` run the app of ``module``, which is imported only then."""
 
     def run_elsewhere(context: typer.Context) -> None:
         found: typer.Typer = importlib.import_module(module).app

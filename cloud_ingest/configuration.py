@@ -1,4 +1,4 @@
-"""``cloud.yaml``: what the cloud service is told (contract C6)."""
+"""``cloud.yaml``: the configuration of the cloud service (contract C6)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,14 +40,14 @@ class CloudConfiguration(_Part):
     @model_validator(mode="before")
     @classmethod
     def _embedded_broker(cls, data: Any) -> Any:
-        # The contract writes "broker: {url: …} # or embedded: {port: …}": both places are taken.
+        # The contract allows "embedded" at the top level too.
         if isinstance(data, dict) and "embedded" in data and "broker" not in data:
             rest = {k: v for k, v in data.items() if k != "embedded"}
             return rest | {"broker": {"embedded": data["embedded"]}}
         return data
 
     def validation_errors(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """What is wrong with the file though every field is well formed."""
+        """Errors between fields that are well formed each by itself."""
         scheme = self.database.split(":", 1)[0]
         if scheme not in ("sqlite", "postgresql", "postgresql+psycopg"):
             yield (
@@ -63,7 +63,7 @@ def load_cloud(path: Path) -> CloudConfiguration:
 
 
 def in_folder(configuration: CloudConfiguration, folder: Path) -> CloudConfiguration:
-    """The same configuration with its relative paths taken from ``folder``."""
+    """The same configuration with relative paths resolved against ``folder``."""
     broker = configuration.broker
     files = {
         name: folder / value

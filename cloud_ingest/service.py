@@ -1,4 +1,4 @@
-"""The cloud service: every part made, started in order, and stopped in order."""
+"""The cloud service: creates all parts, starts them in order, and stops them in order."""
 
 import threading
 import time
@@ -142,7 +142,7 @@ class Service:
         self.link.start()
 
     def stop(self) -> None:
-        """Stop everything within about two seconds; what is unfinished will be sent again."""
+        """Stop everything within about two seconds; gateways send again what is unfinished."""
         self.live.close()
         self.link.stop(1.0)
         if self._web is not None:
@@ -166,14 +166,14 @@ class Service:
 
     @property
     def address(self) -> str:
-        """Where the API and the page are."""
+        """The address of the API and the web page."""
         host = self.configuration.web.host
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  # only compared
         return f"http://{shown}:{self.port}"
 
     @property
     def port(self) -> int:
-        """The port that is served."""
+        """The port of the API and the web page."""
         if self._web is not None and self._web.server.servers:
             return int(self._web.server.servers[0].sockets[0].getsockname()[1])
         return self.configuration.web.port
@@ -219,7 +219,7 @@ class Service:
             raise ServiceFailed(f"cannot serve on {web.host}:{web.port}: is the port in use?")
         self._web = _Running(server, thread)
 
-    # --- news
+    # --- callbacks
 
     def _broker_changed(self, online: bool) -> None:
         self.pipeline.broker_changed(online)
@@ -245,7 +245,7 @@ class Service:
 
 
 def _store_of(configuration: CloudConfiguration, shard: Shard) -> StoreConfiguration:
-    """The store of a worker: a server is shared, a folder belongs to one process."""
+    """The store of one worker: a server is shared, a folder belongs to one process."""
     store = configuration.store
     if store.path is None or not shard.name:
         return store

@@ -1,4 +1,4 @@
-"""The door to the relational database: SQLite by default, PostgreSQL by its URL."""
+"""The connection to the relational database: SQLite by default, PostgreSQL by its URL."""
 
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ class Database:
     """The relational database behind ``engine``; ``migrate`` brings its tables up to date.
 
     ``url`` is an SQLAlchemy URL: ``sqlite:///./data/quantrac.db`` or
-    ``postgresql://user:password@host/name`` (psycopg 3 is used). ``namespace`` keeps what one of
-    several workers stores apart: a schema in PostgreSQL, a file of its own in SQLite.
+    ``postgresql://user:password@host/name`` (psycopg 3 is used). ``namespace`` separates
+    the tables of several workers: a schema in PostgreSQL, a file of its own in SQLite.
     """
 
     def __init__(self, url: str, namespace: str = "") -> None:
@@ -78,7 +78,7 @@ class Database:
         return self.url.render_as_string(hide_password=True)
 
     def check(self) -> None:
-        """Return if the database answers; raises DatabaseUnavailable with the reason if not."""
+        """Raise DatabaseUnavailable with the reason if the database does not answer."""
         try:
             with self.engine.connect() as connection:
                 connection.execute(sa.text("SELECT 1"))
@@ -86,12 +86,12 @@ class Database:
             raise DatabaseUnavailable(str(getattr(error, "orig", error))) from error
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self.engine.dispose()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # The driver's own transaction handling is switched off so that BEGIN is ours (see below).
+    # Switch off the driver's own transaction handling: _begin_immediate sends BEGIN.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -102,7 +102,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    # A reader that turns into a writer half-way cannot wait for the lock in SQLite; readers that
-    # say so (execution option "read_only") take a snapshot, all others the write lock at once.
+    # In SQLite, a reader that becomes a writer within a transaction cannot wait for the lock.
+    # Readers with the execution option "read_only" take a snapshot, all others the write lock.
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

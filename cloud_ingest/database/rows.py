@@ -1,4 +1,4 @@
-"""Many rows of plain tuples at once: what is written with every batch of samples.
+"""Writes many rows as plain tuples in one statement, with every batch of samples.
 
 The database's own statements are used, without SQLAlchemy's work for each row, which costs more
 than the row itself.

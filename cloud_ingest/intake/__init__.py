@@ -1,1 +1,1 @@
-"""From MQTT messages to samples in columns, with births, deaths and acknowledgement."""
+"""Intake: MQTT messages become samples, births, deaths, ledger entries and acknowledgements."""

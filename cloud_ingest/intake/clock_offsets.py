@@ -1,4 +1,4 @@
-"""How far the gateways' clocks are off, from the time that each of their messages carries.
+"""The clock offset of each gateway, from the time stamps of its messages.
 
 A message is never early: its time stamp less its arrival is the clock's offset less the delay of
 the network. The largest difference of a minute is that of the least delayed message.
@@ -15,39 +15,39 @@ from telemetry.series import SeriesKey
 from telemetry.varint import decode_varint
 
 METRIC: Final = "clock_offset"
-TELL_EVERY_MS: Final = 60_000
-LISTEN_EVERY_MS: Final = 1_000
-"""Messages of a gateway that come sooner after one another are not looked at."""
+SAMPLE_EVERY_MS: Final = 60_000
+EXAMINE_EVERY_MS: Final = 1_000
+"""Of each gateway, at most one message in this time is examined."""
 _NEVER: Final = -(1 << 62)
 _TIME_STAMP: Final = 0x08  # field 1 of a Sparkplug payload, a varint; it comes first
 
 
 class ClockOffsets:
-    """Hears the messages of all gateways; once a minute tells how far each clock is off."""
+    """Follows the messages of all gateways; gives the offset of each clock once a minute."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._next_ms: dict[str, int] = {}
         self._best_ms: dict[str, int] = {}
         self._names: list[str] = []
-        self._most_ms: Int64 = np.empty(0, np.int64)  # by place in the names, of usual messages
-        self._told_ms = 0
+        self._most_ms: Int64 = np.empty(0, np.int64)  # by place in _names, from batches
+        self._sampled_ms = 0
 
-    def hear(self, gateway: str, payload: bytes, arrived_ms: int) -> None:
-        """Take in when a message says that it was sent."""
+    def note(self, gateway: str, payload: bytes, arrived_ms: int) -> None:
+        """Note the time stamp of a message."""
         if arrived_ms < self._next_ms.get(gateway, 0):
             return
         sent_ms = time_stamp(payload)
         if sent_ms is None:
             return
-        self._next_ms[gateway] = arrived_ms + LISTEN_EVERY_MS
+        self._next_ms[gateway] = arrived_ms + EXAMINE_EVERY_MS
         offset_ms = sent_ms - arrived_ms
         self._best_ms[gateway] = max(offset_ms, self._best_ms.get(gateway, offset_ms))
 
-    def hear_offsets(self, names: list[str], gateway: Int64, offset_ms: Int64) -> None:
-        """Take in by how much messages seem to come before they were sent.
+    def note_many(self, names: list[str], gateway: Int64, offset_ms: Int64) -> None:
+        """Note the offsets of many messages: time stamp less arrival.
 
-        ``gateway`` has places in ``names``, which stay the same.
+        ``gateway`` holds places in ``names``, a list that only grows.
         """
         self._names = names
         if len(names) > len(self._most_ms):
@@ -55,25 +55,25 @@ class ClockOffsets:
             self._most_ms = np.concatenate([self._most_ms, more])
         np.maximum.at(self._most_ms, gateway, offset_ms)
 
-    def _take_heard(self) -> dict[str, int]:
-        """The largest offset of every gateway that was heard since the last time."""
-        heard, self._best_ms = self._best_ms, {}
+    def _take_offsets(self) -> dict[str, int]:
+        """The largest offset of each gateway since the last call."""
+        offsets, self._best_ms = self._best_ms, {}
         for place in np.flatnonzero(self._most_ms != _NEVER).tolist():
             name, offset_ms = self._names[place], int(self._most_ms[place])
-            heard[name] = max(offset_ms, heard.get(name, _NEVER))
+            offsets[name] = max(offset_ms, offsets.get(name, _NEVER))
         self._most_ms[:] = _NEVER
-        return heard
+        return offsets
 
     def tick(self, now_ms: int) -> list[DerivedSample]:
-        """Once a minute: a sample of ``gateway/index/clock_offset`` for each gateway that was heard."""
-        if now_ms < self._told_ms + TELL_EVERY_MS:
+        """Once a minute, a sample of ``gateway/index/clock_offset`` for each active gateway."""
+        if now_ms < self._sampled_ms + SAMPLE_EVERY_MS:
             return []
-        self._told_ms = now_ms
-        heard = self._take_heard()
+        self._sampled_ms = now_ms
+        offsets = self._take_offsets()
         self._next_ms.clear()
         return [
             self._sample(gateway, known.group, known.station, offset_ms, now_ms)
-            for gateway, offset_ms in heard.items()
+            for gateway, offset_ms in offsets.items()
             if (known := self._inventory.gateway(gateway)) is not None
         ]
 
@@ -81,13 +81,13 @@ class ClockOffsets:
         self, gateway: str, group: str, station: str, offset_ms: int, now_ms: int
     ) -> DerivedSample:
         return DerivedSample(
-            SeriesKey(gateway, DEVICE, METRIC), group, station, METRIC, TELL_EVERY_MS, now_ms,
+            SeriesKey(gateway, DEVICE, METRIC), group, station, METRIC, SAMPLE_EVERY_MS, now_ms,
             offset_ms / 1000.0, "s",
         )  # fmt: skip
 
 
 def time_stamp(payload: bytes) -> int | None:
-    """The time that a Sparkplug payload begins with, in ms; None where it begins otherwise."""
+    """The time stamp at the beginning of a Sparkplug payload, in ms; None if there is none."""
     if not payload or payload[0] != _TIME_STAMP:
         return None
     try:

@@ -1,4 +1,4 @@
-"""How ``cloud.yaml`` describes the broker and the limits of what is taken in."""
+"""The parts of ``cloud.yaml`` about the broker and the limits of intake."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,14 +13,14 @@ class _Part(BaseModel):
 
 
 class EmbeddedBrokerConfiguration(_Part):
-    """A broker inside this process: for demonstrations and small sites."""
+    """A broker inside this process, for demonstrations and small sites."""
 
     port: int = Field(ge=1, le=65535)
     host: str = "127.0.0.1"
 
 
 class BrokerConfiguration(_Part):
-    """Where the MQTT broker is: an address, or one inside this process."""
+    """The MQTT broker: its address, or an embedded one."""
 
     url: str | None = None
     embedded: EmbeddedBrokerConfiguration | None = None
@@ -70,7 +70,7 @@ class BrokerConfiguration(_Part):
 
 
 class IntakeConfiguration(_Part):
-    """Limits of what is taken in; the defaults suit a province."""
+    """Limits of intake; the defaults suit a province."""
 
     filters: tuple[str, ...] = ("spBv1.0/#",)
     max_payload_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1024 * 1024)

@@ -1,4 +1,4 @@
-"""What the parts of the intake share: the inventory, the sessions, the work gathered so far."""
+"""What the message handlers share: inventory, sessions, limits, and the work gathered so far."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -29,7 +29,7 @@ _COUNTERS: dict[str, Literal["measured", "given_up"]] = {
 
 @dataclass(slots=True)
 class Context:
-    """One for the intake; used by the pipeline's thread alone."""
+    """One for each receiver; only the pipeline's thread uses it."""
 
     inventory: Inventory
     limits: IntakeConfiguration
@@ -42,17 +42,17 @@ class Context:
     samples_total: int = 0
 
     def quarantine(self, item: Quarantined) -> None:
-        """Put something aside."""
+        """Put an item into quarantine."""
         self.work.quarantined.append(item)
 
     def refuse(self, message: MqttMessage, gateway: str | None, reason: str) -> None:
-        """Put a whole message aside."""
+        """Put a whole message into quarantine."""
         self.quarantine(
             Quarantined(message.time_ms, message.topic, gateway, reason, message.payload)
         )
 
     def note_node(self, gateway: str, name: str, value: Any, now_ms: int) -> None:
-        """Take in what a gateway says of itself: its outbox, the counters of its buses."""
+        """Handle a metric by which a gateway describes its outbox or the counters of its buses."""
         field_name = _GATEWAY_FIELDS.get(name)
         if field_name is not None:
             number = int(value) if isinstance(value, (int, float)) else None
@@ -68,6 +68,6 @@ class Context:
     def _count(self, gateway: str, name: str, total: int, now_ms: int) -> None:
         known = self.inventory.gateway(gateway)
         before = getattr(known, _GATEWAY_FIELDS[name], None) or 0
-        more = total - before if total >= before else total  # a new outbox counts from nought
+        more = total - before if total >= before else total  # a new outbox counts from 0
         if more:
             self.work.entries.append(GatewayCount(gateway, _COUNTERS[name], more, now_ms))

@@ -1,4 +1,4 @@
-"""Messages taken in: each goes to what its topic says. No I/O; messages and the time come in."""
+"""The receiver: dispatches each message to the handler of its topic. No I/O; time is passed in."""
 
 from collections.abc import Iterable, Sequence
 from sys import intern
@@ -28,7 +28,7 @@ KNOWN_TOPICS = 100_000
 
 
 class Receiver:
-    """Turns messages into work: samples, ledger entries, transitions, requests for rebirth."""
+    """Turns messages into work: samples, ledger entries, transitions, rebirth requests."""
 
     def __init__(
         self, inventory: Inventory, limits: IntakeConfiguration, mappings: Sequence[Mapping] = ()
@@ -46,9 +46,9 @@ class Receiver:
 
     @property
     def pending(self) -> int:
-        """How many samples have been gathered, and new series, which cost as much."""
+        """Number of gathered samples and new series; a new series costs as much as a sample."""
         context = self._context
-        return len(context.work.samples) + self._reports.waiting + context.inventory.announced
+        return len(context.work.samples) + self._reports.collected + context.inventory.announced
 
     @property
     def sessions(self) -> dict[str, NodeSession]:
@@ -56,8 +56,8 @@ class Receiver:
         return self._context.sessions
 
     def take_work(self) -> Work:
-        """What was gathered since the last call."""
-        self._reports.read_waiting()
+        """The work gathered since the last call."""
+        self._reports.decode_collected()
         context = self._context
         work, context.work = context.work, Work()
         context.inventory.note_last_seen(context.last_seen)
@@ -65,38 +65,38 @@ class Receiver:
         return work
 
     def add_sample(self, series: int, time_ms: int, value: float) -> None:
-        """Add a sample that no gateway measured: it was worked out from others."""
+        """Add a derived sample, which is computed from others."""
         self._context.work.samples.add(series, time_ms, value, Flag.NOT_EVALUATED.value)
 
     def acknowledging(self) -> frozenset[str]:
-        """Gateways that keep their samples until they are acknowledged."""
+        """The gateways that keep their samples until they are acknowledged."""
         return frozenset(self._context.acknowledging)
 
     def resync(self, gateways: Iterable[str]) -> None:
-        """Messages of these gateways were left out on purpose."""
+        """The host dropped messages of these gateways: do not count a sequence gap."""
         self._presence.resync(gateways)
 
     def mark_all_stale(self, now_ms: int) -> None:
-        """The host was away: what it believes of each gateway may be out of date."""
+        """The host was disconnected: the state of every gateway may be out of date."""
         self._presence.mark_all_stale(now_ms)
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due."""
+        """Handle what is due: time-outs of sessions and devices."""
         self._presence.tick(now_ms)
 
     def take_all(self, messages: Iterable[MqttMessage]) -> None:
-        """Take messages in, in their order; the usual ones without looking at them any further."""
-        routes, let_wait, taken = self._routes, self._reports.let_wait, 0
+        """Take messages in order. Those that fit the batch decoder are only collected here."""
+        routes, collect, taken = self._routes, self._reports.collect, 0
         for message in messages:
             route = routes.get(message.topic)
-            if route is not None and not message.replayed and let_wait(route, message):
+            if route is not None and not message.replayed and collect(route, message):
                 taken += 1
             else:
                 self.take(message)
         self.messages_total += taken
 
     def take(self, message: MqttMessage) -> None:
-        """Take one message in. What cannot be read goes to the quarantine; nothing is raised."""
+        """Take one message. What cannot be read goes into quarantine; nothing is raised."""
         self.messages_total += 1
         if message.replayed == "samples":
             self._reports.take_samples(message)
@@ -122,10 +122,10 @@ class Receiver:
     def _read_topic(self, text: str) -> Topic | None:
         if text.startswith(f"{NAMESPACE}/STATE/"):
             return None
-        read = parse_topic(text)
-        device = None if read.device is None else intern(read.device)
-        topic = Topic(intern(read.group), read.type, intern(read.gateway), device)
-        if topic.type == "NDATA":  # births and deaths are rare, and DDATA has its routes
+        parsed = parse_topic(text)
+        device = None if parsed.device is None else intern(parsed.device)
+        topic = Topic(intern(parsed.group), parsed.type, intern(parsed.gateway), device)
+        if topic.type == "NDATA":  # births and deaths are rare, and DDATA has routes
             if len(self._topics) >= KNOWN_TOPICS:
                 self._topics.clear()
             self._topics[text] = topic
@@ -133,11 +133,13 @@ class Receiver:
 
     def _dispatch(self, topic: Topic, message: MqttMessage) -> None:
         if topic.type in ("NCMD", "DCMD"):
-            return  # commands, our own among them
-        if topic.type == "DDATA" and not message.replayed and self._let_wait(topic, message):
+            return  # commands, including our own
+        if topic.type == "DDATA" and not message.replayed and self._collect(topic, message):
             return
-        if not message.replayed and topic.type != "NDEATH":  # a will was written long before
-            self.clocks.hear(topic.gateway, message.payload, message.time_ms)
+        if (
+            not message.replayed and topic.type != "NDEATH"
+        ):  # a will carries the time of its connection
+            self.clocks.note(topic.gateway, message.payload, message.time_ms)
         session = self._session(topic, message)
         if session is None:
             return
@@ -145,28 +147,28 @@ class Receiver:
             case "DDATA" | "NDATA":
                 self._reports.take(session, topic, message, counted=bool(message.replayed))
             case "NBIRTH":
-                self._reports.read_waiting()  # a birth may give aliases another meaning
+                self._reports.decode_collected()  # a birth may redefine aliases
                 self._births.take_node(session, topic, message)
             case "DBIRTH":
-                self._reports.read_waiting()
+                self._reports.decode_collected()
                 self._take_device_birth(session, topic, message)
             case "NDEATH":
                 self._take_node_death(session, message)
             case "DDEATH":
                 self._take_device_death(session, topic, message)
 
-    def _let_wait(self, topic: Topic, message: MqttMessage) -> bool:
-        """Let a data message wait, and know its way from now on."""
+    def _collect(self, topic: Topic, message: MqttMessage) -> bool:
+        """Collect a data message for the batch decoder, and remember the route of its topic."""
         route = self._reports.route(topic)
         if route is None:
             return False
         if len(self._routes) >= KNOWN_TOPICS:
             self._routes.clear()
         self._routes[message.topic] = route
-        return self._reports.let_wait(route, message)
+        return self._reports.collect(route, message)
 
     def _session(self, topic: Topic, message: MqttMessage) -> NodeSession | None:
-        """The session of the gateway; None where its id belongs to another group."""
+        """The session of the gateway; None if its id belongs to another group."""
         session = self._context.sessions.get(topic.gateway)
         if session is None:
             known = self._context.inventory.gateway(topic.gateway)

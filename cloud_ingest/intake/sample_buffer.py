@@ -1,4 +1,4 @@
-"""Samples gathered message by message, handed on as one batch in columns."""
+"""A buffer of decoded samples that becomes one batch."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from telemetry.batches import SampleBatch
 
 
 class SampleBuffer:
-    """Four growing columns beside whole batches; ``take`` empties them into one batch."""
+    """Collects single samples and whole batches; ``take`` returns them as one batch."""
 
     __slots__ = ("_batches", "_in_batches", "quality", "series", "time_ms", "value")
 
@@ -29,7 +29,7 @@ class SampleBuffer:
         self.quality.append(quality)
 
     def time_at(self, place: int) -> int | None:
-        """The time of the sample added as number ``place`` one by one; None if there is none."""
+        """The time of the single sample at ``place`` of the buffer; None if there is none."""
         at = place - self._in_batches
         return self.time_ms[at] if 0 <= at < len(self.time_ms) else None
 
@@ -39,7 +39,7 @@ class SampleBuffer:
         self._in_batches += len(batch)
 
     def take(self) -> SampleBatch:
-        """What has been gathered; the columns are empty afterwards."""
+        """All samples as one batch; the buffer is empty afterwards."""
         batch = SampleBatch(
             np.array(self.series, dtype=np.int32),
             np.array(self.time_ms, dtype=np.int64),

@@ -1,4 +1,4 @@
-"""Limits how many new series one gateway may bring. No I/O; time is passed in."""
+"""Limits the new series of each gateway. No I/O; time is passed in."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class SeriesLimiter:
         self._budgets: dict[str, _Budget] = {}
 
     def allow(self, gateway: str, now_ms: int) -> bool:
-        """Whether ``gateway`` may add one more; if so, it counts."""
+        """Whether ``gateway`` may add a series; if so, it is counted."""
         budget = self._budgets.setdefault(gateway, _Budget(now_ms))
         if now_ms - budget.began_ms >= MINUTE_MS:
             budget.began_ms, budget.in_minute = now_ms, 0

@@ -1,7 +1,7 @@
-"""From the unit in which a value arrives to the one in which its quantity is stored.
+"""Conversion from the unit in which a value arrives to the unit in which its quantity is stored.
 
 Within a dimension the factor is fixed (telemetry.units). A gas given as a mole fraction becomes a
-mass concentration only at a stated temperature and pressure (ideal gas). What is not known is
+mass concentration only at a stated temperature and pressure (ideal gas). An unknown unit is
 refused, never guessed.
 """
 
@@ -39,7 +39,7 @@ class Conditions:
 
 
 def ucum(unit: str) -> str:
-    """The UCUM code of a unit's common spelling; the text itself where it is none of these."""
+    """The UCUM code of a common spelling; the text itself if it is none of these."""
     text = unit.strip()
     return text if text in UNITS else SPELLINGS.get(text, text)
 
@@ -47,7 +47,7 @@ def ucum(unit: str) -> str:
 def conversion_to_stored(
     quantity: str, unit: str, conditions: Conditions | None = None
 ) -> tuple[str, float, float]:
-    """The unit in which ``quantity`` is stored, and factor and offset that bring ``unit`` to it.
+    """The unit in which ``quantity`` is stored, and factor and offset that convert ``unit`` to it.
 
     No unit ("") is taken as the stored one. Raises UnitError for an unknown unit, one of another
     dimension, and for a gas in ppb without ``conditions``.

@@ -1,4 +1,4 @@
-"""What the intake has gathered since the last commit, in the order in which it came."""
+"""What intake gathered since the last commit, in the order of arrival."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from telemetry.batches import Int64
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A complete report of a gateway: its number, how many samples it holds, and of when.
+    """A complete report of a gateway: its number and its number of samples.
 
-    ``time_ms`` is the time of its first sample (None: it has none), ``arrived_ms`` when it came.
+    ``time_ms`` is the time of its first sample (None: no sample), ``arrived_ms`` that of its arrival.
     """
 
     gateway: str
@@ -25,9 +25,9 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Receipts:
-    """Receipts of many reports in columns, in the order in which they came.
+    """Receipts of many reports in columns, in the order of arrival.
 
-    ``gateway`` holds places in ``gateways``; a ``time_ms`` of -1 stands for None.
+    ``gateway`` holds places in ``gateways``; a ``time_ms`` of -1 means None.
     """
 
     gateways: list[str]
@@ -45,7 +45,7 @@ class Receipts:
         )  # fmt: skip
 
     def one_by_one(self) -> Iterator[Receipt]:
-        """Each of them by itself."""
+        """The receipts as single objects."""
         for g, batch, samples, time_ms, arrived_ms in zip(
             self.gateway.tolist(), self.batch.tolist(), self.samples.tolist(),
             self.time_ms.tolist(), self.arrived_ms.tolist(), strict=True,
@@ -56,7 +56,10 @@ class Receipts:
 
 @dataclass(frozen=True, slots=True)
 class OutboxBounds:
-    """What a gateway says it still holds (``upcoming`` None: only that it gave up below ``oldest``)."""
+    """The bounds of a gateway's outbox: it holds the reports from ``oldest`` to before ``upcoming``.
+
+    ``upcoming`` None: only the oldest number is known.
+    """
 
     gateway: str
     oldest: int
@@ -75,7 +78,7 @@ class UnnumberedSamples:
 
 @dataclass(frozen=True, slots=True)
 class GatewayCount:
-    """A gateway says that it measured, or gave up, so many more samples than it said before."""
+    """The increase of a counter that a gateway reports: samples measured, or given up."""
 
     gateway: str
     what: Literal["measured", "given_up"]
@@ -88,7 +91,7 @@ Entry = Receipt | Receipts | OutboxBounds | UnnumberedSamples | GatewayCount
 
 @dataclass(frozen=True, slots=True)
 class Rebirth:
-    """A gateway is to introduce itself again."""
+    """A gateway to ask for a rebirth."""
 
     group: str
     gateway: str
@@ -107,7 +110,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that people may want to know of later."""
+    """An entry of the event list."""
 
     time_ms: int
     kind: Literal[
@@ -123,7 +126,7 @@ class Event:
 
 @dataclass(slots=True)
 class Work:
-    """Samples, and what must become of the ledger once they are stored."""
+    """Samples and everything that follows from them once they are stored."""
 
     samples: SampleBuffer = field(default_factory=SampleBuffer)
     entries: list[Entry] = field(default_factory=list)

@@ -103,7 +103,7 @@ class Inventory:
             return own | {key for key, d in self._devices.items() if d.online}
 
     def count_series(self, gateway: str, device: str) -> int:
-        """How many series a device has."""
+        """The number of series of a device."""
         return self._counts.get((gateway, device), 0)
 
     def series_by_name(self) -> list[Series]:
@@ -267,7 +267,7 @@ class Inventory:
 
     @property
     def announced(self) -> int:
-        """How many series are new or have changed since ``take_announced``."""
+        """The number of series that are new or changed since ``take_announced``."""
         return len(self._announced)
 
     def take_announced(self) -> list[Series]:
@@ -298,7 +298,7 @@ class Inventory:
         self._announced = set(range(len(self._series)))
 
     def has_new_series(self) -> bool:
-        """Whether a series is not in the database yet (which must come before its samples)."""
+        """Whether a series is not in the database yet; it must be before its first sample."""
         return bool(self._dirty["series"])
 
     def has_changes(self) -> bool:
@@ -306,7 +306,7 @@ class Inventory:
         return any(self._dirty.values())
 
     def save(self, connection: Connection) -> None:
-        """Write what changed since the last save; ``saved`` must follow once it is committed."""
+        """Write what changed since the last save. Call ``saved`` after the commit."""
         if not self.has_changes():
             return
         with self._lock:

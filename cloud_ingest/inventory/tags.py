@@ -1,4 +1,4 @@
-"""Tags: words by which rules select series that have something in common beyond their quantity."""
+"""Tags: words on series by which rules select them."""
 
 import fnmatch
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from telemetry.series import Series
 
 
 class Tags:
-    """Puts tags on series. ``wanted`` maps a tag to those that carry it.
+    """Puts tags on series. ``wanted`` maps a tag to the series that carry it.
 
     Each is a station, a gateway, ``gateway/device`` or ``gateway/device/metric``; ``*`` stands for
     any characters, so ``bd-*/battery`` is the device ``battery`` of every gateway ``bd-…``.
@@ -18,7 +18,7 @@ class Tags:
         self._wanted = {tag: tuple(patterns) for tag, patterns in (wanted or {}).items()}
 
     def of(self, series: Series) -> tuple[str, ...]:
-        """The tags of ``series``: those it has, and those wanted for it."""
+        """The tags of ``series``: its own, and the configured ones."""
         key = series.key
         names = (series.station, key.gateway, f"{key.gateway}/{key.device}", str(key))
         more = (

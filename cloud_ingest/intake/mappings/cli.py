@@ -1,4 +1,4 @@
-"""``quantrac cloud map``: what would a mapping make of this payload?"""
+"""``quantrac cloud map``: shows the samples that a mapping makes of a payload."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""What a mapping file says: which topics, which format, which values are what."""
+"""Mapping files: topics, format, and the meaning of each value."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ class _Part(BaseModel):
 
 
 class TimeField(_Part):
-    """Where the time of the values stands; without it, it is the time of arrival."""
+    """The place and format of the time of the values; without it, the time of arrival is used."""
 
     path: str
     format: Literal["iso", "s", "ms", "us", "ns"] = "iso"
@@ -30,14 +30,14 @@ class TimeField(_Part):
 
 
 class At(_Part):
-    """The state of a gas in which its concentration is stated."""
+    """Temperature and pressure at which a gas concentration is stated."""
 
     temperature_c: float = Field(gt=-90, lt=1500)
     pressure_hpa: float = Field(gt=0, lt=2000)
 
 
 class MetricMapping(_Part):
-    """One value: where it stands, and what it is.
+    """One value: its place in the payload, and what it means.
 
     ``path`` for JSON: keys with dots between them, or a JSON pointer (``/SDS011/PM2.5``); for the
     other formats the name of the record or field. ``name`` is the metric's name (default: the
@@ -60,7 +60,7 @@ class MetricMapping(_Part):
 
     @property
     def conditions(self) -> Conditions | None:
-        """The conditions as conversion wants them."""
+        """The conditions for the unit conversion."""
         return Conditions(self.at.temperature_c, self.at.pressure_hpa) if self.at else None
 
 
@@ -94,11 +94,11 @@ class Mapping(_Part):
 
     @property
     def captures(self) -> list[str]:
-        """What the topic catches."""
+        """The names that the topic catches."""
         return _CAPTURE.findall(self.topic)
 
     def catch(self, topic: str) -> dict[str, str] | None:
-        """The parts of ``topic`` by name; None where it is not a topic of this mapping."""
+        """The caught parts of ``topic`` by name; None if this mapping does not apply to it."""
         wanted, found = self.topic.split("/"), topic.split("/")
         caught: dict[str, str] = {}
         for i, part in enumerate(wanted):
@@ -120,7 +120,7 @@ class MappingFile(_Part):
     mappings: tuple[Mapping, ...] = Field(min_length=1)
 
     def validation_errors(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
-        """What is wrong although every field is well formed."""
+        """Errors between fields that are well formed each by itself."""
         for i, mapping in enumerate(self.mappings):
             place = ("mappings", i)
             known = set(mapping.captures) | _format_names(mapping.format)

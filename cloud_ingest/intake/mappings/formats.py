@@ -1,4 +1,4 @@
-"""Payloads read into readings: name, value, unit and time, whatever the format."""
+"""Reads payloads of all formats into values with name, unit and time."""
 
 import json
 import math
@@ -21,12 +21,12 @@ _SCALE_MS = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 
 
 class FormatError(Exception):
-    """A payload is not of the format that its mapping names."""
+    """A payload does not have the format that its mapping names."""
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadValue:
-    """One value as it stands in a payload. ``time_ms`` None: the time of arrival."""
+    """One value of a payload. ``time_ms`` None: the time of arrival."""
 
     name: str
     value: float | None
@@ -36,7 +36,7 @@ class PayloadValue:
 
 
 def read(payload: bytes, mapping: Mapping, now_ms: int) -> list[PayloadValue]:
-    """The readings in ``payload``; raises FormatError."""
+    """The values in ``payload``; raises FormatError."""
     match mapping.format:
         case "json":
             found = _read_json(payload, mapping)
@@ -46,12 +46,12 @@ def read(payload: bytes, mapping: Mapping, now_ms: int) -> list[PayloadValue]:
             found = _read_senml(_load_cbor(payload), _CBOR_LABELS, now_ms)
         case "influx":
             found = _read_influx(payload, _SCALE_MS[mapping.precision])
-    readings = []
-    for reading in found:
-        readings.append(reading)
-        if len(readings) > MAX_VALUES:
+    values = []
+    for value in found:
+        values.append(value)
+        if len(values) > MAX_VALUES:
             raise FormatError(f"more than {MAX_VALUES} values in one message")
-    return readings
+    return values
 
 
 # --- plain JSON
@@ -84,7 +84,7 @@ _ABSENT = object()
 
 
 def look_up(document: Any, path: str) -> Any:
-    """What stands at ``path``: keys with dots between, or a JSON pointer (RFC 6901)."""
+    """The element at ``path``: keys with dots between, or a JSON pointer (RFC 6901)."""
     pointer = path.startswith("/")
     keys = path[1:].split("/") if pointer else path.split(".")
     at = document

@@ -1,4 +1,4 @@
-"""Messages that are not Sparkplug taken in, as the mappings say."""
+"""Handles messages that are not Sparkplug, according to the mappings."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from cloud_ingest.inventory.model import SeriesDescription, Station
 
 
 class MappedMessageHandler:
-    """Takes messages in for which there is a mapping."""
+    """Handles messages for which there is a mapping."""
 
     def __init__(
         self, context: Context, presence: Presence, mappings: Sequence[Mapping] = ()
@@ -23,7 +23,7 @@ class MappedMessageHandler:
         self._mappings = tuple(mappings)
 
     def take(self, message: MqttMessage) -> bool:
-        """Take a message in; False where no mapping is for its topic."""
+        """Handle a message; False if there is no mapping for its topic."""
         chosen = [m for m in self._mappings if m.catch(message.topic) is not None]
         for mapping in chosen:
             self._apply(mapping, message)
@@ -48,7 +48,7 @@ class MappedMessageHandler:
                 UnnumberedSamples(gateway, count, samples[0].time_ms, message.time_ms)
             )
             self._context.samples_total += count
-        self._put_aside(message, refused)
+        self._quarantine(message, refused)
 
     def _add(self, mapping: Mapping, sample: MappedSample, message: MqttMessage) -> bool:
         inventory, key = self._context.inventory, sample.key
@@ -57,23 +57,23 @@ class MappedMessageHandler:
             known = inventory.gateway(key.gateway)
             if known is not None and known.group != sample.group:
                 reason = f"the gateway id {key.gateway!r} belongs to group {known.group!r}"
-                self._put_aside(message, [Refused(str(key), sample.value, reason)])
+                self._quarantine(message, [Refused(str(key), sample.value, reason)])
                 return False
             if not self._context.series_limiter.allow(key.gateway, message.time_ms):
-                self._put_aside(message, [Refused(str(key), sample.value, TOO_MANY)])
+                self._quarantine(message, [Refused(str(key), sample.value, TOO_MANY)])
                 return False
-            self._introduce(sample, message.time_ms)
+            self._add_to_inventory(sample, message.time_ms)
             series = inventory.admit(
                 SeriesDescription(
                     key, sample.group, sample.station, sample.quantity, sample.unit,
                     sample.interval_ms,
                 )
             )  # fmt: skip
-        self._is_there(mapping, sample, message.time_ms)
+        self._set_online(mapping, sample, message.time_ms)
         self._context.work.samples.add(series.index, sample.time_ms, sample.value, sample.flag)
         return True
 
-    def _introduce(self, sample: MappedSample, now_ms: int) -> None:
+    def _add_to_inventory(self, sample: MappedSample, now_ms: int) -> None:
         inventory, key = self._context.inventory, sample.key
         if inventory.station(sample.station) is None:
             inventory.put_station(Station(sample.station, sample.station, sample.group))
@@ -82,7 +82,7 @@ class MappedMessageHandler:
         if inventory.device(key.gateway, key.device) is None:
             inventory.update_device(key.gateway, key.device, since_ms=now_ms)
 
-    def _is_there(self, mapping: Mapping, sample: MappedSample, now_ms: int) -> None:
+    def _set_online(self, mapping: Mapping, sample: MappedSample, now_ms: int) -> None:
         gateway, device = sample.key.gateway, sample.key.device
         if (gateway, device) not in self._context.last_seen:
             self._presence.set_gateway(sample.group, gateway, online=True, now_ms=now_ms)
@@ -90,7 +90,7 @@ class MappedMessageHandler:
             self._presence.expect(sample.group, gateway, round(mapping.silence * 1000), now_ms)
         self._context.last_seen[gateway, device] = now_ms
 
-    def _put_aside(self, message: MqttMessage, refused: Sequence[Refused]) -> None:
+    def _quarantine(self, message: MqttMessage, refused: Sequence[Refused]) -> None:
         by_reason: dict[str, list[dict[str, object]]] = {}
         for r in refused:
             by_reason.setdefault(r.reason, []).append({"series": r.key, "value": r.value})

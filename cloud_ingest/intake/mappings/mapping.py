@@ -1,4 +1,4 @@
-"""From readings to samples: what a mapping makes of a message. No I/O; the time is passed in."""
+"""Applies a mapping: the values of a payload become samples. No I/O; the time is passed in."""
 
 import math
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from telemetry.units import UnitError
 
 
 class MappingError(Exception):
-    """A message cannot be read with its mapping; the message says why."""
+    """A payload cannot be read with its mapping; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class MappedSample:
-    """One sample, in the unit in which its quantity is stored. ``arrived``: it had no time."""
+    """One sample, in the unit in which its quantity is stored. ``arrived``: its time is that of arrival."""
 
     key: SeriesKey
     group: str
@@ -34,7 +34,7 @@ class MappedSample:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A value that is not taken in, and why."""
+    """A refused value and the reason."""
 
     key: str
     value: float | None
@@ -44,23 +44,23 @@ class Refused:
 def apply(
     mapping: Mapping, topic: str, payload: bytes, now_ms: int
 ) -> tuple[list[MappedSample], list[Refused]]:
-    """What ``mapping`` makes of a message; raises MappingError if it cannot be read at all."""
+    """The samples and refused values of a message; raises MappingError if it cannot be read."""
     caught = mapping.catch(topic)
     if caught is None:
         raise MappingError(f"topic {topic!r} is not one of {mapping.topic!r}")
     try:
-        readings = read(payload, mapping, now_ms)
+        payload_values = read(payload, mapping, now_ms)
     except FormatError as error:
         raise MappingError(f"{mapping.name}: {error}") from error
     of = {metric.path: metric for metric in mapping.metrics}
     samples: list[MappedSample] = []
     refused: list[Refused] = []
-    for reading in readings:
-        metric = of.get(reading.name) or of.get(_last_part(reading.name))
+    for payload_value in payload_values:
+        metric = of.get(payload_value.name) or of.get(_last_part(payload_value.name))
         if metric is None and mapping.others == "take":
-            metric = _taken_as_it_is(reading)
+            metric = _unlisted(payload_value)
         if metric is not None:
-            result = _sample(mapping, metric, reading, caught, now_ms)
+            result = _sample(mapping, metric, payload_value, caught, now_ms)
             (samples if isinstance(result, MappedSample) else refused).append(result)  # type: ignore[arg-type]
     return samples, refused
 
@@ -69,32 +69,32 @@ def _last_part(name: str) -> str:
     return name.replace(":", "/").rsplit("/", 1)[-1]
 
 
-def _taken_as_it_is(reading: PayloadValue) -> MetricMapping:
-    name = _last_part(reading.name) or reading.name
+def _unlisted(found: PayloadValue) -> MetricMapping:
+    name = _last_part(found.name) or found.name
     quantity = next((q for q in (name, name.lower()) if q in QUANTITIES), UNKNOWN)
-    return MetricMapping(path=reading.name, name=reading.name, quantity=quantity)
+    return MetricMapping(path=found.name, name=found.name, quantity=quantity)
 
 
 def _sample(
     mapping: Mapping,
     metric: MetricMapping,
-    reading: PayloadValue,
+    found: PayloadValue,
     caught: dict[str, str],
     now_ms: int,
 ) -> MappedSample | Refused:
-    names = {**caught, **reading.names}
+    names = {**caught, **found.names}
     gateway, device = (_as_level(fill(t, names)) for t in (mapping.gateway, mapping.device))
     key = SeriesKey(gateway, device, metric.name or metric.path.lstrip("/"))
     try:
         unit, factor, offset = conversion_to_stored(
-            metric.quantity, reading.unit or metric.unit, metric.conditions
+            metric.quantity, found.unit or metric.unit, metric.conditions
         )
     except UnitError as error:
-        return Refused(str(key), reading.value, f"unit: {error}")
+        return Refused(str(key), found.value, f"unit: {error}")
     value, flag = math.nan, Flag.MISSING
-    if reading.value is not None and not math.isnan(reading.value):
-        infinite = math.isinf(reading.value)
-        value = math.nan if infinite else reading.value * factor + offset
+    if found.value is not None and not math.isnan(found.value):
+        infinite = math.isinf(found.value)
+        value = math.nan if infinite else found.value * factor + offset
         flag = Flag.FAIL if infinite else Flag.NOT_EVALUATED
     return MappedSample(
         key,
@@ -103,13 +103,13 @@ def _sample(
         metric.quantity,
         unit,
         round(metric.interval * 1000),
-        now_ms if reading.time_ms is None else reading.time_ms,
+        now_ms if found.time_ms is None else found.time_ms,
         value,
         flag.value,
-        arrived=reading.time_ms is None,
+        arrived=found.time_ms is None,
     )
 
 
 def _as_level(text: str) -> str:
-    """A text as one level of a key: a slash in it would read as the next level."""
+    """A text as one level of a key, with slashes and NUL replaced."""
     return text.replace("/", "_").replace("\x00", "_")

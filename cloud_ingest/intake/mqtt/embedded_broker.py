@@ -1,4 +1,7 @@
-"""A broker inside this process, for demonstrations and small sites (MQTT 3.1.1, a few thousand messages a second)."""
+"""A broker inside this process, for demonstrations and small sites.
+
+MQTT 3.1.1, a few thousand messages a second.
+"""
 
 import asyncio
 import contextlib
@@ -38,7 +41,7 @@ class EmbeddedBroker:
             raise BrokerFailed(f"the broker in this process, {host}:{port}: {self._problem}")
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """Let go of every client and end the thread."""
+        """Disconnect every client and end the thread."""
         if self._end is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._end.set)

@@ -1,4 +1,4 @@
-"""Messages between the network thread and the pipeline: bounded, and never blocking the network.
+"""The queue between the network thread and the pipeline: bounded, and never blocking.
 
 When the pipeline cannot keep up (the store is slow or down), data that the gateway sends again
 anyway is dropped; births, deaths and data of gateways without acknowledgement go to a file. Putting
@@ -13,7 +13,7 @@ from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.mqtt.overflow_file import OverflowFile
 
 _DATA = ("/DDATA/", "/NDATA/")
-# What a queued message costs beside its payload.
+# Memory of a queued message beside its payload.
 _OVERHEAD = 200
 
 
@@ -25,7 +25,7 @@ class Inbox:
         self._overflow = overflow
         self._messages: deque[list[MqttMessage]] = deque()  # as they were put together
         self._put_bytes = 0
-        self._taken_bytes = 0  # written by the pipeline alone
+        self._taken_bytes = 0  # only the pipeline writes it
         self._wake = threading.Event()
         self._will_send_again: frozenset[str] = frozenset()
         self._dropped: set[str] = set()
@@ -60,7 +60,7 @@ class Inbox:
         return True
 
     def put_all(self, messages: list[MqttMessage]) -> None:
-        """Queue several messages in their order."""
+        """Queue several messages in order."""
         size = _size(messages)
         full = self._put_bytes - self._taken_bytes + size > self._max_bytes
         if full or (self._overflow is not None and len(self._overflow)):
@@ -105,7 +105,7 @@ class Inbox:
         if self._overflow is None or not len(self._overflow):
             return False
         messages = self._overflow.take()
-        # Not counted as put: the bytes are counted off as soon as they are taken.
+        # They were never counted as put, so their bytes balance here what take_many subtracts.
         self._taken_bytes -= _size(messages)
         if messages:
             self._messages.appendleft(messages)

@@ -1,10 +1,10 @@
-"""A message as it came by MQTT."""
+"""An MQTT message as it arrived."""
 
 from typing import Literal, NamedTuple
 
 
 class MqttMessage(NamedTuple):
-    """What came by MQTT, and when (UTC ms). ``replayed``: it comes from the quarantine."""
+    """A message and its time of arrival (UTC ms). ``replayed``: its form, if it is replayed from quarantine."""
 
     topic: str
     payload: bytes

@@ -1,4 +1,4 @@
-"""One of several workers: which gateways are its own. The same on every machine and run."""
+"""Which gateways belong to which of several workers; the same on every machine and in every run."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ KNOWN_TOPICS = 200_000
 
 @dataclass(slots=True)
 class Shard:
-    """Worker ``number`` (from 1) of ``count``; one of one takes everything."""
+    """Worker ``number`` (from 1) of ``count``; the only worker takes everything."""
 
     number: int = 1
     count: int = 1
@@ -29,16 +29,16 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """A name for what this worker keeps for itself; '' where there is only one."""
+        """The name of this worker's own files and tables; '' if it is the only worker."""
         return "" if self.count == 1 else f"shard_{self.number}_of_{self.count}"
 
     def owns(self, place: str) -> bool:
-        """Whether ``place`` (group/gateway, or the topic of a mapped message) is this worker's."""
+        """Whether ``place`` (group/gateway, or the topic of a mapped message) belongs to this worker."""
         digest = hashlib.blake2b(place.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.count == self.number - 1
 
     def takes(self, topic: str) -> bool:
-        """Whether messages on ``topic`` are this worker's."""
+        """Whether messages on ``topic`` belong to this worker."""
         if self.count == 1:
             return True
         known = self._topics.get(topic)

@@ -1,8 +1,8 @@
-"""Reports in their usual form, gathered and read a batch at a time.
+"""The batch decoder: reports of the usual form, collected and decoded many at a time.
 
-Their bytes are read by columnar.py; here their aliases become series. Whatever does not fit what
-its device announced is left to the full decoder (decode.py), which gives the same result, only
-more slowly.
+``byte_scan`` reads their bytes; here their aliases become series. A message that does not fit the
+birth of its device is left to the full decoder (``decoder``), which gives the same result more
+slowly (tests/cloud_ingest/intake/test_batch_decoder.py compares them).
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ _NO_MARK: Final = -1
 
 
 class Route(NamedTuple):
-    """Where the data messages of one topic go. ``number`` is the device's in the table."""
+    """The session and device of the data messages of one topic; ``number`` is the device's row."""
 
     topic: Topic
     session: NodeSession
@@ -33,11 +33,11 @@ class Route(NamedTuple):
 
 
 class AliasTable:
-    """Aliases of all devices to series, in one array, so that numpy can look up many at once.
+    """The series of all aliases of all devices in one array, so that numpy looks up many at once.
 
-    ``number`` of a device is its row in ``_devices``: where its aliases begin in the array of
-    series, its lowest alias, how many there are room for, the alias of its Store/Batch, and the
-    number of its gateway: the place of the gateway's name in ``gateways``.
+    Each device has a row in ``_devices``: where its aliases begin in the array of series, its
+    lowest alias, the size of its part of the array, the alias of its Store/Batch (-1: none), and
+    the place of its gateway in ``gateways``.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class AliasTable:
         self.gateways: list[str] = []
 
     def place(self, session: NodeSession, device: DeviceSession) -> None:
-        """Enter a device's aliases after its birth; devices that need conversion stay out."""
+        """Enter the aliases of a device after its birth; a device that needs unit conversion has none."""
         with_alias = [(t.alias, t) for t in device.targets if t.alias is not None]
         series = [(alias, t) for alias, t in with_alias if t.role is MetricRole.SERIES]
         marks = [alias for alias, t in with_alias if t.role is MetricRole.BATCH]
@@ -87,7 +87,7 @@ class AliasTable:
         self._devices[device.number] = 0, 0, 0, _NO_MARK, session.number
 
     def note_acknowledges(self, session: NodeSession) -> None:
-        """A gateway's birth said whether it waits for acknowledgements."""
+        """Note whether a gateway waits for acknowledgements, as its birth says."""
         if session.number >= 0:
             self._acknowledges[session.number] = session.acknowledges
 
@@ -101,7 +101,7 @@ class AliasTable:
         return start
 
     def look_up(self, device: Int64, owner: Int64, alias: Int64) -> Int32:
-        """The series of each alias; -1 where there is none. ``device`` has a number per owner."""
+        """The series of each alias; -1 if there is none. ``owner`` holds places in ``device``."""
         start, first, size = self._devices[device, :3].T
         at = alias - first[owner]
         known = (at >= 0) & (at < size[owner])
@@ -114,7 +114,7 @@ class AliasTable:
         return found
 
     def marks_of(self, device: Int64) -> Int64:
-        """The alias of the Store/Batch of each device."""
+        """The alias of the Store/Batch of each device; -1 if there is none."""
         marks: Int64 = self._devices[device, 3]
         return marks
 
@@ -130,11 +130,10 @@ class AliasTable:
 
 
 class DecodedBatch(NamedTuple):
-    """What was read of the messages that waited.
+    """The decoded messages.
 
-    ``device`` and ``gateway`` hold for each message the numbers of what sent it, ``arrived_ms`` when
-    it came, ``offset_ms`` how far the time in it is behind that (below nought: before it).
-    ``strange`` messages are left to be read.
+    ``device``, ``gateway``, ``arrived_ms`` and ``offset_ms`` (time stamp less arrival) have an
+    entry for each decoded message. ``others`` are left to the full decoder.
     """
 
     batch: SampleBatch
@@ -144,11 +143,11 @@ class DecodedBatch(NamedTuple):
     arrived_ms: Int64
     gateway: Int64
     offset_ms: Int64
-    strange: list[tuple[MqttMessage, Route]]
+    others: list[tuple[MqttMessage, Route]]
 
 
 class BatchDecoder:
-    """Messages that wait to be read together."""
+    """Collects messages and decodes them together."""
 
     def __init__(self) -> None:
         self._messages: list[MqttMessage] = []
@@ -160,17 +159,17 @@ class BatchDecoder:
 
     @property
     def samples(self) -> int:
-        """About how many samples wait: none takes fewer than 20 bytes."""
+        """Approximate number of collected samples; a sample takes at least 20 bytes."""
         return self._bytes // 20
 
     def add(self, message: MqttMessage, route: Route) -> None:
-        """Let a message wait."""
+        """Collect a message."""
         self._messages.append(message)
         self._routes.append(route)
         self._bytes += len(message.payload)
 
-    def read(self, table: AliasTable) -> DecodedBatch:
-        """Read what waits; nothing waits afterwards."""
+    def decode(self, table: AliasTable) -> DecodedBatch:
+        """Decode the collected messages; none is left afterwards."""
         messages, routes = self._messages, self._routes
         self._messages, self._routes, self._bytes = [], [], 0
         columns = byte_scan.read([m.payload for m in messages])
@@ -182,11 +181,11 @@ class BatchDecoder:
         good[columns.owner[series < 0]] = False
         marks = table.marks_of(device)[columns.mark_owner]
         good[columns.mark_owner[columns.mark_alias != marks]] = False
-        batch = SampleBatch(series, columns.time_ms, *_judge_numbers(columns.value))
-        strange: list[tuple[MqttMessage, Route]] = []
+        batch = SampleBatch(series, columns.time_ms, *_flag_values(columns.value))
+        others: list[tuple[MqttMessage, Route]] = []
         if not good.all():
             batch, columns = batch.select(good[columns.owner]), _only(columns, good)
-            strange = [(messages[n], routes[n]) for n in np.flatnonzero(~good).tolist()]
+            others = [(messages[n], routes[n]) for n in np.flatnonzero(~good).tolist()]
         return DecodedBatch(
             batch,
             _receipts(columns, gateway, arrived_ms, table),
@@ -195,12 +194,12 @@ class BatchDecoder:
             arrived_ms[good],
             gateway[good],
             (columns.sent_ms - arrived_ms)[good],
-            strange,
+            others,
         )
 
 
 def _only(columns: ScannedMessages, good: Bool) -> ScannedMessages:
-    """The marks of the messages that are good; their samples are left in ``columns``."""
+    """The same scan with only the Store/Batch marks of the good messages; samples stay."""
     keep = good[columns.mark_owner]
     return replace(
         columns,
@@ -237,8 +236,8 @@ def _unnumbered(
     ]  # fmt: skip
 
 
-def _judge_numbers(value: Float64) -> tuple[Float64, UInt8]:
-    """NaN is missing, an infinity NaN that failed; all others are not evaluated yet."""
+def _flag_values(value: Float64) -> tuple[Float64, UInt8]:
+    """Values and flags: NaN is missing, infinity becomes NaN with fail, all others not evaluated."""
     quality = np.full(len(value), Flag.NOT_EVALUATED.value, dtype=np.uint8)
     if not np.isfinite(value).all():
         quality[np.isnan(value)] = Flag.MISSING.value

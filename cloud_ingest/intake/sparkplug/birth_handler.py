@@ -1,4 +1,4 @@
-"""Births taken in: what gateways and devices announce becomes stations, devices and series."""
+"""Handles births: NBIRTH and DBIRTH become stations, gateways, devices and series."""
 
 from collections.abc import Iterable
 from sys import intern
@@ -18,19 +18,19 @@ from telemetry.sparkplug import names
 from telemetry.sparkplug.topics import Topic
 
 AWAIT_DEVICES_MS = 5_000
-"""How long after an NBIRTH a device that was online may take for its DBIRTH."""
-_NOBODY: frozenset[str] = frozenset()
+"""A device that was online must send its DBIRTH within this time after the NBIRTH."""
+_NONE: frozenset[str] = frozenset()
 
 
 class BirthHandler:
-    """Takes NBIRTH and DBIRTH messages in."""
+    """Handles NBIRTH and DBIRTH."""
 
     def __init__(self, context: Context, presence: Presence) -> None:
         self._context = context
         self._presence = presence
 
     def take_node(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
-        """Take an NBIRTH in: a new session begins."""
+        """Handle an NBIRTH: a new session begins."""
         birth = decode_birth(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         bdseq = birth.value(names.BDSEQ)
@@ -47,12 +47,12 @@ class BirthHandler:
         self._note_gateway(session, station, announced, now_ms)
         self._announce(session, session.node, announced, message)
         known = self._context.inventory.devices_of(topic.gateway)
-        session.awaited = frozenset([d.name for d in known if d.online]) or _NOBODY
+        session.awaited = frozenset([d.name for d in known if d.online]) or _NONE
         session.awaited_until_ms = now_ms + AWAIT_DEVICES_MS
         for device in session.devices.values():
             device.born = False
         self._presence.set_gateway(session.group, session.gateway, online=True, now_ms=now_ms)
-        self._introduce(session, birth)
+        self._note_outbox(session, birth)
         self._context.last_seen[topic.gateway, None] = now_ms
 
     def _note_acknowledges(self, session: NodeSession) -> None:
@@ -62,7 +62,7 @@ class BirthHandler:
         else:
             self._context.acknowledging.discard(session.gateway)
 
-    def _introduce(self, session: NodeSession, birth: Birth) -> None:
+    def _note_outbox(self, session: NodeSession, birth: Birth) -> None:
         oldest, upcoming = birth.value(names.STORE_OLDEST), birth.value(names.STORE_NEXT)
         if not session.acknowledges or not isinstance(upcoming, int):
             return
@@ -71,7 +71,7 @@ class BirthHandler:
 
     def _note_station(self, topic: Topic, birth: Birth) -> str:
         value = birth.value(names.STATION_ID)
-        # A foreign gateway says nothing of a station: it is one by itself.
+        # A foreign gateway names no station: it is a station itself.
         station = value if isinstance(value, str) and value else topic.gateway
         name = birth.value(names.STATION_NAME)
         latitude, longitude = birth.value(names.LATITUDE), birth.value(names.LONGITUDE)
@@ -104,7 +104,7 @@ class BirthHandler:
                 self._context.note_node(session.gateway, a.metric.name, a.metric.value, now_ms)
 
     def take_device(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
-        """Take a DBIRTH in: the device's metrics, in place of those before."""
+        """Handle a DBIRTH of a born session: replaces the metrics of the device."""
         assert topic.device is not None
         birth = decode_birth(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
@@ -157,11 +157,11 @@ class BirthHandler:
         device.announce([a.target for a in announced])
         self._context.aliases.place(session, device)
         if refused:
-            self._announce_limit(session, device, refused, message.time_ms)
+            self._note_limit(session, device, refused, message.time_ms)
         if not session.acknowledges:
             self._store_born_values(session, announced, message.time_ms)
 
-    def _announce_limit(
+    def _note_limit(
         self, session: NodeSession, device: DeviceSession, refused: int, now_ms: int
     ) -> None:
         text = f"{refused} new series of {session.gateway}/{device.name} are over the limit"

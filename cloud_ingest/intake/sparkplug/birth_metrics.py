@@ -1,4 +1,4 @@
-"""What a birth announces: which metrics are series, in which unit, and what describes the device."""
+"""The metrics of a birth: which are series, in which unit, and which describe the device."""
 
 import math
 import re
@@ -19,13 +19,13 @@ from telemetry.sparkplug import names
 from telemetry.units import UnitError
 
 PROPERTIES = "Properties/"
-_NOTHING: dict[str, Any] = {}  # one for all that say nothing; properties are never changed in place
+_NOTHING: dict[str, Any] = {}  # shared: properties are never changed in place
 _QUANTITY_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The device (or, as "-", the node) whose metrics a birth announces."""
+    """The device of a birth; "-" is the node itself."""
 
     group: str
     gateway: str
@@ -37,7 +37,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class BirthMetric:
-    """One metric of a birth: its target and, for a series, its description (None: no series)."""
+    """One metric of a birth: its target and, for a series, its description."""
 
     metric: DecodedMetric
     target: MetricTarget
@@ -45,7 +45,7 @@ class BirthMetric:
 
 
 def read_birth_metrics(birth: Birth, owner: Owner) -> list[BirthMetric]:
-    """What each metric of ``birth`` is to the host."""
+    """The metrics of ``birth`` and how the host uses each."""
     return [_birth_metric(m, owner) for m in birth.metrics if m.name]
 
 
@@ -84,7 +84,7 @@ def _birth_metric(metric: DecodedMetric, owner: Owner) -> BirthMetric:
 
 @lru_cache(maxsize=4096)
 def _shared_target(role: MetricRole, name: str, datatype: int, alias: int | None) -> MetricTarget:
-    """The target of what is no series: the same for all gateways."""
+    """The target of a metric that is no series: one object for all gateways."""
     return MetricTarget(role, name, datatype, alias)
 
 
@@ -100,7 +100,7 @@ def _quantity(metric: DecodedMetric) -> str:
 
 
 def _conditions(metric: DecodedMetric) -> Conditions | None:
-    """The state of a gas in which a foreign gateway says that it states concentrations."""
+    """The temperature and pressure at which a gateway states gas concentrations, if it says so."""
     temperature = _number(metric.properties.get(names.REFERENCE_TEMPERATURE))
     pressure = _number(metric.properties.get(names.REFERENCE_PRESSURE))
     if temperature is None or pressure is None:
@@ -128,7 +128,7 @@ def _number(value: Any) -> float | None:
 
 
 def described(announced: Sequence[BirthMetric]) -> dict[str, Any]:
-    """Texts and numbers of a birth that describe its gateway or device, by short name."""
+    """The metrics that describe the gateway or device (texts and numbers), by short name."""
     found = {
         a.metric.name.removeprefix(PROPERTIES): a.metric.value
         for a in announced
@@ -160,7 +160,7 @@ def number(properties: dict[str, Any], name: str) -> float | None:
 
 
 def flag(metric: DecodedMetric) -> int:
-    """The QARTOD flag that a metric's properties state."""
+    """The QARTOD flag from the properties of a metric."""
     stated = metric.properties.get(names.FLAG)
     if stated in {f.value for f in Flag}:
         return int(stated)

@@ -1,4 +1,4 @@
-"""What the host says to gateways: NCMD payloads (QoS 0, not retained, without a sequence number)."""
+"""NCMD payloads from the host to gateways (QoS 0, not retained, without a sequence number)."""
 
 from cloud_ingest.intake.sparkplug.decoder import BOOLEAN
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
@@ -11,19 +11,19 @@ _LONGEST_VARINT = 10
 
 
 def command_topic(group: str, gateway: str) -> str:
-    """Where commands to a gateway go."""
+    """The topic of commands to a gateway."""
     return f"{NAMESPACE}/{group}/NCMD/{gateway}"
 
 
 def rebirth(now_ms: int) -> bytes:
-    """Asks a gateway to introduce itself and its devices again."""
+    """The payload that asks a gateway for its births."""
     payload = Payload(timestamp=now_ms)
     payload.metrics.add(name=names.REBIRTH, timestamp=now_ms, datatype=BOOLEAN, boolean_value=True)
     return bytes(payload.SerializeToString())
 
 
 class Acknowledgements:
-    """Makes acknowledgements of one moment; all but the number is the same in each of them."""
+    """Encodes the acknowledgements of one moment: only the report number differs."""
 
     def __init__(self, now_ms: int) -> None:
         now = encode_varint(now_ms)
@@ -41,12 +41,12 @@ class Acknowledgements:
                 b"\x58",
             )
         )
-        self._before = [  # what stands before a number of so many bytes
+        self._before = [  # what precedes a number of 0, 1, 2 … bytes
             b"\x08" + now + b"\x12" + encode_varint(len(metric) + size) + metric
             for size in range(_LONGEST_VARINT + 1)
         ]
 
     def encode(self, batch: int) -> bytes:
-        """Tells a gateway that every report up to ``batch`` is stored."""
+        """The payload that says that every report up to ``batch`` is stored."""
         number = encode_varint(batch)
         return self._before[len(number)] + number

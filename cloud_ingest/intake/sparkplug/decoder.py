@@ -15,9 +15,9 @@ from telemetry.sparkplug import names
 
 COMPRESSED: Final = "SPBV1.0_COMPRESSED"
 MAX_TIME_MS: Final = 1 << 52
-"""Later times are cut to this one, which no clock shows; they are judged as too far off."""
+"""Later times are limited to this one, which is beyond every bound."""
 
-# Sparkplug data type codes (chapter 6): width of those that are two's complement in an unsigned field
+# Bits of the Sparkplug data types (chapter 6) that are two's complement in an unsigned field
 _SIGNED: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 _UNSIGNED: Final = {5: 8, 6: 16, 7: 32, 8: 64}
 BOOLEAN: Final = 11
@@ -35,7 +35,7 @@ class PayloadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DecodedMetric:
-    """What a birth says of one metric. ``value``: number, text or None."""
+    """One metric of a birth as it was decoded. ``value``: number, text or None."""
 
     name: str
     alias: int | None
@@ -47,23 +47,23 @@ class DecodedMetric:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """An NBIRTH, a DBIRTH, or the payload of a death: its metrics by name."""
+    """The payload of an NBIRTH, DBIRTH or NDEATH."""
 
     time_ms: int | None
     seq: int | None
     metrics: tuple[DecodedMetric, ...]
 
     def value(self, name: str) -> float | int | str | None:
-        """The value of the metric ``name``; None where there is none."""
+        """The value of the metric ``name``; None if it is absent."""
         return next((m.value for m in self.metrics if m.name == name), None)
 
     def has(self, name: str) -> bool:
-        """Whether a metric ``name`` is announced."""
+        """Whether there is a metric ``name``."""
         return any(m.name == name for m in self.metrics)
 
 
 def parse(data: bytes, max_bytes: int) -> Any:
-    """The protobuf message in ``data``, also a compressed one; PayloadError if there is none."""
+    """The protobuf message in ``data``, decompressed if necessary; raises PayloadError."""
     if len(data) > max_bytes:
         raise PayloadError(f"larger than {max_bytes} bytes")
     message = _parse(data)
@@ -116,7 +116,7 @@ def _birth_metric(m: Any) -> DecodedMetric:
 
 
 def metric_value(m: Any, datatype: int) -> float | int | str | None:
-    """The value of a metric or property as number or text; None for null and for other forms."""
+    """The value of a metric or property as number or text; None for null and other types."""
     if m.is_null:
         return None
     kind = m.WhichOneof("value")
@@ -132,7 +132,7 @@ def metric_value(m: Any, datatype: int) -> float | int | str | None:
 
 
 def _integer(raw: int, datatype: int) -> int:
-    # Encoders differ in how wide they write a negative number: cut to the declared width first.
+    # Encoders write negative numbers with different widths: cut to the declared width first.
     width = _SIGNED.get(datatype)
     if width is not None:
         raw &= (1 << width) - 1
@@ -142,7 +142,7 @@ def _integer(raw: int, datatype: int) -> int:
 
 
 def read_properties(m: Any) -> dict[str, Any]:
-    """The property set of a metric as a plain dictionary; nested sets are left out."""
+    """The property set of a metric as a plain dictionary; nested sets are omitted."""
     properties = m.properties
     return {
         key: metric_value(value, value.type)
@@ -163,7 +163,7 @@ def flag_of(m: Any) -> int:
 
 
 def sample_of(m: Any, datatype: int) -> tuple[float, int] | None:
-    """Value and flag of a data metric; None where it holds text or a structure.
+    """Value and flag of a data metric; None for text and structures.
 
     No value (null) or NaN becomes NaN with the flag missing, an infinity NaN with the flag fail.
     """

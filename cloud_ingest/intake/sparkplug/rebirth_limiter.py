@@ -1,11 +1,11 @@
-"""Limits how often gateways are asked to introduce themselves again. No I/O; time is passed in."""
+"""Limits the rate of rebirth requests. No I/O; time is passed in."""
 
 from dataclasses import dataclass
 
 FIRST_WAIT_MS = 5_000
 LONGEST_WAIT_MS = 3_600_000
 CALM_MS = 600_000
-"""A gateway that needed no rebirth for this long starts over with the shortest wait."""
+"""After this long without a request, a gateway starts again with the shortest wait."""
 
 
 @dataclass(slots=True)
@@ -15,7 +15,7 @@ class _Wait:
 
 
 class RebirthLimiter:
-    """At most ``per_s`` requests a second in all, and ever rarer ones to the same gateway."""
+    """At most ``per_s`` requests a second in all; the wait doubles for each gateway."""
 
     def __init__(self, per_s: float) -> None:
         self._per_s = per_s
@@ -24,7 +24,7 @@ class RebirthLimiter:
         self._waits: dict[str, _Wait] = {}
 
     def allow(self, gateway: str, now_ms: int) -> bool:
-        """Whether ``gateway`` may be asked now; if so, it counts as asked."""
+        """Whether ``gateway`` may be asked now; if so, the request is counted."""
         wait = self._waits.setdefault(gateway, _Wait())
         if now_ms < wait.not_before_ms or not self._take(now_ms):
             return False

@@ -1,4 +1,4 @@
-"""Data taken in: reports become samples in columns, and entries of the ledger."""
+"""Handles NDATA and DDATA: reports become samples and ledger entries."""
 
 import math
 from typing import Any
@@ -31,22 +31,22 @@ TOO_MANY = "too many new series"
 
 
 class ReportHandler:
-    """Takes NDATA and DDATA messages in; those in their usual form wait to be read together."""
+    """Handles NDATA and DDATA. Messages of the usual form are collected and decoded as a batch."""
 
     def __init__(self, context: Context, presence: Presence, clocks: ClockOffsets) -> None:
         self._context = context
         self._presence = presence
         self._clocks = clocks
-        self._gathered = BatchDecoder()
+        self._decoder = BatchDecoder()
         self._largest = context.limits.max_payload_bytes
 
     @property
-    def waiting(self) -> int:
-        """About how many samples wait to be read."""
-        return self._gathered.samples
+    def collected(self) -> int:
+        """Approximate number of collected samples."""
+        return self._decoder.samples
 
     def route(self, topic: Topic) -> Route | None:
-        """The way of the data messages of a device, once it was born; it stays the same for ever."""
+        """The route of the data messages of a born device; None if they need the full decoder."""
         session = self._context.sessions.get(topic.gateway)
         if session is None or session.group != topic.group or topic.device is None:
             return None
@@ -55,8 +55,8 @@ class ReportHandler:
             return None
         return Route(topic, session, device, device.number)
 
-    def let_wait(self, route: Route, message: MqttMessage) -> bool:
-        """Keep a message that looks usual to read it with others; False for any other message."""
+    def collect(self, route: Route, message: MqttMessage) -> bool:
+        """Collect a message of the usual form; False for any other message."""
         _, session, device, _ = route
         payload = message.payload
         if not session.born or not device.plain or len(payload) > self._largest:
@@ -69,23 +69,25 @@ class ReportHandler:
             check.expected = (seq + 1) & 0xFF
         else:
             self._presence.count_sequence(session, seq, message.time_ms)
-        self._gathered.add(message, route)
+        self._decoder.add(message, route)
         return True
 
-    def read_waiting(self) -> None:
-        """Read the messages that wait, with what their gateways announced until now."""
-        if not self._gathered:
+    def decode_collected(self) -> None:
+        """Decode the collected messages with the births so far."""
+        if not self._decoder:
             return
         context = self._context
-        read = self._gathered.read(context.aliases)
-        context.work.samples.extend(read.batch)
-        context.samples_total += len(read.batch)
-        context.inventory.note_many_last_seen(context.aliases.devices, read.device, read.arrived_ms)
-        self._clocks.hear_offsets(context.aliases.gateways, read.gateway, read.offset_ms)
-        if read.receipts is not None:
-            context.work.entries.append(read.receipts)
-        context.work.entries.extend(read.unnumbered)
-        for message, route in read.strange:
+        decoded = self._decoder.decode(context.aliases)
+        context.work.samples.extend(decoded.batch)
+        context.samples_total += len(decoded.batch)
+        context.inventory.note_many_last_seen(
+            context.aliases.devices, decoded.device, decoded.arrived_ms
+        )
+        self._clocks.note_many(context.aliases.gateways, decoded.gateway, decoded.offset_ms)
+        if decoded.receipts is not None:
+            context.work.entries.append(decoded.receipts)
+        context.work.entries.extend(decoded.unnumbered)
+        for message, route in decoded.others:
             try:
                 self.take(route.session, route.topic, message, counted=True)
             except PayloadError as error:
@@ -94,7 +96,7 @@ class ReportHandler:
     def take(
         self, session: NodeSession, topic: Topic, message: MqttMessage, *, counted: bool = False
     ) -> None:
-        """Take a message in with the full decoder. ``counted``: its sequence number was seen."""
+        """Decode a message with the full decoder. ``counted``: its sequence number was checked."""
         payload = parse(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         device = session.device(topic.device)
@@ -109,17 +111,17 @@ class ReportHandler:
             self._presence.count_sequence(session, seq, now_ms)
         self._context.last_seen[topic.gateway, topic.device] = now_ms
         sent_ms = payload.timestamp if payload.HasField("timestamp") else now_ms
-        reading = _Reading(self._context, session, topic, min(sent_ms, MAX_TIME_MS), now_ms)
+        decoder = _MessageDecoder(self._context, session, topic, min(sent_ms, MAX_TIME_MS), now_ms)
         for m in payload.metrics:
             target = (
                 device.by_name.get(m.name) if m.HasField("name") else device.by_alias.get(m.alias)
             )
-            reading.take(m, target)
-        reading.finish()
-        if reading.unknown:
+            decoder.take(m, target)
+        decoder.finish()
+        if decoder.unknown:
             reason = "data of a metric without a birth"
             self._presence.handle(session, SessionEvent.INCOMPLETE, now_ms, reason)
-        for reason, samples in reading.refused.items():
+        for reason, samples in decoder.refused.items():
             self._context.quarantine(
                 Quarantined(
                     now_ms, message.topic, topic.gateway, reason, orjson.dumps(samples), "samples",
@@ -128,7 +130,7 @@ class ReportHandler:
             )  # fmt: skip
 
     def take_samples(self, message: MqttMessage) -> None:
-        """Take single samples in again that were put aside: ``payload`` is what was kept of them."""
+        """Take samples that are replayed from quarantine; ``payload`` holds them as JSON."""
         left: list[dict[str, Any]] = []
         counts: dict[str, int] = {}
         for sample in orjson.loads(message.payload):
@@ -167,8 +169,8 @@ class ReportHandler:
         return device.by_name.get(key.metric) if device else None
 
 
-class _Reading:
-    """One message on its way through the full decoder."""
+class _MessageDecoder:
+    """Decodes the metrics of one message with the full decoder."""
 
     def __init__(
         self, context: Context, session: NodeSession, topic: Topic, sent_ms: int, now_ms: int
@@ -185,7 +187,7 @@ class _Reading:
         self.refused: dict[str, list[dict[str, Any]]] = {}
 
     def take(self, m: Any, target: MetricTarget | None) -> None:
-        """Take one metric in; ``target`` None: no birth announced it."""
+        """Decode one metric; ``target`` None: no birth announced it."""
         if target is None and names.is_reserved(m.name):
             target = MetricTarget(MetricRole.PROPERTY, m.name, m.datatype)
         if target is None:
@@ -197,13 +199,13 @@ class _Reading:
         elif target.role is MetricRole.PROPERTY:
             self._note(target.name, metric_value(m, target.datatype))
         elif target.reason == TOO_MANY and self._session.acknowledges:
-            # It is not acknowledged: after a later birth there is room for the series again.
+            # It is not acknowledged: a later birth may find room for the series.
             self._complete, self.unknown = False, True
         else:
             self.refused.setdefault(target.reason, []).append(self._describe(target, m))
 
     def finish(self) -> None:
-        """The message is at its end."""
+        """Count the samples after the last Store/Batch, at the end of the message."""
         rest = len(self._columns) - self._counted
         self._context.samples_total += len(self._columns) - self._began
         if rest and not self._session.acknowledges:
@@ -212,7 +214,7 @@ class _Reading:
             )
 
     def _first(self) -> int | None:
-        """The time of the first sample since the last mark."""
+        """The time of the first sample after the last Store/Batch."""
         return self._columns.time_at(self._counted)
 
     def _add_sample(self, m: Any, target: MetricTarget) -> None:
