@@ -1,3 +1,3 @@
-"""Quantrac: the command line, and the demonstration that runs the whole on one machine."""
+"""Quantrac: the command line and the demonstration."""
 
 __version__ = "0.1.0"

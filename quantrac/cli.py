@@ -1,4 +1,4 @@
-"""The program ``quantrac``: its sub-commands live beside what they run and load when they are used."""
+"""The program ``quantrac``. Each command is in the package that it runs and is loaded on use."""
 
 import importlib
 import os
@@ -11,8 +11,8 @@ import typer
 from quantrac import __version__
 from quantrac.console import BAD_USAGE
 
-# name: (module with a typer app called ``app``, what it does)
-PARTS: dict[str, tuple[str, str]] = {
+# name: (module with a typer app called ``app``, description)
+COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("quantrac.demo.cli", "Run everything on this machine, with simulated stations."),
     "edge": ("edge_agent.cli", "Run, check and inspect an edge agent."),
     "cloud": ("cloud_ingest.cli", "Run and manage the cloud side: ingest, API, web page."),
@@ -24,12 +24,12 @@ PARTS: dict[str, tuple[str, str]] = {
 
 
 def usage() -> str:
-    """The help of the program itself."""
-    parts = "\n".join(f"  {name:<10}{text}" for name, (_, text) in PARTS.items())
+    """The help text of the program."""
+    commands = "\n".join(f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items())
     return (
         "Usage: quantrac COMMAND [OPTIONS]\n\n"
         "Quantrac watches environmental and traffic sensors, from the edge to the officer.\n\n"
-        f"Commands:\n{parts}\n\n"
+        f"Commands:\n{commands}\n\n"
         "Options:\n  --help      Show this, or the help of a command: quantrac edge run --help\n"
         "  --version   Print the version.\n\n"
         "Example: quantrac demo\n"
@@ -37,7 +37,7 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; called by the installed program. Exits 0, 1 or 2 (see console)."""
+    """The entry point of the program. Exits with 0, 1 or 2 (see console)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("--help", "-h", "help"):
         sys.stdout.write(usage())
@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given[0] == "--version":
         sys.stdout.write(f"quantrac {__version__}\n")
         return
-    if given[0] not in PARTS:
-        _refuse(f"no command {given[0]!r}; there are {', '.join(PARTS)}. See quantrac --help")
+    if given[0] not in COMMANDS:
+        _refuse(f"no command {given[0]!r}; there are {', '.join(COMMANDS)}. See quantrac --help")
     try:
-        app: typer.Typer = importlib.import_module(PARTS[given[0]][0]).app
+        app: typer.Typer = importlib.import_module(COMMANDS[given[0]][0]).app
         app.pretty_exceptions_enable = False
         app(args=given[1:], prog_name=f"quantrac {given[0]}")
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What every command shares: its log options, how it reports a mistake, its exit codes.
+"""Log options, error output and exit codes of all commands. Imports nothing else of Quantrac.
 
 Exit codes: 0 done, 1 the work found a problem, 2 bad usage or bad configuration.
 """
@@ -17,7 +17,7 @@ BAD_USAGE = 2
 
 
 class Level(StrEnum):
-    """How much a command logs."""
+    """Log levels."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -26,7 +26,7 @@ class Level(StrEnum):
 
 
 class Format(StrEnum):
-    """How log lines look: for a person, or one JSON object a line."""
+    """Formats of log lines: text, or one JSON object a line."""
 
     TEXT = "text"
     JSON = "json"
@@ -39,7 +39,7 @@ LogFormat = Annotated[
 
 
 def start_logging(level: Level = Level.INFO, form: Format = Format.TEXT) -> None:
-    """Send log lines to standard error, in UTC. Commands call this first."""
+    """Log to standard error, times in UTC. Each command calls this first."""
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -55,7 +55,7 @@ def start_logging(level: Level = Level.INFO, form: Format = Format.TEXT) -> None
         if form is Format.JSON
         else [*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        # Asked for at each line: whoever replaced standard error meanwhile gets the lines.
+        # Looked up for each line, since tests replace standard error.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     logging.basicConfig(
@@ -64,6 +64,6 @@ def start_logging(level: Level = Level.INFO, form: Format = Format.TEXT) -> None
 
 
 def stop(message: object, code: int = BAD_USAGE) -> NoReturn:
-    """Say on standard error what is wrong and leave with ``code``."""
+    """Print an error to standard error and exit with ``code``."""
     typer.echo(f"quantrac: {message}", err=True)
     raise typer.Exit(code)

@@ -1,1 +1,1 @@
-"""The demonstration: broker, simulated stations, edge agents and cloud as processes of one machine."""
+"""The demonstration: broker, simulated stations, edge agents and cloud on one machine."""

@@ -1,4 +1,4 @@
-"""The few questions that the demonstration asks of the cloud's HTTP API."""
+"""The requests of the demonstration to the HTTP API of the cloud."""
 
 import contextlib
 import json
@@ -10,13 +10,13 @@ TIMEOUT_S = 5.0
 
 
 class Api:
-    """The API of a cloud on this machine; each answer is None while it does not answer."""
+    """A client of a cloud on this machine; results are None while it does not answer."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
 
     def get(self, path: str, **query: str) -> Any:
-        """The JSON that ``path`` answers, or None."""
+        """The JSON at ``path``, or None."""
         address = f"{self.url}/api/v1{path}"
         if query:
             address += "?" + urllib.parse.urlencode(query)
@@ -28,7 +28,7 @@ class Api:
         return None
 
     def gateways_with_samples(self) -> set[str]:
-        """Gateways of which the newest samples can be read."""
+        """Gateways with stored samples."""
         found: set[str] = set()
         cursor: str | None = ""
         while cursor is not None:
@@ -38,7 +38,7 @@ class Api:
         return found
 
     def stored(self) -> dict[str, int] | None:
-        """How many samples of each gateway the store holds, counted there."""
+        """The number of stored samples of each gateway, counted in the store."""
         page = self.get("/gateways", exact="true", limit="1000")
         if page is None:
             return None

@@ -1,4 +1,4 @@
-"""``quantrac demo``."""
+"""The command ``quantrac demo``."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Child processes that are started again when they die, and that never outlive their parent."""
+"""Child processes that are restarted when they die and end with their parent."""
 
 import contextlib
 import ctypes
@@ -17,22 +17,22 @@ log = structlog.get_logger()
 PR_SET_PDEATHSIG = 1
 RESTART_DELAY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 30.0
-"""A process that ran this long starts again without a delay that grows."""
+"""A process that ran this long is restarted after the shortest delay."""
 
 
 class StartFailed(Exception):  # noqa: N818  # named by what went wrong
-    """A part of the demonstration does not come up; the message says what its log says."""
+    """A process of the demonstration does not start; the message quotes its log."""
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this process when its parent dies, however it dies (Linux)."""
+    """Have the kernel kill this process when its parent dies (Linux)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass(slots=True)
 class Child:
-    """One process of the demonstration. ``ends`` marks one whose end is asked for."""
+    """One process of the demonstration. ``ends`` is True once it was asked to end."""
 
     name: str
     command: Sequence[str]
@@ -45,7 +45,7 @@ class Child:
     next_start_s: float = field(default=0.0)
 
     def start(self) -> None:
-        """Start the process in a session of its own, so that Ctrl-C reaches only the parent."""
+        """Start the process in its own session, so that Ctrl-C reaches only the parent."""
         with self.log_file.open("ab") as out:
             self.process = subprocess.Popen(
                 self.command,
@@ -60,17 +60,17 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """True while the process runs."""
         return self.process is not None and self.process.poll() is None
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process, if it lives."""
+        """Send a signal to the process if it runs."""
         if self.process is not None and self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
 
     def log_tail(self, lines: int = 8) -> str:
-        """The last lines that the process wrote."""
+        """The last lines of the log file."""
         with contextlib.suppress(OSError):
             text = self.log_file.read_text(encoding="utf-8", errors="replace")
             return "\n".join(text.splitlines()[-lines:])
@@ -78,21 +78,21 @@ class Child:
 
 
 class Supervisor:
-    """Keeps children running; call ``look_after`` often."""
+    """Keeps processes running; ``restart_dead`` must be called often."""
 
     def __init__(self, log_folder: Path) -> None:
         self._log_folder = log_folder
         self.children: dict[str, Child] = {}
 
     def start(self, name: str, command: Sequence[str]) -> Child:
-        """Start a process under a name; its output goes to ``<name>.log``."""
+        """Start a process; its output goes to ``<name>.log``."""
         child = Child(name, command, self._log_folder / f"{name}.log")
         self.children[name] = child
         child.start()
         return child
 
-    def look_after(self, now_s: float) -> None:
-        """Start again what died without being asked to."""
+    def restart_dead(self, now_s: float) -> None:
+        """Restart processes that died by themselves, after a growing delay."""
         for child in self.children.values():
             if child.ends or child.running:
                 continue
@@ -109,7 +109,7 @@ class Supervisor:
                 child.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Ask all to end, in the reverse order of their start; kill what has not by the end."""
+        """Ask all processes to end, last started first; kill those left after ``timeout_s``."""
         for child in reversed(self.children.values()):
             child.ends = True
             child.send(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Start every part, wait until samples arrive, keep them running, stop them again."""
+"""Starts all processes, waits for samples, keeps them running, and stops them."""
 
 import getpass
 import json
@@ -26,12 +26,12 @@ READY_TIMEOUT_S = 90.0
 DRAIN_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 4.0
 STATIONS = 3
-"""Kinds of station that the scenario describes; more gateways repeat them."""
+"""The number of stations in the scenario; more gateways repeat them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What a gateway measured and what of it the store holds."""
+    """The number of samples that a gateway measured and that are stored."""
 
     gateway: str
     measured: int
@@ -39,12 +39,12 @@ class Count:
 
     @property
     def equal(self) -> bool:
-        """Whether nothing is missing and nothing is double."""
+        """True if no sample is missing or stored twice."""
         return self.measured == self.stored
 
 
 class Demo:
-    """Everything on this machine. Use as: ``with Demo(...) as demo: demo.wait_until_ready()``."""
+    """The running demonstration, a context manager: ``with Demo(...) as demo: demo.start()``."""
 
     def __init__(self, folder: Path, port: int, gateways: int) -> None:
         self._folder = folder
@@ -58,7 +58,7 @@ class Demo:
 
     @property
     def logs(self) -> Path:
-        """Where each process writes its log."""
+        """The folder of the log files."""
         return self._folder / "logs"
 
     def __enter__(self) -> Self:
@@ -74,7 +74,7 @@ class Demo:
 
     @property
     def stop_asked(self) -> bool:
-        """Whether Ctrl-C was pressed, or a TERM signal came."""
+        """True after Ctrl-C or a TERM signal."""
         return self._stop_asked
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class Demo:
         if program is None:
             return
         configuration = self._folder / "mosquitto.conf"
-        # Started by root it would change its user, and by that lose the tie to its parent's life.
+        # As root it would change its user, and then no longer end with its parent.
         configuration.write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
             f"max_packet_size 1048576\nuser {getpass.getuser()}\n"
@@ -168,14 +168,14 @@ class Demo:
         return False
 
     def keep_running(self, seconds: float | None) -> None:
-        """Keep everything running for so long, or until asked to stop."""
+        """Keep everything running for ``seconds``, or until Ctrl-C."""
         end = None if seconds is None else time.monotonic() + seconds
         for _ in self._watch():
             if end is not None and time.monotonic() >= end:
                 return
 
     def drain(self) -> bool:
-        """Have the agents stop measuring and deliver what they hold; False if one did not end."""
+        """Stop measuring and deliver the outboxes; False if an agent did not end in time."""
         agents = [c for c in self._supervisor.children.values() if c.name.startswith("edge-")]
         end = time.monotonic() + DRAIN_TIMEOUT_S
         asked: set[int] = set()
@@ -191,12 +191,12 @@ class Demo:
                     agent.send(signal.SIGUSR1)
             if all(a.ends for a in agents):
                 return True
-            self._supervisor.look_after(time.monotonic())
+            self._supervisor.restart_dead(time.monotonic())
             time.sleep(0.1)
         return False
 
     def counts(self) -> list[Count]:
-        """What each gateway measured and what is stored of it, by gateway."""
+        """Measured and stored samples of each gateway, sorted by gateway."""
         stored = self.api.stored() or {}
         counts = []
         for path in self._configurations:
@@ -214,13 +214,13 @@ class Demo:
 
     def _watch(self) -> Iterator[None]:
         while not self._stop_asked:
-            self._supervisor.look_after(time.monotonic())
+            self._supervisor.restart_dead(time.monotonic())
             yield
             time.sleep(0.2)
 
 
 def _is_up(started_s: float) -> bool:
-    """Whether an agent has run long enough to have installed its signal handlers."""
+    """True if an agent has run long enough to handle signals."""
     return time.monotonic() - started_s > 3.0
 
 
@@ -229,7 +229,7 @@ def _quantrac(*arguments: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
+    """A free TCP port of this machine."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
@@ -237,7 +237,7 @@ def free_port() -> int:
 
 @contextmanager
 def demo_folder(wanted: Path | None) -> Iterator[Path]:
-    """The folder that the demonstration writes to: the one asked for, or one that goes away."""
+    """The folder of the demonstration: ``wanted``, or a temporary one."""
     if wanted is not None:
         wanted.mkdir(parents=True, exist_ok=True)
         yield wanted.resolve()

@@ -1,4 +1,4 @@
-"""Which TCP port each bus has: chosen once for a folder, so that a restart finds them again."""
+"""TCP ports of buses: chosen once for a folder, so that a restart uses the same ones."""
 
 import json
 import random
@@ -14,9 +14,9 @@ _FILE = "ports.json"
 def ports_in(
     folder: Path, stations: list[SimStation], first_port: int | None = None
 ) -> dict[str, int]:
-    """The port of each TCP bus by link name; kept in ``ports.json`` in the folder.
+    """The port of each TCP bus by link name, stored in ``ports.json`` in the folder.
 
-    With ``first_port`` ports count up from there instead.
+    With ``first_port`` they are consecutive from there instead.
     """
     path = folder / _FILE
     known: dict[str, int] = {}
