@@ -8,7 +8,7 @@ from itertools import pairwise
 class RangeSet:
     """Integers as disjoint ranges, each from its first to its last number.
 
-    A change of the set is one assignment to one list, so another thread may read it meanwhile.
+    A change of the set is one assignment to one list, so another thread may read the set at any time.
     """
 
     __slots__ = ("_bounds",)

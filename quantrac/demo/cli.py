@@ -35,7 +35,7 @@ def demo(
     run_for: Annotated[
         float | None,
         typer.Option(
-            min=1, help="Stop after so many seconds, deliver everything, compare the counts."
+            min=1, help="Stop after this many seconds, deliver everything, compare the counts."
         ),
     ] = None,
     log_level: LogLevel = Level.INFO,

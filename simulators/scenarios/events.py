@@ -38,7 +38,7 @@ class EpisodeModel(StrictModel):
 
 
 class FaultModel(StrictModel):
-    """A fault of devices, buses or gateways; ``*`` stands for any name.
+    """A fault of devices, buses or gateways; ``*`` matches any name.
 
     ``device`` is gateway/device, ``bus`` is gateway/bus. See simulators.faults.plan.FaultKind.
     """

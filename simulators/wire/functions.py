@@ -36,7 +36,7 @@ class Identity:
     revision: str = "1.0"
 
 
-NOBODY = Identity("Simulated", "device")
+DEFAULT_IDENTITY = Identity("Simulated", "device")
 _READ_WORDS: dict[int, Table] = {3: "holding", 4: "input"}
 _READ_BITS: dict[int, Table] = {1: "coil", 2: "discrete"}
 
@@ -55,7 +55,7 @@ def read_range(pdu: bytes) -> tuple[Table, int, int] | None:
 
 
 def answer(
-    bank: RegisterBank, pdu: bytes, limits: Limits = Limits(), identity: Identity = NOBODY
+    bank: RegisterBank, pdu: bytes, limits: Limits = Limits(), identity: Identity = DEFAULT_IDENTITY
 ) -> bytes:
     """The answer of a unit with the registers ``bank`` to a request (function code and data)."""
     function = pdu[0]

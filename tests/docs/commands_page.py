@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from cloud_ingest.cli import ELSEWHERE
-from quantrac.cli import PARTS
+from quantrac.cli import COMMANDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 HEAD = """\
@@ -28,7 +28,7 @@ Every command has `--help` with an example, and exits with 0 (done), 1 (the work
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Each command that does something, with its full name, in the order of the help."""
-    for part, (module, _) in PARTS.items():
+    for part, (module, _) in COMMANDS.items():
         elsewhere = {name: inner for name, inner, _ in ELSEWHERE} if part == "cloud" else {}
         for name, command in _below(f"quantrac {part}", _command(module)):
             key = name.removeprefix("quantrac cloud ")

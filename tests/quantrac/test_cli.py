@@ -17,7 +17,7 @@ def quantrac(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_part_and_an_example() -> None:
     answer = quantrac("--help")
     assert answer.returncode == 0
-    assert all(part in answer.stdout for part in cli.PARTS)
+    assert all(part in answer.stdout for part in cli.COMMANDS)
     assert "Example: quantrac demo" in answer.stdout
 
 
@@ -28,7 +28,7 @@ def test_an_unknown_part_is_refused_with_those_that_exist() -> None:
     assert "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize("part", [p for p in cli.PARTS if p != "demo"])
+@pytest.mark.parametrize("part", [p for p in cli.COMMANDS if p != "demo"])
 def test_every_part_has_help(part: str) -> None:
     answer = quantrac(part, "--help")
     assert answer.returncode == 0, answer.stderr
@@ -48,7 +48,7 @@ def test_the_edge_loads_nothing_of_the_cloud() -> None:
 
 
 def test_a_missing_library_is_said_with_the_way_to_get_it(monkeypatch, capsys) -> None:
-    monkeypatch.setitem(cli.PARTS, "cloud", ("no_such_part_of_quantrac", ""))
+    monkeypatch.setitem(cli.COMMANDS, "cloud", ("no_such_part_of_quantrac", ""))
     with pytest.raises(SystemExit) as end:
         cli.main(["cloud", "run"])
     assert end.value.code == 2
