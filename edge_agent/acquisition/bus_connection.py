@@ -21,16 +21,16 @@ _log = structlog.get_logger()
 
 
 class BusObserver(Protocol):
-    """What a bus tells of its devices; the agent listens."""
+    """Is called by a bus with the readings and states of its devices: the agent."""
 
     def online(self, device: Device) -> None:
         """The device has answered."""
 
     def offline(self, device: Device, why: str) -> None:
-        """The device has not answered for long, or its bus is gone."""
+        """The device has not answered for several turns, or its bus is lost."""
 
     async def take(self, device: Device, samples: Sequence[Sample]) -> None:
-        """What the device said; returns when there is room for more."""
+        """The device has given readings. Returns when more can be taken."""
 
 
 async def open_line(bus: Bus, receiver: Receiver) -> Line:
@@ -47,7 +47,7 @@ async def keep_open(
     use: Callable[[], Awaitable[None]],
     lost: Callable[[str], None],
 ) -> None:
-    """Call ``use``, which opens the bus and works on it, again and again as the bus is lost."""
+    """Call ``use``, which opens the bus and works on it, again each time the bus is lost."""
     log = _log.bind(bus=bus.name, where=bus.where)
     burst, rest_s = Burst(), REOPEN_FIRST_S
     while True:

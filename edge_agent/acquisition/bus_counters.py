@@ -1,4 +1,4 @@
-"""What happened on the bus of each device, counted: the diagnostics that travel with the samples."""
+"""Counters of what happened on the bus, for each device: the diagnostics in births and NDATA."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ class Counters:
     last_error_ms: int | None = None
 
     def add(self, counter: str, number: int = 1) -> None:
-        """Count ``number`` more of ``counter``."""
+        """Add ``number`` to ``counter``."""
         self.counts[counter] += number
 
     def __getitem__(self, counter: str) -> int:
@@ -24,13 +24,13 @@ class Counters:
 
 @dataclass(slots=True)
 class Burst:
-    """Lets a recurring trouble be logged once when it begins and once when it is over."""
+    """Lets a recurring problem be logged once when it begins and once when it is over."""
 
     text: str | None = None
     times: int = 0
 
     def begins(self, text: str) -> bool:
-        """Whether this trouble is news; the same again only counts."""
+        """Whether this problem is new; the same problem again is only counted."""
         self.times += 1
         if self.text == text:
             return False
@@ -38,7 +38,7 @@ class Burst:
         return True
 
     def ends(self) -> int:
-        """How often it happened; 0 where there was none."""
+        """The problem is over: how often it happened; 0 if there was none."""
         times = self.times
         self.text, self.times = None, 0
         return times

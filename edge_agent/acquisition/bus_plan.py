@@ -1,4 +1,4 @@
-"""Whether the readings of a bus fit on its wire, worked out before anything is deployed (no I/O)."""
+"""The bus plan: whether the readings of a bus fit on its wire, computed before deployment (no I/O)."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from edge_agent.devices import Bus, Device
 from telemetry.yaml_files import FieldPath, YamlFileError
 
 FULL = 0.95
-"""Beyond this share of the wire's time a plan is refused: repeats and silent devices need some."""
+"""A plan that needs more of the wire's time is refused: repeats and silent devices need the rest."""
 BAUD_RATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 
 @dataclass(frozen=True, slots=True)
 class DevicePlan:
-    """The reads of one device, and how long the wire is busy with them each interval."""
+    """The reads of one device, and the seconds on the wire that they take each interval."""
 
     device: Device
     reads: tuple[Read, ...]
@@ -27,39 +27,39 @@ class DevicePlan:
 
     @property
     def interval_s(self) -> float:
-        """How often they are made."""
+        """The interval of the reads."""
         return self.device.interval_ms / 1000
 
     @property
     def utilisation(self) -> float:
-        """The share of the wire's time that they take."""
+        """The share of the wire's time that the reads take."""
         return self.wire_s / self.interval_s if self.interval_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class BusPlan:
-    """The readings of a whole bus. For a TCP bus, whose wire is not the limit, times are 0."""
+    """The reads of a whole bus. Times are 0 for TCP, where the wire is not the limit."""
 
     bus: Bus
     devices: tuple[DevicePlan, ...]
 
     @property
     def utilisation(self) -> float:
-        """The share of the wire's time that is needed; above 1 nothing can make it fit."""
+        """The share of the wire's time that all reads take; above 1 it is impossible."""
         return sum(d.utilisation for d in self.devices)
 
     @property
     def cycle_s(self) -> float:
-        """Seconds that the wire needs to read every device once."""
+        """Seconds on the wire to read every device once."""
         return sum(d.wire_s for d in self.devices)
 
     @property
     def fits(self) -> bool:
-        """Whether the wire has time for it."""
+        """Whether the plan is accepted."""
         return self.utilisation <= FULL
 
     def refusal(self) -> str:
-        """The arithmetic of a plan that does not fit, and the nearest ones that do."""
+        """The arithmetic of a plan that does not fit, and the nearest plans that do."""
         rows = [
             f"  {d.device.name}: {len(d.reads)} read{'s' * (len(d.reads) != 1)}, "
             f"{d.wire_s * 1000:.1f} ms of every {d.interval_s:g} s = {d.utilisation:.0%}"
@@ -104,7 +104,7 @@ class BusPlan:
 
 
 def plan_bus(bus: Bus) -> BusPlan:
-    """Work out the readings of a bus; a stream's plan is empty."""
+    """Make the plan of a bus; that of a stream is empty."""
     if bus.is_stream:
         return BusPlan(bus, ())
     plans = []
@@ -116,7 +116,7 @@ def plan_bus(bus: Bus) -> BusPlan:
 
 
 def refuse_impossible(path: Path, plans: Sequence[BusPlan]) -> None:
-    """Raise YamlFileError where the readings of a bus cannot fit on its wire."""
+    """Raise YamlFileError if the readings of a bus do not fit on its wire."""
     found: list[tuple[FieldPath, str]] = [
         (("buses", i), plan.refusal()) for i, plan in enumerate(plans) if not plan.fits
     ]
@@ -125,13 +125,13 @@ def refuse_impossible(path: Path, plans: Sequence[BusPlan]) -> None:
 
 
 def wire_s(device: Device, reads: Sequence[Read], timing: LineTiming | None) -> float:
-    """Seconds of the wire for one turn of a device, with the rest that it asks for."""
+    """Seconds on the wire for one turn of a device, with the pauses that it needs."""
     if timing is None:
         return 0.0
     return sum(timing.read_s(r) + max(device.pause_s - timing.gap_s, 0.0) for r in reads)
 
 
 def round_up_ms(interval_ms: float) -> int:
-    """The next interval that a person would write: two digits that count."""
+    """Round up to an interval of two significant digits."""
     step: int = 10 ** max(0, math.floor(math.log10(max(interval_ms, 1))) - 1)
     return math.ceil(interval_ms / step) * step

@@ -1,4 +1,4 @@
-"""Runs a bus: opens it, gives each device its turn, and goes on whatever the devices do."""
+"""Runs a Modbus bus: opens it and reads each device when its turn comes."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from edge_agent.acquisition.schedule import Schedule
 from edge_agent.devices import Bus, Device
 
 OFFLINE_AFTER = 3
-"""So many silent turns in a row make a device offline."""
+"""Silent turns in a row after which a device is offline."""
 
 _log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class ModbusBus:
 
     @property
     def busy(self) -> float:
-        """The share of its time that the bus was in use since it was started."""
+        """The share of the time that the bus was in use since it was started."""
         return self._busy_s / max(time.monotonic() - self._began_s, 0.001)
 
     def _task(self, device: Device) -> Task:
@@ -75,7 +75,7 @@ class ModbusBus:
         client.attach(line)
         self._since_answer = 0
         if not self._reconnecting:
-            self.schedule.forgive()
+            self.schedule.reset_back_off()
         self._reconnecting = False
         _log.info("bus_open", bus=self._bus.name, where=self._bus.where)
         try:
@@ -152,10 +152,10 @@ class ModbusBus:
             self._observer.offline(poller.device, error)
 
     def _check_connection(self) -> None:
-        """A TCP connection on which nobody answers may be dead; a new one costs little."""
+        """End a TCP connection on which nobody answers: it may be dead, and a new one costs little."""
         if self._bus.tcp is not None and self._since_answer > max(2, len(self._pollers)):
             self._reconnecting = True
-            raise BusLost(f"{self._bus.where}: nobody answers; connecting anew")
+            raise BusLost(f"{self._bus.where}: nobody answers; connecting again")
 
     def _lost(self, why: str) -> None:
         for poller in self._pollers.values():

@@ -1,7 +1,7 @@
-"""Phases that keep the devices of a bus apart from each other (no I/O).
+"""Phases that keep the readings of the devices of a bus apart (no I/O).
 
-Two periodic tasks meet never if, modulo the greatest common divisor of their intervals, each begins
-after the other's end (Korst et al., non-preemptive periodic scheduling).
+Two periodic tasks never overlap if, modulo the greatest common divisor of their intervals, each
+begins after the end of the other (Korst et al., non-preemptive periodic scheduling).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,9 @@ _PLANS = (
     *((1.0, slower) for slower in (4.0, 3.0, 2.0, 1.6, 1.3)),
     *((share, slower) for share in (0.5, 0.25) for slower in (2.0, 1.6)),
 )
-"""Gaps as shares of the longest time-out, and how many times what the wire needs each reading is
-given, because devices think and computers are busy: a reading that takes longer delays the next."""
+"""Variants, best first: the gap as a share of the longest time-out, and the factor on the wire time
+of each reading. The factor leaves time for the reaction of devices and for a busy computer; a
+reading that takes longer delays the next one."""
 _MOST_WITH_GAP = 64
 _STEPS = 64
 _EXACT = 1e-6
@@ -33,15 +34,15 @@ _Placed = list[tuple[Task, float]]
 
 
 def spread_phases(tasks: Sequence[Task]) -> dict[str, float]:
-    """A phase in ms for each task, so that as few as possible want the bus at once.
+    """A phase in ms for each task, so that as few tasks as possible overlap.
 
-    Tasks with short intervals choose first; each takes the phase with the most room around it.
+    Tasks with short intervals are placed first; each takes the phase with the most room around it.
     """
     return {task.name: phase for task, phase in _place(tasks, [], _roomiest)}
 
 
 def phases_of(tasks: Sequence[Task]) -> dict[str, float]:
-    """The same with a gap for the time-out of a dead device, or a part of it, where that fits."""
+    """The same with a gap for the time-out of a dead device, or a part of it, if that fits."""
     longest_ms = max((t.timeout_ms + t.cost_ms for t in tasks), default=0.0)
     for share, slower in _PLANS if 1 < len(tasks) <= _MOST_WITH_GAP else ():
         slow = [replace(t, cost_ms=slower * t.cost_ms) for t in tasks]
@@ -52,9 +53,9 @@ def phases_of(tasks: Sequence[Task]) -> dict[str, float]:
 
 
 def phases_around(gap_ms: float, tasks: Sequence[Task]) -> dict[str, float] | None:
-    """Phases that leave the bus alone for ``gap_ms`` once in the longest interval.
+    """Phases that leave the bus free for ``gap_ms`` once in the longest interval.
 
-    None where that cannot be without tasks that meet.
+    None if that is impossible without overlapping tasks.
     """
     gap = Task("", max(t.interval_ms for t in tasks), gap_ms)
     if any(gap_ms + t.cost_ms > gcd(gap.interval_ms, t.interval_ms) for t in tasks):

@@ -1,4 +1,4 @@
-"""What one read of a device gave: values that share a moment, kept as columns until told apart."""
+"""The values of one read of a device: columns that share one time."""
 
 import math
 import struct
@@ -10,10 +10,10 @@ from telemetry.samples import Sample
 
 
 class Reading(Sequence[Sample]):
-    """Samples of one moment; a Sample is made only where one is looked at.
+    """A sequence of samples with one time; Sample objects are made only on access.
 
-    Most readings go into the outbox as they are, twenty values in one piece. ``values`` are in the
-    order of ``metrics``; None where the device had no value.
+    Most readings go into the outbox as they are, so this saves an object for each value. ``values``
+    are in the order of ``metrics``; None means that the device had no value.
     """
 
     __slots__ = ("metrics", "time_ms", "values")
@@ -26,7 +26,7 @@ class Reading(Sequence[Sample]):
         self.values = values
 
     def packed(self) -> bytes | None:
-        """The values as little-endian doubles; None where one is missing."""
+        """The values as little-endian doubles; None if one is missing."""
         try:
             data = struct.pack(f"<{len(self.values)}d", *self.values)
             whole = not math.isnan(sum(self.values))  # type: ignore[arg-type]  # None: not packed

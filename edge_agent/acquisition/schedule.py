@@ -1,9 +1,9 @@
 """Which device of a bus is read next (no I/O; the time is passed in).
 
-Every device has its own interval and a phase that keeps it apart from the others. A device that
-does not answer is asked again after twice the time, up to a minute, and then only where its
-time-out delays nobody, as long as that can be waited for; where the line has the time, the phases
-leave a gap for it.
+Every device has its own interval and a phase that keeps it apart from the others. A silent device
+is probed after twice its interval, then four times, up to a minute. A probe waits for a moment when
+its time-out delays no other device, up to PATIENCE_S. If the line has time for it, the phases leave
+a gap for such probes.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,12 @@ from edge_agent.acquisition.phase_spread import Task, phases_of
 
 BACK_OFF_CAP_S = 60.0
 PATIENCE_S = 10.0
-"""So long, and no longer than its rest was, a device that failed waits for a moment at which its
-time-out delays nobody."""
+"""The longest that a probe waits for a moment when it delays nobody; never longer than the pause
+before it."""
 BUSY_PAUSE_S = 0.25
 BUSY_TRIES = 3
 TOLERANCE = 0.05
-"""Readings may come late by this share of their interval, once a device has waited for half its
-patience."""
+"""Readings may be late by this share of their interval once a probe has waited half its time."""
 
 
 @dataclass(slots=True)
@@ -46,7 +45,7 @@ class Schedule:
 
     def __init__(self, tasks: Sequence[Task], start_s: float) -> None:
         self.missed = 0
-        """Readings that were left out because the bus was busy beyond a whole interval."""
+        """Readings that were skipped because the bus was busy for longer than their interval."""
         self._start_s = start_s
         phases = phases_of(tasks)
         self._entries: dict[str, _Entry] = {}
@@ -62,7 +61,7 @@ class Schedule:
             first_s += task.cost_ms / 1000
 
     def next(self, now_s: float) -> Turn:
-        """The device whose turn is next; it may have to be waited for."""
+        """The next turn; its time may lie in the future."""
         first: _Entry | None = None
         waiting: _Entry | None = None
         silent: list[_Entry] = []
@@ -92,13 +91,13 @@ class Schedule:
         self._onwards(entry, now_s)
 
     def failures(self, name: str) -> int:
-        """How often in a row the device was silent."""
+        """How many times in a row the device was silent."""
         return self._entries[name].failures
 
     def failed(self, name: str, now_s: float, probe_s: float | None = None) -> float:
-        """The device was silent; seconds until it is asked again, at the earliest.
+        """The device was silent. Returns the seconds until its next probe at the earliest.
 
-        ``probe_s`` is how long it will be waited for then; None: its time-out.
+        ``probe_s`` is how long that probe may take; None: the time-out of the device.
         """
         entry = self._entries[name]
         entry.probe_s = entry.task.timeout_ms / 1000 if probe_s is None else probe_s
@@ -111,7 +110,7 @@ class Schedule:
         return entry.due_s - now_s
 
     def busy(self, name: str, now_s: float) -> None:
-        """The device asked to be left alone for a moment; others may go first."""
+        """The device is busy and is asked again soon; others may go first."""
         entry = self._entries[name]
         entry.failures = 0
         entry.busy += 1
@@ -121,15 +120,15 @@ class Schedule:
         else:
             entry.due_s = now_s + BUSY_PAUSE_S * 2 ** (entry.busy - 1)
 
-    def forgive(self) -> None:
-        """The bus is back: every device may be asked at once, whatever it did before."""
+    def reset_back_off(self) -> None:
+        """The bus is open again: every device may be read at once, whatever happened before."""
         for entry in self._entries.values():
             if entry.failures:
                 entry.failures = 1
                 entry.due_s = self._start_s
 
     def _may_probe(self, dead: _Entry, now_s: float) -> bool:
-        """Whether a probe delays nobody too much, or has waited long enough for that."""
+        """Whether a probe now delays nobody too much, or has waited long enough."""
         at_s = max(dead.due_s, now_s)
         waited = (now_s - dead.due_s) / min(PATIENCE_S, back_off_s(dead.interval_s, dead.failures))
         if waited >= 1:
@@ -147,7 +146,7 @@ class Schedule:
         return True
 
     def _onwards(self, entry: _Entry, now_s: float) -> None:
-        """The next time on the device's grid that lies at least half an interval ahead."""
+        """Set the next time on the grid of the device, at least half an interval ahead."""
         origin = self._start_s + entry.phase_s
         interval = entry.interval_s
         expected = entry.due_s + 0.5 * interval
@@ -165,7 +164,7 @@ def _due(entry: _Entry) -> float:
 
 
 def back_off_s(interval_s: float, failures: int) -> float:
-    """How long a device rests after so many silent turns in a row."""
+    """The pause before the next probe after ``failures`` silent turns in a row."""
     if failures <= 1:
         return interval_s
     rest: float = interval_s * 2.0 ** min(failures - 1, 16)

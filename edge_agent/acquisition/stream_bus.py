@@ -1,4 +1,4 @@
-"""Listens to a device that speaks by itself."""
+"""Reads a device that sends by itself."""
 
 import asyncio
 import time
@@ -15,19 +15,19 @@ from edge_agent.devices import Bus, Device
 from telemetry.samples import Sample
 
 QUIET_S = 15.0
-"""A stream that has brought no frame for so long counts as one time-out."""
+"""Without a frame for this time, one time-out is counted."""
 QUIET_EVENTS_S = 6 * 3600.0
-"""The same for a sensor that speaks only when something passes: at night that may take hours."""
+"""The same for a sensor that sends only when something passes: at night that may take hours."""
 QUIET_GAPS = 3.0
-"""A stream with longer pauses is silent when so many of its usual pauses have gone by."""
+"""A stream with longer pauses is silent after this many of its usual pauses."""
 REOPEN_AFTER = 4
-"""After so many of them the port is opened anew."""
+"""Time-outs in a row after which the port is opened again."""
 
 _log = structlog.get_logger()
 
 
 class StreamBus:
-    """Takes the frames of the one device on its bus as they come."""
+    """Takes the frames of the only device on its bus as they arrive."""
 
     def __init__(
         self, bus: Bus, counters: Counters, observer: BusObserver, clock: Callable[[float], int]
@@ -55,8 +55,8 @@ class StreamBus:
             settings = self._device.profile.stream
             for start in settings.start:
                 line.send(start)
-            if speaks_of_events(self._device):
-                self._observer.online(self._device)  # its silence says nothing
+            if sends_on_events(self._device):
+                self._observer.online(self._device)  # its silence is no sign of a fault
             async with asyncio.TaskGroup() as tasks:
                 if settings.request is not None:
                     request, every_s = settings.request, (settings.interval_ms or 1000) / 1000
@@ -81,7 +81,7 @@ class StreamBus:
                 quiet_times += 1
                 self._quiet(quiet_s)
                 if quiet_times >= REOPEN_AFTER:
-                    raise BusLost(f"{self._bus.where}: silent; opening it anew")
+                    raise BusLost(f"{self._bus.where}: silent; opening it again")
             else:
                 self._heard()
 
@@ -93,7 +93,7 @@ class StreamBus:
         self._counters.add("crc_errors", checksum_errors)
 
     def _quiet_s(self) -> float:
-        least_s = QUIET_EVENTS_S if speaks_of_events(self._device) else QUIET_S
+        least_s = QUIET_EVENTS_S if sends_on_events(self._device) else QUIET_S
         return max(least_s, QUIET_GAPS * self._usual_gap_s)
 
     def _heard(self) -> None:
@@ -119,8 +119,8 @@ class StreamBus:
         self._observer.offline(self._device, why)
 
 
-def speaks_of_events(device: Device) -> bool:
-    """Whether the device speaks only when something happens, such as a radar at a road."""
+def sends_on_events(device: Device) -> bool:
+    """Whether the device sends only when something happens, such as a radar at a road."""
     profile = device.profile
     return profile.is_stream and profile.domain == "traffic" and profile.stream.request is None
 
@@ -132,7 +132,7 @@ async def _ask_every(send: Callable[[bytes], None], request: bytes, every_s: flo
 
 
 class Listener:
-    """The receiver of a stream's line: bytes in, samples out."""
+    """The receiver of the line of a stream: bytes in, samples out."""
 
     def __init__(self, device: Device, clock: Callable[[float], int]) -> None:
         self._decoder: StreamDecoder = decoder(device.profile, canonical=True)
@@ -143,9 +143,9 @@ class Listener:
         self._counted = (0, 0, 0)
         self._frames_seen = 0
         self.heard = False
-        """Whether any byte has come."""
+        """Whether any byte has arrived."""
         self.alive = False
-        """Whether the last wait brought a frame, be it one without samples."""
+        """Whether a frame arrived during the last wait, even one without samples."""
 
     def on_data(self, data: bytes) -> None:
         """Bytes from the line."""
@@ -161,7 +161,7 @@ class Listener:
         self._arrived.set()
 
     async def next(self, within_s: float) -> list[Sample]:
-        """The samples that have come; none where ``within_s`` brought none. Raises BusLost."""
+        """The samples that have arrived, after at most ``within_s``. Raises BusLost."""
         try:
             async with asyncio.timeout(within_s):
                 await self._arrived.wait()
@@ -177,7 +177,7 @@ class Listener:
         return samples
 
     def take_counts(self) -> tuple[int, int, int]:
-        """Good frames, searches for a frame's beginning and wrong checksums since the last call."""
+        """Good frames, resynchronisations and wrong checksums since the last call."""
         now = (self._decoder.frames, self._decoder.resyncs, self._decoder.checksum_errors)
         frames, resyncs, checksum_errors = (a - b for a, b in zip(now, self._counted, strict=True))
         self._counted = now
@@ -185,13 +185,13 @@ class Listener:
 
 
 class Stamper:
-    """Gives samples of one metric times that only grow, by a millisecond where they must."""
+    """Gives the samples of a metric strictly increasing times."""
 
     def __init__(self) -> None:
         self._last_ms: dict[str, int] = {}
 
     def stamp(self, samples: Sequence[Sample]) -> tuple[Sample, ...]:
-        """The samples with times after those of the same metric before them."""
+        """The samples, each later than the sample of the same metric before it."""
         stamped = []
         for sample in samples:
             time_ms = distinct(sample.time_ms, self._last_ms.get(sample.metric, 0))

@@ -21,7 +21,7 @@ _SPARSE = 1 / 16
 """Below this share of batches that still hold samples, a part counts as sparse."""
 _STEPS = 32
 _FILL = 0.85
-"""Quota is made when more than this part of the bound is used."""
+"""Eviction starts above this share of the quota."""
 _VACUUM_PAGES = 2000
 
 

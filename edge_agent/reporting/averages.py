@@ -1,4 +1,4 @@
-"""Many readings of a fast sensor as mean, least, most and number of a window (no I/O)."""
+"""Aggregates the readings of a window to mean, minimum, maximum and count (no I/O)."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 
 class Kind(Enum):
-    """How the readings of a quantity are put together."""
+    """How the readings of a quantity are aggregated."""
 
     MEAN = auto()
     ANGLE = auto()
@@ -15,27 +15,27 @@ class Kind(Enum):
 
 
 def window_end_ms(time_ms: int, every_ms: int) -> int:
-    """The end of the window in which a moment lies; windows begin at whole multiples of it."""
+    """The end of the window that contains a time; windows begin at multiples of ``every_ms``."""
     return (time_ms // every_ms + 1) * every_ms
 
 
 @dataclass(slots=True)
 class Window:
-    """What the readings of one metric since the window began come to."""
+    """The aggregate of the readings of one metric since the window began."""
 
     kind: Kind
     count: int = 0
     total: float = 0.0
-    rest: float = 0.0
-    """What rounding has kept out of ``total``."""
-    least: float = math.inf
-    most: float = -math.inf
+    error: float = 0.0
+    """The rounding error of ``total``."""
+    minimum: float = math.inf
+    maximum: float = -math.inf
     east: float = 0.0
     north: float = 0.0
     last: float = 0.0
 
     def add(self, value: float) -> None:
-        """Take a reading."""
+        """Add a reading."""
         self.count += 1
         self.last = value
         if self.kind is Kind.ANGLE:
@@ -43,22 +43,22 @@ class Window:
             self.east += math.sin(math.radians(value))
         elif self.kind is Kind.MEAN:
             self._sum(value)
-            self.least, self.most = min(self.least, value), max(self.most, value)
+            self.minimum, self.maximum = min(self.minimum, value), max(self.maximum, value)
 
     def _sum(self, value: float) -> None:
-        """Neumaier's summation: as exact as if there were twice the digits."""
+        """Neumaier's summation: as exact as with twice the digits."""
         total = self.total + value
         bigger, smaller = (
             (self.total, value) if abs(self.total) >= abs(value) else (value, self.total)
         )
-        self.rest += (bigger - total) + smaller
+        self.error += (bigger - total) + smaller
         self.total = total
 
     def close(self) -> dict[str, float]:
-        """The window's results by the ending of their metric's name; it begins anew.
+        """The results of the window, by the ending of the metric's name; the next window begins.
 
-        The mean (of an angle: the direction of the mean vector; of a total or a state: the last
-        reading) has no ending. Nothing where there was no reading.
+        The mean has no ending. For an angle it is the direction of the mean vector, for a total or a
+        state the last reading. Empty if there was no reading.
         """
         results = self._results() if self.count else {}
         self.restore([0, 0.0, 0.0, math.inf, -math.inf, 0.0, 0.0, 0.0])
@@ -70,23 +70,25 @@ class Window:
         if self.kind is Kind.ANGLE:
             return {"": _direction(self.east, self.north), "/count": float(self.count)}
         return {
-            "": min(max((self.total + self.rest) / self.count, self.least), self.most),
-            "/min": self.least,
-            "/max": self.most,
+            "": min(max((self.total + self.error) / self.count, self.minimum), self.maximum),
+            "/min": self.minimum,
+            "/max": self.maximum,
             "/count": float(self.count),
         }
 
     @property
     def state(self) -> list[float]:
-        """What to remember."""
-        return [self.count, self.total, self.rest, self.least, self.most, self.east, self.north,
+        """The state to save."""
+        return [self.count, self.total, self.error, self.minimum, self.maximum, self.east, self.north,
                 self.last]  # fmt: skip
 
     def restore(self, state: Sequence[float]) -> None:
-        """Go on from what was remembered."""
+        """Continue from a saved state."""
         count, *sums = state
         self.count = int(count)
-        (self.total, self.rest, self.least, self.most, self.east, self.north, self.last) = sums
+        (self.total, self.error, self.minimum, self.maximum, self.east, self.north, self.last) = (
+            sums
+        )
 
 
 def _direction(east: float, north: float) -> float:
@@ -94,7 +96,7 @@ def _direction(east: float, north: float) -> float:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value below which ``share`` of the values lie, interpolated between neighbours."""
+    """The value below which ``share`` of the values lie, linearly interpolated."""
     ordered = sorted(values)
     place = share * (len(ordered) - 1)
     low = math.floor(place)

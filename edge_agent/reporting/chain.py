@@ -1,4 +1,4 @@
-"""The way of a device's readings to its reports: totals, then averages, then report filter."""
+"""From the readings of a device to its reports: totals, then aggregation, then report filter."""
 
 import contextlib
 import json
@@ -19,9 +19,9 @@ from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.samples import Sample
 
 LATE_MS = 1000
-"""A window is closed so long after its end, when the last readings in it have come."""
+"""A window is closed this long after its end, when its last readings have arrived."""
 COMPLETENESS = "completeness"
-"""The metric that tells for how much of a window the device was listened to, in %."""
+"""The metric with the share of a window during which the device was heard, in %."""
 _LEAST_HEARD = 0.01
 _TRAFFIC = {
     "flow": "vehicle_flow",
@@ -35,7 +35,7 @@ _TRAFFIC = {
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A metric as it is reported. ``unit`` is canonical; ``interval_ms`` 0 where it is not known."""
+    """A metric as it is reported. ``unit`` is canonical; ``interval_ms`` is 0 if unknown."""
 
     name: str
     quantity: str
@@ -46,7 +46,7 @@ class Reported:
 
 
 def reports_vehicles(device: Device) -> bool:
-    """Whether the device is a radar whose readings are single vehicles, to be put together."""
+    """Whether the device is a radar that reports single vehicles, to be aggregated."""
     return (
         device.configuration.aggregate is not None
         and device.profile.is_stream
@@ -56,7 +56,7 @@ def reports_vehicles(device: Device) -> bool:
 
 
 def reported_metrics(device: Device) -> tuple[Reported, ...]:
-    """What the device's birth announces."""
+    """The metrics that the birth of the device announces."""
     aggregate = device.configuration.aggregate
     if aggregate is not None and reports_vehicles(device):
         return (*_traffic_metrics(device, aggregate), _completeness(aggregate))
@@ -86,7 +86,7 @@ def _interval_ms(device: Device, metric: Metric) -> int:
 
 
 def _endings(metric: Metric, aggregate: Aggregation) -> Iterable[Reported]:
-    """Least, most and number; their quantity is not the metric's, or rules would take them for it."""
+    """Minimum, maximum and count. Their quantity is unknown, so that no rule takes them for the value."""
     kind = kind_of(metric)
     endings = {Kind.MEAN: ("/min", "/max", "/count"), Kind.ANGLE: ("/count",), Kind.LAST: ()}
     for ending in endings[kind]:
@@ -103,7 +103,7 @@ def _traffic_metrics(device: Device, aggregate: Aggregation) -> Iterable[Reporte
 
 
 def kind_of(metric: Metric) -> Kind:
-    """How the readings of a metric are put together."""
+    """How the readings of a metric are aggregated."""
     quantity = QUANTITIES[metric.quantity]
     if quantity.circular:
         return Kind.ANGLE
@@ -116,11 +116,11 @@ def _rule_for(device: Device, metric: str) -> ReportFilter | None:
 
 
 class Chain:
-    """The way of one device's readings.
+    """Turns the readings of one device into reports.
 
-    ``totals`` is where the states of counters are remembered, ``on_reset`` hears of counters that
-    were reset or set back: metric, last value, new value. ``window`` is what ``window`` of an
-    earlier chain of this device gave, so that a window that was cut goes on.
+    ``totals`` holds the saved states of counters. ``on_reset`` is called with metric, last value and
+    new value of a counter that was reset or set back. ``window`` is the result of ``window`` of an
+    earlier chain of this device; the interrupted window then continues.
     """
 
     def __init__(
@@ -147,18 +147,18 @@ class Chain:
                 aggregate.every, aggregate.hold, aggregate.zone_m, aggregate.vehicle_length_m
             )
         if window is not None and self._every_ms:
-            # What an agent of another version has put together cannot be used.
+            # The state of another version of the agent cannot be used.
             with contextlib.suppress(KeyError, TypeError, ValueError):
-                self._go_on(json.loads(window))
+                self._restore(json.loads(window))
 
     @property
     def is_plain(self) -> bool:
-        """Whether readings are reported as they are."""
+        """Whether readings are reported unchanged."""
         rules = self._device.configuration.report
         return not self._totals and not self._every_ms and not rules
 
     def take(self, samples: Sequence[Sample]) -> list[Sample]:
-        """What to report after these readings."""
+        """The samples to report after these readings."""
         counted = [self._count(s) for s in samples] if self._totals else list(samples)
         if not self._every_ms:
             return [s for s in counted if self._is_news(s)]
@@ -176,19 +176,19 @@ class Chain:
         return reports
 
     def tick(self, now_ms: int) -> list[Sample]:
-        """What to report because a window has ended, whether or not anything was read."""
+        """The samples to report because a window has ended."""
         return self._close_until(now_ms - LATE_MS) if self._every_ms else []
 
     def resume(self, now_ms: int) -> None:
-        """The device is there."""
+        """The device answers."""
         self._coverage.resume(now_ms)
 
     def interrupt(self, now_ms: int) -> None:
-        """The device is gone, or the agent ends."""
+        """The device no longer answers, or is replaced."""
         self._coverage.pause(now_ms)
 
     def window(self, now_ms: int) -> str | None:
-        """What a later chain of this device needs to go on with the open window; None: nothing."""
+        """The state with which a later chain continues the open window; None without aggregation."""
         if not self._every_ms:
             return None
         state: dict[str, Any] = {
@@ -201,7 +201,7 @@ class Chain:
             state["traffic"] = self._traffic.state
         return json.dumps(state)
 
-    def _go_on(self, state: Mapping[str, Any]) -> None:
+    def _restore(self, state: Mapping[str, Any]) -> None:
         if self._traffic is not None and "traffic" in state:
             self._traffic.restore(state["traffic"])
         if state["every_ms"] != self._every_ms:
@@ -265,8 +265,8 @@ class Chain:
         return total
 
     def _see(self, samples: Iterable[Sample]) -> None:
-        """Put the values of one report together again: they come one behind the other."""
-        assert self._traffic is not None  # take() has seen to it
+        """Rebuild the radar's reports from the single samples."""
+        assert self._traffic is not None  # take() checks it
         for sighting in sightings((self._by_field[s.metric], s) for s in samples):
             self._traffic.see(sighting)
 
@@ -275,9 +275,9 @@ class Chain:
 
 
 def sightings(samples: Iterable[tuple[str, Sample]]) -> list[Sighting]:
-    """The reports in a radar's samples, each sample with the name of its field.
+    """The reports of a radar, rebuilt from its samples with their field names.
 
-    A report begins where a field comes again that it has already.
+    A new report begins when a field repeats.
     """
     reports: list[dict[str, Sample]] = []
     for field, sample in samples:

@@ -1,32 +1,32 @@
-"""For how much of a window a device was listened to (no I/O)."""
+"""The share of a window during which a device was heard (no I/O)."""
 
 from dataclasses import dataclass
 
 COMPLETE_SHARE = 0.75
-"""A window of which less was heard is marked suspect: the share of data that air quality rules ask
-for (Directive 2008/50/EC, annex I)."""
+"""Below this share a window is marked suspect: the data capture that air quality rules require
+(Directive 2008/50/EC, annex I)."""
 
 
 @dataclass(slots=True)
 class Coverage:
-    """The time in the open window during which the device was there."""
+    """The time in the open window during which the device answered."""
 
     heard_ms: int = 0
     since_ms: int | None = None
-    """Since when it is there; None: it is not."""
+    """Since when it answers; None: it does not."""
 
     def resume(self, now_ms: int) -> None:
-        """The device is there."""
+        """The device answers."""
         if self.since_ms is None:
             self.since_ms = now_ms
 
     def pause(self, now_ms: int) -> None:
-        """The device is gone."""
+        """The device no longer answers."""
         self.heard_ms = self.until(now_ms)
         self.since_ms = None
 
     def until(self, now_ms: int) -> int:
-        """The time in the window that was heard up to now."""
+        """The time in the window that was heard until now."""
         return self.heard_ms + (0 if self.since_ms is None else max(0, now_ms - self.since_ms))
 
     def close(self, end_ms: int, every_ms: int) -> float:

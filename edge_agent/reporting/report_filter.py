@@ -1,4 +1,4 @@
-"""Which samples are worth a report: dead-band and heartbeat (no I/O)."""
+"""The report filter: dead-band and heartbeat (no I/O)."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from telemetry.samples import Sample
 
 @dataclass(slots=True)
 class MetricFilter:
-    """Lets a sample of one metric through when it says something new, or after the heartbeat."""
+    """Passes a sample of one metric if it has changed enough, or after the heartbeat."""
 
     rule: ReportFilter
     last: Sample | None = None
 
     def passes(self, sample: Sample) -> bool:
-        """Whether to report ``sample``; if so, it is what later ones are compared with."""
+        """Whether to report ``sample``; if so, later ones are compared with it."""
         if not self._is_news(sample):
             return False
         self.last = sample

@@ -1,19 +1,19 @@
-"""Counters that wrap around or start again from nothing, made into totals that only grow (no I/O)."""
+"""Turns counters that wrap around or are reset into totals that only grow (no I/O)."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
 LEAST_WRAP_SHARE = 1 / 256
-"""An increase across a wrap is believed up to this share of the counter's range in any case."""
+"""An increase across a wrap is accepted up to this share of the range in any case."""
 RATE_MARGIN = 4.0
 LEAST_ELAPSED_S = 0.05
-"""Readings closer than this, or with a clock that was set back, tell nothing of the rate."""
+"""Readings closer than this, or with a clock that was set back, say nothing about the rate."""
 RESET_SHARE = 0.5
-"""A counter that fell below this share of its last value has started again from nothing."""
+"""A counter that fell below this share of its last value was reset."""
 
 
 class Step(Enum):
-    """How a counter went from one reading to the next."""
+    """The change of a counter from one reading to the next."""
 
     ON = auto()
     WRAPPED = auto()
@@ -23,10 +23,10 @@ class Step(Enum):
 
 @dataclass(slots=True)
 class Total:
-    """A total that goes on where its counter wraps or is reset.
+    """A total that continues when its counter wraps or is reset.
 
-    ``modulus`` is the value at which the counter starts again from 0; None where it has none.
-    ``state`` is all that must be remembered between runs.
+    ``modulus`` is the value at which the counter wraps to 0; None if it does not. ``state`` is all
+    that must be saved between runs.
     """
 
     modulus: float | None = None
@@ -36,7 +36,7 @@ class Total:
     fastest_per_s: float = 0.0
 
     def take(self, raw: float, time_ms: int) -> tuple[float, Step]:
-        """The total after a reading, and how the counter got there."""
+        """The total after a reading, and how the counter changed."""
         if self.last is None:
             self.last, self.last_ms = raw, time_ms
             return raw + self.offset, Step.ON
@@ -55,7 +55,7 @@ class Total:
         return raw + self.offset, step
 
     def _step(self, raw: float, elapsed_s: float) -> Step:
-        assert self.last is not None  # take() has seen to it
+        assert self.last is not None  # take() checks it
         if raw >= self.last:
             return Step.ON
         if self.modulus is not None:
@@ -69,11 +69,11 @@ class Total:
 
     @property
     def state(self) -> list[float | int | None]:
-        """What to remember."""
+        """The state to save."""
         return [self.offset, self.last, self.last_ms, self.fastest_per_s]
 
     def restore(self, state: object) -> None:
-        """Go on from what was remembered; anything else is ignored."""
+        """Continue from a saved state; anything else is ignored."""
         if not isinstance(state, list) or len(state) != 4:
             return
         offset, last, last_ms, fastest = state

@@ -1,4 +1,4 @@
-"""From a radar's reports of single vehicles to the figures of a minute (no I/O)."""
+"""Aggregates a radar's reports of single vehicles to traffic figures (no I/O)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ SAME_VEHICLE_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One report of a radar. ``inbound`` is None where it does not tell the direction."""
+    """One report of a radar. ``inbound`` is None if the direction is not known."""
 
     time_ms: int
     speed_km_h: float
@@ -37,7 +37,7 @@ class _Vehicle:
 
     @property
     def speed_km_h(self) -> float:
-        """Its typical speed: the middle one of its reports."""
+        """The median of the reported speeds."""
         return percentile(self.speeds, 0.5)
 
 
@@ -45,9 +45,10 @@ class _Vehicle:
 class TrafficWindow:
     """The vehicles since the window began.
 
-    ``hold_ms``: reports of one direction and about one speed that follow each other within this
-    time are of one vehicle; a radar that tells lengths sends one report a vehicle. ``zone_m`` is
-    the length of the radar's field, ``usual_length_m`` that of a vehicle whose length is not told.
+    ``hold_ms``: reports with one direction and about one speed that follow each other within this
+    time belong to one vehicle; a radar that measures lengths sends one report for each vehicle.
+    ``zone_m`` is the length of the radar's field, ``usual_length_m`` that of a vehicle whose length
+    is not measured.
     """
 
     every_ms: int
@@ -61,7 +62,7 @@ class TrafficWindow:
     _previous_ms: int | None = None
 
     def see(self, sighting: Sighting) -> None:
-        """Take a report."""
+        """Add a report."""
         if sighting.speed_km_h <= 0:
             return
         vehicle = self._open.get(sighting.inbound)
@@ -78,12 +79,12 @@ class TrafficWindow:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was seen in it."""
+        """Whether no vehicle was seen."""
         return not self._vehicles
 
     @property
     def state(self) -> dict[str, Any]:
-        """What to remember."""
+        """The state to save."""
         return {
             "total": self.total,
             "classes": self.class_totals,
@@ -92,16 +93,16 @@ class TrafficWindow:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what was remembered; a vehicle that is still in the field counts anew."""
+        """Continue from a saved state; a vehicle that is still in the field counts again."""
         self._vehicles = [_Vehicle(*fields) for fields in state["vehicles"]]
         self.total, self._previous_ms = float(state["total"]), state["previous_ms"]
         self.class_totals = {name: float(count) for name, count in state["classes"].items()}
 
     def close(self, heard: float = 1.0) -> dict[str, float]:
-        """The window's figures by metric name; the next window begins.
+        """The figures of the window by metric name; the next window begins.
 
-        Flow, occupancy and totals are there always, speeds only where a vehicle passed. ``heard``
-        is the share of the window in which vehicles could be seen.
+        Flow, occupancy and totals are always included, speeds only if a vehicle passed. ``heard`` is
+        the share of the window in which vehicles could be seen.
         """
         vehicles, self._vehicles = self._vehicles, []
         self.total += len(vehicles)
@@ -129,7 +130,7 @@ class TrafficWindow:
         return near and sighting.time_ms - vehicle.last_ms < self.hold_ms
 
     def _occupancy(self, vehicles: Sequence[_Vehicle], heard: float) -> float:
-        """The share of time with a vehicle in the field: its way through it over its speed."""
+        """The share of time with a vehicle in the field: path through the field over speed."""
         occupied_ms = 0.0
         for vehicle in vehicles:
             length_m = vehicle.length_m or self.usual_length_m

@@ -1,4 +1,4 @@
-"""The state of an agent, read from its files by another process."""
+"""Reads the status of an agent from its files, in another process."""
 
 import os
 from dataclasses import asdict
@@ -14,24 +14,23 @@ FRESH_MS = 10_000
 
 
 def read_agent_status(path: Path) -> dict[str, Any]:
-    """The outbox's state and what the agent last said of itself, as one JSON object.
+    """The status of the outbox and the status file of the agent, as one JSON object.
 
-    Raises YamlFileError where the gateway file is wrong and OutboxError where the outbox cannot be
-    read.
+    Raises YamlFileError if the gateway file is wrong and OutboxError if the outbox cannot be read.
     """
     configuration = load_gateway(path)
     outbox = read_status(configuration.outbox.path)
-    said = read_json(beside_outbox(configuration.outbox.path, "status"))
-    told: dict[str, Any] = said if isinstance(said, dict) else {}
+    written = read_json(beside_outbox(configuration.outbox.path, "status"))
+    agent: dict[str, Any] = written if isinstance(written, dict) else {}
     return {
         "gateway": configuration.gateway,
-        "running": _is_running(told),
-        "status_time_ms": told.get("time_ms"),
+        "running": _is_running(agent),
+        "status_time_ms": agent.get("time_ms"),
         **_outbox_json(outbox),
-        "uplink": told.get("uplink"),
-        "clock_trusted": told.get("clock_trusted"),
-        "buses": told.get("buses", {}),
-        "devices": told.get("devices", {}),
+        "uplink": agent.get("uplink"),
+        "clock_trusted": agent.get("clock_trusted"),
+        "buses": agent.get("buses", {}),
+        "devices": agent.get("devices", {}),
     }
 
 
@@ -43,8 +42,8 @@ def _outbox_json(outbox: OutboxStatus) -> dict[str, Any]:
     }
 
 
-def _is_running(told: dict[str, Any]) -> bool:
-    pid, time_ms = told.get("pid"), told.get("time_ms")
+def _is_running(agent: dict[str, Any]) -> bool:
+    pid, time_ms = agent.get("pid"), agent.get("time_ms")
     if not isinstance(pid, int) or not isinstance(time_ms, int):
         return False
     if utc_now_ms() - time_ms > FRESH_MS:

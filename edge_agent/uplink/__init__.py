@@ -1,4 +1,4 @@
-"""The uplink: the gateway as a Sparkplug B edge node whose reports are confirmed when stored."""
+"""The uplink: the gateway as a Sparkplug B edge node with confirmed delivery."""
 
 from edge_agent.uplink.description import (
     BrokerAddress,

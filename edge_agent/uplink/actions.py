@@ -1,4 +1,4 @@
-"""What a session asks its shell to do."""
+"""The actions that a session returns, and the time that it is given."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from telemetry.sparkplug.topics import Topic
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, by the monotonic clock and by the calendar."""
+    """The present time by the monotonic clock and in UTC."""
 
     monotonic_s: float
     wall_ms: int
@@ -16,7 +16,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Subscribe to these topics with QoS 1; its receipt comes back as ``subscribed``."""
+    """Subscribe to these topics with QoS 1. The receipt is the event ``subscribed``."""
 
     topics: tuple[str, ...]
 
@@ -32,14 +32,14 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The outbox may forget everything up to this batch."""
+    """The outbox may delete everything up to this batch."""
 
     through: int
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """End the connection; ``walk_on`` to the next broker, if there is one."""
+    """End the connection; with ``walk_on`` go on to the next broker, if there is one."""
 
     reason: str
     walk_on: bool = False
@@ -49,7 +49,7 @@ Action = Subscribe | Publish | Confirm | Disconnect
 
 
 def death(group: str, gateway: str, bdseq: int, now_ms: int) -> Publish:
-    """The NDEATH of a session: its will, and what it says when it ends on purpose."""
+    """The NDEATH of a session: its will, and its last message when it ends on purpose."""
     metric = Metric(names.BDSEQ, None, now_ms, DataType.INT64, bdseq)
     topic = str(Topic(group, "NDEATH", gateway))
     return Publish(topic, encode(Payload(now_ms, (metric,))), 1)

@@ -1,4 +1,4 @@
-"""Birth certificates: what a host has to know before it can read the reports."""
+"""Birth certificates: what a host must know to read the reports."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _MOST_NEWEST = 64
 
 
 class AliasSource(Protocol):
-    """Where aliases are kept: the outbox."""
+    """Where aliases are assigned: the outbox."""
 
     def aliases(self, device: str | None, names: Sequence[str]) -> dict[str, int]:
         """The alias of each metric, the same after every restart."""
@@ -23,18 +23,18 @@ class AliasSource(Protocol):
         """Metrics that unconfirmed reports of the device may carry."""
 
     def retire_all_but(self, present: dict[str, list[str]]) -> None:
-        """Say which metrics there are now, by device ('' is the gateway)."""
+        """Set the metrics that are measured now, by device ('' is the gateway)."""
 
 
 @dataclass(slots=True)
 class Diagnostics:
-    """Counters of what happened on the buses, and which of them were sent."""
+    """The bus counters of the devices, and the values that were sent last."""
 
     now: dict[str, int] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
 
     def set(self, counters: Mapping[str, Mapping[str, int]]) -> None:
-        """Take new counts, by device and counter."""
+        """Set new counts, by device and counter."""
         self.now = {
             f"{names.DIAGNOSTICS}{device}/{counter}": count
             for device, counts in counters.items()
@@ -42,30 +42,30 @@ class Diagnostics:
         }
 
     def changed(self) -> list[str]:
-        """Counters whose birth was sent and that differ since."""
+        """Counters that a birth has named and that have changed since they were sent."""
         return [name for name in self.now if self.sent.get(name, -1) not in (-1, self.now[name])]
 
     def unborn(self) -> bool:
-        """Whether there are counters that no birth has named."""
+        """Whether some counters are in no birth yet."""
         return any(name not in self.sent for name in self.now)
 
 
 class Births:
-    """Makes the births of one gateway, and knows the last value of every metric."""
+    """Makes the births of one gateway. Knows the last value of every metric."""
 
     def __init__(self, node: NodeDescription, aliases: AliasSource, *, confirmed: bool) -> None:
         self.diagnostics = Diagnostics()
         self._aliases = aliases
         self._confirmed = confirmed
         self._last: dict[int, tuple[int, float | None, Flag]] = {}
-        # The newest report of each shape, not looked into before a birth asks for its values.
+        # The newest report of each shape; unpacked only when a birth needs its values.
         self._newest: dict[int, StoredReport] = {}
         self._closing: dict[str, int] = {}
         self._numbering = 0
         self.describe(node)
 
     def describe(self, node: NodeDescription) -> None:
-        """From now on the gateway is this."""
+        """Replace the description of the gateway."""
         self.node = node
         self._devices = {d.name: d for d in node.devices}
         present = {d.name: [m.name for m in d.metrics] + [names.STORE_BATCH] for d in node.devices}
@@ -73,7 +73,7 @@ class Births:
         self._aliases.retire_all_but(present)
 
     def begin(self, numbering: int) -> None:
-        """A session begins; where the outbox numbers anew, aliases stand for other metrics now."""
+        """A session begins. If batch numbers started again, aliases stand for other metrics now."""
         if numbering != self._numbering:
             self._numbering = numbering
             self._last.clear()
@@ -81,28 +81,28 @@ class Births:
             self._closing.clear()
 
     def note(self, report: StoredReport) -> None:
-        """Remember the values of a report as the last ones."""
+        """Remember the values of a report as the last values."""
         if not report.is_plain:
-            self._look_into(report)
+            self._unpack_values(report)
             return
         before = self._newest.get(report.shape.number)
         if before is None or report.time_ms >= before.time_ms:
             self._newest[report.shape.number] = report
             if len(self._newest) > _MOST_NEWEST:
-                self._look_into_newest()
+                self._unpack_newest()
 
-    def _look_into_newest(self) -> None:
+    def _unpack_newest(self) -> None:
         for report in self._newest.values():
-            self._look_into(report)
+            self._unpack_values(report)
         self._newest.clear()
 
-    def _look_into(self, report: StoredReport) -> None:
+    def _unpack_values(self, report: StoredReport) -> None:
         for alias, time_ms, value, flag in unpack(report):
             if time_ms >= self._last.get(alias, (0, None, Flag.MISSING))[0]:
                 self._last[alias] = (time_ms, value, flag)
 
     def closing_alias(self, device: str) -> int:
-        """The alias of a device's batch number."""
+        """The alias of the batch number (``Store/Batch``) of a device."""
         alias = self._closing.get(device)
         if alias is None:
             alias = self._aliases.aliases(device, [names.STORE_BATCH])[names.STORE_BATCH]
@@ -135,7 +135,7 @@ class Births:
         return Payload(now_ms, tuple(metrics), 0)
 
     def store_metrics(self, now_ms: int, status: OutboxStatus, lowest: int) -> list[Metric]:
-        """How the outbox is doing, as metrics by name (births and NDATA)."""
+        """The status of the outbox as metrics by name, for births and NDATA."""
         oldest_ms = status.oldest_time_ms
         metrics = [
             _plain(names.STORE_BACKLOG, DataType.INT64, status.depth_samples, now_ms),
@@ -148,7 +148,7 @@ class Births:
         return metrics
 
     def changed_counters(self, now_ms: int) -> list[Metric]:
-        """Counters that moved since they were sent; they count as sent now."""
+        """Counters that changed since they were sent; they count as sent now."""
         changed = self.diagnostics.changed()
         numbers = self._aliases.aliases(None, changed)
         self.diagnostics.sent.update({name: self.diagnostics.now[name] for name in changed})
@@ -199,7 +199,7 @@ class Births:
     def _measured(
         self, device: str | None, described: Sequence[MetricDescription], now_ms: int
     ) -> list[Metric]:
-        self._look_into_newest()
+        self._unpack_newest()
         numbers = self._aliases.aliases(device, [m.name for m in described])
         metrics = [self._metric(m.name, numbers[m.name], now_ms, _properties(m)) for m in described]
         metrics += [

@@ -11,11 +11,11 @@ from telemetry.sparkplug.data_encoder import SampleEncoder, encode_batch_number,
 from telemetry.sparkplug.topics import MessageType, Topic
 
 LIVE_SAMPLES = 1000
-"""Live reports of a device that became durable together share a message up to this size."""
+"""Live reports of a device that became durable together share a message of up to this size."""
 
 
 class Outgoing:
-    """The messages of one session, which share a running number."""
+    """The messages of one session with their sequence numbers."""
 
     def __init__(self, group: str, gateway: str) -> None:
         self.sent = 0
@@ -24,11 +24,11 @@ class Outgoing:
         self._seq = 0
 
     def restart(self) -> None:
-        """The next number is that of an NBIRTH: 0."""
+        """Start again at 0, the number of an NBIRTH."""
         self._seq = 0
 
     def next_seq(self) -> int:
-        """The number of the next message, 0 to 255."""
+        """The sequence number of the next message, 0 to 255."""
         seq, self._seq = self._seq, (self._seq + 1) % 256
         return seq
 
@@ -39,7 +39,7 @@ class Outgoing:
 
 
 class ReportEncoder:
-    """Encodes reports; keeps what it can reuse for each shape."""
+    """Encodes reports, with one reusable encoder for each shape."""
 
     def __init__(self) -> None:
         self._by_shape: dict[tuple[int, int | None], SampleEncoder] = {}
@@ -52,9 +52,9 @@ class ReportEncoder:
         closing: int | None,
         numbered: bool,
     ) -> bytes:
-        """The metrics of ``reports`` and, if ``numbered``, the batch number behind each.
+        """The metrics of ``reports`` and, if ``numbered``, the batch number after each report.
 
-        ``closing`` is the alias of the batch number; None: it goes by its name (the gateway's own).
+        ``closing`` is the alias of the batch number; None: it is sent by name (for the gateway).
         """
         if not numbered or closing is None:
             return b"".join(
@@ -104,7 +104,7 @@ class ReportEncoder:
 
 
 def _plain_shape(report: StoredReport) -> int | None:
-    """Which reports can be encoded together."""
+    """The key of reports that can be encoded together; None: not together."""
     return report.shape.number if report.is_plain else None
 
 
@@ -118,7 +118,7 @@ def _one_by_one(report: StoredReport, *, historical: bool) -> tuple[bytes, int]:
 
 
 def by_device(reports: Iterable[StoredReport]) -> dict[str | None, list[StoredReport]]:
-    """Reports of each device, in their order."""
+    """The reports of each device, in order."""
     groups: dict[str | None, list[StoredReport]] = {}
     for report in reports:
         groups.setdefault(report.shape.device, []).append(report)
@@ -126,7 +126,7 @@ def by_device(reports: Iterable[StoredReport]) -> dict[str | None, list[StoredRe
 
 
 def in_parts(reports: Sequence[StoredReport]) -> Iterator[list[StoredReport]]:
-    """Reports of one device in parts of at most LIVE_SAMPLES, or of one report."""
+    """Reports of one device in parts of at most LIVE_SAMPLES samples, or of one report."""
     part: list[StoredReport] = []
     samples = 0
     for report in reports:

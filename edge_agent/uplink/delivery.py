@@ -1,11 +1,11 @@
-"""Which reports to send when: live ones at once, the backlog behind them, lost ones again.
+"""Which reports are sent when: live reports at once, the backlog behind them, lost ones again.
 
-Pure bookkeeping over batch numbers; times are given in seconds of the monotonic clock. Every batch
-from the lowest that is held to the newest is either *unsent* (never sent in this session, or to be
-sent again) or sent and waiting for the confirmation that covers it.
+Pure bookkeeping over batch numbers; times are seconds of the monotonic clock. Every batch from the
+lowest that is held to the newest is either *unsent* (not sent in this session, or to be sent again)
+or sent and waiting for its confirmation.
 
-The backlog's window adapts to how long confirmations take: what is under way is kept to about
-half a second of the cloud's work, because a live report queues behind it.
+The window of the backlog adapts to the latency of confirmations: the backlog in flight is kept to
+about half a second of the cloud's work, because a live report queues behind it.
 """
 
 from collections import deque
@@ -17,24 +17,24 @@ from telemetry.ranges import RangeSet
 MIN_WINDOW = 250
 FIRST_WINDOW = 5_000
 MAX_WINDOW = 400_000
-"""Samples of backlog under way."""
+"""Bounds of the window, in samples of backlog in flight."""
 MAX_CHUNK = 5_000
-"""Samples read and sent in one go."""
+"""The most samples that are read and sent at once."""
 FAST_S = 0.4
 SLOW_S = 0.8
-"""The window grows while confirmations come faster, shrinks when they are slower."""
+"""The window grows while confirmations are faster, and shrinks when they are slower."""
 LEAST_GROWTH, MOST_GROWTH = 1.5, 4.0
-"""It grows as much as confirmations were faster, within these."""
+"""Bounds of the growth, which follows the ratio of FAST_S to the latency."""
 FIRST_RETRY_S = 10.0
 MAX_RETRY_S = 300.0
 _CERTAIN_S = 2.0
-"""A batch this old that a confirmation leaves out is lost, not late."""
+"""If a confirmation leaves out a batch that was sent this long ago, the batch is lost."""
 _LIVE_LOG = 20_000
 
 
 @dataclass(slots=True)
 class _Flight:
-    """A stretch of backlog under way."""
+    """A stretch of backlog in flight."""
 
     first: int
     last: int
@@ -43,14 +43,14 @@ class _Flight:
 
 
 class Delivery:
-    """The state of delivery in one session."""
+    """The delivery state of one session."""
 
     def __init__(self, lowest: int, next_batch: int, now_s: float) -> None:
         self.unsent = RangeSet()
         self.unsent.add(lowest, next_batch - 1)
         self.confirmed = lowest - 1
         self.next_batch = next_batch
-        """The number after the newest that is known here."""
+        """The number after the newest batch that is known here."""
         self.window = float(FIRST_WINDOW)
         self.retries = 0
         self._flights: deque[_Flight] = deque()
@@ -66,7 +66,7 @@ class Delivery:
     # -- live ----------------------------------------------------------------------------------
 
     def is_new(self, batch: int) -> bool:
-        """Whether a report just measured is to be sent live; what it skips becomes backlog."""
+        """Whether a new report can be sent live. Numbers that it skips become backlog."""
         if batch < self.next_batch:
             return False
         self.unsent.add(self.next_batch, batch - 1)
@@ -74,11 +74,11 @@ class Delivery:
         return True
 
     def put_back(self, batch: int) -> None:
-        """A report cannot be sent live after all."""
+        """Leave a report to the backlog."""
         self.unsent.add(batch, batch)
 
     def sent_live(self, batch: int, now_s: float) -> None:
-        """A live report is under way."""
+        """A live report was sent."""
         if not self.is_waiting:
             self._progress_s = now_s
         self._live.append((batch, now_s))
@@ -87,21 +87,21 @@ class Delivery:
 
     @property
     def in_flight(self) -> int:
-        """Samples of backlog under way."""
+        """Samples of backlog in flight."""
         return self._under_way
 
     @property
     def head(self) -> int:
-        """The lowest number that is not confirmed."""
+        """The lowest unconfirmed number."""
         return self.confirmed + 1
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something was sent that is not confirmed."""
+        """Whether a confirmation is due."""
         return self.head < self.next_batch and bool(self._flights or self._live)
 
     def plan(self) -> tuple[int, int] | None:
-        """What to read next: after which number, how many samples; None: nothing now."""
+        """What to read next: after which number, and how many samples. None: nothing now."""
         lowest = self.unsent.lowest
         room = int(self.window) - self._under_way
         if lowest is None or (room <= 0 and self._flights):
@@ -110,7 +110,7 @@ class Delivery:
         return lowest - 1, min(chunk, max(room, 1))
 
     def sent_backlog(self, batches: Sequence[int], samples: int, now_s: float) -> None:
-        """Reports with these numbers (in order) are under way; ``samples`` in all."""
+        """Reports with these numbers (in order) were sent, with ``samples`` samples in all."""
         if not batches:
             return
         if not self.is_waiting:
@@ -126,7 +126,7 @@ class Delivery:
     # -- confirmation --------------------------------------------------------------------------
 
     def acknowledged(self, through: int, now_s: float) -> bool:
-        """All up to ``through`` are stored; False where that is no news or cannot be."""
+        """All batches up to ``through`` are stored. False if that is known or impossible."""
         if through >= self.next_batch:
             return False
         moved = through > self.confirmed
@@ -136,7 +136,7 @@ class Delivery:
         return moved
 
     def evicted(self, lowest: int, now_s: float) -> bool:
-        """The outbox no longer has anything below ``lowest``; True where that is news."""
+        """The outbox has evicted everything below ``lowest``. True if that was not known."""
         if lowest <= self.head:
             return False
         self._advance(min(lowest, self.next_batch) - 1, now_s)
@@ -160,7 +160,7 @@ class Delivery:
     def _adapt(self, latency_s: float, sent_s: float, now_s: float) -> None:
         self._latency_s = 0.8 * self._latency_s + 0.2 * latency_s
         if sent_s < self._adapted_s:
-            return  # it was sent under an earlier window and says nothing of this one
+            return  # it was sent under an earlier window and says nothing about this one
         if latency_s < FAST_S:
             growth = min(MOST_GROWTH, max(LEAST_GROWTH, FAST_S / max(latency_s, 0.01)))
             self.window = min(MAX_WINDOW, self.window * growth)
@@ -173,14 +173,14 @@ class Delivery:
     # -- loss ----------------------------------------------------------------------------------
 
     def tick(self, now_s: float) -> None:
-        """Send again what was not confirmed for too long."""
+        """Send again what was not confirmed in time."""
         if self.is_waiting and now_s - self._progress_s >= self._retry_s:
             self._send_again(now_s)
             self.window = max(MIN_WINDOW, self.window / 4)
             self._retry_s = min(MAX_RETRY_S, self._retry_s * 2)
 
     def _mend_hole(self, now_s: float) -> None:
-        """A confirmation that leaves out what was sent long ago tells of a loss."""
+        """Send again what a confirmation left out although it was sent long ago."""
         head = self.head
         if head >= self.next_batch or head in self.unsent:
             return
@@ -209,7 +209,7 @@ class Delivery:
             self.unsent.add(max(flight.first, head), flight.last)
         self._flights.clear()
         self._under_way = 0
-        # One report first; where the hole goes on behind it, twice as many each time.
+        # One report first. If the hole continues behind it, twice the number each time.
         self._chunk = self._chunk * 2 if self._resent_through == head - 1 else 1
         last = min(head + self._chunk - 1, self.next_batch - 1)
         self.unsent.add(head, last)

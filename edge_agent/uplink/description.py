@@ -1,4 +1,4 @@
-"""What a gateway says of itself in its births, and where it says it."""
+"""The description of a gateway for its births, and the settings of the uplink."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from telemetry.sparkplug.topics import NAMESPACE, Topic
 
 @dataclass(frozen=True, slots=True)
 class MetricDescription:
-    """A measured metric. ``unit`` is the one its samples are in, ``interval_ms`` 0 if unknown."""
+    """A measured metric. ``unit`` is that of its samples; ``interval_ms`` is 0 if unknown."""
 
     name: str
     quantity: str
@@ -22,7 +22,7 @@ class MetricDescription:
 
 @dataclass(frozen=True, slots=True)
 class DeviceDescription:
-    """A device and all that it measures."""
+    """A device and its metrics."""
 
     name: str
     metrics: tuple[MetricDescription, ...]
@@ -34,7 +34,7 @@ class DeviceDescription:
 
 @dataclass(frozen=True, slots=True)
 class NodeDescription:
-    """The gateway: where it stands, its devices, and metrics of its own."""
+    """The gateway: its station, its devices and its own metrics."""
 
     devices: tuple[DeviceDescription, ...]
     station_id: str = ""
@@ -47,7 +47,7 @@ class NodeDescription:
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """A broker and how to log in there. ``mqtts://`` is TLS; the password is the file's first line."""
+    """A broker and its credentials. ``mqtts://`` is TLS; the password is the first line of its file."""
 
     url: str
     username: str | None = None
@@ -72,7 +72,7 @@ class BrokerAddress:
         return urlsplit(self.url).port or (8883 if self.tls else 1883)
 
     def password(self) -> str | None:
-        """The password as the file says now; OSError where it cannot be read."""
+        """The password, read from the file now. Raises OSError."""
         if self.password_file is None:
             return None
         return self.password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
@@ -80,11 +80,11 @@ class BrokerAddress:
 
 @dataclass(frozen=True, slots=True)
 class UplinkSettings:
-    """Where the gateway reports and under which name.
+    """Where and under which name the gateway reports.
 
     ``host``: the Sparkplug host application to wait for; None: report at once. ``confirm``:
     ``stored`` keeps samples until the host has stored them, ``standard`` is plain Sparkplug for a
-    foreign host. With several ``brokers`` the uplink walks on where one fails.
+    foreign host. With several ``brokers`` the uplink goes on to the next when one fails.
     """
 
     group: str

@@ -1,4 +1,4 @@
-"""What the host application says of itself on its STATE topic."""
+"""The state of the host application, from its STATE topic."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class HostState:
 
 
 def parse_host_state(payload: bytes) -> HostState | None:
-    """The host's word; None where it cannot be read."""
+    """Decode a STATE payload; None if it is invalid."""
     try:
         state = json.loads(payload)
     except ValueError:

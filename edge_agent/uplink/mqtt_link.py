@@ -16,7 +16,7 @@ from edge_agent.uplink.description import BrokerAddress
 
 _TCP_NOTSENT_LOWAT = 25
 _UNSENT_BYTES = 16_384
-"""How much the kernel may hold unsent: a live report waits behind no more than this."""
+"""The most unsent bytes in the kernel: a live report waits behind no more than this."""
 _CONNECT_TIMEOUT_S = 5.0
 
 
@@ -51,7 +51,7 @@ Event = Accepted | Subscribed | Received | Lost
 class MqttLink:
     """A connection to ``broker`` as ``client_id``; ``will`` is its last will.
 
-    Opens at once; OSError where the broker cannot be reached (CONNECT was not sent then).
+    Connects at once. Raises OSError if the broker cannot be reached; then CONNECT was not sent.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class MqttLink:
 
     @property
     def is_clear(self) -> bool:
-        """Whether everything published so far has gone to the kernel."""
+        """Whether everything published so far was handed to the kernel."""
         return not self._client.want_write()
 
     def publish(self, message: Publish) -> None:
-        """Send a message; what becomes of it is not known here."""
+        """Send a message, without waiting for a receipt."""
         self._client.publish(message.topic, message.payload, message.qos, retain=False)
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -135,7 +135,7 @@ class MqttLink:
         self._client.subscribe([(topic, 1) for topic in topics])
 
     def poll(self, timeout_s: float, wake: socket.socket) -> list[Event]:
-        """Read and write for at most ``timeout_s``, or until ``wake`` can be read."""
+        """Read and write for at most ``timeout_s``, or until ``wake`` is readable."""
         raw = self._client.socket()
         if raw is not None and not self._events:
             pending = isinstance(raw, ssl.SSLSocket) and raw.pending() > 0
@@ -161,7 +161,7 @@ class MqttLink:
             self._events.append(Lost(mqtt.error_string(code)))
 
     def finish(self, timeout_s: float, wake: socket.socket) -> None:
-        """Send what is waiting, then DISCONNECT."""
+        """Send what is pending, then DISCONNECT, within ``timeout_s``."""
         end = time.monotonic() + timeout_s
         while not self.is_clear and not self._lost and time.monotonic() < end:
             self.poll(0.05, wake)
@@ -172,7 +172,7 @@ class MqttLink:
         self.close()
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket without DISCONNECT."""
         raw = self._client.socket()
         if raw is not None:
             raw.close()

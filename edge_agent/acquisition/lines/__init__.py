@@ -1,1 +1,1 @@
-"""The lines to the devices: serial ports, TCP endpoints, and which port an adapter has today."""
+"""The lines to the devices: serial ports and TCP connections, and the search for a port."""

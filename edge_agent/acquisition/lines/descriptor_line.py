@@ -1,4 +1,4 @@
-"""A line that the kernel offers as a file descriptor: a serial port, a connection."""
+"""A line over a file descriptor: a serial port or a TCP connection."""
 
 import asyncio
 import os
@@ -10,9 +10,9 @@ _CHUNK = 4096
 
 
 class DescriptorLine:
-    """Reads and writes an open descriptor by the event loop; what it brings goes to ``receiver``.
+    """Reads and writes an open descriptor with the event loop; ``receiver`` gets the bytes.
 
-    ``hung_up`` says what it means when nothing more can be read; ``release`` closes the descriptor.
+    ``hung_up`` is the reason when the other side closes; ``release`` closes the descriptor.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class DescriptorLine:
         self._loop.add_reader(fd, self._readable)
 
     def send(self, data: bytes) -> None:
-        """Send ``data``; what the kernel does not take at once goes when it can."""
+        """Send ``data``; what the kernel does not take now is sent later. Raises BusLost."""
         if self._fd < 0:
             raise BusLost(f"{self._name} is closed")
         if self._unsent:
@@ -47,7 +47,7 @@ class DescriptorLine:
             self._loop.add_writer(self._fd, self._writable)
 
     def close(self) -> None:
-        """Let go of the descriptor; afterwards the receiver hears nothing."""
+        """Close the descriptor; the receiver is not called any more."""
         if self._fd < 0:
             return
         self._loop.remove_reader(self._fd)

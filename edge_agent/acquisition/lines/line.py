@@ -1,10 +1,10 @@
-"""What every line to devices offers, whatever carries its bytes."""
+"""The interface of every line to devices."""
 
 from typing import Protocol
 
 
 class BusError(Exception):
-    """A line cannot be used; the text says which and why."""
+    """A line cannot be used; the text says which line and why."""
 
 
 class BusUnavailable(BusError):  # noqa: N818  # the word of the design
@@ -12,24 +12,24 @@ class BusUnavailable(BusError):  # noqa: N818  # the word of the design
 
 
 class BusLost(BusError):  # noqa: N818  # as above
-    """The line was open and is gone: adapter pulled, connection closed."""
+    """The open line is gone: adapter pulled, connection closed."""
 
 
 class Receiver(Protocol):
-    """Who is told what a line brings; called in the event loop."""
+    """Gets the bytes of a line; called in the event loop."""
 
     def on_data(self, data: bytes) -> None:
-        """Bytes have come."""
+        """Bytes have arrived."""
 
     def on_lost(self, why: str) -> None:
-        """The line is gone; nothing more will come."""
+        """The line is gone; no more calls follow."""
 
 
 class Line(Protocol):
     """An open line."""
 
     def send(self, data: bytes) -> None:
-        """Send all of ``data``; BusLost where that is not possible."""
+        """Send all of ``data``. Raises BusLost."""
 
     def close(self) -> None:
-        """Close it; afterwards the receiver hears nothing."""
+        """Close it; the receiver is not called any more."""

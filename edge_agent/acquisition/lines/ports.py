@@ -1,4 +1,4 @@
-"""Which port an adapter has today: by path, or by the identity of the USB adapter."""
+"""Finds a serial port by its path or by the identity of the USB adapter."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from edge_agent.acquisition.lines.line import BusUnavailable
 
 @dataclass(frozen=True, slots=True)
 class SerialPort:
-    """A serial port of this machine; ``usb`` is VID:PID[:SERIAL] where a USB adapter has it."""
+    """A serial port of this machine; ``usb`` is VID:PID[:SERIAL] of a USB adapter."""
 
     path: str
     usb: str | None = None
@@ -33,8 +33,8 @@ def ports_here() -> list[SerialPort]:
 def find_port(wanted: str, ports: Iterable[SerialPort] | None = None) -> str:
     """The path of the port named in a configuration: a path, or ``usb:VID:PID[:SERIAL]``.
 
-    ``ports`` stands in for those of this machine. Raises BusUnavailable where the port is not
-    there or where several adapters fit.
+    ``ports`` replaces those of this machine in tests. Raises BusUnavailable if the port does not
+    exist or several adapters fit.
     """
     if not wanted.startswith("usb:"):
         if not Path(wanted).exists():

@@ -1,4 +1,4 @@
-"""A serial port: opened and set up by pyserial, then driven as a file by the event loop."""
+"""A serial port: opened and set up by pyserial, then read and written by the event loop."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from edge_agent.acquisition.lines.ports import find_port
 
 @dataclass(frozen=True, slots=True)
 class SerialSettings:
-    """How a port is to be set up; nothing is left open."""
+    """The complete settings of a port."""
 
     port: str
     baudrate: int = 9600
@@ -24,7 +24,7 @@ class SerialSettings:
 
 
 async def open_serial(settings: SerialSettings, receiver: Receiver) -> DescriptorLine:
-    """Open a port for this process alone. Raises BusUnavailable."""
+    """Open a port exclusively. Raises BusUnavailable."""
     port = await asyncio.to_thread(_open, settings)
 
     def release() -> None:

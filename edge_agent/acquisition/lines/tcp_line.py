@@ -29,7 +29,7 @@ async def open_tcp(host: str, port: int, receiver: Receiver) -> DescriptorLine:
 
 
 async def _connect(host: str, port: int) -> socket.socket:
-    """Try the addresses of ``host`` one after the other; OSError of the last where none answers."""
+    """Try the addresses of ``host`` in turn. Raises the OSError of the last one."""
     loop = asyncio.get_running_loop()
     refused = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in await loop.getaddrinfo(

@@ -1,4 +1,4 @@
-"""Asks one question at a time on a line and waits for its answer."""
+"""Sends one request at a time on a line and waits for its answer."""
 
 import asyncio
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from edge_agent.acquisition.modbus.timing import LineTiming
 ReplyMatcher = RtuFramer | TcpReplyMatcher
 
 QUIET_S = 0.1
-"""After bytes that make no answer, so much silence ends the wait (USB adapters pause 16 ms)."""
+"""After bytes that are no answer, this silence ends the wait (USB adapters pause 16 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What came of one request. ``outcome`` None: no answer in time.
+    """The result of one request. ``outcome`` None: no answer in time.
 
-    ``damaged`` says that something came that could not be read. ``sent_s`` and ``received_s`` are
-    times of ``time.monotonic()``.
+    ``damaged``: something arrived that could not be read. ``sent_s`` and ``received_s`` are times of
+    ``time.monotonic()``.
     """
 
     outcome: Answer | Refusal | None
@@ -31,17 +31,17 @@ class Exchange:
 
     @property
     def middle_s(self) -> float:
-        """The middle of the transaction: the time of what was read."""
+        """The middle of the transaction: the time of the values."""
         return (self.sent_s + self.received_s) / 2
 
 
 def _is_settled(outcome: Outcome | None) -> bool:
-    """Whether nothing older can follow this."""
+    """Whether no late reply to an older request can follow this outcome."""
     return isinstance(outcome, Answer) or (isinstance(outcome, Refusal) and outcome.certain)
 
 
 class Client:
-    """The receiver of a line and the only one that sends on it.
+    """The receiver of a line, and the only sender on it.
 
     ``timing`` is that of a serial line; None for TCP, where frames need no silence between them.
     """
@@ -81,10 +81,10 @@ class Client:
             self._waiter.set_exception(BusLost(why))
 
     async def ask(self, request: Request, timeout_s: float, pause_s: float = 0.0) -> Exchange:
-        """Send ``request`` and wait for its answer at most ``timeout_s`` beyond the wire's time.
+        """Send ``request`` and wait for its answer, at most ``timeout_s`` beyond the time on the wire.
 
-        ``pause_s`` is the silence that the device needs before it is spoken to. Where a late reply
-        to an earlier request could be mistaken, a probe of another length goes first. Raises
+        ``pause_s`` is the silence that the device needs before a request. If a late reply to an
+        earlier request could be taken for the answer, a probe of another length goes first. Raises
         BusLost.
         """
         if self._matcher.ambiguous(request, self._loop.time()):
@@ -122,7 +122,7 @@ class Client:
             matcher.time_out(received_s)
             return Exchange(None, sent_s, received_s, damaged)
         if isinstance(outcome, Confused):
-            raise BusLost("the reply stream makes no sense; connecting anew")
+            raise BusLost("the reply stream cannot be read; connecting again")
         return Exchange(outcome, sent_s, received_s)
 
     def _wire_s(self, request: Request, frame: bytes, timing: LineTiming) -> float:
@@ -130,7 +130,7 @@ class Client:
         return characters * timing.character_s + self._gap_s
 
     def _wait_until(self, at_s: float) -> None:
-        """Give up at ``at_s``. One timer serves many requests: where it rings early, it is set anew."""
+        """Time out at ``at_s``. One timer serves many requests; if it fires early, it is set again."""
         self._until_s = at_s
         timer = self._timer
         if timer is not None:

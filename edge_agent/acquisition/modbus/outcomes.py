@@ -1,4 +1,4 @@
-"""What may come of a request, and what else may be seen on a line."""
+"""The outcomes of a request, and other events on a line."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """What may be seen on a line beside answers; named as the diagnostic counters."""
+    """Events on a line beside answers; the values are the names of the diagnostic counters."""
 
     CRC_ERROR = "crc_errors"
     SHORT_FRAME = "short_frames"
@@ -16,12 +16,12 @@ class Event(StrEnum):
 
 
 Note = Callable[[Event, int], None]
-"""Told of every event, and of the unit that it concerns."""
+"""Is called with each event and the unit that it concerns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The reply's PDU: function code and data, as asked for."""
+    """The PDU of the answer: function code and data."""
 
     pdu: bytes
 
@@ -30,7 +30,7 @@ class Answer:
 class Refusal:
     """The device answered with an exception code.
 
-    ``certain`` is False while the late refusal of an older request could look the same.
+    ``certain`` is False if it could be the late refusal of an older request.
     """
 
     code: int
@@ -39,7 +39,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Confused:
-    """The byte stream of a TCP connection makes no sense any more; open a new one."""
+    """The byte stream of a TCP connection cannot be read any more; a new one is needed."""
 
 
 Outcome = Answer | Refusal | Confused

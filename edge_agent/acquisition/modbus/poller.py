@@ -25,7 +25,7 @@ from edge_agent.devices import Device
 from telemetry.samples import Sample
 
 MOST_LESSONS = 16
-"""So many refusals are learned from within one turn; the rest waits for the next one."""
+"""The most refusals that are learned from in one turn."""
 LEAST_PROBE_S = 0.05
 PROBE_MARGIN = 3.0
 _BUSY = (ExceptionCode.SERVER_DEVICE_BUSY, ExceptionCode.ACKNOWLEDGE)
@@ -34,7 +34,7 @@ _TEACHES = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE
 
 
 class Result(Enum):
-    """What came of one turn of a device."""
+    """The result of one turn of a device."""
 
     ANSWERED = auto()
     REFUSED = auto()
@@ -45,7 +45,7 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """The samples of one turn, and what went wrong in it."""
+    """The samples of one turn, and its error."""
 
     result: Result
     samples: Sequence[Sample]
@@ -60,9 +60,9 @@ class _PlannedRead:
 
 
 class Poller:
-    """Reads one device. ``clock`` turns a moment of ``time.monotonic()`` into UTC milliseconds.
+    """Reads one device. ``clock`` turns a time of ``time.monotonic()`` into UTC milliseconds.
 
-    ``on_learned`` hears what the device's refusals have taught, to be remembered.
+    ``on_learned`` is called with what refusals of the device have taught, to be saved.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Poller:
         self._pause_s = device.pause_s
         self._timeout_s = device.timeout_s
         self.slowest_s = 0.0
-        """The longest that the device has taken to answer, lately."""
+        """The longest recent reaction time of the device."""
         self._requests: dict[Read, Request] = {}
         self._plan: list[_PlannedRead] = []
         self._make_plan()
@@ -95,10 +95,10 @@ class Poller:
         return [p.read for p in self._plan]
 
     def probe_s(self, failures: int, usual_s: float) -> float:
-        """How long to wait for a device that was silent so often.
+        """How long to wait for a device after ``failures`` silent turns in a row.
 
-        One that used to answer quickly, or whose neighbours do (within ``usual_s``), is not waited
-        for as long as its time-out allows, but every fourth time it is.
+        If it used to answer fast, or its neighbours do (within ``usual_s``), the probe is shorter than
+        its time-out, except every fourth time.
         """
         known_s = self.slowest_s or usual_s
         if failures < 2 or not known_s or failures % 4 == 0:
@@ -155,7 +155,7 @@ class Poller:
         )
 
     async def _exchange(self, client: Client, wanted: Read) -> Exchange:
-        """One read; a damaged answer is asked for once more."""
+        """One read; after a damaged answer it is repeated once."""
         request = self._requests.get(wanted)
         if request is None:
             request = read(self.device.unit, wanted.table, wanted.address, wanted.count)
@@ -185,7 +185,7 @@ class Poller:
         return Reading(planned.names, time_ms, planned.decoder.decode(answer.pdu[2:]))
 
     async def _learn(self, client: Client, refused: Read) -> list[_PlannedRead]:
-        """Plan anew around what the device does not have; the reads that take the refused one's place."""
+        """Make a new plan around what the device refuses; returns the reads that replace ``refused``."""
         holes = []
         for stretch in unwanted_stretches(refused, self._registers):
             exchange = await self._exchange(client, stretch)
@@ -221,7 +221,7 @@ def _no_answer(exchange: Exchange, device: Device) -> tuple[Result, str]:
 
 
 def registers_of(device: Device) -> list[Register]:
-    """Where the metrics of a Modbus device stand."""
+    """The registers of the metrics of a Modbus device."""
     return [
         Register(m.name, m.table, m.address, m.register_count)
         for m in device.metrics

@@ -1,4 +1,4 @@
-"""Modbus requests, and what their answers must look like (Modbus Application Protocol V1.1b3)."""
+"""Modbus requests and the form of their answers (Modbus Application Protocol V1.1b3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MAX_BITS = 2000
 
 
 class Function(IntEnum):
-    """The functions that the edge can ask for."""
+    """The functions that the edge can request."""
 
     READ_COILS = 0x01
     READ_DISCRETE_INPUTS = 0x02
@@ -58,11 +58,11 @@ READ_FUNCTIONS: dict[Table, Function] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to one unit.
+    """One request to one unit.
 
-    ``pdu`` is function code and data. An answer's PDU must begin with ``reply_head`` and be
-    ``reply_length`` bytes long; None: its length stands in its second byte (report server id) or
-    is told by its end (device identification).
+    ``pdu`` is function code and data. The PDU of an answer must begin with ``reply_head`` and have
+    ``reply_length`` bytes. None: its length is in its second byte (report server id) or follows
+    from its content (device identification).
     """
 
     unit: int
@@ -77,12 +77,12 @@ class Request:
 
     @property
     def is_read(self) -> bool:
-        """Whether it asks for coils or registers, whose answer never equals the question."""
+        """Whether it reads coils or registers: then the answer never equals the request."""
         return self.pdu[0] in (1, 2, 3, 4)
 
 
 def read(unit: int, table: Table, address: int, count: int) -> Request:
-    """Ask for ``count`` registers or bits of a table; ValueError where no device may be asked so."""
+    """Read ``count`` registers or bits of a table. Raises ValueError beyond the limits of Modbus."""
     bits = table.is_bits
     most = MAX_BITS if bits else MAX_REGISTERS
     if not 1 <= count <= most or not 0 <= address <= 0x10000 - count:
@@ -95,19 +95,19 @@ def read(unit: int, table: Table, address: int, count: int) -> Request:
 
 
 def write_coil(unit: int, address: int, value: bool) -> Request:
-    """Switch one coil; the answer repeats the question."""
+    """Write one coil; the answer repeats the request."""
     pdu = pack(">BHH", Function.WRITE_SINGLE_COIL, address, 0xFF00 if value else 0)
     return Request(unit, pdu, pdu, len(pdu))
 
 
 def write_register(unit: int, address: int, value: int) -> Request:
-    """Set one holding register; the answer repeats the question."""
+    """Write one holding register; the answer repeats the request."""
     pdu = pack(">BHH", Function.WRITE_SINGLE_REGISTER, address, value)
     return Request(unit, pdu, pdu, len(pdu))
 
 
 def write_coils(unit: int, address: int, values: Sequence[bool]) -> Request:
-    """Switch neighbouring coils (1 to 1968)."""
+    """Write neighbouring coils (1 to 1968)."""
     if not 1 <= len(values) <= 1968:
         raise ValueError("1 to 1968 coils can be written at once")
     packed = bytearray((len(values) + 7) // 8)
@@ -118,7 +118,7 @@ def write_coils(unit: int, address: int, values: Sequence[bool]) -> Request:
 
 
 def write_registers(unit: int, address: int, values: Sequence[int]) -> Request:
-    """Set neighbouring holding registers (1 to 123)."""
+    """Write neighbouring holding registers (1 to 123)."""
     if not 1 <= len(values) <= 123:
         raise ValueError("1 to 123 registers can be written at once")
     head = pack(">BHH", Function.WRITE_MULTIPLE_REGISTERS, address, len(values))
@@ -135,7 +135,7 @@ def mask_write_register(unit: int, address: int, keep: int, then_set: int) -> Re
 def read_write_registers(
     unit: int, address: int, count: int, write_address: int, values: Sequence[int]
 ) -> Request:
-    """Set holding registers, then read others, in one transaction."""
+    """Write holding registers, then read others, in one transaction."""
     if not (1 <= count <= MAX_REGISTERS and 1 <= len(values) <= 121):
         raise ValueError("1 to 125 registers can be read and 1 to 121 written at once")
     n = len(values)
@@ -145,13 +145,13 @@ def read_write_registers(
 
 
 def report_server_id(unit: int) -> Request:
-    """Ask what the device says of itself (serial line only)."""
+    """Request the server id of the device (serial line only)."""
     pdu = bytes((Function.REPORT_SERVER_ID,))
     return Request(unit, pdu, pdu, None)
 
 
 def read_device_identification(unit: int, category: int = 1, first_object: int = 0) -> Request:
-    """Ask for the device's maker, product and revision (MEI type 14)."""
+    """Request maker, product and revision of the device (MEI type 14)."""
     function = Function.READ_DEVICE_IDENTIFICATION
     pdu = bytes((function, 0x0E, category, first_object))
     return Request(unit, pdu, bytes((function, 0x0E, category)), None)
@@ -169,7 +169,7 @@ def bits_of(pdu: bytes, count: int) -> list[bool]:
 
 
 def identification_of(pdu: bytes) -> dict[int, str]:
-    """The objects in an answer about the device's identification, by their number."""
+    """The objects in an answer with the device identification, by number."""
     objects: dict[int, str] = {}
     place = 7
     for _ in range(pdu[6]):

@@ -1,10 +1,10 @@
-"""What counts as the answer to a request on a serial line, and what never may (no I/O).
+"""Finds the answer to a request in the bytes of a serial line (no I/O).
 
-A Modbus RTU reply names its unit, its function and its length, but not the request it belongs to.
-So the matcher remembers every request that was given up, because its reply may still come. While one
-is outstanding for a unit, a request whose answer would look the same is ``ambiguous``: the client
-first asks for another length (``probe``). A device answers in the order in which it was asked, so
-once that answer is there, nothing older can follow.
+A Modbus RTU reply names its unit, function and length, but not its request. So the framer remembers
+every request that has timed out, because its reply may still arrive. While one is outstanding for a
+unit, a request whose answer would look the same is ``ambiguous``: the client first sends a
+``probe``, a read of another length. A device answers in the order of the requests, so after the
+answer to the probe no older reply can follow.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from telemetry.crc import crc16, with_crc
 
 MAX_BUFFER = 4096
 LATE_HORIZON_S = 10.0
-"""A reply that has not come this long after its request was given up is not expected any more."""
+"""A reply is not expected any more this long after its request has timed out."""
 
 
 @dataclass(slots=True)
@@ -32,10 +32,10 @@ class _Outstanding:
 
 
 def probes_for(request: Request) -> Iterator[Request]:
-    """The same read with other lengths, whose answers cannot be taken for each other's.
+    """The same read with other lengths, so that its answers cannot be confused.
 
-    Shorter ones first: a longer one may reach registers that the device does not have. None where
-    the request is no read.
+    Shorter lengths first: a longer read may reach registers that the device lacks. Nothing if the
+    request is not a read.
     """
     if not request.is_read:
         return
@@ -65,10 +65,10 @@ class RtuFramer:
         self._outstanding: dict[int, list[_Outstanding]] = {}
         self._proven: set[tuple[int, bytes]] = set()
         self.echoing = False
-        """Whether the adapter gives back what it sends."""
+        """Whether the adapter echoes what it sends."""
 
     def ambiguous(self, request: Request, now_s: float) -> bool:
-        """Whether a late reply to an earlier request could pass for this one's answer."""
+        """Whether a late reply to an earlier request could be taken for the answer to this one."""
         return any(
             o.request.reply_head == request.reply_head
             and o.request.reply_length == request.reply_length
@@ -76,11 +76,11 @@ class RtuFramer:
         )
 
     def probe(self, request: Request, now_s: float) -> Request | None:
-        """A request whose answer cannot be a late one, to be made before an ambiguous one."""
+        """A request to send before an ambiguous one: no late reply looks like its answer."""
         return next((p for p in probes_for(request) if not self.ambiguous(p, now_s)), None)
 
     def ask(self, request: Request) -> bytes:
-        """The frame to send; from now on its answer is looked for. Drains what was there before."""
+        """The frame to send. Drops earlier bytes and expects the answer from now on."""
         self.drain()
         self._request = request
         self._unit = request.unit
@@ -91,11 +91,11 @@ class RtuFramer:
 
     @property
     def incomplete(self) -> bool:
-        """Whether bytes have come that make no answer yet."""
+        """Whether bytes have arrived that are no complete answer."""
         return bool(self._buffer)
 
     def feed(self, data: bytes, now_s: float) -> Outcome | None:
-        """Take bytes from the line; the outcome of the request, once it is known."""
+        """Take bytes from the line; returns the outcome of the request when it is known."""
         buffer = self._buffer
         buffer += data
         if self._request is None:
@@ -114,7 +114,7 @@ class RtuFramer:
         return None
 
     def time_out(self, now_s: float) -> None:
-        """The request's time is over; what comes for it from now on is late."""
+        """The request has timed out; a reply to it is late from now on."""
         request = self._request
         if request is None:
             return
@@ -127,7 +127,7 @@ class RtuFramer:
         del due[:-64]
 
     def drain(self) -> None:
-        """Count and forget what came while nothing was asked."""
+        """Count and drop what arrived outside a request."""
         buffer = self._buffer
         while buffer:
             size = self._foreign_size()
@@ -140,7 +140,7 @@ class RtuFramer:
             buffer.clear()
 
     def _look(self, now_s: float) -> Outcome | None:
-        """Look at the start of the buffer: an answer, an echo, or a frame to step over."""
+        """Examine the start of the buffer: an answer, an echo, or a frame to skip."""
         buffer, request = self._buffer, self._request
         assert request is not None  # feed() looks only while something is asked
         if self._echo_due and buffer.startswith(self._frame):
@@ -159,7 +159,7 @@ class RtuFramer:
         return self._search(now_s)
 
     def _search(self, now_s: float) -> Outcome | None:
-        """Look for the answer behind bytes that make no frame (noise when a driver switches on)."""
+        """Search the answer after bytes that are no frame (noise when a driver switches on)."""
         buffer = self._buffer
         for start in range(1, len(buffer) - 3):
             if buffer[start] != self._head[0]:
@@ -172,7 +172,7 @@ class RtuFramer:
         return None
 
     def _what_is_left(self) -> Event:
-        """What to call bytes from which no frame could be made."""
+        """How to count bytes that form no frame."""
         size = self._reply_size(0)
         if size is not None and len(self._buffer) >= size:
             return Event.CRC_ERROR
@@ -211,10 +211,10 @@ class RtuFramer:
         return None
 
     def _is_certain(self, code: int, unit: int, now_s: float) -> bool:
-        """Whether a refusal is that of the request, and not the late one of an older request.
+        """Whether a refusal belongs to the request, and not to an older one.
 
-        An address that the device has given before is not refused later, so where all older
-        requests are of that kind the refusal is new, and nothing older can follow it.
+        An address that the device has given before is not refused later. So if all outstanding
+        requests have been answered before, the refusal is new, and no older reply can follow it.
         """
         due = self._still_due(unit, now_s)
         if not due:
@@ -226,7 +226,7 @@ class RtuFramer:
         return False
 
     def _reply_size(self, start: int) -> int | None:
-        """How long the frame at ``start`` is if it answers the request; None: not told yet."""
+        """The length of the frame at ``start`` if it answers the request; None: not known yet."""
         request, buffer = self._request, self._buffer
         if request is None or not buffer.startswith(self._head, start):
             return None
@@ -248,7 +248,7 @@ class RtuFramer:
         return place - start + 2
 
     def _foreign_size(self) -> int:
-        """Bytes of a whole valid frame at the start of the buffer that is not the answer; or 0."""
+        """The length of a valid frame at the start of the buffer that is not the answer; or 0."""
         buffer = self._buffer
         sizes = {8, 5}
         if len(buffer) > 2:

@@ -1,14 +1,14 @@
-"""What counts as the answer to a request on a Modbus TCP connection: its number decides (no I/O)."""
+"""Finds the answer to a request on a Modbus TCP connection by its transaction number (no I/O)."""
 
 from edge_agent.acquisition.modbus.outcomes import Answer, Confused, Event, Note, Outcome, Refusal
 from edge_agent.acquisition.modbus.requests import Request
 
 MOST_NONSENSE = 300
-"""So many bytes without an answer among them make a connection useless."""
+"""After this many bytes without an answer the connection is useless."""
 
 
 class TcpReplyMatcher:
-    """Numbers requests on a Modbus TCP connection and recognises their answers by the number."""
+    """Numbers requests and recognises their answers by the number."""
 
     def __init__(self, note: Note) -> None:
         self._note = note
@@ -23,11 +23,11 @@ class TcpReplyMatcher:
         return False
 
     def probe(self, request: Request, now_s: float) -> Request | None:  # noqa: ARG002  # as RtuFramer
-        """None is ever needed."""
+        """No probe is ever needed."""
         return None
 
     def ask(self, request: Request) -> bytes:
-        """The frame to send; from now on its answer is looked for."""
+        """The frame to send. Expects the answer from now on."""
         self._request = request
         self._unit = request.unit
         self._transaction = (self._transaction + 1) & 0xFFFF
@@ -37,11 +37,11 @@ class TcpReplyMatcher:
 
     @property
     def incomplete(self) -> bool:
-        """Never shortens the wait: TCP loses nothing, the rest will come."""
+        """Always false, so that the wait is not shortened: TCP loses nothing, the rest arrives."""
         return False
 
     def feed(self, data: bytes, now_s: float) -> Outcome | None:  # noqa: ARG002  # as RtuFramer
-        """Take bytes from the connection; the outcome of the request, once it is known."""
+        """Take bytes from the connection; returns the outcome of the request when it is known."""
         buffer = self._buffer
         buffer += data
         while len(buffer) >= 8:
@@ -64,7 +64,7 @@ class TcpReplyMatcher:
         return None
 
     def time_out(self, now_s: float) -> None:  # noqa: ARG002  # as RtuFramer
-        """The request's time is over; what comes for it from now on is late."""
+        """The request has timed out; a reply to it is late from now on."""
         if self._request is None:
             return
         if self._buffer:
@@ -75,10 +75,10 @@ class TcpReplyMatcher:
         del self._timed_out[:-64]
 
     def drain(self) -> None:
-        """Nothing to do: every frame says to which request it belongs."""
+        """Nothing to do: every frame carries the number of its request."""
 
     def _find_answer(self) -> bool:
-        """Step over the rest of a frame that broke off, to where the answer's head stands."""
+        """Skip the rest of a broken frame up to the head of the answer."""
         head = self._transaction.to_bytes(2, "big") + b"\0\0"
         place = self._buffer.find(head, 1)
         if self._request is None or place < 0:

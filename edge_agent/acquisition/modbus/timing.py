@@ -24,7 +24,7 @@ class LineTiming:
 
     @property
     def character_s(self) -> float:
-        """Seconds that one character takes."""
+        """Seconds for one character."""
         return self.bits / self.baudrate
 
     @property
@@ -33,6 +33,6 @@ class LineTiming:
         return FAST_GAP_S if self.baudrate > 19200 else 3.5 * self.character_s
 
     def read_s(self, read: Read) -> float:
-        """Seconds that the wire needs for a read: request, silence, reply, silence."""
+        """Seconds on the wire for a read: request, silence, reply, silence."""
         characters = REQUEST_BYTES + REPLY_OVERHEAD_BYTES + read.reply_bytes
         return characters * self.character_s + 2 * self.gap_s

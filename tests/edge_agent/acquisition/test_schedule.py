@@ -127,7 +127,7 @@ def test_when_the_bus_is_back_the_silent_ones_are_asked_at_once() -> None:
     schedule = Schedule([Task("a", 1000, 10)], 0.0)
     for i in range(8):
         schedule.failed("a", float(i))
-    schedule.forgive()
+    schedule.reset_back_off()
     assert schedule.next(100.0).due_s <= 100.0
 
 
