@@ -3,18 +3,9 @@
 import re
 
 from cloud_ingest.api.problems import Problem
+from telemetry.durations import parse_duration_ms
 from telemetry.iso_time import parse_time_ms
 
-_STEP = re.compile(r"(\d+)(ms|s|m|min|h|d)?")
-_UNIT_MS = {
-    "ms": 1,
-    None: 1,
-    "s": 1000,
-    "m": 60_000,
-    "min": 60_000,
-    "h": 3_600_000,
-    "d": 86_400_000,
-}
 # In a query, "+07:00" arrives as " 07:00" if the client did not encode the plus sign.
 _LOST_PLUS = re.compile(r"([T ][\d:.]+) (\d\d:?\d\d)$")
 _ISO_STEP = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
@@ -49,16 +40,16 @@ def _time_ms(text: str) -> int:
 
 def parse_step(text: str) -> int:
     """Milliseconds of ``60s``, ``1m``, ``1h``, ``PT15M`` or a number of ms; Problem 400 otherwise."""
-    plain = _STEP.fullmatch(text)
-    if plain:
-        step_ms = int(plain.group(1)) * _UNIT_MS[plain.group(2)]
-    else:
-        iso = _ISO_STEP.fullmatch(text)
-        if not iso or not any(iso.groups()):
-            detail = f"{text!r}: write 60s, 1m, 1h, 1d, PT15M or milliseconds."
-            raise Problem(400, "step is not a duration", detail)
-        days, hours, minutes, seconds = (int(g or 0) for g in iso.groups())
-        step_ms = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
+    iso = _ISO_STEP.fullmatch(text)
+    try:
+        if iso and any(iso.groups()):
+            days, hours, minutes, seconds = (int(g or 0) for g in iso.groups())
+            step_ms = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
+        else:
+            step_ms = int(text) if text.isdecimal() else parse_duration_ms(text)
+    except (ValueError, OverflowError) as error:
+        detail = f"{text!r}: write 60s, 1m, 1h, 1d, PT15M or milliseconds."
+        raise Problem(400, "step is not a duration", detail) from error
     if not 1 <= step_ms <= 366 * 86_400_000:
         raise Problem(400, "step is out of range", "It lies between 1 ms and 366 days.")
     return step_ms

@@ -1,7 +1,7 @@
-"""Backups of everything, of a system that may be running: samples, and the relational database.
+"""Backup and restore of samples and the relational database. A backup may be made while running.
 
-A backup is one tar file: ``backup.json`` (what it is), ``relations.jsonl`` (every row of the
-relational database) and ``samples/`` (a folder of the embedded store, whatever the store was).
+A backup is one tar file: ``backup.json`` (format and origin), ``relations.jsonl`` (every row of the
+relational database) and ``samples/`` (an embedded store, whatever kind the store has).
 """
 
 import io
@@ -37,14 +37,14 @@ _CENTURIES_LATER_MS = 1 << 53
 
 
 class BackupError(Exception):
-    """A backup cannot be made, or not be restored here."""
+    """A backup cannot be made or restored."""
 
 
 def back_up(configuration: StoreConfiguration, database: Database, target: Path) -> dict[str, Any]:
-    """Write a backup to ``target``; what ``backup.json`` in it says.
+    """Write a backup to ``target``; returns the content of its ``backup.json``.
 
-    The relational database is read first, so that what its ledger calls stored is in the samples;
-    but its series last, so that all samples have theirs.
+    The relational database is read first, so that all samples that its ledger counts as stored are
+    in the backup. Its series are read last, so that every sample has its series.
     """
     new = target.with_name(target.name + ".new")
     with tempfile.TemporaryDirectory(dir=_scratch(configuration, target), prefix="backup-") as made:
@@ -77,7 +77,7 @@ def back_up(configuration: StoreConfiguration, database: Database, target: Path)
 
 
 def _scratch(configuration: StoreConfiguration, target: Path) -> Path:
-    """Where to gather the backup: beside the store, so that its parts need not be copied."""
+    """The folder for temporary files: beside the store, so that parts can be linked, not copied."""
     if configuration.kind == "embedded" and configuration.path is not None:
         return configuration.path
     return target.absolute().parent
@@ -91,9 +91,9 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
 
 
 def _snapshot(source: Path, target: Path) -> None:
-    """Bring the embedded store in ``source``, of one moment, to ``target``."""
+    """Copy the embedded store in ``source``, as it is at one moment, to ``target``."""
     if not (source / "journal").is_dir():
-        raise BackupError(f"{source}: no store is here")
+        raise BackupError(f"{source}: there is no store")
     for _ in range(TRIES):
         m = manifest.load(source)
         target.mkdir()
@@ -144,7 +144,7 @@ def _copy_summaries(source: Path, target: Path) -> None:
 
 
 def _copy_out(configuration: StoreConfiguration, inventory: Inventory, target: Path) -> None:
-    """Bring what a server holds into an embedded store at ``target``, by the inventory's numbers."""
+    """Copy all samples of a server into an embedded store, with the inventory's series indexes."""
     inventory.load()
     source = open_store(configuration, read_only=True)
     made = EmbeddedStore(target)
@@ -160,7 +160,7 @@ def _copy_out(configuration: StoreConfiguration, inventory: Inventory, target: P
 
 
 def copy(source: SampleStore, target: SampleStore, series: Sequence[Series]) -> int:
-    """Write all samples of ``series`` from one store to another; how many."""
+    """Copy all samples of ``series`` from one store to another; returns their number."""
     target.register(series)
     total = 0
     for s, found in source.scan(series, EARLIEST_MS, LATEST_MS):
@@ -171,14 +171,14 @@ def copy(source: SampleStore, target: SampleStore, series: Sequence[Series]) -> 
 
 
 def restore(configuration: StoreConfiguration, database: Database, source: Path) -> dict[str, Any]:
-    """Bring a backup into an empty store and its database; what the backup says of itself.
+    """Restore a backup into an empty store and its database; returns its ``backup.json``.
 
-    The system must not be running. BackupError where there are samples already.
+    The system must not be running. Raises BackupError if the store holds samples.
     """
-    beside = configuration.path if configuration.kind == "embedded" else None
-    if beside is not None:
-        beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=beside, prefix="restore-") as made:
+    folder_beside = configuration.path if configuration.kind == "embedded" else None
+    if folder_beside is not None:
+        folder_beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder_beside, prefix="restore-") as made:
         staging = Path(made)
         about = _unpack(source, staging)
         if configuration.kind == "embedded":

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from cloud_ingest.transfer.selection import Selection
     from telemetry.series import Series
 
-app = typer.Typer(help="Take samples out of the store and into it.", no_args_is_help=True)
+app = typer.Typer(help="Export, import, back up and restore samples.", no_args_is_help=True)
 ConfigurationFile = Annotated[
     Path, typer.Option("--config", help="The configuration file, cloud.yaml.")
 ]
 Shard = Annotated[
-    str, typer.Option(help="Which of several workers, as quantrac cloud run has it: 2/3.")
+    str, typer.Option(help="Which of several workers, as for quantrac cloud run: 2/3.")
 ]
 DAY_MS = 86_400_000
 
@@ -84,7 +84,7 @@ def _form_of(path: Path, given: Form | None) -> Form:
     suffixes = [s for s in path.suffixes if s != ".gz"]
     found = endings.get(suffixes[-1] if suffixes else "")
     if found is None:
-        stop(f"{path}: say with --format what it is: {', '.join(Form)}")
+        stop(f"{path}: name its format with --format: {', '.join(Form)}")
     return found
 
 
@@ -93,11 +93,13 @@ def init(
     config: ConfigurationFile = Path("cloud.yaml"),
     admin_token_file: Annotated[
         Path | None,
-        typer.Option(help="A token that may make buckets, instead of store.token_file."),
+        typer.Option(help="A token that may create buckets, instead of store.token_file."),
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="Write a new token here that reads and writes these buckets only (2.x)."),
+        typer.Option(
+            help="Write a new token to this file that can only read and write these buckets (2.x)."
+        ),
     ] = None,
     shard: Shard = "1/1",
     log_level: LogLevel = Level.INFO,
@@ -105,7 +107,7 @@ def init(
 ) -> None:
     """Set up what cloud.yaml names: databases or buckets with their retention, tables, a token.
 
-    It may be run again: what is there is kept, its retention is set.
+    It may be run again: existing ones are kept, their retention is set.
     """
     from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.stores.protocol import StoreError
@@ -134,10 +136,10 @@ def export_command(
     file: Annotated[Path, typer.Argument(help="The file to write; - for standard output.")],
     config: ConfigurationFile = Path("cloud.yaml"),
     form: Annotated[
-        Form | None, typer.Option("--format", help="By default what the file's ending says.")
+        Form | None, typer.Option("--format", help="Default: by the ending of the file.")
     ] = None,
     start: Annotated[str, typer.Option("--from", help="ISO 8601 or ms.")] = "1970-01-01",
-    end: Annotated[str, typer.Option("--to", help="ISO 8601 or ms; by default now.")] = "",
+    end: Annotated[str, typer.Option("--to", help="ISO 8601 or ms. Default: now.")] = "",
     series: Annotated[
         list[str] | None,
         typer.Option(help="gateway, gateway/device or gateway/device/metric; repeat for several."),
@@ -146,7 +148,8 @@ def export_command(
     step: Annotated[str, typer.Option(help="One value per step (1m, 1h, 1d) instead of all.")] = "",
     aggregate: Annotated[str, typer.Option(help="mean, min, max, count or last.")] = "mean",
     mark: Annotated[
-        bool, typer.Option("--bom", help="Begin CSV so that Excel reads UTF-8.")
+        bool,
+        typer.Option("--bom", help="Start CSV with a byte order mark, so that Excel reads UTF-8."),
     ] = False,
     shard: Shard = "1/1",
     log_level: LogLevel = Level.INFO,
@@ -204,7 +207,7 @@ def _matching(known: "list[Series]", names: list[str], quantities: list[str]) ->
         and (not quantities or s.quantity in quantities)
     ]
     if not chosen and known:
-        stop("no series is so named; see GET /api/v1/series, or the examples of --help")
+        stop("no series has such a name; see GET /api/v1/series, or the examples of --help")
     return chosen
 
 
@@ -230,21 +233,21 @@ def import_command(
     file: Annotated[Path, typer.Argument(help="The file to read, text also as .gz.", exists=True)],
     config: ConfigurationFile = Path("cloud.yaml"),
     form: Annotated[
-        Form | None, typer.Option("--format", help="By default what the file's ending says.")
+        Form | None, typer.Option("--format", help="Default: by the ending of the file.")
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Of times in line protocol.")] = Precision.MS,
     stopped: Annotated[
         bool,
-        typer.Option("--stopped", help="No quantrac cloud is running: new series may be made."),
+        typer.Option("--stopped", help="No quantrac cloud is running: new series may be created."),
     ] = False,
     shard: Shard = "1/1",
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Read samples from a file into the store; a sample that is there already is replaced.
+    """Read samples from a file into the store; existing samples are replaced.
 
-    A running system takes them in too, as long as it knows their series. Units are converted to
-    the one in which the quantity is stored.
+    A running system stores them too if it knows their series. Units are converted to the unit in
+    which the quantity is stored.
     """
     from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.stores.protocol import StoreError
@@ -267,7 +270,7 @@ def import_command(
         stop(error, FOUND_A_PROBLEM)
     typer.echo(f"{file}: {done.samples:,} samples imported", err=True)
     if done.rejected:
-        stop(f"{file}: {done.rejected:,} samples refused: {done.reason}", FOUND_A_PROBLEM)
+        stop(f"{file}: {done.rejected:,} samples rejected: {done.reason}", FOUND_A_PROBLEM)
 
 
 @app.command(epilog="Example: quantrac cloud backup /backups/quantrac-2026-11-23.tar")
@@ -278,7 +281,7 @@ def backup(
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Write everything that is stored into one file. The system may be running."""
+    """Write all stored data into one file. The system may be running."""
     from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.stores.protocol import StoreError
     from cloud_ingest.transfer.backup import BackupError, back_up
@@ -300,7 +303,7 @@ def restore(
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Bring a backup into an empty store, of the same kind or another. Nothing may be running."""
+    """Restore a backup into an empty store, of the same kind or another. Nothing may be running."""
     from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.stores.protocol import StoreError
     from cloud_ingest.transfer.backup import BackupError

@@ -15,13 +15,13 @@ _ROWS = 500
 
 
 class RelationsDiffer(ValueError):  # noqa: N818  # named by what went wrong
-    """The rows belong to another version of the tables than the database has."""
+    """The rows are of another schema version than the database."""
 
 
 def dump(engine: Engine, only: Collection[str] = (), but: Collection[str] = ()) -> Iterator[str]:
-    """Every row of every table as one line of JSON, of one moment, parents before children.
+    """Every row as a line of JSON, from one transaction, parent tables before their children.
 
-    ``only`` these tables, if any are named; all ``but`` those.
+    ``only``: these tables (if not empty); ``but``: all tables except these.
     """
     with engine.connect().execution_options(read_only=True) as plain:
         connection = plain
@@ -38,9 +38,9 @@ def dump(engine: Engine, only: Collection[str] = (), but: Collection[str] = ()) 
 
 
 def restore(engine: Engine, lines: Iterable[str]) -> int:
-    """Put dumped rows in place of all that the tables hold, in one transaction; how many there are.
+    """Replace the content of all tables by dumped rows, in one transaction; the number of rows.
 
-    The tables must be there, in the version of the dump.
+    The tables must exist, in the schema version of the dump.
     """
     tables = sa.MetaData()
     tables.reflect(engine)
@@ -81,7 +81,7 @@ def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]])
 
 
 def _advance_sequences(connection: Connection, tables: sa.MetaData) -> None:
-    """Let PostgreSQL go on behind the ids that were put in."""
+    """Let PostgreSQL continue after the highest inserted ids."""
     if connection.dialect.name != "postgresql":
         return
     for table in tables.sorted_tables:

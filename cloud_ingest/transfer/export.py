@@ -1,4 +1,4 @@
-"""Exports as streams of bytes, for files and for the HTTP API."""
+"""Exports as byte streams, for files and for the HTTP API."""
 
 import tempfile
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ _BLOCK = 1 << 18
 def export(
     store: SampleStore, selection: Selection, form: Form, mark: bool = False
 ) -> Iterator[bytes]:
-    """The samples of ``selection`` as a stream; memory stays flat however long it is.
+    """The samples of ``selection`` as a byte stream, in bounded memory.
 
-    ``mark`` begins CSV with a byte order mark, which Excel needs. Parquet and Excel files cannot be
-    written from front to back: they are made in a temporary file, then streamed.
+    ``mark`` starts CSV with a byte order mark, which Excel needs. Parquet and Excel files cannot be
+    written sequentially: they are made in a temporary file, then streamed.
     """
     found = pieces(store, selection)
     if form == "csv":

@@ -1,4 +1,4 @@
-"""Importing: rows of a file into a store, and their series into the inventory."""
+"""Import: rows of a file into a store, and their series into the inventory."""
 
 import gzip
 import io
@@ -27,12 +27,12 @@ TAKEN_WITHIN_S = 120.0
 
 
 class ImportRefused(Exception):  # noqa: N818  # named by what went wrong
-    """A file cannot be imported as things are; the message says what to do."""
+    """A file cannot be imported now; the message says what to do."""
 
 
 @contextmanager
 def rows_of(path: Path, form: Form, precision: str = "ms") -> Iterator[Iterator[Row]]:
-    """The rows of a file; text may be compressed (``.gz``)."""
+    """The rows of a file; text files may be compressed (``.gz``)."""
     if form == "parquet":
         yield read_parquet(path)
         return
@@ -46,22 +46,22 @@ def rows_of(path: Path, form: Form, precision: str = "ms") -> Iterator[Iterator[
 
 
 class Importer:
-    """Brings rows into the store of a configuration. A running system takes them in by itself."""
+    """Writes rows into the configured store, directly or through a running system."""
 
     def __init__(
         self, configuration: StoreConfiguration, database: Database, stopped: bool = False
     ) -> None:
-        """``stopped``: it is certain that no ``quantrac cloud`` works with the same database."""
+        """``stopped``: no ``quantrac cloud`` is running with the same database."""
         self._configuration = configuration
         self._database = database
         self._inventory = Inventory(database)
-        # an embedded store tells by itself whether it is in use
+        # An embedded store has a lock that shows whether it is in use.
         self._running = configuration.kind != "embedded" and not stopped
 
     def run(self, rows: Iterator[Row]) -> Imported:
-        """Import all rows. Rows that the store refuses are counted, with the first reason.
+        """Import all rows. Rejected rows are counted, with the first reason.
 
-        Raises ImportRefused where series are new and the system is running: only it may number them.
+        Raises ImportRefused for new series while the system is running: only it may index them.
         """
         self._database.migrate()
         self._inventory.load()
@@ -115,7 +115,7 @@ class Importer:
         return series
 
     def _save(self) -> None:
-        """Let the database know new series before the store has their samples."""
+        """Save new series in the database before their samples are stored."""
         if self._inventory.has_new_series():
             with self._database.engine.begin() as connection:
                 self._inventory.save(connection)
@@ -127,15 +127,15 @@ class Importer:
         while import_inbox.pending(path):
             if time.monotonic() > end:
                 raise StoreError(
-                    f"{path}/inbox: the running system has not taken the samples in yet; it will"
+                    f"{path}/inbox: the running system has not stored the samples yet; it will"
                 )
             time.sleep(0.2)
 
 
 def in_canonical_units(rows: Iterator[Row]) -> Iterator[Row]:
-    """Rows whose values are in the unit in which their quantity is stored.
+    """Rows with values converted to the unit in which their quantity is stored.
 
-    Raises ImportRefused for a unit that measures something else.
+    Raises ImportRefused for a unit of another dimension.
     """
     for row in rows:
         quantity = QUANTITIES.get(row.series.quantity)

@@ -1,4 +1,4 @@
-"""First set-up of a store: its folder, or its databases, buckets and token on a server."""
+"""The first set-up of a store: its folder, or databases, buckets and a token on a server."""
 
 import os
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from cloud_ingest.stores.influxdb.store import access_of
 
 @dataclass(frozen=True, slots=True)
 class Initialised:
-    """What was done, in words, and the token that was made."""
+    """A line of text about each step, and the new token."""
 
     lines: tuple[str, ...]
     token: str | None = None
@@ -21,7 +21,7 @@ class Initialised:
 def initialise_store(
     configuration: StoreConfiguration, admin_token_file: Path | None, with_token: bool
 ) -> Initialised:
-    """Set the store up; it may be there already. Raises StoreError where the server refuses."""
+    """Set up the store, which may exist already. Raises StoreError if the server refuses."""
     if configuration.kind == "embedded":
         open_store(configuration).close()
         return Initialised((f"folder {configuration.path}: ready",))

@@ -1,4 +1,4 @@
-"""What is imported: rows that name their series, gathered into batches."""
+"""Imported rows, which name their series, collected into batches."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class RowError(ValueError):
 
 
 class RowSeries(NamedTuple):
-    """What a row says of its series."""
+    """The series of a row, as the file describes it."""
 
     key: SeriesKey
     station: str
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many rows were taken and how many refused, with the first reason."""
+    """The numbers of stored and of rejected rows, with the first reason."""
 
     samples: int
     rejected: int
@@ -46,19 +46,19 @@ class Imported:
 
 
 def batches(rows: Iterable[Row], admit: Callable[[RowSeries], Series]) -> Iterator[SampleBatch]:
-    """Rows as batches; ``admit`` gives the series that a description stands for."""
+    """Rows as batches; ``admit`` returns the series of a description."""
     known: dict[RowSeries, int] = {}
-    waiting: list[tuple[int, Row]] = []
+    pending: list[tuple[int, Row]] = []
     for row in rows:
         index = known.get(row.series)
         if index is None:
             index = known[row.series] = admit(row.series).index
-        waiting.append((index, row))
-        if len(waiting) >= BATCH_ROWS:
-            yield _batch(waiting)
-            waiting.clear()
-    if waiting:
-        yield _batch(waiting)
+        pending.append((index, row))
+        if len(pending) >= BATCH_ROWS:
+            yield _batch(pending)
+            pending.clear()
+    if pending:
+        yield _batch(pending)
 
 
 def _batch(rows: list[tuple[int, Row]]) -> SampleBatch:

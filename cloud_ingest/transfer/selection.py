@@ -1,4 +1,4 @@
-"""What is exported: pieces of series, raw or in steps, one after the other."""
+"""The selection of an export, read in pieces."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Pieces = Iterable[tuple[Series, SampleColumns]]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to export: which series, from when until before when, raw or one value per step."""
+    """Series and time span to export, raw or with one value per step."""
 
     series: Sequence[Series]
     start_ms: int
@@ -23,7 +23,7 @@ class Selection:
 
 
 def pieces(store: SampleStore, selection: Selection) -> Iterator[tuple[Series, SampleColumns]]:
-    """The samples of ``selection`` in pieces of bounded size; series in the order given."""
+    """The samples of ``selection`` in pieces of bounded size; series in the given order."""
     s = selection
     if s.step_ms is None:
         yield from store.scan(s.series, s.start_ms, s.end_ms)
@@ -32,7 +32,7 @@ def pieces(store: SampleStore, selection: Selection) -> Iterator[tuple[Series, S
     for series in s.series:
         start = s.start_ms
         while start < s.end_ms:
-            # pieces end where a step does
+            # A piece ends at the end of a step.
             end = min(s.end_ms, (start - s.offset_ms) // width * width + width + s.offset_ms)
             found = store.read(series, start, end, s.step_ms, s.aggregate, s.offset_ms)
             if len(found.time_ms):

@@ -1,4 +1,4 @@
-"""Samples as Parquet and Excel files, written with flat memory, and Parquet read back."""
+"""Samples as Parquet and Excel files, written in bounded memory, and reading Parquet."""
 
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from cloud_ingest.transfer.text_files import HEADER
 from telemetry.series import SeriesKey
 
 SHEET_ROWS = 1_048_576
-"""More rows a sheet of Excel does not have."""
+"""The number of rows in a sheet of Excel."""
 _TABLE = (
     "CREATE TABLE samples (time TIMESTAMP_MS, station VARCHAR, gateway VARCHAR, device VARCHAR, "
     "metric VARCHAR, quantity VARCHAR, unit VARCHAR, value DOUBLE, quality UTINYINT)"
@@ -24,9 +24,9 @@ _READ_ROWS = 10_000
 
 
 def write_parquet(pieces: Pieces, path: Path) -> int:
-    """Write ``pieces`` as one Parquet file (zstd); the number of rows.
+    """Write ``pieces`` as one Parquet file (zstd); returns the number of rows.
 
-    They are gathered in a database on disk first, so that memory stays flat.
+    They are collected in a database on disk first, so that memory is bounded.
     """
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         database = duckdb.connect(str(Path(folder) / "export.duckdb"))
@@ -65,8 +65,8 @@ def read_parquet(path: Path) -> Iterator[Row]:
 
 def _read_parquet(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[Row]:
     name = str(path).replace("'", "''")
-    question = f"DESCRIBE SELECT * FROM read_parquet('{name}')"  # noqa: S608  # quoted
-    columns = database.execute(question).fetchall()
+    sql = f"DESCRIBE SELECT * FROM read_parquet('{name}')"  # noqa: S608  # quoted
+    columns = database.execute(sql).fetchall()
     types = {c[0]: c[1] for c in columns}
     missing = [c for c in ("time", "gateway", "device", "metric", "value") if c not in types]
     if missing:
@@ -85,7 +85,7 @@ def _read_parquet(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[R
 
 
 def write_excel(pieces: Pieces, path: Path) -> int:
-    """Write ``pieces`` as a workbook, a new sheet whenever one is full; the number of rows."""
+    """Write ``pieces`` as a workbook, with a new sheet when one is full; the number of rows."""
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     rows = 0
     with xlsxwriter.Workbook(str(path), options) as book:

@@ -1,4 +1,4 @@
-"""Samples as text: CSV and line protocol, both ways, line by line."""
+"""Samples as text, line by line: CSV written and read, line protocol written."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -15,11 +15,11 @@ from telemetry.series import Series, SeriesKey
 
 HEADER = ("time", "station", "gateway", "device", "metric", "quantity", "unit", "value", "quality")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""Without it Excel takes UTF-8 for something else."""
+"""Excel needs it to read UTF-8."""
 
 
 def csv_of(pieces: Pieces, mark: bool = False) -> Iterator[bytes]:
-    """CSV (RFC 4180) with a header; times in ISO 8601 UTC, an empty value where there is none."""
+    """CSV (RFC 4180) with a header; times in ISO 8601 UTC, a missing value is empty."""
     yield (BYTE_ORDER_MARK if mark else b"") + (",".join(HEADER) + "\r\n").encode()
     for series, found in pieces:
         names = _csv_names(series)
@@ -44,7 +44,7 @@ def _quoted(name: str) -> str:
 
 
 def read_csv(text: Iterable[str]) -> Iterator[Row]:
-    """The rows of a CSV with our header; RowError names the line. Further columns are ignored."""
+    """The rows of a CSV with this header; RowError names the line. Other columns are ignored."""
     reader = csv.reader(text, strict=True)
     header = next(reader, [])
     if header:
@@ -81,7 +81,7 @@ def _csv_row(fields: list[str], place: dict[str, int]) -> Row:
 def _flag(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 255:
-        raise ValueError(f"{text} is no quality flag")
+        raise ValueError(f"{text} is not a quality flag")
     return number
 
 

@@ -73,14 +73,14 @@ class Feed:
     def _births(self) -> None:
         self._seq = itertools.count()
         station, name, latitude, longitude = self._about
-        told: list[tuple[str, DataType, Any]] = [
+        properties: list[tuple[str, DataType, Any]] = [
             (names.REBIRTH, DataType.BOOLEAN, False),
             (names.STATION_ID, DataType.STRING, station),
             (names.STATION_NAME, DataType.STRING, name),
             (names.LATITUDE, DataType.DOUBLE, latitude),
             (names.LONGITUDE, DataType.DOUBLE, longitude),
         ]
-        node = [Metric(name=n, datatype=t, value=v, timestamp_ms=utc_now_ms()) for n, t, v in told]
+        node = [Metric(name=n, datatype=t, value=v, timestamp_ms=utc_now_ms()) for n, t, v in properties]
         self._send("NBIRTH", [self._bdseq(), *node])
         metrics = [self._metric(m, self._properties(*q)) for m, q in self._quantities.items()]
         self._send("DBIRTH", metrics, DEVICE)

@@ -1,8 +1,8 @@
 # ruff: noqa: INP001  # a tool, not a package
-"""Writes the page's types of the HTTP API, ``src/api/schema.ts``, from its OpenAPI document.
+"""Writes ``src/api/schema.ts``, the page's types of the HTTP API, from the OpenAPI document.
 
-Run it from the root after the API changed: ``.venv/bin/python cloud_ingest/web/tools/make_types.py``.
-A test fails while the file is not what this would write.
+Run it from the root after a change of the API: ``.venv/bin/python cloud_ingest/web/tools/make_types.py``.
+A test fails if the file is not up to date.
 """
 
 import json
@@ -123,7 +123,7 @@ def _type(shape: Mapping[str, Any]) -> str:
 def _call(operation: Mapping[str, Any]) -> str:
     asks = []
     for parameter in operation.get("parameters", ()):
-        # Times and durations are told as text or as milliseconds; lists also as one name.
+        # Times and durations may be text or milliseconds; a list may be a single name.
         kind = _type(parameter["schema"]).replace("string[]", "string[] | string")
         if kind in ("string", "string | null"):
             kind += " | number"

@@ -42,7 +42,7 @@ def test_the_newest_sample_is_the_last_one_of_its_time_in_whatever_order(
 def test_watchers_are_told_the_newest_once(
     first: list[tuple[int, int]], second: list[tuple[int, int]]
 ) -> None:
-    async def told() -> list[tuple[str, int]]:
+    async def received() -> list[tuple[str, int]]:
         live = LiveUpdates(SERIES.__getitem__)
         watcher = live.subscribe(SubscriptionFilter())
         for batch in (batch_of(sorted(set(first))), batch_of(list(dict.fromkeys(second)))):
@@ -57,4 +57,4 @@ def test_watchers_are_told_the_newest_once(
     after = {s: max(t for r, t in second if r == s) for s, _ in second}
     news = {s: t for s, t in after.items() if t > before.get(s, 0)}
     expected = [(str(SERIES[s].key), t) for part in (before, news) for s, t in part.items()]
-    assert sorted(asyncio.run(told())) == sorted(expected)
+    assert sorted(asyncio.run(received())) == sorted(expected)

@@ -2,8 +2,8 @@
 
 A journal file is a sequence of blocks: a header (magic, number of samples, CRC-32 of the columns),
 then the columns one after the other, little-endian. A block that fails its check is skipped, and
-reading continues at the next sound one. A last block that is cut off is normal: the writer was
-killed while writing it, and nobody was told that it is stored.
+reading continues at the next sound one. An incomplete last block is normal: the writer was killed
+before ``append`` returned.
 """
 
 import os
