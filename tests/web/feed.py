@@ -80,7 +80,9 @@ class Feed:
             (names.LATITUDE, DataType.DOUBLE, latitude),
             (names.LONGITUDE, DataType.DOUBLE, longitude),
         ]
-        node = [Metric(name=n, datatype=t, value=v, timestamp_ms=utc_now_ms()) for n, t, v in properties]
+        node = [
+            Metric(name=n, datatype=t, value=v, timestamp_ms=utc_now_ms()) for n, t, v in properties
+        ]
         self._send("NBIRTH", [self._bdseq(), *node])
         metrics = [self._metric(m, self._properties(*q)) for m, q in self._quantities.items()]
         self._send("DBIRTH", metrics, DEVICE)
