@@ -133,6 +133,15 @@ class Selector(_Strict):
         )
 
 
+def place_of(series: Series, match: str) -> str:
+    """The place of a series: its station, gateway, device or group; with ``any`` all are alike."""
+    if match == "device":
+        return f"{series.key.gateway}/{series.key.device}"
+    if match == "gateway":
+        return series.key.gateway
+    return {"station": series.station, "group": series.group, "any": ""}[match]
+
+
 def _any(patterns: Sequence[str], names: Iterable[str]) -> bool:
     return any(n == p or fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
 

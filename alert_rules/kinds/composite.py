@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from alert_rules.evaluator import Evaluator, RuleKind, SortedSamples, State, Verdicts
-from alert_rules.rule import Rule
+from alert_rules.rule import Rule, place_of
 from telemetry.series import Series
 
 RuleChange = tuple[str, str, bool, int]
@@ -84,9 +84,7 @@ class CompositeRule(Rule):
 
     def place_of(self, series: Series) -> str:
         """The station, gateway or device of a series, as ``match`` says."""
-        if self.match == "device":
-            return f"{series.key.gateway}/{series.key.device}"
-        return series.key.gateway if self.match == "gateway" else series.station
+        return place_of(series, self.match)
 
 
 class CompositeEvaluator(Evaluator):

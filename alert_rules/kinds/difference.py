@@ -17,7 +17,7 @@ from alert_rules.evaluator import (
     grown,
 )
 from alert_rules.hysteresis import Hysteresis
-from alert_rules.rule import Selector
+from alert_rules.rule import Selector, place_of
 from alert_rules.thresholds import RuleWithThresholds
 from telemetry.batches import Bool, Float64, Int32, Int64
 from telemetry.durations import DurationMs
@@ -82,11 +82,11 @@ class DifferenceEvaluator(Evaluator):
                 self._partner_of[row] = self._find_partner(one)
 
     def _find_partner(self, one: Series) -> int:
-        place = _place(one, self._rule.match)
+        place = place_of(one, self._rule.match)
         candidates = [
             (str(s.key), i)
             for i, s in enumerate(self._partners.series)
-            if s.index != one.index and _place(s, self._rule.match) == place
+            if s.index != one.index and place_of(s, self._rule.match) == place
         ]
         return min(candidates)[1] if candidates else -1
 
@@ -190,13 +190,3 @@ class _Unmatched:
 def _key(row: Int64, number: Int64) -> Int64:
     """One integer for row and bucket number, to search for."""
     return (row << 33) + number
-
-
-def _place(series: Series, match: str) -> str:
-    if match == "any":
-        return ""
-    if match == "device":
-        return f"{series.key.gateway}/{series.key.device}"
-    if match == "gateway":
-        return series.key.gateway
-    return series.station if match == "station" else series.group
