@@ -20,6 +20,13 @@ settings.register_profile(
 settings.load_profile("quantrac")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow proofs have more time than the limit of pyproject.toml."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1200))
+
+
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A running mosquitto."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.result import Result
 from simulators.fleets.fleet import Fleet
@@ -47,7 +48,7 @@ def _start_broker(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
 
 def _paho(port: int, payload: bytes) -> tuple[float, float]:
     """Messages a second and CPU microseconds a message."""
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client = paho.Client(CallbackAPIVersion.VERSION2)
     client.max_inflight_messages_set(0)
     client.connect("127.0.0.1", port)
     client.loop_start()

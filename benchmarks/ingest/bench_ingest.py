@@ -168,7 +168,8 @@ def ingest(
 
 
 def _stored(base: str) -> int:
-    total, cursor = 0, ""
+    total: int = 0
+    cursor = ""
     while True:
         url = f"{base}/gateways?exact=true&limit=1000{cursor}"
         body: Any = json.load(urllib.request.urlopen(url))

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import paho.mqtt.client as mqtt
-from influxdb_client import Point
+from influxdb_client.client.write.point import Point
+from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.ingest.gateway_flood import FloodGateway, Line, publish
+from benchmarks.ingest.gateway_flood import FloodGateway, Line
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.stores.embedded.store import FLUSH_ROWS, EmbeddedStore
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient
 from cloud_ingest.stores.influxdb.line_protocol import lines, prefix
+from telemetry import mqtt_packets
 from telemetry.batches import SampleBatch
 from telemetry.clock import utc_now_ms
 from telemetry.series import Series, SeriesKey
@@ -124,7 +126,8 @@ def usual_way(folder: Path, load: Load, reports: int) -> float:
 
 def _write_points(url: str, port: int, load: Load, reports: int) -> float:
     _, gateways, _, _, samples, _ = load
-    wanted, done, points = gateways * reports * samples, threading.Event(), []
+    wanted, done = gateways * reports * samples, threading.Event()
+    points: list[Point] = []
     written = 0
 
     def send() -> None:
@@ -147,7 +150,7 @@ def _write_points(url: str, port: int, load: Load, reports: int) -> float:
         if len(points) >= 5000 or written + len(points) >= wanted:
             send()
 
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_message = arrived
     client.connect("127.0.0.1", port)
     client.loop_start()
@@ -168,4 +171,4 @@ def _publish_all(port: int, load: Load, reports: int) -> None:
     fleet = [FloodGateway(f"g{i}", metrics, samples, start_ms, 1000) for i in range(gateways)]
     line = Line(port)
     for _ in range(reports):
-        line.send(b"".join(publish(*g.report()) for g in fleet))
+        line.send(b"".join(mqtt_packets.publish(*g.report()) for g in fleet))

@@ -80,13 +80,13 @@ def _measure(port: int, seconds: float) -> int:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for key, _ in selector.select(0.5):
-            s = key.fileobj
-            assert isinstance(s, socket.socket)
-            got[s] += len(s.recv(4096))
-            while got[s] >= _ANSWER_SIZE:
-                got[s] -= _ANSWER_SIZE
+            ready = key.fileobj
+            assert isinstance(ready, socket.socket)
+            got[ready] += len(ready.recv(4096))
+            while got[ready] >= _ANSWER_SIZE:
+                got[ready] -= _ANSWER_SIZE
                 done += 1
-                s.send(_REQUEST)
+                ready.send(_REQUEST)
     for s in got:
         s.close()
     selector.close()
