@@ -2,8 +2,8 @@
 
 from device_profiles.modbus.block import BlockDecoder, block_decoder
 from device_profiles.modbus.codec import decode_metric, encode_metric
-from device_profiles.modbus.identify import identity, matches
-from device_profiles.modbus.image import RegisterImage, register_map
+from device_profiles.modbus.identify import identifying_words, identity, matches
+from device_profiles.modbus.image import RegisterImage
 
 __all__ = [
     "BlockDecoder",
@@ -11,7 +11,7 @@ __all__ = [
     "block_decoder",
     "decode_metric",
     "encode_metric",
+    "identifying_words",
     "identity",
     "matches",
-    "register_map",
 ]

@@ -38,5 +38,23 @@ def matches(rule: Identification, words: Sequence[int]) -> bool:
     return found in rule.alternatives
 
 
+def identifying_words(rule: Identification) -> list[int]:
+    """Registers that match ``rule``, for a simulated device."""
+    if rule.is_text:
+        text = str(rule.alternatives[0]).encode("latin-1")
+        if rule.type == "text_low":
+            return [*text, *[0] * (rule.register_count - len(text))]
+        text = text.ljust(2 * rule.register_count, b"\0")
+        return list(struct.unpack(f">{rule.register_count}H", text[: 2 * rule.register_count]))
+    number = sum(rule.between) / 2 if rule.between else rule.alternatives[0]
+    assert not isinstance(number, str)
+    code = _CODES[rule.type]
+    data = struct.pack(">" + code, number if code == "f" else int(number))
+    words = list(struct.unpack(f">{len(data) // 2}H", data))
+    if rule.word_order is Order.LITTLE:
+        words.reverse()
+    return words
+
+
 def _text(data: bytes) -> str:
     return data.split(b"\0")[0].decode("latin-1").strip()

@@ -1,6 +1,6 @@
 """The registers of a simulated device, by its profile."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from device_profiles.metric import Metric
 from device_profiles.modbus.codec import Unencodable, encode_metric
@@ -38,11 +38,6 @@ class RegisterImage:
         for i, value in enumerate(values):
             self.tables[Table(table)][address + i] = value
 
-    def fill(self, table: str, address: int, count: int) -> None:
-        """Create registers that no metric names; existing ones keep their value."""
-        for a in range(address, address + count):
-            self.tables[Table(table)].setdefault(a, 0)
-
     def _put(self, metric: Metric, words: Sequence[int]) -> None:
         assert metric.address is not None
         held = self.tables[metric.table]
@@ -61,14 +56,6 @@ def encode_mask(metric: Metric) -> list[int]:
     part = metric.bit_field
     assert part is not None
     return encode_metric(metric, part.mask * metric.scale + metric.offset)
-
-
-def register_map(profile: Profile, values: Mapping[str, float | None]) -> RegisterImage:
-    """The registers of a device of this profile with ``values`` (metric name: value)."""
-    image = RegisterImage(profile)
-    for name, value in values.items():
-        image.set(name, value)
-    return image
 
 
 def _empty(metric: Metric) -> list[int]:

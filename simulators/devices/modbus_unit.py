@@ -1,20 +1,17 @@
 """One Modbus unit: registers with the readings of an instrument, answers with faults. No I/O."""
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from device_profiles import Metric, Profile
-from device_profiles.identification import Identification
-from device_profiles.modbus import RegisterImage, decode_metric
+from device_profiles.modbus import RegisterImage, decode_metric, identifying_words
 from device_profiles.modbus.codec import Unencodable
-from device_profiles.registers import Order, Table
+from device_profiles.registers import Table
 from simulators.devices.instrument import Instrument
 from simulators.wire import functions
 from simulators.wire.functions import Identity, Limits
 from simulators.wire.registers import TABLES, RegisterBank
 
-_CODES = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "float32": "f"}
 _HOLES_TO_FILL = 16
 _LAST_READING = 4
 _REMEMBERED = 256
@@ -112,7 +109,7 @@ class ModbusUnit:
 
     def _define(self, profile: Profile) -> None:
         for rule in profile.identify:
-            self._image.write(rule.table, rule.address, _identifying_words(rule))
+            self._image.write(rule.table, rule.address, identifying_words(rule))
         for table in TABLES:
             held = self._image.tables[Table(table)]
             gap = max(profile.limits.gap, _HOLES_TO_FILL)
@@ -130,20 +127,3 @@ def _with_holes(addresses: Sequence[int], gap: int) -> list[int]:
             filled += range(filled[-1] + 1, address)
         filled.append(address)
     return filled
-
-
-def _identifying_words(rule: Identification) -> list[int]:
-    if rule.is_text:
-        text = str(rule.alternatives[0]).encode("latin-1")
-        if rule.type == "text_low":
-            return [*text, *[0] * (rule.register_count - len(text))]
-        text = text.ljust(2 * rule.register_count, b"\0")
-        return list(struct.unpack(f">{rule.register_count}H", text[: 2 * rule.register_count]))
-    number = sum(rule.between) / 2 if rule.between else rule.alternatives[0]
-    assert not isinstance(number, str)
-    code = _CODES[rule.type]
-    data = struct.pack(">" + code, number if code == "f" else int(number))
-    words = list(struct.unpack(f">{len(data) // 2}H", data))
-    if rule.word_order is Order.LITTLE:
-        words.reverse()
-    return words

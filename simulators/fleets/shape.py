@@ -62,11 +62,6 @@ class Shape:
         """The alias of the batch number of each device."""
         return tuple(a[-1] + 1 for a in self.aliases)
 
-    @property
-    def metric_count(self) -> int:
-        """The number of series of a gateway."""
-        return sum(len(d.metrics) for d in self.devices)
-
 
 def shape_of(fleet: FleetModel) -> Shape:
     """The shape of the gateways of a fleet: common quantities, spread over devices."""

@@ -8,8 +8,6 @@ from simulators.signals.randomness import Float64, key_of, wander
 from simulators.signals.traffic import busyness
 from simulators.signals.weather import Weather
 
-_KELVIN = 273.15
-
 
 class Air:
     """The air over a region, in ug/m3."""
