@@ -19,6 +19,10 @@ open alert. Such changes have no effect, by design:
 These cannot occur and raise LifecycleError: ``rise`` of a pending alert (a rise comes after its fire),
 and a change about another rule or subject than the recorded alerts.
 
+The severity of an alert is the highest that it has reached in any of its spans; value, limit and text
+are those of the last fire or rise. A fire that continues an alert (a re-fire) at a higher severity is
+also a rise: it takes the acknowledgement back, and its event is ``rose``.
+
 Contract of ``act``. A pair that is not in ``ACTIONS`` raises AlertConflict. Acknowledging or resolving
 an alert twice has no effect the second time.
 """
@@ -181,9 +185,11 @@ def _refire(last: Alert, change: ConditionChange, now_ms: int) -> AlertChange:
 
 def _rise(recorded: RecordedState, change: ConditionChange, now_ms: int) -> AlertChange:
     alert = _open(recorded)
+    changed = _updated(alert, change, now_ms)
     if not _is_more_severe(change.fresh, alert):
-        return AlertChange()
-    changed = _raised(_updated(alert, change, now_ms), change)
+        # An earlier span was as severe: the limit follows, nobody needs to be notified again.
+        return AlertChange(changed)
+    changed = _raised(changed, change)
     return AlertChange(changed, [_entry(change, "rose", text=changed.severity)], "rose")
 
 

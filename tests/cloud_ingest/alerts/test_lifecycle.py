@@ -1,14 +1,11 @@
-"""An alert's life agrees with a plain model, whatever is repeated, restarted or late."""
+"""What an alert goes through in its life."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from alert_rules import load_rules
 from alert_rules.loading import library_packs
 from cloud_ingest.alerts.operations import AlertFilter
 from cloud_ingest.detection import SeasonalResidualDetector
-from tests.alert_rules.models import HoldModel
 from tests.cloud_ingest.alerts.parts import (
     T0,
     MemoryStore,
@@ -16,76 +13,9 @@ from tests.cloud_ingest.alerts.parts import (
     rule,
     series,
     service_of,
-    wipe,
 )
 
 RULE = rule(above=50, hold="3s", clear_after="2s", refire_within="6s", gap="4s")
-
-
-def model_alerts(rows):
-    """The alerts that a plain model of the rule gives: (start, fired, end, fires)."""
-    model = HoldModel(3000, 2000, 4000)
-    alerts = []
-    for _, time_ms, value in rows:
-        for change, at in model.feed(time_ms, value > 50, value):
-            if change == "fire":
-                last = alerts[-1] if alerts else None
-                if last and model.start_ms - last[2] <= 6000:
-                    last[2], last[3] = None, last[3] + 1
-                else:
-                    alerts.append([model.start_ms, at, None, 1])
-            elif change == "clear":
-                alerts[-1][2] = at
-    return [tuple(a) for a in alerts]
-
-
-def found_alerts(service):
-    items, _ = service.queries.find(
-        AlertFilter(states=["firing", "acknowledged", "resolved"]), 1000
-    )
-    return sorted((a["start_ms"], a["fired_ms"], a["end_ms"], a["fires"]) for a in items)
-
-
-steps = st.lists(
-    st.tuples(st.sampled_from([1000, 1000, 1000, 2000, 9000]), st.booleans()),
-    min_size=5,
-    max_size=40,
-)
-ACTIONS = ("go on", "repeat", "restart", "crash", "crash before judging")
-
-
-@settings(max_examples=60)
-@given(steps=steps, actions=st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=12),
-       portion=st.integers(1, 6))  # fmt: skip
-def test_repeats_restarts_and_crashes_change_no_alert(database, steps, actions, portion):
-    wipe(database)
-    rows, time_ms = [], T0
-    for step, on in steps:
-        time_ms += step
-        rows.append((0, time_ms, 60.0 if on else 40.0))
-    store = MemoryStore()
-    service = service_of(database, [RULE], store)
-    for number, begin in enumerate(range(0, len(rows), portion)):
-        part = batch_of(rows[begin : begin + portion])
-        now_ms = int(part.time_ms[-1])
-        action = actions[number % len(actions)]
-        store.write(part)
-        if action != "crash before judging":
-            service.process(part, now_ms)
-        if action == "repeat":
-            service.process(part, now_ms)
-        if action == "restart":
-            service.stop(now_ms)
-        if action in ("restart", "crash", "crash before judging"):
-            service = service_of(database, [RULE], store, now_ms=now_ms)
-            service.process(part, now_ms)
-        service.tick(now_ms)
-    assert found_alerts(service) == model_alerts(rows)
-    # late-data work that repeats caused must not find anything new either
-    for _ in range(3):
-        now_ms += 20_000
-        service.tick(now_ms)
-    assert found_alerts(service) == model_alerts(rows)
 
 
 def test_late_data_gives_a_retrospective_alert_that_wakes_nobody(database):
