@@ -65,7 +65,7 @@ class RuleState:
     def advance(self, samples: SortedSamples) -> list[Transition]:
         """Evaluate samples, newer than those before; returns the transitions."""
         verdicts = self.verdicts(samples)
-        return _merge_fire_and_rise(self.hold_time.advance(verdicts)) if len(verdicts) else []
+        return _merge_levels(self.hold_time.advance(verdicts)) if len(verdicts) else []
 
     def _in_force(self, time_ms: Int64) -> Bool:
         on = np.ones(len(time_ms), np.bool_)
@@ -118,13 +118,13 @@ def _default_budgets(quantity: str) -> tuple[float, float]:
     return budget.statistical, budget.fault
 
 
-def _merge_fire_and_rise(transitions: list[Transition]) -> list[Transition]:
-    """A condition that fires and rises at the same time fires at the higher level."""
+def _merge_levels(transitions: list[Transition]) -> list[Transition]:
+    """A condition that reaches several levels at the same time fires or rises once, to the highest."""
     merged: list[Transition] = []
     for transition in transitions:
         last = merged[-1] if merged else None
         if (
-            transition.change == "rise" and last is not None and last.change == "fire"
+            transition.change == "rise" and last is not None and last.change in ("fire", "rise")
             and (last.row, last.time_ms) == (transition.row, transition.time_ms)
         ):  # fmt: skip
             merged[-1] = replace(last, level=transition.level)

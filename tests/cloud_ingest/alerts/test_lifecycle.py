@@ -180,3 +180,89 @@ def test_the_rules_memory_is_kept_once_a_minute_and_not_at_every_tick(database, 
     for second in range(1, 125):
         service.tick(T0 + second * 1000)
     assert kept_ms == [T0 + 60_000, T0 + 120_000]
+
+
+HEAT = rule(above=30, unit=None, severity="warning", refire_within="10m",
+            levels=[{"severity": "critical", "above": 40}])  # fmt: skip
+
+
+def limit_in(alert):
+    """The limit that the text of an alert names."""
+    return alert["text"]["en"].split("limit ")[1].split(" ")[0]
+
+
+def feed(service, *rows):
+    """One sample after the other, each a second of the scenario and a value; the last events."""
+    for second, value in rows:
+        events = service.process(batch_of([(0, T0 + second * 1000, value)]), T0 + second * 1000)
+    return events
+
+
+def test_a_refire_at_a_higher_severity_is_a_rise_and_asks_for_a_new_acknowledgement(database):
+    service = service_of(database, [HEAT])
+    feed(service, (0, 35.0))
+    (alert,) = service.queries.find(AlertFilter())[0]
+    service.commands.acknowledge(alert["id"], "An")
+    feed(service, (30, 20.0))
+    (event,) = feed(service, (90, 55.0))
+    assert event.kind == "rose"
+    found = service.queries.get(alert["id"])
+    assert (found["severity"], found["state"], found["limit"]) == ("critical", "firing", 40.0)
+    assert (found["acknowledged_by"], found["acknowledged_ms"]) == (None, None)
+    assert (found["value"], found["peak"], limit_in(found)) == (55.0, 55.0, "40")
+    assert (found["fires"], len(found["spans"])) == (2, 2)
+    kinds = [h["kind"] for h in found["history"]]
+    assert kinds == ["fired", "acknowledged", "resolved", "refired", "rose"]
+
+
+def test_a_refire_at_the_same_or_a_lower_severity_keeps_the_acknowledgement(database):
+    service = service_of(database, [HEAT])
+    feed(service, (0, 55.0))
+    (alert,) = service.queries.find(AlertFilter())[0]
+    service.commands.acknowledge(alert["id"], "An")
+    for value, limit in ((55.0, 40.0), (35.0, 30.0)):
+        feed(service, (30, 20.0)) if limit == 40.0 else feed(service, (150, 20.0))
+        (event,) = feed(service, (90 if limit == 40.0 else 210, value))
+        assert event.kind == "refired"
+        found = service.queries.get(alert["id"])
+        assert (found["severity"], found["state"]) == ("critical", "acknowledged")
+        assert (found["value"], found["limit"], limit_in(found)) == (value, limit, f"{limit:g}")
+
+
+def test_an_alert_that_fires_at_a_higher_level_than_it_was_pending_at_has_that_limit(database):
+    held = rule(
+        above=30, severity="warning", hold="2s", levels=[{"severity": "critical", "above": 40}]
+    )
+    service = service_of(database, [held])
+    (event,) = feed(service, (0, 55.0))
+    assert (event.kind, event.alert["severity"], event.alert["limit"]) == ("pending", "warning", 30)
+    (event,) = feed(service, (1, 55.0), (2, 55.0))
+    assert (event.kind, event.alert["severity"], event.alert["limit"]) == ("fired", "critical", 40)
+    assert limit_in(event.alert) == "40"
+
+
+def test_late_data_gives_the_severity_limit_and_value_of_the_highest_level(database):
+    store = MemoryStore()
+    service = service_of(database, [HEAT], store)
+    early = [(0, T0 + s * 1000, 20.0) for s in range(60)]
+    live = [(0, T0 + s * 1000, 20.0) for s in range(300, 310)]
+    values = {100: 35.0, 101: 36.0, 160: 55.0, 161: 60.0, 162: 35.0}  # two spans, one alert
+    late = [(0, T0 + s * 1000, values.get(s, 20.0)) for s in range(60, 300)]
+    for rows in (early, live, late):
+        store.write(batch_of(rows))
+        service.process(batch_of(rows), T0 + 310_000)
+    (event,) = service.tick(T0 + 321_000)
+    alert = event.alert
+    assert (event.kind, alert["severity"], alert["limit"]) == ("retrospective", "critical", 40.0)
+    assert (alert["value"], alert["peak"], limit_in(alert)) == (55.0, 60.0, "40")
+    assert (alert["start_ms"], alert["end_ms"]) == (T0 + 100_000, T0 + 163_000)
+
+
+def test_a_pending_alert_fires_although_the_rule_was_changed_and_lost_its_memory(database):
+    service = service_of(database, [rule(above=50, hold="5s")])
+    feed(service, (0, 60.0), (1, 60.0))
+    service.stop(T0 + 1000)
+    service = service_of(database, [rule(above=55, hold="5s")], now_ms=T0 + 2000)
+    feed(service, *((s, 60.0) for s in range(2, 9)))
+    (alert,) = service.queries.find(AlertFilter())[0]
+    assert (alert["state"], alert["start_ms"]) == ("firing", T0)
