@@ -197,11 +197,11 @@ class FaultDetector:
         sensor[SensorField.LAST_VALUE] = self._table[SensorField.LAST_VALUE][s] = x
         self._state["last_ms"][s] = tick.time_ms
         shifts = level_shift.follow_level_shifts(sensor, x)
-        beside = peers.compare(sensor, x, self._peer_values(tick, sensor))
+        peer = peers.compare(sensor, x, self._peer_values(tick, sensor))
         value = np.array(
-            [np.abs(shifts.distance), rough, beside.difference, beside.ratio, beside.distance]
+            [np.abs(shifts.distance), rough, peer.difference, peer.ratio, peer.distance]
         )
-        valid = np.array([shifts.known, rough_known, beside.known, beside.known, beside.known])
+        valid = np.array([shifts.known, rough_known, peer.known, peer.known, peer.known])
         tails = sensor[TAILS].reshape(len(TailField), len(TailFeature), len(s))
         able = shifts.known & pareto_tail.has_band(tails)[TailFeature.LEVEL_SHIFT]
         margin = _margin(tails[:, TailFeature.LEVEL_SHIFT], able)

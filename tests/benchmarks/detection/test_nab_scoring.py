@@ -1,4 +1,4 @@
-"""The scorer against the corner cases of the benchmark's definition."""
+"""NAB scoring against the corner cases of its definition."""
 
 import math
 
@@ -95,7 +95,7 @@ def test_detections_in_probation_neither_help_nor_harm():
     assert Corpus([file_of(100, [(40, 59)], [0, 5, 14])]).judge(0.5, STANDARD).score == 0
 
 
-def test_a_window_that_lies_in_probation_altogether_can_not_be_found_or_missed():
+def test_a_window_inside_probation_is_neither_found_nor_missed():
     judged = Corpus([file_of(100, [(2, 8), (40, 59)], [40])]).judge(0.5, STANDARD)
     assert (judged.found, judged.missed) == (1, 0)
     # It still counts in the normalisation: a perfect detector of the rest has not 100.
@@ -110,7 +110,7 @@ def test_profiles_weigh_false_alarms_and_misses_differently():
     assert missed.judge(0.5, STANDARD).score == pytest.approx(100 * (1 - 1 + 2) / 4)
 
 
-def test_the_best_threshold_is_the_one_that_trying_them_all_finds():
+def test_the_best_threshold_is_the_best_of_all_thresholds():
     rng = np.random.default_rng(7)
     files = [
         ScoredFile(f"f{k}", rng.random(400).round(2), ((100, 140), (250, 300))) for k in range(5)
@@ -126,12 +126,12 @@ def test_the_best_threshold_is_the_one_that_trying_them_all_finds():
         assert corpus.best(profile).score == pytest.approx(tried)
 
 
-def test_where_every_detection_costs_more_than_it_brings_the_best_is_silence():
+def test_the_best_threshold_is_infinite_where_every_detection_costs_more_than_it_brings():
     best = Corpus([file_of(1000, [], range(200, 400))]).best(STANDARD)
     assert best.threshold == math.inf
 
 
-def test_the_ladder_agrees_with_the_judgement_at_each_of_its_steps():
+def test_values_by_threshold_agree_with_the_score_at_each_threshold():
     rng = np.random.default_rng(2)
     score = np.where(rng.random(600) < 0.05, rng.uniform(0.3, 6.0, 600), 0.0)
     file = ScoredFile("a/f", score, ((200, 260), (400, 430)))

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.detection.scoring``: its report, and what it says of wrong usage."""
+"""``python -m benchmarks.detection.scoring``: its report, and wrong usage."""
 
 import gzip
 import json

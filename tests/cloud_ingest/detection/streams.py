@@ -1,4 +1,4 @@
-"""Made-up series and batches for the tests of the detectors."""
+"""Synthetic series and batches for the tests of the detectors."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Judgements that stand from one look to the next, against going through the samples one by one."""
+"""Judgements that hold until the next one, compared with a loop over the samples."""
 
 import numpy as np
 from hypothesis import given
@@ -20,7 +20,7 @@ def samples_of(marks: list[list[bool]]) -> tuple[ScorableSamples, np.ndarray]:
 
 
 @given(series_marks)
-def test_early_are_those_up_to_the_second_marked_one_of_their_series(marks):
+def test_until_second_marks_samples_up_to_the_second_marked_one_of_their_series(marks):
     samples, mark = samples_of(marks)
     expected = [sum(run[:i]) <= 1 for run in marks for i in range(len(run))]
     assert samples.until_second(mark).tolist() == expected
@@ -69,14 +69,14 @@ def rows_of(one: HeldScores | Scores) -> list[tuple[float, ...]]:
 
 
 @given(st.data(), st.integers(1, 12))
-def test_a_judgement_stands_until_the_next(data, n):
+def test_a_judgement_holds_until_the_next(data, n):
     one = data.draw(standing(n, 1))
     assert rows_of(one) == one_by_one(one)
     assert rows_of(one.select(np.arange(n)[::-1])) == one_by_one(one)[::-1]
 
 
 @given(st.data(), st.integers(1, 12), st.integers(100, 113))
-def test_a_sensor_in_doubt_is_told_instead_of_the_world(data, n, score):
+def test_a_high_fault_score_replaces_the_statistical_score(data, n, score):
     world, sensor = data.draw(standing(n, 1)), data.draw(standing(n, 100))
     both = zip(one_by_one(world), one_by_one(sensor), strict=True)
     expected = [theirs if theirs[0] >= score else ours for ours, theirs in both]

@@ -1,4 +1,4 @@
-"""What all detectors promise, for each of them."""
+"""The contract of all detectors, tested for each of them."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_saving_and_restoring_in_the_middle_gives_identical_scores(make, batch, 
 @pytest.mark.parametrize("make", KINDS)
 @settings(max_examples=15, deadline=None)
 @given(batch=wild_batches())
-def test_scores_are_numbers_between_nothing_and_the_highest_whatever_comes_in(make, batch):
+def test_scores_are_between_zero_and_the_highest_for_any_input(make, batch):
     with np.errstate(over="ignore", invalid="ignore"):
         scores = ready(make).update(batch)
     assert len(scores) == len(batch)
@@ -74,7 +74,7 @@ def test_scores_are_numbers_between_nothing_and_the_highest_whatever_comes_in(ma
 
 
 @pytest.mark.parametrize("make", KINDS[:2])
-def test_how_samples_are_cut_into_batches_makes_no_difference(make):
+def test_the_cut_into_batches_makes_no_difference(make):
     rng = np.random.default_rng(3)
     hours = np.arange(0, 24 * 4, 0.25)
     whole = batch_of(0, hours, 50 + rng.normal(0, 5, len(hours)))
@@ -128,7 +128,7 @@ def test_a_state_that_lacks_something_is_refused_with_its_name():
         ready(EnsembleDetector).restore(state)
 
 
-def test_the_state_of_an_earlier_version_is_refused_before_any_of_it_is_taken_up():
+def test_the_state_of_an_earlier_version_is_refused_before_any_of_it_is_restored():
     detector = ready(LayeredDetector)
     fresh, old = detector.state(), detector.state()
     old["first.hour_count"] = old.pop("first.slot_count").astype(np.uint16)
@@ -142,5 +142,5 @@ def test_the_state_of_an_earlier_version_is_refused_before_any_of_it_is_taken_up
     ("make", "most"),
     [(EnsembleDetector, 2200), (FaultDetector, 320), (LayeredDetector, 2800)],
 )
-def test_what_a_series_costs_is_bounded(make, most):
+def test_the_bytes_of_a_series_are_bounded(make, most):
     assert make().bytes_per_series <= most

@@ -78,7 +78,7 @@ def test_a_value_that_is_usual_by_day_is_unusual_by_night():
     assert scores.score.max() >= MONTH
 
 
-def test_a_daily_peak_that_stays_away_is_unusual():
+def test_a_missing_daily_peak_is_unusual():
     detector, rng = taught()
     scores = go_on(detector, rng, lambda x, t: np.minimum(x, 46.0))
     on = np.flatnonzero(scores.score >= threshold_for_budget(2))
@@ -86,7 +86,7 @@ def test_a_daily_peak_that_stays_away_is_unusual():
     assert scores.reason[on[0]] < Reason.SPIKE
 
 
-def test_coming_back_after_a_silence_is_no_storm():
+def test_a_return_after_a_gap_causes_no_alerts():
     for gap in (6, 72, 24 * 120):
         detector, rng = taught()
         scores = go_on(detector, rng, lambda x, _: x, hours=48, start=24 * DAYS + gap)

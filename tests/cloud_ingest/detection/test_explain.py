@@ -14,14 +14,14 @@ def finding(reason, score=3.0, expected=40.0):
     return Finding(reason, MORNING_MS, MORNING_MS, 91.24, expected, 21.0, 62.5, score)
 
 
-def test_a_sentence_tells_what_where_since_when_how_much_and_how_rare():
-    told = explain(one_series(0, "pm2_5", "tdm"), finding(Reason.HIGH_FOR_TIME))
-    assert told.en == (
+def test_a_sentence_has_quantity_station_start_value_band_and_rarity():
+    found = explain(one_series(0, "pm2_5", "tdm"), finding(Reason.HIGH_FOR_TIME))
+    assert found.en == (
         "PM2.5 at tdm: unusually high for this time of the day and week, since 08:00 02/02/2026; "
         "now 91.2 ug/m3, normally about 40.0 ug/m3 (21.0 – 62.5 ug/m3). "
         "The like is seen about once in 42 days."
     )
-    assert told.vi == (
+    assert found.vi == (
         "Bụi PM2.5 tại tdm: cao bất thường so với giờ này trong ngày và trong tuần, từ 08:00 "
         "02/02/2026; hiện 91.2 ug/m3, bình thường khoảng 40.0 ug/m3 (21.0 – 62.5 ug/m3). "
         "Trường hợp như vậy khoảng 42 ngày mới có một lần."
@@ -29,18 +29,18 @@ def test_a_sentence_tells_what_where_since_when_how_much_and_how_rare():
 
 
 def test_without_an_expected_value_the_sentence_leaves_it_out():
-    told = explain(one_series(0, "pm2_5"), finding(Reason.STUCK, expected=math.nan))
-    assert "normally" not in told.en
-    assert "bình thường" not in told.vi
+    found = explain(one_series(0, "pm2_5"), finding(Reason.STUCK, expected=math.nan))
+    assert "normally" not in found.en
+    assert "bình thường" not in found.vi
 
 
 @pytest.mark.parametrize(
     ("score", "words"),
     [(0.0, "1 hour"), (1.0, "10 hours"), (3.0, "42 days"), (4.0, "14 months"), (6.0, "two years")],
 )
-def test_rarity_is_told_in_units_that_people_use(score, words):
-    told = explain(one_series(0), finding(Reason.HIGH, score=score or 0.0001))
-    assert words in told.en
+def test_rarity_is_given_in_common_units(score, words):
+    found = explain(one_series(0), finding(Reason.HIGH, score=score or 0.0001))
+    assert words in found.en
 
 
 def test_every_reason_has_words_in_both_languages():

@@ -8,7 +8,7 @@ from tests.cloud_ingest.detection.streams import batch_of, one_series
 SECOND_H = 1 / 3600
 
 
-def test_the_first_path_stands_in_until_the_layers_have_learnt():
+def test_the_first_path_scores_until_the_layers_have_learnt():
     rng = np.random.default_rng(1)
     detector = LayeredDetector(warm_up_samples=24)
     detector.register([one_series(0)])
@@ -20,7 +20,7 @@ def test_the_first_path_stands_in_until_the_layers_have_learnt():
     assert scores.expected[-1] < scores.high[-1] < 95
 
 
-def test_a_sensor_in_doubt_is_told_as_such_and_not_as_pollution():
+def test_a_spike_of_the_sensor_is_reported_as_a_fault_and_not_as_pollution():
     rng = np.random.default_rng(2)
     detector = LayeredDetector()
     detector.register([one_series(0, "ph")])
@@ -37,7 +37,7 @@ def second_by_second(n, seed=3):
     return np.arange(n), 50 + rng.normal(0, 1, n)
 
 
-def test_between_two_looks_a_fast_series_keeps_its_judgement():
+def test_a_fast_series_keeps_its_judgement_between_two_evaluations():
     detector = LayeredDetector(warm_up_samples=10)
     detector.register([one_series(0)])
     seconds, x = second_by_second(2400)
@@ -47,7 +47,7 @@ def test_between_two_looks_a_fast_series_keeps_its_judgement():
     assert len(set(scores.expected[2341:2400])) == 1
 
 
-def test_a_value_outside_the_band_is_looked_at_within_seconds():
+def test_a_value_outside_the_band_is_judged_within_seconds():
     detector = LayeredDetector()
     detector.register([one_series(0)])
     seconds, x = second_by_second(2400)
@@ -58,7 +58,7 @@ def test_a_value_outside_the_band_is_looked_at_within_seconds():
     assert (scores.score[5:] >= threshold_for_budget(1)).all()
 
 
-def test_a_fault_between_two_looks_of_a_known_series_is_seen():
+def test_a_fault_between_two_evaluations_of_a_known_series_is_found():
     rng = np.random.default_rng(6)
     detector = LayeredDetector()
     detector.register([one_series(0, "ph")])
@@ -72,7 +72,7 @@ def test_a_fault_between_two_looks_of_a_known_series_is_seen():
     assert Reason(int(scores.reason[5])) is Reason.SPIKE
 
 
-def test_how_samples_are_cut_into_batches_makes_no_difference_to_what_is_ordinary():
+def test_the_cut_into_batches_makes_no_difference_to_ordinary_samples():
     rng = np.random.default_rng(4)
     seconds = np.sort(rng.integers(0, 9000, 6000))
     whole = SampleBatch.of(
@@ -90,7 +90,7 @@ def test_how_samples_are_cut_into_batches_makes_no_difference_to_what_is_ordinar
     assert np.array_equal(once, judge(61), equal_nan=True)
 
 
-def test_a_backlog_that_drifts_is_looked_at_once_a_minute():
+def test_a_backlog_that_drifts_is_judged_once_a_minute():
     rng = np.random.default_rng(7)
     detector = LayeredDetector()
     detector.register([one_series(0)])

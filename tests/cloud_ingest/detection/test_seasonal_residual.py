@@ -6,21 +6,7 @@ from hypothesis import strategies as st
 from cloud_ingest.detection import Reason, SeasonalResidualDetector, threshold_for_budget
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
-from telemetry.series import Series, SeriesKey
-
-HOUR_MS = 3_600_000
-
-
-def series(count):
-    return [
-        Series(i, SeriesKey("g", "d", f"m{i}"), "grp", "st", "pm2_5", "ug/m3") for i in range(count)
-    ]
-
-
-def batch(index, hours, values, flag=Flag.PASS):
-    n = len(values)
-    times = np.round(np.asarray(hours) * HOUR_MS).astype(np.int64)
-    return SampleBatch.of(np.broadcast_to(index, n), times, values, [int(flag)] * n)
+from tests.cloud_ingest.detection.streams import HOUR_MS, batch_of, one_series
 
 
 def daily(hours, noise, rng):
@@ -30,48 +16,48 @@ def daily(hours, noise, rng):
 @pytest.fixture
 def taught():
     detector = SeasonalResidualDetector()
-    detector.register(series(1))
+    detector.register([one_series(0)])
     hours = np.arange(0, 24 * 14, 0.5)
-    detector.update(batch(0, hours, daily(hours, 1.0, np.random.default_rng(1))))
+    detector.update(batch_of(0, hours, daily(hours, 1.0, np.random.default_rng(1))))
     return detector
 
 
 def test_a_value_that_fits_another_hour_but_not_this_one_is_reported(taught):
     hour = 24 * 14 + 18.0  # the daily low
-    scores = taught.update(batch(0, [hour], [70.0]))
+    scores = taught.update(batch_of(0, [hour], [70.0]))
     assert scores.reason[0] == Reason.HIGH_FOR_TIME
     assert scores.score[0] > threshold_for_budget(1)
     assert scores.low[0] < scores.expected[0] < scores.high[0] < 70.0
     assert scores.expected[0] == pytest.approx(30, abs=5)
 
 
-def test_two_quiet_weeks_raise_nothing():
+def test_two_quiet_weeks_cause_no_alert():
     detector = SeasonalResidualDetector()
-    detector.register(series(1))
+    detector.register([one_series(0)])
     hours = np.arange(0, 24 * 28, 0.5)
-    scores = detector.update(batch(0, hours, daily(hours, 1.0, np.random.default_rng(2))))
+    scores = detector.update(batch_of(0, hours, daily(hours, 1.0, np.random.default_rng(2))))
     assert (scores.score > threshold_for_budget(1)).sum() == 0
 
 
 def test_late_repeated_missing_and_failed_samples_are_not_judged_and_change_nothing(taught):
     before = taught.state()
     last = 24 * 14 - 0.5
-    taught.update(batch(0, [last, last - 5], [900.0, 900.0]))
-    taught.update(batch(0, [last + 1], [np.nan]))
-    scores = taught.update(batch(0, [last + 1.5], [900.0], Flag.FAIL))
+    taught.update(batch_of(0, [last, last - 5], [900.0, 900.0]))
+    taught.update(batch_of(0, [last + 1], [np.nan]))
+    scores = taught.update(batch_of(0, [last + 1.5], [900.0], Flag.FAIL))
     assert scores.score[0] == 0
     after = taught.state()
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
-def test_the_same_value_after_months_of_silence_is_no_alert(taught):
-    scores = taught.update(batch(0, [24 * 14 + 24 * 120 + 6.0], [70.0]))
+def test_the_same_value_after_months_without_samples_is_no_alert(taught):
+    scores = taught.update(batch_of(0, [24 * 14 + 24 * 120 + 6.0], [70.0]))
     assert scores.score[0] == 0
 
 
 def test_since_is_when_the_reason_began(taught):
     start = 24 * 14 + 17.0
-    scores = taught.update(batch(0, start + np.arange(3) * 0.5, [80.0, 81.0, 82.0]))
+    scores = taught.update(batch_of(0, start + np.arange(3) * 0.5, [80.0, 81.0, 82.0]))
     assert (scores.since_ms == round(start * HOUR_MS)).all()
 
 
@@ -101,10 +87,10 @@ def test_saving_and_restoring_in_the_middle_gives_identical_scores(samples, cut)
         whole.select(np.arange(len(whole)) >= cut),
     )
     one = SeasonalResidualDetector(warm_up_samples=5)
-    one.register(series(4))
+    one.register([one_series(i) for i in range(4)])
     one.update(first)
     two = SeasonalResidualDetector(warm_up_samples=5)
-    two.register(series(4))
+    two.register([one_series(i) for i in range(4)])
     two.restore(one.state())
     a, b = one.update(second), two.update(second)
     for name in ("score", "expected", "low", "high", "reason", "since_ms"):

@@ -43,7 +43,7 @@ def rows_of(values, first, last):
 
 @functools.cache
 def lesson(seed):
-    """What the detector knows after the weeks before anything happens, and what it said."""
+    """State after the ordinary weeks, and the scores of these weeks."""
     detector = sensors()
     scores = detector.update(rows_of(region(seed), 0, KNOWN))
     return detector.state(), scores
@@ -133,7 +133,7 @@ def test_a_regional_event_that_all_stations_see_is_no_fault():
         }
 
 
-def test_a_quiet_sensor_that_repeats_itself_by_habit_is_not_stuck():
+def test_a_coarse_sensor_that_usually_repeats_itself_is_not_stuck():
     rng = np.random.default_rng(5)
     coarse = np.repeat(20 + rng.integers(-2, 3, ROWS // 8), 8).astype(float)
     detector = FaultDetector()
@@ -142,7 +142,7 @@ def test_a_quiet_sensor_that_repeats_itself_by_habit_is_not_stuck():
     assert Reason.STUCK not in scores.reason
 
 
-def test_rain_that_stays_away_is_not_stuck():
+def test_a_long_time_without_rain_is_not_stuck():
     values = np.zeros(ROWS)
     values[:400:7] = 3.2
     detector = FaultDetector()
@@ -258,7 +258,7 @@ def stuck(x, at):
         (stuck, Reason.STUCK, 12),
     ],
 )
-def test_once_enough_was_seen_of_a_fault_it_has_its_name(fault, name, hours, seed):
+def test_a_fault_has_its_name_after_enough_samples(fault, name, hours, seed):
     values = region(seed)
     at = ROWS - 24 * 10
     fault(values["b"], at)
@@ -267,7 +267,7 @@ def test_once_enough_was_seen_of_a_fault_it_has_its_name(fault, name, hours, see
     assert Reason(int(reason[first + hours])) is name
 
 
-def test_a_name_that_was_found_out_does_not_go_back_to_that_of_a_sample():
+def test_a_name_found_from_many_samples_is_kept():
     values = region()
     at = ROWS - 24 * 10
     gain(values["b"], at)

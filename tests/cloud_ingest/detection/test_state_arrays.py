@@ -13,7 +13,7 @@ from tests.cloud_ingest.detection.streams import batch_of, one_series
 HOUR_MS = 3_600_000
 
 
-def test_a_steep_morning_within_two_hours_is_no_surprise_in_the_week():
+def test_a_steep_rise_within_a_two_hour_cell_leaves_a_small_weekly_residual():
     memory = StateArrays(profiles.ARRAYS)
     memory.grow(1)
     found = []
@@ -32,7 +32,7 @@ def test_a_steep_morning_within_two_hours_is_no_surprise_in_the_week():
     assert np.median(last_week) < 0.02 * of_the_weekend
 
 
-def test_a_state_of_another_version_is_refused_whole_and_the_detector_begins_anew():
+def test_a_state_of_another_version_is_refused_as_a_whole_and_the_detector_starts_again():
     first = LayeredDetector()
     first.register([one_series(0)])
     first.update(batch_of(0, np.arange(200) / 12, np.full(200, 5.0)))
@@ -49,7 +49,7 @@ def test_a_state_of_another_version_is_refused_whole_and_the_detector_begins_ane
     engine.restore({"detector": older}.get)
 
 
-def test_an_event_that_goes_on_over_a_restart_keeps_when_it_began():
+def test_an_event_that_continues_over_a_restart_keeps_its_start():
     rng = np.random.default_rng(2)
     detector = LayeredDetector()
     detector.register([one_series(0)])

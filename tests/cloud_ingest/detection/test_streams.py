@@ -1,4 +1,4 @@
-"""What the streams, habits and events of the statistical layer promise."""
+"""Streams, daily pattern and events of the statistical layer."""
 
 import functools
 
@@ -85,12 +85,12 @@ def test_a_value_that_never_changes_is_no_event(name):
 
 
 @pytest.mark.parametrize("name", ["square", "sine"])
-def test_what_repeats_itself_perfectly_is_no_event_once_known(name):
+def test_a_perfectly_periodic_series_has_no_event_once_known(name):
     found = judged()[name]
     assert (found < 2 * DAY).all()
 
 
-def test_a_job_that_comes_each_night_becomes_a_habit_and_the_same_at_noon_is_an_event():
+def test_a_nightly_job_becomes_part_of_the_daily_pattern_and_the_same_at_noon_is_an_event():
     found = judged()["job"]
     assert ((found >= NOON) & (found <= NOON + 6)).any()
     known = found[found >= 4 * DAY]
@@ -98,14 +98,14 @@ def test_a_job_that_comes_each_night_becomes_a_habit_and_the_same_at_noon_is_an_
     assert at_night.sum() <= 1
 
 
-def test_a_level_that_stays_is_told_at_once_and_not_again_and_again():
+def test_a_new_level_has_an_onset_at_once_and_few_later():
     found = judged()["level"]
-    told = found[found >= 7 * DAY]
-    assert told[0] == 7 * DAY
-    assert len(told) <= 3
+    onsets = found[found >= 7 * DAY]
+    assert onsets[0] == 7 * DAY
+    assert len(onsets) <= 3
 
 
-def test_noise_that_grows_is_told_while_it_lasts():
+def test_noise_that_grows_has_an_onset_while_it_lasts():
     found = judged()["noise"]
     assert ((found >= 8 * DAY) & (found < 8 * DAY + 100)).any()
 
@@ -117,7 +117,7 @@ def test_the_unit_of_a_series_does_not_matter(name):
     assert judged()[name].tolist() == plain.tolist()
 
 
-def test_extreme_values_leave_every_number_of_the_memory_finite():
+def test_extreme_values_leave_every_number_of_the_state_finite():
     rng = np.random.default_rng(8)
     rows = 600
     noise = rng.normal(0, 1, rows)

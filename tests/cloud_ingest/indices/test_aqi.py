@@ -1,4 +1,4 @@
-"""Indices against hand-computed vectors, the Decision's own examples, and other packages."""
+"""Indices against hand-computed vectors, the examples of the Decision, and other packages."""
 
 import json
 from fractions import Fraction
@@ -36,7 +36,7 @@ def nowcast_to_the_letter(hours):
 
 
 @pytest.mark.parametrize("vector", VECTORS["vn_nowcast"], ids=lambda v: v["name"])
-def test_vn_nowcast_is_normalised_and_its_letter_is_known(vector):
+def test_vn_nowcast_is_normalised_unlike_the_text_of_the_decision(vector):
     value = nowcast(vector["c1_to_c12"])
     if vector["normalised"] is None:
         assert value is None
@@ -66,7 +66,7 @@ def test_epa_nowcast_is_truncated_and_then_looked_up(vector):
     assert epa_aqi.sub_index("pm2_5_24h", value) == vector["aqi_2024"]
 
 
-def test_the_decisions_examples_come_out_but_for_its_one_slip():
+def test_the_examples_of_the_decision_agree_except_its_one_error():
     # NowCast 20.3 -> 41 and O3 136.1 -> 43; NO2 118.7 is printed as 60 and is 59.35 -> 59.
     hours = [20.6, 19.6, 22.4, 20.3, 16.5, 19.0, 16.5, 19.5, 23.5, 20.5, 24.7, 26.9]
     found = vn_aqi.hourly({"pm2_5": hours, "o3": [136.1], "no2": [118.7]})

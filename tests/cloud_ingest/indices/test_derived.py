@@ -31,7 +31,7 @@ def test_an_hour_waits_for_its_last_samples():
     assert times == {MIDNIGHT - HOUR}
 
 
-def test_what_the_store_could_not_give_is_tried_again():
+def test_a_failed_read_of_the_store_is_tried_again():
     class Away(Held):
         away = True
 

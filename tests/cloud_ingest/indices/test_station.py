@@ -1,4 +1,4 @@
-"""The index of a station out of a store."""
+"""The index of a station from the samples of a store."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_the_hour_uses_twelve_hours_of_dust_and_one_of_ozone():
     assert {s.pollutant: s.index for s in found.value.sub_indices} == {"pm2_5": 41, "o3": 43}
 
 
-def test_failed_samples_take_no_part():
+def test_failed_samples_are_not_used():
     time_ms, value, quality = hours_of([50.0] * 12, MIDNIGHT - 12 * HOUR)
     value[-1], quality[-1] = 5000.0, 4
     store = Held({0: (time_ms, value, quality)})

@@ -106,7 +106,7 @@ def test_a_level_shift_is_no_spike():
     assert flags_of(control, [1.0, 1, 1, 9, 9, 9], 1) == [1] * 6
 
 
-def test_a_spike_is_told_by_a_correction_once_the_next_sample_is_there():
+def test_a_spike_becomes_a_correction_when_the_next_sample_arrives():
     control = control_of({"spike": {"suspect": 3}})
     early = SampleBatch.of([0, 0], [START, START + 1000], [10.0, 20.0], [2, 2])
     control.flag(early, START)
@@ -165,7 +165,7 @@ def test_a_sample_from_the_future_is_suspect():
     assert control.flag(batch, START).quality.tolist() == [Flag.SUSPECT]
 
 
-def test_samples_under_calibration_are_not_for_use():
+def test_samples_under_calibration_fail():
     spans = [MarkedSpan(None, "g", "d1", None, START + 10, START + 20)]
     control = control_of({"fail": [0, 100]}, series=2, marked=lambda: spans)
     batch = SampleBatch.of(
@@ -177,7 +177,7 @@ def test_samples_under_calibration_are_not_for_use():
     assert control.flag(again, START + 5000).quality.tolist() == [1]
 
 
-def test_late_samples_do_not_disturb_what_is_remembered():
+def test_late_samples_do_not_change_the_state():
     control = control_of({"fail": [0, 100], "rate": {"suspect": 0.5}})
     control.flag(SampleBatch.of([0], [START], [50.0], [2]), START)
     late = control.flag(SampleBatch.of([0], [START - 1000], [0.0], [2]), START)
@@ -186,14 +186,14 @@ def test_late_samples_do_not_disturb_what_is_remembered():
     assert now.quality.tolist() == [1]
 
 
-def test_a_repeated_time_is_nobodys_neighbour():
+def test_a_sample_with_a_repeated_time_is_no_neighbour():
     control = control_of({"fail": [-1e9, 1e9], "spike": {"suspect": 3}})
     time_ms = [START, START + MINUTE, START + MINUTE, START + 2 * MINUTE]
     batch = SampleBatch.of([0] * 4, time_ms, [10.0, 10.0, 30.0, 10.0], [Flag.NOT_EVALUATED] * 4)
     assert control.flag(batch, START + 10**9).quality.tolist() == [Flag.PASS] * 4
 
 
-def test_an_override_changes_one_devices_numbers(tmp_path):
+def test_an_override_changes_the_parameters_of_one_device(tmp_path):
     path = tmp_path / "quality.yaml"
     path.write_text(
         "quantities:\n  pm2_5: {fail: [0, 100]}\n"
@@ -234,7 +234,7 @@ def test_many_series_are_judged_as_each_alone():
     st.lists(st.sampled_from([0.0, 0.0, 0.3, -0.3, 0.4, 2.0, N]), min_size=4, max_size=60),
     st.integers(1, 9),
 )
-def test_slow_drift_and_rest_are_told_alike_in_any_portions(steps, portion):
+def test_slow_drift_and_rest_get_the_same_flags_in_any_portions(steps, portion):
     tests = {
         "fail": [-1e9, 1e9],
         "flat": {"tolerance": 0.5, "suspect": "3m", "fail": "6m"},
