@@ -36,7 +36,7 @@ def run(
     """
     from edge_agent.signals import Signals
 
-    signals = Signals()  # before anything that takes its time
+    signals = Signals()  # before the slow imports
     from edge_agent.agent import AgentFailedError, run_agent
     from edge_agent.outbox import OutboxError
     from telemetry.yaml_files import YamlFileError
@@ -54,7 +54,7 @@ def run(
 def check(
     config: Config, log_level: LogLevel = Level.WARNING, log_format: LogFormat = Format.TEXT
 ) -> None:
-    """Read each device once: the bus plan, a table of values, a verdict a line.
+    """Read each device once: the bus plan, a table of values, a verdict per line.
 
     Exit 1 if a device fails, 2 if the file is wrong or its readings cannot fit on the wire.
     """

@@ -1,1 +1,1 @@
-"""Tools for the technician: check, status, and how they print."""
+"""Tools for the technician: check, status and their output."""

@@ -1,4 +1,4 @@
-"""``edge check``: reads every device once and says what it thinks of the answers."""
+"""``edge check``: reads every device once and judges the answers."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ TRIES = 3
 
 
 class Verdict(Enum):
-    """What the check thinks of a device."""
+    """The verdict on a device."""
 
     GOOD = "ok"
     DOUBTFUL = "doubtful"
@@ -33,7 +33,7 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class DeviceCheck:
-    """What one device answered. ``seconds`` is how long its turn took."""
+    """The answers of one device. ``seconds`` is the duration of its turn."""
 
     device: Device
     samples: Sequence[Sample] = ()
@@ -43,14 +43,14 @@ class DeviceCheck:
     reads: int = 0
 
     def fail(self, remark: str, verdict: Verdict = Verdict.FAILED) -> None:
-        """Worsen the verdict and say why."""
+        """Worsen the verdict, with a remark."""
         self.remarks.append(remark)
         if self.verdict is not Verdict.FAILED:
             self.verdict = verdict
 
 
 async def check_buses(buses: Sequence[Bus]) -> list[DeviceCheck]:
-    """Read every device of every bus; buses are read side by side."""
+    """Read every device of every bus; buses are read concurrently."""
     done = await asyncio.gather(*(_check_bus(bus) for bus in buses))
     return [check for checks in done for check in checks]
 
@@ -137,14 +137,12 @@ async def _check_stream(bus: Bus) -> DeviceCheck:
 
 def _silent_stream(listener: Listener, waited_s: float, resyncs: int) -> str:
     if resyncs or listener.heard:
-        return "bytes come, but no frame of this kind (check the profile, baud and parity)"
-    return (
-        f"nothing heard for {waited_s:.0f} s (check power, wiring, and that RX and TX are crossed)"
-    )
+        return "bytes arrive, but no valid frame (check the profile, baud rate and parity)"
+    return f"nothing received for {waited_s:.0f} s (check power, wiring, and that RX and TX are crossed)"
 
 
 def judge(check: DeviceCheck) -> None:
-    """Look at the values: missing ones, and ones that the device cannot mean."""
+    """Check the values: some may be missing, or outside the valid range."""
     by_name = {s.metric: s for s in check.samples}
     for metric in check.device.metrics:
         sample = by_name.get(metric.name)
@@ -156,15 +154,15 @@ def judge(check: DeviceCheck) -> None:
         valid = metric.valid_canonical
         if valid is not None and not valid[0] <= sample.value <= valid[1]:
             check.fail(
-                f"{metric.name} = {sample.value:g} {metric.canonical_unit} is outside the possible "
+                f"{metric.name} = {sample.value:g} {metric.canonical_unit} is outside the valid range "
                 f"{valid[0]:g} to {valid[1]:g} (check profile, byte and word order)"
             )
 
 
 def _line_remarks(counters: Counters) -> Iterable[str]:
     for counter, text in (
-        ("crc_errors", "damaged frames (wiring, termination, baud)"),
-        ("foreign_frames", "frames of others on the line (another master?)"),
+        ("crc_errors", "damaged frames (check wiring, termination, baud rate)"),
+        ("foreign_frames", "frames that this program did not request (another master?)"),
         ("late_replies", "late replies (raise timeout)"),
     ):
         if counters[counter]:
@@ -176,12 +174,12 @@ def _at_ms(monotonic_s: float) -> int:
 
 
 def failed(checks: Iterable[DeviceCheck]) -> bool:
-    """Whether any device failed."""
+    """Whether a device failed."""
     return any(c.verdict is Verdict.FAILED for c in checks)
 
 
 def run_check(buses: Sequence[Bus]) -> list[DeviceCheck]:
-    """Check every bus, from a program that has no event loop."""
+    """Check every bus; for callers without an event loop."""
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(check_buses(buses))
     return []

@@ -1,4 +1,4 @@
-"""What ``edge check`` and ``edge status`` print."""
+"""The output of ``edge check`` and ``edge status`` on the console."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from telemetry.samples import Sample
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns side by side, as wide as they need to be."""
+    """A table with a line under its head; columns are as wide as needed."""
     widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
     lines = [head, ["-" * w for w in widths], *rows]
     return "\n".join(
@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def plan_text(plans: Sequence[BusPlan]) -> str:
-    """The bus plan: reads, seconds of the wire, utilisation."""
+    """The bus plan: reads, time on the wire, utilisation."""
     rows = []
     for plan in plans:
         for d in plan.devices:
@@ -35,12 +35,21 @@ def plan_text(plans: Sequence[BusPlan]) -> str:
         elif plan.bus.serial:
             rows.append([plan.bus.name, f"all at {plan.bus.serial.baudrate} baud", "", "", "", "",
                          f"{plan.cycle_s * 1000:.1f} ms", f"{plan.utilisation:.1%}"])  # fmt: skip
-    head = ["bus", "device", "unit", "interval", "reads", "registers", "wire a turn", "utilisation"]
+    head = [
+        "bus",
+        "device",
+        "unit",
+        "interval",
+        "reads",
+        "registers",
+        "wire per turn",
+        "utilisation",
+    ]
     return table(head, rows)
 
 
 def values_text(checks: Sequence[DeviceCheck]) -> str:
-    """The values that the devices gave, with units."""
+    """The values of the devices, with units."""
     rows = []
     for check in checks:
         by_name = {s.metric: s for s in check.samples}
@@ -62,7 +71,7 @@ def _value_text(sample: Sample | None) -> str:
 
 
 def verdicts_text(checks: Sequence[DeviceCheck]) -> str:
-    """One line a device."""
+    """One line per device."""
     marks = {Verdict.GOOD: "ok      ", Verdict.DOUBTFUL: "doubtful", Verdict.FAILED: "FAILED  "}
     lines = []
     for check in checks:
@@ -73,26 +82,28 @@ def verdicts_text(checks: Sequence[DeviceCheck]) -> str:
 
 
 def status_text(status: Mapping[str, Any]) -> str:
-    """The state of an agent for people."""
+    """The status of an agent for people."""
     uplink = status["uplink"] or {}
     lines = [
         f"gateway     {status['gateway']}: {'running' if status['running'] else 'NOT running'}",
         f"uplink      {_uplink_text(uplink)}",
-        f"outbox      {status['depth_samples']} samples waiting"
+        f"outbox      {status['depth_samples']} samples to deliver"
         + (
-            f", the oldest {_age(status['oldest_time_ms'])} old" if status["oldest_time_ms"] else ""
+            f", the oldest is {_age(status['oldest_time_ms'])} old"
+            if status["oldest_time_ms"]
+            else ""
         ),
         f"confirmed   last {_ago(status['last_ack_ms'])}",
-        f"measured    {status['measured_total']} samples, given up {status['given_up_total']}",
+        f"measured    {status['measured_total']} samples, evicted {status['given_up_total']}",
     ]
     if status["damaged_rows"]:
-        lines.append(f"damaged     {status['damaged_rows']} rows changed by the disk, kept aside")
+        lines.append(f"damaged     {status['damaged_rows']} rows changed by the disk and set aside")
     if status["problem"]:
         lines.append(f"problem     {status['problem']}")
     for name, bus in status["buses"].items():
         if bus["busy"] is not None:
             left_out = bus["readings_left_out"]
-            text = f", {left_out} readings left out: it is too slow" if left_out else ""
+            text = f", {left_out} readings skipped because the bus is too slow" if left_out else ""
             lines.append(f"bus         {name} ({bus['where']}): in use {bus['busy']:.0%}{text}")
     rows = []
     for name, device in status["devices"].items():
@@ -122,7 +133,7 @@ def _uplink_text(uplink: Mapping[str, Any]) -> str:
         why = uplink.get("last_error")
         return "not connected" + (f": {why}" if why else "")
     return f"connected to {uplink.get('broker')}" + (
-        "" if uplink.get("delivering") else ", waiting for the cloud"
+        "" if uplink.get("delivering") else ", waiting for the cloud to come online"
     )
 
 

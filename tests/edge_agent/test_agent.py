@@ -189,7 +189,7 @@ def test_check_reads_each_device_and_says_what_it_thinks(gateway: Gateway) -> No
     done = gateway.command("check")
     assert done.returncode == 1
     assert "FAILED    second/other: no answer within 120 ms" in done.stdout
-    assert "voltage = 900 V is outside the possible 0 to 500" in done.stdout
+    assert "voltage = 900 V is outside the valid range 0 to 500" in done.stdout
 
 
 def test_a_plan_that_cannot_fit_is_refused_with_the_arithmetic(gateway: Gateway) -> None:

@@ -216,7 +216,10 @@ def _together(readings: Sequence[Reading]) -> Sequence[Sample]:
 
 def _no_answer(exchange: Exchange, device: Device) -> tuple[Result, str]:
     if exchange.damaged:
-        return Result.DAMAGED, "the answer cannot be read (check wiring, termination, baud, parity)"
+        return (
+            Result.DAMAGED,
+            "the answer cannot be read (check wiring, termination, baud rate, parity)",
+        )
     return Result.SILENT, f"no answer within {device.timeout_s * 1000:g} ms"
 
 

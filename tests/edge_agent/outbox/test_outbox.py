@@ -262,7 +262,7 @@ def test_what_can_be_read_of_a_damaged_file_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_when_full_the_oldest_is_thinned_and_counted(tmp_path: Path) -> None:
+def test_when_full_the_oldest_is_evicted_and_counted(tmp_path: Path) -> None:
     limit = 10_000_000
     path = tmp_path / "outbox.db"
     outbox = Outbox(path, limit)
@@ -290,11 +290,11 @@ def test_when_full_the_oldest_is_thinned_and_counted(tmp_path: Path) -> None:
     again.close()
 
 
-def test_samples_older_than_the_age_limit_are_given_up(tmp_path: Path) -> None:
+def test_samples_older_than_the_age_limit_are_evicted(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db", max_age_s=3600)
     now = utc_now_ms()
     outbox.put([report(time_ms=now - 7_200_000 + i) for i in range(50)])
     outbox.put([report(time_ms=now)])
-    wait_until(lambda: outbox.status().depth_samples == 3, "old samples are given up")
+    wait_until(lambda: outbox.status().depth_samples == 3, "old samples are evicted")
     assert outbox.status().evicted_total == 150
     outbox.close()
