@@ -13,7 +13,7 @@ from telemetry.batches import Int64, SampleBatch
 from telemetry.series import Series
 
 MAX_WAITING = 200
-"""A subscriber that lets more messages wait loses the oldest and is told how many."""
+"""With more waiting messages, a subscriber loses the oldest and receives their number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,8 @@ class Event:
 
     time_ms: int
     kind: Literal[
-        "online", "offline", "device_online", "device_offline", "data_lost", "quarantine",
-        "series_limit", "rebirth", "shed",
+        "online", "offline", "device_online", "device_offline", "data_lost", "series_limit",
+        "rebirth",
     ]  # fmt: skip
     group: str
     gateway: str

@@ -1,4 +1,4 @@
-"""Stand-ins for the parts around the pipeline: a store in memory, rules and a link that remember."""
+"""Fakes around the pipeline: a store in memory, and alerts and a link that record their calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from telemetry.series import Series
 
 
 class MemoryStore:
-    """Samples in a dictionary; ``down`` and ``refuses`` make it fail as asked."""
+    """Samples in a dictionary; ``down`` and ``refuses`` make it fail."""
 
     def __init__(self) -> None:
         self.samples: dict[tuple[int, int], tuple[float, int]] = {}
@@ -122,7 +122,7 @@ class MemoryStore:
 
 
 class PassQuality:
-    """Flags what was not evaluated as passed."""
+    """Flags samples that are not evaluated as passed."""
 
     def register(self, series: Sequence[Series]) -> None: ...
 
@@ -133,8 +133,8 @@ class PassQuality:
         return SampleBatch.empty()
 
 
-class RememberingAlerts:
-    """Remembers what it was told."""
+class RecordingAlerts:
+    """Records what the pipeline passes on."""
 
     def __init__(self) -> None:
         self.batches: list[SampleBatch] = []
@@ -160,8 +160,8 @@ class RememberingAlerts:
     def set_broker_online(self, online: bool, now_ms: int) -> None: ...
 
 
-class RememberingLink:
-    """Remembers the commands that were sent, decoded."""
+class RecordingLink:
+    """Records the commands that were sent, decoded."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, Any]] = []

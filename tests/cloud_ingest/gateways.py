@@ -1,4 +1,4 @@
-"""A gateway played by a test: Sparkplug payloads as an edge of ours (or a foreign one) sends them."""
+"""A simulated gateway for tests: Sparkplug payloads as our edge, or a foreign one, sends them."""
 
 from __future__ import annotations
 

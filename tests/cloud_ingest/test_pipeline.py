@@ -24,7 +24,7 @@ from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.pipeline_dependencies import PipelineDependencies
 from telemetry.clock import utc_now_ms
 from telemetry.series import SeriesKey
-from tests.cloud_ingest.fakes import MemoryStore, PassQuality, RememberingAlerts, RememberingLink
+from tests.cloud_ingest.fakes import MemoryStore, PassQuality, RecordingAlerts, RecordingLink
 from tests.cloud_ingest.gateways import Gateway
 from tests.servers import wait_until
 
@@ -48,7 +48,7 @@ class Cloud:
         self.inbox = Inbox(10_000_000)
         self.receiver = Receiver(self.inventory, limits, mappings)
         self.store = store or MemoryStore()
-        self.alerts, self.link = RememberingAlerts(), RememberingLink()
+        self.alerts, self.link = RecordingAlerts(), RecordingLink()
         self.live = LiveUpdates(self.inventory.series_at)
         self.inventory.load()
         self.ledger.load()

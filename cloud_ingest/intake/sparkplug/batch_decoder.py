@@ -172,66 +172,66 @@ class BatchDecoder:
         """Decode the collected messages; none is left afterwards."""
         messages, routes = self._messages, self._routes
         self._messages, self._routes, self._bytes = [], [], 0
-        columns = byte_scan.read([m.payload for m in messages])
+        scanned = byte_scan.scan([m.payload for m in messages])
         device = np.array([r.number for r in routes])
         arrived_ms = np.array([m.time_ms for m in messages])
         gateway = table.gateways_of(device)
-        series = table.look_up(device, columns.owner, columns.alias)
-        good = columns.read & ~((columns.unmarked > 0) & table.acknowledged(gateway))
-        good[columns.owner[series < 0]] = False
-        marks = table.marks_of(device)[columns.mark_owner]
-        good[columns.mark_owner[columns.mark_alias != marks]] = False
-        batch = SampleBatch(series, columns.time_ms, *_flag_values(columns.value))
+        series = table.look_up(device, scanned.owner, scanned.alias)
+        good = scanned.read & ~((scanned.unmarked > 0) & table.acknowledged(gateway))
+        good[scanned.owner[series < 0]] = False
+        marks = table.marks_of(device)[scanned.mark_owner]
+        good[scanned.mark_owner[scanned.mark_alias != marks]] = False
+        batch = SampleBatch(series, scanned.time_ms, *_flag_values(scanned.value))
         others: list[tuple[MqttMessage, Route]] = []
         if not good.all():
-            batch, columns = batch.select(good[columns.owner]), _only(columns, good)
+            batch, scanned = batch.select(good[scanned.owner]), _only(scanned, good)
             others = [(messages[n], routes[n]) for n in np.flatnonzero(~good).tolist()]
         return DecodedBatch(
             batch,
-            _receipts(columns, gateway, arrived_ms, table),
-            _unnumbered(columns, gateway, arrived_ms, table),
+            _receipts(scanned, gateway, arrived_ms, table),
+            _unnumbered(scanned, gateway, arrived_ms, table),
             device[good],
             arrived_ms[good],
             gateway[good],
-            (columns.sent_ms - arrived_ms)[good],
+            (scanned.sent_ms - arrived_ms)[good],
             others,
         )
 
 
-def _only(columns: ScannedMessages, good: Bool) -> ScannedMessages:
+def _only(scanned: ScannedMessages, good: Bool) -> ScannedMessages:
     """The same scan with only the Store/Batch marks of the good messages; samples stay."""
-    keep = good[columns.mark_owner]
+    keep = good[scanned.mark_owner]
     return replace(
-        columns,
-        mark_owner=columns.mark_owner[keep],
-        mark_batch=columns.mark_batch[keep],
-        mark_samples=columns.mark_samples[keep],
-        mark_time_ms=columns.mark_time_ms[keep],
-        unmarked=np.where(good, columns.unmarked, 0),
+        scanned,
+        mark_owner=scanned.mark_owner[keep],
+        mark_batch=scanned.mark_batch[keep],
+        mark_samples=scanned.mark_samples[keep],
+        mark_time_ms=scanned.mark_time_ms[keep],
+        unmarked=np.where(good, scanned.unmarked, 0),
     )
 
 
 def _receipts(
-    columns: ScannedMessages, gateway: Int64, arrived_ms: Int64, table: AliasTable
+    scanned: ScannedMessages, gateway: Int64, arrived_ms: Int64, table: AliasTable
 ) -> Receipts | None:
-    owner = columns.mark_owner
+    owner = scanned.mark_owner
     if not len(owner):
         return None
     return Receipts(
-        table.gateways, gateway[owner], columns.mark_batch, columns.mark_samples,
-        columns.mark_time_ms, arrived_ms[owner],
+        table.gateways, gateway[owner], scanned.mark_batch, scanned.mark_samples,
+        scanned.mark_time_ms, arrived_ms[owner],
     )  # fmt: skip
 
 
 def _unnumbered(
-    columns: ScannedMessages, gateway: Int64, arrived_ms: Int64, table: AliasTable
+    scanned: ScannedMessages, gateway: Int64, arrived_ms: Int64, table: AliasTable
 ) -> list[UnnumberedSamples]:
-    some = np.flatnonzero(columns.unmarked)
+    some = np.flatnonzero(scanned.unmarked)
     return [
         UnnumberedSamples(table.gateways[g], samples, time_ms, now_ms)
         for g, samples, time_ms, now_ms in zip(
-            gateway[some].tolist(), columns.unmarked[some].tolist(),
-            columns.unmarked_time_ms[some].tolist(), arrived_ms[some].tolist(), strict=True,
+            gateway[some].tolist(), scanned.unmarked[some].tolist(),
+            scanned.unmarked_time_ms[some].tolist(), arrived_ms[some].tolist(), strict=True,
         )
     ]  # fmt: skip
 

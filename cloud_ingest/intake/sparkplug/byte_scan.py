@@ -36,7 +36,7 @@ class ScannedMessages:
     ``owner`` and ``mark_owner`` are places in the list of messages. A mark closes ``mark_samples``
     samples; the first has the time ``mark_time_ms`` (-1: none). ``unmarked`` is the number of
     samples after the last mark of each message, ``unmarked_time_ms`` the time of the first.
-    ``read`` tells for each message whether it was read, ``sent_ms`` is its time stamp.
+    ``read`` says for each message whether it was read, ``sent_ms`` is its time stamp.
     """
 
     owner: Int64
@@ -85,7 +85,7 @@ class _Bytes:
         return found
 
 
-def read(payloads: Sequence[bytes]) -> ScannedMessages:
+def scan(payloads: Sequence[bytes]) -> ScannedMessages:
     """Scan ``payloads``; those of another form are not read."""
     lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
     ends = np.cumsum(lengths)
@@ -100,7 +100,7 @@ def read(payloads: Sequence[bytes]) -> ScannedMessages:
         metrics = metrics.select(np.repeat(good, count))
         count = np.where(good, count, 0)
         first = np.cumsum(count) - count
-    return _columns(data, metrics, first, count, good, _time(data.words(begins)))
+    return _scanned(data, metrics, first, count, good, _time(data.words(begins)))
 
 
 def _begins_well(data: _Bytes, begins: Int64) -> Bool:
@@ -223,7 +223,7 @@ def _batch_numbers(data: _Bytes, at: Int64, end: Int64) -> Int64:
     return result
 
 
-def _columns(
+def _scanned(
     data: _Bytes, metrics: _Metrics, first: Int64, count: Int64, good: Bool, sent_ms: Int64
 ) -> ScannedMessages:
     owner = np.repeat(np.arange(len(count)), count)

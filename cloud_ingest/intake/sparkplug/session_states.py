@@ -28,7 +28,7 @@ class SessionState(Enum):
     UNKNOWN = "unknown"  # no birth since the host started
     REBIRTH_ASKED = "rebirth asked"  # no birth; the gateway was asked for one
     ONLINE = "online"
-    STALE = "stale"  # born, but the host was away and has heard nothing since
+    STALE = "stale"  # born, but nothing arrived since the host was disconnected
     OFFLINE = "offline"
 
 

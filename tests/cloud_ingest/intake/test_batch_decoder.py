@@ -86,7 +86,7 @@ def build(parts: list[Any], seq: int) -> bytes:
     return bytes(payload.SerializeToString())
 
 
-def told(work: Work) -> tuple[list[tuple[Any, ...]], list[Any]]:
+def contents(work: Work) -> tuple[list[tuple[Any, ...]], list[Any]]:
     batch = work.samples.take()
     rows = zip(
         batch.series.tolist(), batch.time_ms.tolist(),
@@ -116,7 +116,7 @@ def test_both_ways_of_reading_agree(
         for n, parts in enumerate(messages):
             topic = "spBv1.0/binh-duong/DDATA/bd-tdm-001/air"
             made.take(MqttMessage(topic, build(parts, (n + 2) % 256), NOW_MS))
-        results.append(told(made.take_work()))
+        results.append(contents(made.take_work()))
     assert results[0] == results[1]
 
 

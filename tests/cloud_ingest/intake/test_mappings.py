@@ -1,4 +1,4 @@
-"""Mappings: payloads that are not Sparkplug, told in folders of data; a new case is new files."""
+"""Mappings of payloads that are not Sparkplug. The cases are folders of data."""
 
 from __future__ import annotations
 
