@@ -28,12 +28,12 @@ def list_rules(
     language: Annotated[str, typer.Option(help="vi or en.")] = "en",
     page: Annotated[
         Path | None,
-        typer.Option("--write", help="Renew the table of limits of the library in this page."),
+        typer.Option("--write", help="Update the table of the library's limits in this page."),
     ] = None,
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Print every rule with its limits, whether it is switched on, and its legal basis."""
+    """Print every rule with its limits, whether it is enabled, and its legal basis."""
     from rich.console import Console
     from rich.table import Table
 
@@ -69,11 +69,11 @@ def check(
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Read rule files as the service would. Exits 2 with file, line and field of every mistake."""
+    """Read rule files as the service would. Exits 2 with file, line and field of every error."""
     start_logging(log_level, log_format)
     rules = _load(files)
     on = sum(r.is_enabled for r in rules)
-    typer.echo(f"{len(rules)} rules are right, {on} of them switched on")
+    typer.echo(f"{len(rules)} rules valid, {on} enabled")
     for warning in rules.warnings:
         typer.echo(f"warning: {warning}")
     if not rules:
@@ -82,7 +82,7 @@ def check(
 
 @app.command(epilog="Example: quantrac rules schema > rules.schema.json")
 def schema(*, log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.TEXT) -> None:
-    """Print the JSON Schema of a rule file, for editors that complete and underline."""
+    """Print the JSON Schema of a rule file, for editors that complete and check fields."""
     from alert_rules.loading.json_schema import json_schema
 
     start_logging(log_level, log_format)
