@@ -29,7 +29,7 @@ expect.set_options(timeout=60_000)
 
 @pytest.fixture(scope="session")
 def built_page() -> None:
-    """The page as files; built where they are missing, by one worker while the others wait."""
+    """The built page; if it is missing, one worker builds it while the others wait."""
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build/page.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -57,7 +57,7 @@ def calm(system: System) -> Iterator[Feed]:
 
 @pytest.fixture(scope="session")
 def busy(system: System) -> Iterator[Feed]:
-    """A station with an alert that goes on."""
+    """A station with an alert that stays open."""
     quantities = {"pm2_5": ("pm2_5", "ug/m3")}
     feed = Feed(system.mqtt_port, "gw-busy", "mp", BUSY_STATION, (11.12, 106.61), quantities)
     feed.values["pm2_5"] = 140.0
@@ -68,7 +68,7 @@ def busy(system: System) -> Iterator[Feed]:
 
 @pytest.fixture(scope="session")
 def hostile(system: System) -> Iterator[Feed]:
-    """A foreign gateway whose names try to be more than names."""
+    """A foreign gateway whose names contain markup."""
     quantities = dict.fromkeys(HOSTILE_METRICS, ("", ""))
     feed = Feed(system.mqtt_port, "<i>gw 🐉", "<u>st", HOSTILE_NAME, (11.0, 106.7), quantities)
     wait_until(lambda: len(system.get("/latest?limit=1000&station=%3Cu%3Est")["items"]) >= 4)
@@ -86,7 +86,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, system: System) -> Iterator[Callable[..., Page]]:
-    """Opens an address of the page; errors in the page's own code fail the test."""
+    """Opens an address of the page; script errors fail the test."""
     contexts = []
     errors: list[str] = []
 
@@ -111,7 +111,7 @@ def chart_address(series: str, span: str = "10m") -> str:
 
 @pytest.fixture
 def every_page(system: System, calm: Feed, busy: Feed) -> dict[str, str]:
-    """The address of each kind of page, with something to see on it."""
+    """The address of each kind of page, with content."""
     alert = system.get("/alerts?state=open&station=mp")["items"][0]
     return {
         "stations": "#/",

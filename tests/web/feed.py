@@ -1,4 +1,4 @@
-"""A small Sparkplug gateway that sends what a test tells it to, once a few hundred milliseconds."""
+"""A small Sparkplug gateway that sends the values of a test every few hundred milliseconds."""
 
 import itertools
 import threading
@@ -53,7 +53,7 @@ class Feed:
         self._client.loop_stop()
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Any message at all, for tests that send nonsense."""
+        """Send any message, for tests of invalid ones."""
         self._client.publish(topic, payload).wait_for_publish(5)
 
     def _greet(self, client: mqtt.Client, *_: Any) -> None:

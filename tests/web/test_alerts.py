@@ -1,4 +1,4 @@
-"""What an officer does with an alert."""
+"""Actions of an officer on an alert."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,7 +17,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def rising(system: System, request: pytest.FixtureRequest) -> Iterator[Feed]:
-    """A station of this test's own, without an alert yet."""
+    """A station for this test only, without an alert yet."""
     station = f"{request.node.name[:20]}"
     feed = Feed(
         system.mqtt_port, f"gw-{station}", station, f"Trạm {station}", (11.2, 106.7),

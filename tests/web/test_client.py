@@ -1,4 +1,4 @@
-"""The page's typed client is made from the API's own schema, and is as new as that."""
+"""The page's typed client is generated from the API's schema and up to date."""
 
 import runpy
 from pathlib import Path

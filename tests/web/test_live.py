@@ -1,4 +1,4 @@
-"""Values, charts and the connection, as somebody who watches the page sees them."""
+"""Live updates of values, charts and the connection state."""
 
 from collections.abc import Callable
 

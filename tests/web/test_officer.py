@@ -1,4 +1,4 @@
-"""What else an officer does: many alerts at once, silences, messages, comparing, reporting."""
+"""More work of officers: several alerts at once, silences, messages, comparisons, reports."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ PM2_5 = {"pm2_5": ("pm2_5", "ug/m3")}
 
 @pytest.fixture
 def pair(system: System) -> Iterator[list[Feed]]:
-    """Two stations with an alert each, which no other test touches."""
+    """Two stations with an alert each, for these tests only."""
     feeds = []
     for name in ("hai-a", "hai-b"):
         feed = Feed(system.mqtt_port, f"gw-{name}", name, f"Trạm {name}", (11.0, 106.6), PM2_5)

@@ -1,4 +1,4 @@
-"""Everybody can read the page: in both languages, on a telephone, in the dark, without surprises."""
+"""The page in both languages, on a phone, in the dark theme, with axe, and with hostile names."""
 
 import json
 import re
@@ -37,7 +37,7 @@ SAID = """() => {
 
 
 def settled(page: Page, address: str) -> None:
-    """Go to a page of the same document and wait until it shows what it has."""
+    """Go to a page of the same document and wait until it has loaded."""
     page.goto(f"/{address}")
     expect(page.locator(".live.live")).to_be_visible()
     expect(page.locator("main .loading")).to_have_count(0)
@@ -46,7 +46,7 @@ def settled(page: Page, address: str) -> None:
 
 
 def leftovers(said: list[str], language: str) -> list[str]:
-    """What stands there in the other language, or as the bare key of a text."""
+    """Texts in the other language, and bare keys of texts."""
     mine, other = (
         json.loads((TEXTS / f"{name}.json").read_text(encoding="utf-8"))
         for name in (language, {"vi": "en", "en": "vi"}[language])
@@ -66,7 +66,7 @@ def leftovers(said: list[str], language: str) -> list[str]:
 
 
 def still_vietnamese(said: list[str], names: tuple[str, ...]) -> list[str]:
-    """What is said with letters that only Vietnamese has, names left out."""
+    """Texts with letters that only Vietnamese has, except names."""
     letters = re.compile("[ăâđêôơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]", re.IGNORECASE)
     for name in names:
         said = [s.replace(name, "") for s in said]
@@ -74,7 +74,7 @@ def still_vietnamese(said: list[str], names: tuple[str, ...]) -> list[str]:
 
 
 def soon(page: Page, wrong: Callable[[list[str]], list[str]]) -> list[str]:
-    """What is wrong with what is said; a moment is left for the page to draw itself anew."""
+    """The wrong texts on the page, once they are gone or after 3 s: the page may be redrawing."""
     end = time.monotonic() + 3
     while (found := wrong(page.evaluate(SAID))) and time.monotonic() < end:
         page.wait_for_timeout(50)

@@ -1,4 +1,4 @@
-"""The two catalogues say the same things, and the page's code asks only for what they have."""
+"""Both text catalogues have the same keys, and the page uses only and all of them."""
 
 import json
 import re

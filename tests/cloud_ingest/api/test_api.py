@@ -1,4 +1,4 @@
-"""The HTTP API over parts in memory: shapes, filters, pages, problems."""
+"""The HTTP API over parts in memory: responses, filters, pages, problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of alerts as spreadsheets open it."""
+"""The report of alerts as spreadsheet files."""
 
 import csv
 import io

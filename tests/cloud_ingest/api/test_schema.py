@@ -38,7 +38,7 @@ rules:
 
 @dataclass
 class Published:
-    """The schema of a service, strictly: a field that it does not name is wrong."""
+    """The schema of a service; fields that it does not name are errors."""
 
     document: dict[str, Any]
 
@@ -70,7 +70,7 @@ class Published:
 
 
 def closed(schema: Any) -> Any:
-    """The same schema, but no object has fields that are not named."""
+    """The same schema without additional fields in any object."""
     if isinstance(schema, list):
         return [closed(part) for part in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Every store that the conformance suite runs against."""
+"""The stores that the conformance suite runs against."""
 
 import os
 import uuid
@@ -24,7 +24,7 @@ def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB
 
 
 URL = "QUANTRAC_TEST_INFLUX_URL"
-"""An InfluxDB 2.x or 3.x to test against as well, with QUANTRAC_TEST_INFLUX_TOKEN and _ORG; see docs/stores.md."""
+"""The address of an InfluxDB 2.x or 3.x to test too, with QUANTRAC_TEST_INFLUX_TOKEN and _ORG; see docs/stores.md."""
 
 
 def influx_store(url: str) -> InfluxStore:
@@ -34,7 +34,7 @@ def influx_store(url: str) -> InfluxStore:
 
 
 def other_influx_store() -> InfluxStore:
-    """A store in a bucket of its own in the server that the environment names."""
+    """A store in a new bucket of the server that the environment names."""
     token, org = (
         os.environ.get("QUANTRAC_TEST_INFLUX_TOKEN"),
         os.environ.get("QUANTRAC_TEST_INFLUX_ORG"),

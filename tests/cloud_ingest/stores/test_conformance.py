@@ -1,4 +1,4 @@
-"""What every store does, whatever it is: a new one is added to ``KINDS`` in conftest.py."""
+"""The conformance suite of all stores. A new store is added to ``KINDS`` in conftest.py."""
 
 import math
 import threading

@@ -1,4 +1,4 @@
-"""The embedded store when its process dies, its disk is full, or another process wants it too."""
+"""The embedded store after kill -9, on a full disk, and opened by two processes."""
 
 import os
 import signal

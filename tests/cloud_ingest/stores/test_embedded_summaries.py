@@ -256,7 +256,7 @@ class Crash(BaseException):
 def test_whatever_moment_a_crash_takes_nothing_is_lost_or_doubled(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every step that touches the disk is a place to die; the store is opened again after each."""
+    """The process dies at every step that writes to the disk; then the store is opened again."""
     random_ = random.Random(seed)
     model: dict[tuple[int, int], float] = {}
     clock = T0 + DAY

@@ -1,4 +1,4 @@
-"""What is particular to InfluxDB: text, refusals, a server that is gone."""
+"""The InfluxDB store: line protocol, rejected lines, a server that is down."""
 
 from pathlib import Path
 

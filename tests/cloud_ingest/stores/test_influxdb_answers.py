@@ -1,4 +1,4 @@
-"""What InfluxDB answers becomes columns, also while a point is being written."""
+"""Decoding results of InfluxDB, also while a point is being written."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Buckets and tokens of InfluxDB 2.x: what is asked of the server, and, where there is one, what it does."""
+"""Buckets and tokens of InfluxDB 2.x: the requests, and their effect if a server is configured."""
 
 import os
 import uuid
@@ -17,7 +17,7 @@ ORG = "Sở TN&MT + co #1"
 
 
 class Server(InfluxClient):
-    """Answers as 2.7 does: lists are cut, empty retention rules change nothing, 404 for no such name."""
+    """Responds as 2.7 does: lists are paged, empty retention rules change nothing, 404 if not found."""
 
     def __init__(self, org: str, may_see_org: bool = True) -> None:
         super().__init__(Access("http://127.0.0.1:1"))

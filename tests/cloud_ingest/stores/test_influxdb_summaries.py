@@ -1,4 +1,4 @@
-"""Summaries in InfluxDB: made when a day is over, made again for late samples, known after a restart."""
+"""Summaries in InfluxDB: made after a day, made again for late samples, kept over a restart."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What of each series is the newest: for the store's answers, and for those who watch."""
+"""The latest sample of each series, in the stores and in the event stream."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ SERIES = [Series(i, SeriesKey("g", "d", f"m{i}"), "bd", "s", "pm10", "u", 1000) 
 
 
 def batch_of(rows: list[tuple[int, int]]) -> SampleBatch:
-    """Rows of series and time; the value is the place."""
+    """Rows of series and time; the value is the position."""
     series, time_ms = zip(*rows, strict=True) if rows else ((), ())
     return SampleBatch.of(series, time_ms, range(len(rows)), [1] * len(rows))
 

@@ -1,4 +1,4 @@
-"""A second process that looks at an embedded store while the first one writes."""
+"""A second process that reads an embedded store while the first one writes."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The page that shows how to add a store: its example works as it stands there."""
+"""The example of the README of stores works as written."""
 
 import re
 from pathlib import Path

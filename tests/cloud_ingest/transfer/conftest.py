@@ -1,3 +1,3 @@
-"""Servers for the tests of this room."""
+"""Servers for these tests."""
 
 from tests.cloud_ingest.intake.test_shards import postgresql  # noqa: F401  # a fixture

@@ -1,4 +1,4 @@
-"""Backup, restore and import through the command line, also of a system at work."""
+"""Backup, restore and import through the command line, also of a running system."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def cloud_yaml(folder: Path, store: str = "{kind: embedded, path: ./data}") -> P
 
 
 def system(folder: Path, n: int = 20) -> list[Series]:
-    """A database that knows series, as ingest would have left it."""
+    """A database with series, as ingest writes them."""
     database = Database(f"sqlite:///{folder}/data/quantrac.db")
     database.migrate()
     inventory = Inventory(database)

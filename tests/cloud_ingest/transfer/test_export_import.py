@@ -1,4 +1,4 @@
-"""Exports and imports: every name and value comes through, memory stays flat."""
+"""Exports and imports keep every name and value, in bounded memory."""
 
 import csv
 import io
