@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tests.servers import wait_until
 
 READ = bytes.fromhex("04 0000 0002")
 SAID = bytes.fromhex("04 04 0001 0002")
+
+MINUTE_MS = 60_000
 
 
 def station(**more: Any) -> Scenario:
@@ -65,6 +68,17 @@ def running(scenario: Scenario, folder: Path) -> Iterator[Simulation]:
         thread.join(5)
         loop.close()
         truth.close()
+
+
+def move_clock(simulation: Simulation, by_ms: int) -> None:
+    """Move the time by which ports are plugged; that of the devices goes on."""
+    clock = simulation.clock
+    simulation.clock = replace(clock, start_ms=clock.start_ms + by_ms)
+
+
+def connects(port: int) -> bool:
+    with ModbusTcpClient("127.0.0.1", port=port, timeout=0.1) as client:
+        return bool(client.connected)
 
 
 def read_to_the_end(port: int) -> None:
@@ -159,28 +173,33 @@ def test_a_port_at_another_rate_is_not_understood(tmp_path: Path) -> None:
 
 
 def test_an_adapter_that_is_pulled_vanishes_and_comes_back(tmp_path: Path) -> None:
-    made = station(faults=[{"kind": "unplugged", "bus": "g/dust", "at": "700ms", "lasts": "600ms"}])
+    made = station(faults=[{"kind": "unplugged", "bus": "g/dust", "at": "1h", "lasts": "1h"}])
     link = tmp_path / "s-dust"
-    with running(made, tmp_path):
+    with running(made, tmp_path) as simulation:
         first = os.open(link, os.O_RDWR | os.O_NOCTTY)
+        move_clock(simulation, 90 * MINUTE_MS)
         wait_until(lambda: not link.is_symlink(), "the link vanishes")
         with pytest.raises(OSError, match="error"):
             read_to_the_end(first)
         os.close(first)
+        move_clock(simulation, -90 * MINUTE_MS)
         wait_until(link.exists, "the link comes back")
         with Serial(str(link), 9600, timeout=2) as again:
             assert b"\x42\x4d" in again.read(64)
 
 
 def test_a_power_cut_takes_all_buses_of_a_gateway(tmp_path: Path) -> None:
-    made = station(faults=[{"kind": "power_cut", "gateway": "g", "at": "500ms", "lasts": "600ms"}])
+    made = station(faults=[{"kind": "power_cut", "gateway": "g", "at": "1h", "lasts": "1h"}])
     with running(made, tmp_path) as simulation:
         port = simulation.buses[2].port.port
         with ModbusTcpClient("127.0.0.1", port=port) as meter:
             assert not meter.read_input_registers(0, count=2).isError()
+        move_clock(simulation, 90 * MINUTE_MS)
         wait_until(lambda: not (tmp_path / "s-rs485").is_symlink(), "the line vanishes")
-        assert not ModbusTcpClient("127.0.0.1", port=port, timeout=0.1).connect()
+        wait_until(lambda: not connects(port), "the TCP port closes")
+        move_clock(simulation, -90 * MINUTE_MS)
         wait_until((tmp_path / "s-rs485").exists, "the line comes back")
+        wait_until(lambda: connects(port), "the TCP port opens")
         with ModbusTcpClient("127.0.0.1", port=port) as meter:
             assert not meter.read_input_registers(0, count=2).isError()
 
