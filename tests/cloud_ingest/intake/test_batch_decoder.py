@@ -122,7 +122,7 @@ def test_both_ways_of_reading_agree(
 
 @given(st.lists(st.binary(max_size=200), max_size=5))
 def test_bytes_of_any_kind_are_read_or_left_alone(data: list[bytes]) -> None:
-    byte_scan.read(data)
+    byte_scan.scan(data)
     for one in data:
         byte_scan.sequence_number(one)
 
@@ -141,7 +141,7 @@ def test_what_was_cut_or_changed_is_read_as_protobuf_reads_it(
     else:
         del torn[place]
     payloads[which] = bytes(torn)
-    columns = byte_scan.read(payloads)
+    columns = byte_scan.scan(payloads)
     for n, payload in enumerate(payloads):
         if not columns.read[n]:
             continue
@@ -167,7 +167,7 @@ def test_the_usual_message_is_recognised() -> None:
                 for a in aliases
             ]  # fmt: skip
             payload = build([*parts, 1_795_000_000_123], 200)
-            columns = byte_scan.read([payload])
+            columns = byte_scan.scan([payload])
             assert columns.read.all()
             assert byte_scan.sequence_number(payload) == 200
             assert columns.mark_alias.tolist() == [100]
@@ -186,7 +186,7 @@ def test_what_our_edge_writes_is_usual(tmp_path: Path) -> None:
     data = sparkplug.encode(
         sparkplug.Payload(timestamp_ms=NOW_MS, metrics=metrics, seq=3), datatypes=False
     )
-    columns = byte_scan.read([data])
+    columns = byte_scan.scan([data])
     assert columns.read.all()
     assert columns.unmarked.tolist() == [149]
 
