@@ -1,1 +1,1 @@
-"""Acquisition: buses and devices read on schedule, over serial lines and TCP."""
+"""Acquisition: buses and devices, read on schedule over serial lines and TCP."""

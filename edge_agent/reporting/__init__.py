@@ -1,1 +1,1 @@
-"""What becomes of a device's readings before they are reported: totals, averages, report filter."""
+"""From readings to reports: totals, aggregation, report filter, collection for the outbox."""
