@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from alert_rules.evaluator import State, as_index, copy_state, group_starts, grown, one_per_row
 from telemetry.batches import Bool, Float64, Int32, Int64
-from telemetry.local_time import from_local_ms, to_local_ms
+from telemetry.time.local_time import from_local_ms, to_local_ms
 
 _INT32_BUCKET_MS = 10_000  # numbers of buckets at least this long fit into 32 bits until 2650
 

@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from telemetry.batches import Bool, Float64
-from telemetry.durations import DurationMs
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series
+from telemetry.time.durations import DurationMs
 
 LONGEST_HOLD_MS = 2_000_000_000
 """The longest hold or clear time: 23 days."""

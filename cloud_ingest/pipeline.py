@@ -27,7 +27,7 @@ from cloud_ingest.retry import Retry, Stopped
 from cloud_ingest.sample_door import SampleDoor
 from cloud_ingest.state_commit import StateCommit
 from cloud_ingest.stores.protocol import StoreUnavailable
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _log = structlog.get_logger()
 

@@ -41,7 +41,7 @@ from cloud_ingest.quality import QualityControl
 from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.opening import open_store
 from cloud_ingest.stores.protocol import SampleStore
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from device_profiles import library
 from device_profiles.metric import Metric
 from device_profiles.profile import MODBUS, Profile
 from device_profiles.streams import registry
-from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
+from telemetry.time.durations import format_duration
 from telemetry.units import UNITS
 from telemetry.yaml_files import (
     FileProblem,

@@ -16,7 +16,7 @@ from device_profiles.identification import Identification
 from device_profiles.metric import Metric, near
 from device_profiles.registers import BitField
 from device_profiles.streams import registry
-from telemetry.durations import DurationMs
+from telemetry.time.durations import DurationMs
 from telemetry.yaml_files import FieldPath
 
 MODBUS = "modbus"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from telemetry.durations import DurationMs
+from telemetry.time.durations import DurationMs
 from telemetry.yaml_files import (
     FieldPath,
     FileProblem,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quantrac.console import BAD_USAGE, Format, Level, LogFormat, LogLevel, start_logging, stop
-from telemetry.durations import parse_duration_ms
+from telemetry.time.durations import parse_duration_ms
 from telemetry.yaml_files import YamlFileError
 
 app = typer.Typer(

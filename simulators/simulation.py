@@ -29,7 +29,7 @@ from simulators.signals.episodes import Episode, Leak
 from simulators.signals.sensors import Sensor
 from simulators.signals.world import World
 from simulators.truth import Served, TruthFile
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from alert_rules.evaluator import RuleKind, SortedSamples, Verdicts
 from alert_rules.kinds.mean import MAX_BUCKETS
 from alert_rules.shared_windows import BucketEvaluator, WindowSpec
 from alert_rules.thresholds import RuleWithThresholds
-from telemetry.durations import DurationMs, format_duration
+from telemetry.time.durations import DurationMs, format_duration
 
 
 class CountRule(RuleWithThresholds):

@@ -20,8 +20,8 @@ from alert_rules.hysteresis import Hysteresis
 from alert_rules.rule import Selector, place_of
 from alert_rules.thresholds import RuleWithThresholds
 from telemetry.batches import Bool, Float64, Int32, Int64
-from telemetry.durations import DurationMs
 from telemetry.series import Series
+from telemetry.time.durations import DurationMs
 
 _MAX_LEAD = 64
 """How many buckets one side may be ahead of the other."""

@@ -10,7 +10,7 @@ from alert_rules.rule import Rule, Severity
 from alert_rules.shared_windows import BucketEvaluator, WindowSpec
 from alert_rules.windows import SlidingWindow
 from telemetry.batches import Bool
-from telemetry.durations import DurationMs
+from telemetry.time.durations import DurationMs
 
 _BUCKETS = 6
 

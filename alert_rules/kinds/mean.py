@@ -12,8 +12,8 @@ from alert_rules.hysteresis import Hysteresis
 from alert_rules.shared_windows import BucketEvaluator, WindowSpec
 from alert_rules.thresholds import RuleWithThresholds
 from telemetry.batches import Bool, Float64, Int64
-from telemetry.durations import DurationMs, format_duration
 from telemetry.quantities import QUANTITIES
+from telemetry.time.durations import DurationMs, format_duration
 
 MAX_BUCKETS = 400
 _ROLLING_BUCKETS = 12

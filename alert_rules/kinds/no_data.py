@@ -21,7 +21,7 @@ from alert_rules.evaluator import (
 )
 from alert_rules.rule import Rule
 from telemetry.batches import Int64
-from telemetry.durations import DurationMs
+from telemetry.time.durations import DurationMs
 
 NO_TIMEOUT_MS = 10**14
 """The timeout of a series from which no samples are expected."""

@@ -22,8 +22,8 @@ from alert_rules.evaluator import (
 from alert_rules.hysteresis import Hysteresis
 from alert_rules.thresholds import RuleWithThresholds
 from telemetry.batches import Float64, Int32, Int64
-from telemetry.durations import DurationMs
 from telemetry.quantities import QUANTITIES
+from telemetry.time.durations import DurationMs
 
 
 class RateRule(RuleWithThresholds):

@@ -38,8 +38,8 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
-from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
+from telemetry.time.clock import utc_now_ms
 from tests.servers import Mosquitto, free_port, wait_until
 
 DEVICES, METRICS = 5, 20

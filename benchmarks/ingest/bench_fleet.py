@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from benchmarks.result import Result
 from simulators.fleets.fleet import Fleet
 from simulators.scenarios.model import Scenario
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _GATEWAYS = 1000
 _MESSAGES = 30_000

@@ -42,8 +42,8 @@ from cloud_ingest.service import Service
 from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch
-from telemetry.clock import utc_now_ms
 from telemetry.series import Series
+from telemetry.time.clock import utc_now_ms
 
 FLEETS = (10, 100, 1_000, 10_000)
 METRICS = 5

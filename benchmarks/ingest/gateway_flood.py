@@ -16,9 +16,9 @@ import psutil
 
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from telemetry import mqtt_packets
-from telemetry.clock import utc_now_ms
 from telemetry.mqtt_packets import Parser, Publish
 from telemetry.sparkplug import names
+from telemetry.time.clock import utc_now_ms
 
 WINDOW = 32  # reports of a gateway that may wait for their acknowledgement, as at our edge
 QUANTITIES = ("pm2_5", "air_temperature", "pm10", "no2", "o3", "so2")  # no alert at 20

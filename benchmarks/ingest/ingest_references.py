@@ -20,8 +20,8 @@ from cloud_ingest.stores.influxdb.client import Access, InfluxClient
 from cloud_ingest.stores.influxdb.line_protocol import lines, prefix
 from telemetry import mqtt_packets
 from telemetry.batches import SampleBatch
-from telemetry.clock import utc_now_ms
 from telemetry.series import Series, SeriesKey
+from telemetry.time.clock import utc_now_ms
 from tests.servers import InfluxDB, Mosquitto, require
 
 Load = tuple[str, int, int, int, int, int]

@@ -19,8 +19,8 @@ from cloud_ingest.database import Database
 from cloud_ingest.notification import Channel, ChannelConfiguration, NotificationWorker
 from cloud_ingest.quality import QualityControl
 from telemetry.batches import SampleBatch
-from telemetry.clock import utc_now_ms
 from telemetry.series import Series, SeriesKey
+from telemetry.time.clock import utc_now_ms
 
 GATEWAYS = 1_000
 EACH = 10

@@ -26,7 +26,7 @@ from simulators.devices.tcp_server import TcpServer
 from simulators.faults.plan import FaultPlan
 from simulators.signals.places import Place
 from simulators.signals.world import World
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _REQUEST = bytes.fromhex("0001 0000 0006 01 04 0000 0014")
 _ANSWER_SIZE = 9 + 40

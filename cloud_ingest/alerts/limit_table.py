@@ -3,8 +3,8 @@
 from alert_rules.kinds.anomaly import AnomalyRule
 from alert_rules.loading import LIBRARY, library_packs, load_rules
 from alert_rules.rule import Legal, Rule
-from telemetry.durations import format_duration
 from telemetry.quantities import QUANTITIES
+from telemetry.time.durations import format_duration
 
 BEGIN, END = "<!-- limits: begin -->", "<!-- limits: end -->"
 _HEAD = (

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 from alert_rules.rule import PLACEHOLDERS, LocalText, Rule
-from telemetry.local_time import local_datetime
 from telemetry.quantities import QUANTITIES
+from telemetry.time.local_time import local_datetime
 
 LANGUAGES = ("vi", "en")
 _MOST_DIGITS = 6

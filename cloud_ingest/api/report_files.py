@@ -9,7 +9,7 @@ from typing import Any
 import xlsxwriter
 
 from cloud_ingest.alerts.texts import shown_unit
-from telemetry.local_time import local_datetime
+from telemetry.time.local_time import local_datetime
 
 CSV = "text/csv"
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -3,8 +3,8 @@
 import re
 
 from cloud_ingest.api.problems import Problem
-from telemetry.durations import parse_duration_ms
-from telemetry.iso_time import parse_time_ms
+from telemetry.time.durations import parse_duration_ms
+from telemetry.time.iso_time import parse_time_ms
 
 # In a query, "+07:00" arrives as " 07:00" if the client did not encode the plus sign.
 _LOST_PLUS = re.compile(r"([T ][\d:.]+) (\d\d:?\d\d)$")

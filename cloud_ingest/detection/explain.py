@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 from cloud_ingest.detection.detector import Reason
-from telemetry.local_time import local_datetime
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
+from telemetry.time.local_time import local_datetime
 
 
 @dataclass(frozen=True, slots=True)

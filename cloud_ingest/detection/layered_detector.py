@@ -20,8 +20,8 @@ from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays
 from cloud_ingest.detection.statistical.ensemble import EnsembleDetector
 from cloud_ingest.detection.statistical.seasonal_residual import SeasonalResidualDetector
 from telemetry.batches import Bool, Int64, SampleBatch
-from telemetry.local_time import UTC_OFFSET_H
 from telemetry.series import Series
+from telemetry.time.local_time import UTC_OFFSET_H
 
 LONG_MS = 300_000
 """Interval of the ensemble, whose working step it is."""

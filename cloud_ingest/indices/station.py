@@ -11,8 +11,8 @@ from cloud_ingest.indices.averages import HOUR_MS, highest, hourly_means, mean, 
 from cloud_ingest.indices.index import IndexValue
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import usable
-from telemetry.local_time import day_start_ms
 from telemetry.series import Series
+from telemetry.time.local_time import day_start_ms
 
 Kind = Literal["vn_aqi", "epa_aqi"]
 Period = Literal["hour", "day"]

@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from alert_rules.rule import Severity, parse_hours
 from cloud_ingest.notification.notifier import Notifier
-from telemetry.durations import DurationMs
-from telemetry.local_time import ms_of_day
+from telemetry.time.durations import DurationMs
+from telemetry.time.local_time import ms_of_day
 
 _DAY_MS = 86_400_000
 

@@ -17,7 +17,7 @@ from cloud_ingest.database import Database
 from cloud_ingest.notification.channels import Channel
 from cloud_ingest.notification.notifier import NotifierError
 from cloud_ingest.notification.rendering import compose
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 POLL_S = 0.25
 PAUSE_S = 5.0

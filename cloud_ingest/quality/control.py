@@ -10,9 +10,9 @@ from cloud_ingest.quality.parameters import TestParameters
 from cloud_ingest.quality.settings import QualitySettings, default_settings
 from cloud_ingest.quality.state import ConsecutiveSamples, SeriesState
 from telemetry.batches import Bool, Int64, SampleBatch, UInt8, is_too_far_ahead
-from telemetry.local_time import local_datetime
 from telemetry.quality import Flag
 from telemetry.series import Series
+from telemetry.time.local_time import local_datetime
 
 _NEIGHBOUR_AGE_MS = 600_000
 """Older values of a neighbour are not compared."""

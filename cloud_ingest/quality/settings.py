@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from alert_rules.rule import Selector
-from telemetry.durations import DurationMs
 from telemetry.series import Series
+from telemetry.time.durations import DurationMs
 from telemetry.yaml_files import read_yaml_file
 
 DEFAULTS = Path(__file__).parent / "defaults.yaml"

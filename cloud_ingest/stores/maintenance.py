@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from cloud_ingest.stores.protocol import StoreError
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _log = structlog.get_logger()
 

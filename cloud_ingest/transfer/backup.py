@@ -27,8 +27,8 @@ from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.stores.protocol import EARLIEST_MS, LATEST_MS, SampleStore, StoreError
 from cloud_ingest.transfer import database_dump
 from telemetry.batches import SampleBatch
-from telemetry.clock import utc_now_ms
 from telemetry.series import Series
+from telemetry.time.clock import utc_now_ms
 
 FORMAT = 1
 SERIES_TABLE = schema.series.name

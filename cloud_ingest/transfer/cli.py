@@ -16,7 +16,7 @@ from quantrac.console import (
     start_logging,
     stop,
 )
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 if TYPE_CHECKING:
     from cloud_ingest.configuration import CloudConfiguration
@@ -215,8 +215,8 @@ def _selection(
     series: "list[Series]", start: str, end: str, step: str, aggregate: str
 ) -> "Selection":
     from cloud_ingest.transfer.selection import Selection
-    from telemetry.durations import parse_duration_ms
-    from telemetry.iso_time import parse_time_ms
+    from telemetry.time.durations import parse_duration_ms
+    from telemetry.time.iso_time import parse_time_ms
 
     if aggregate not in ("mean", "min", "max", "count", "last"):
         stop(f"--aggregate {aggregate}: write mean, min, max, count or last")

@@ -9,9 +9,9 @@ from cloud_ingest.stores.influxdb.line_protocol import lines, prefix
 from cloud_ingest.transfer.rows import Row, RowError, RowSeries
 from cloud_ingest.transfer.selection import Pieces
 from telemetry.batches import SampleBatch
-from telemetry.iso_time import parse_time_ms
 from telemetry.quality import Flag
 from telemetry.series import Series, SeriesKey
+from telemetry.time.iso_time import parse_time_ms
 
 HEADER = ("time", "station", "gateway", "device", "metric", "quantity", "unit", "value", "quality")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

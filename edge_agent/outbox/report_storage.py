@@ -23,7 +23,7 @@ from edge_agent.outbox.sqlite.report_table import insert_reports, put_aside
 from edge_agent.outbox.sqlite.row_format import Report, StoredReport
 from edge_agent.outbox.status import lowest_batch, oldest_time_ms
 from edge_agent.outbox.write_buffer import WriteBuffer
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 from edge_agent.configuration import load_gateway
 from edge_agent.learned_state import beside_outbox, read_json
 from edge_agent.outbox import OutboxStatus, read_status
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 FRESH_MS = 10_000
 

@@ -15,8 +15,8 @@ from edge_agent.acquisition.modbus.poller import Poller, Result
 from edge_agent.acquisition.modbus_bus import make_client
 from edge_agent.acquisition.stream_bus import Listener
 from edge_agent.devices import Bus, Device
-from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
+from telemetry.time.clock import utc_now_ms
 
 STREAM_WAIT_S = 10.0
 STREAM_SETTLE_S = 1.5

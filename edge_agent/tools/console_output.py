@@ -5,8 +5,8 @@ from typing import Any
 
 from edge_agent.acquisition.bus_plan import BusPlan
 from edge_agent.tools.check import DeviceCheck, Verdict
-from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
+from telemetry.time.clock import utc_now_ms
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -18,7 +18,7 @@ from edge_agent.uplink.description import BrokerAddress, NodeDescription, Uplink
 from edge_agent.uplink.mqtt_link import Accepted, Lost, MqttLink, Received, Subscribed
 from edge_agent.uplink.session import Session
 from edge_agent.uplink.session_states import State
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _log = structlog.get_logger(__name__)
 

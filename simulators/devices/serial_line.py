@@ -15,7 +15,7 @@ from simulators.faults.answers import rtu_answer
 from simulators.faults.plan import OF_ANSWERS, FaultPlan
 from simulators.truth import Served
 from simulators.wire.rtu import RtuListener, RtuRequest
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 log = structlog.get_logger()
 

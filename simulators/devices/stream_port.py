@@ -12,7 +12,7 @@ from simulators.devices.serial_line import Serve, Traffic
 from simulators.faults.answers import stream_frames
 from simulators.faults.plan import OF_ANSWERS, FaultPlan
 from simulators.truth import Served
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 Moments = Callable[[int], tuple[int, Mapping[str, float]]]
 """For a simulated time: the time of the next frame, and the values of that frame."""

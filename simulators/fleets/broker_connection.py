@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from simulators.fleets.node import KEEPALIVE_S, EdgeNode
-from telemetry.clock import utc_now_ms
 from telemetry.mqtt_packets import PINGREQ_PACKET, PacketError, Parser, Publish
+from telemetry.time.clock import utc_now_ms
 
 _FULL = 1 << 20
 

@@ -19,7 +19,7 @@ from simulators.scenarios.fleets import FleetModel
 from simulators.scenarios.model import Scenario
 from simulators.signals.randomness import Int64, generator
 from simulators.truth import Served, TruthFile
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 TICK_S = 0.05
 _CONNECTING_AT_ONCE = 250

@@ -18,10 +18,10 @@ from simulators.scenarios.fleets import PublishModel
 from simulators.scenarios.model import Scenario, SimStation
 from simulators.signals.randomness import Float64, Int64
 from simulators.truth import Served, TruthFile
-from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.sparkplug.data_encoder import encode_batch_number, encode_data, encode_sample
 from telemetry.sparkplug.protobuf import varint_field
+from telemetry.time.clock import utc_now_ms
 
 _TICK_S = 0.02
 _RECONNECT_S = 2.0

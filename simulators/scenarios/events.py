@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from simulators.faults.plan import OF_PORTS, FaultKind
 from simulators.scenarios.fields import StrictModel, When
-from telemetry.durations import DurationMs
+from telemetry.time.durations import DurationMs
 
 
 class LeakModel(StrictModel):

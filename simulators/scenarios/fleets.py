@@ -3,7 +3,7 @@
 from pydantic import Field, field_validator
 
 from simulators.scenarios.fields import StrictModel, When, identifier
-from telemetry.durations import DurationMs
+from telemetry.time.durations import DurationMs
 
 
 class FleetModel(StrictModel):

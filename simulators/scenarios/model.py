@@ -10,9 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from simulators.scenarios.events import EpisodeModel, FaultModel
 from simulators.scenarios.fields import StrictModel, identifier
 from simulators.scenarios.fleets import FleetModel, PublishModel
-from telemetry.durations import DurationMs, parse_duration_ms
-from telemetry.local_time import UTC_OFFSET_H
 from telemetry.quantities import QUANTITIES
+from telemetry.time.durations import DurationMs, parse_duration_ms
+from telemetry.time.local_time import UTC_OFFSET_H
 from telemetry.yaml_files import FieldPath, read_yaml_file
 
 

@@ -12,8 +12,8 @@ from alert_rules.evaluator import SortedSamples
 from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule_kinds import new_evaluator, rule_kinds
 from telemetry.batches import SampleBatch
-from telemetry.local_time import from_local_ms, to_local_ms
 from telemetry.series import Series, SeriesKey
+from telemetry.time.local_time import from_local_ms, to_local_ms
 
 NAME = {"vi": "a", "en": "b"}
 SERIES = [

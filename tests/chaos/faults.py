@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.chaos.parts import Agent, System
 from tests.chaos.proxy import FAIR, Proxy, Weather
 

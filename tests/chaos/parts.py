@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from edge_agent.outbox import OutboxError, OutboxStatus, read_status
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.chaos.proxy import Proxy
 from tests.servers import InfluxDB, accepts, free_port, require, wait_until
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.chaos.faults import STEP_S, Faults
 from tests.chaos.parts import System
 from tests.chaos.verdict import Verdict, compare, read_served, read_store

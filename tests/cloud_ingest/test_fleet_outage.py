@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alert_rules import load_rules
 from cloud_ingest.database import Database
 from cloud_ingest.partition import DEFAULT_PARTITION
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.alerts.parts import service_of
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud

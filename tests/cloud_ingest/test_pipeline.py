@@ -22,8 +22,8 @@ from cloud_ingest.live import LiveUpdates
 from cloud_ingest.partition import Partition
 from cloud_ingest.pipeline import Pipeline
 from cloud_ingest.pipeline_dependencies import PipelineDependencies
-from telemetry.clock import utc_now_ms
 from telemetry.series import SeriesKey
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.fakes import MemoryStore, PassQuality, RecordingAlerts, RecordingLink
 from tests.cloud_ingest.gateways import Gateway
 from tests.servers import wait_until

@@ -18,7 +18,7 @@ from cloud_ingest.configuration import CloudConfiguration, in_folder
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.service import Service
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.servers import Mosquitto, free_port, wait_until
 

@@ -6,9 +6,9 @@ import threading
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from telemetry.clock import utc_now_ms
 from telemetry.sparkplug import DataType, Metric, Payload, decode, encode, names
 from telemetry.sparkplug.topics import state_topic
+from telemetry.time.clock import utc_now_ms
 
 
 class FakeHost:

@@ -5,7 +5,7 @@ import socket
 import threading
 from dataclasses import dataclass
 
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 NAMES = {1: "CONNECT", 2: "CONNACK", 3: "PUBLISH", 4: "PUBACK", 8: "SUBSCRIBE", 9: "SUBACK",
          10: "UNSUBSCRIBE", 11: "UNSUBACK", 12: "PINGREQ", 13: "PINGRESP", 14: "DISCONNECT"}  # fmt: skip

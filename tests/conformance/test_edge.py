@@ -16,10 +16,10 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
-from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 from telemetry.sparkplug import DataType
+from telemetry.time.clock import utc_now_ms
 from tests.conformance.edge_rules import check_edge
 from tests.conformance.fake_host import FakeHost
 from tests.conformance.spy import Spy

@@ -22,9 +22,9 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
-from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
 from telemetry.sparkplug import DataType, Metric, Payload, decode, encode
+from telemetry.time.clock import utc_now_ms
 from tests.conformance.host_rules import check_host
 from tests.conformance.spy import Packet, Spy
 from tests.servers import Mosquitto, free_port, wait_until

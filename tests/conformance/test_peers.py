@@ -14,8 +14,8 @@ from edge_agent.uplink import (
     Uplink,
     UplinkSettings,
 )
-from telemetry.clock import utc_now_ms
 from telemetry.samples import Sample
+from telemetry.time.clock import utc_now_ms
 from tests.conformance.edge_rules import check_edge
 from tests.conformance.peers import NODE, PYTHON
 from tests.conformance.spy import Spy

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from cloud_ingest.configuration import CloudConfiguration
 from edge_agent.configuration import GatewayConfiguration
-from telemetry.durations import parse_duration_ms
+from telemetry.time.durations import parse_duration_ms
 from tests.docs.pages import DOCS, tables
 from tests.docs.settings_of import settings_of
 

@@ -15,7 +15,7 @@ import pytest
 from edge_agent.outbox import Outbox
 from edge_agent.outbox.sqlite.database import connect_to_read
 from edge_agent.outbox.sqlite.row_format import unpack
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.edge_agent.acquisition.slaves import PtySlave
 from tests.servers import Mosquitto, free_port, wait_until
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from edge_agent.clock import FIRST_TRUSTED_MS, Clock, ClockEvent, ClockWatch, distinct
 from edge_agent.outbox import Outbox, Report
 from edge_agent.outbox.sqlite.row_format import unpack
-from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.samples import Sample
+from telemetry.time.clock import utc_now_ms
 from tests.servers import wait_until
 
 NOW = 1_790_000_000_000

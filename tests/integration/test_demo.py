@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.servers import free_port, wait_until
 
 READY_S = 200.0

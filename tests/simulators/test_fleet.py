@@ -17,9 +17,9 @@ from simulators.fleets.fleet import Fleet
 from simulators.fleets.template import SEQUENCE, DataTemplate
 from simulators.scenarios.model import Scenario
 from simulators.truth import TruthFile, read_truth
-from telemetry.clock import utc_now_ms
 from telemetry.sparkplug import DataType, Metric, Payload, decode, encode, names
 from telemetry.sparkplug.topics import parse_topic
+from telemetry.time.clock import utc_now_ms
 from tests.servers import wait_until
 
 NOW_MS = 1_795_459_200_123

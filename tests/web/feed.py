@@ -7,8 +7,8 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
-from telemetry.clock import utc_now_ms
 from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, encode, names
+from telemetry.time.clock import utc_now_ms
 
 EVERY_S = 0.4
 DEVICE = "sensor"

@@ -18,10 +18,10 @@ from cloud_ingest.alerts.texts import shown_length, shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.inventory.tags import Tags
 from cloud_ingest.stores.protocol import SampleColumns, SampleStore
-from telemetry.iso_time import parse_iso_ms
-from telemetry.local_time import LOCAL_ZONE
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series, SeriesKey
+from telemetry.time.iso_time import parse_iso_ms
+from telemetry.time.local_time import LOCAL_ZONE
 from telemetry.yaml_files import YamlFileError
 
 

@@ -23,8 +23,8 @@ from cloud_ingest.alerts.texts import (
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.stores.protocol import SampleColumns, SampleStore
 from telemetry.batches import Int64, SampleBatch, usable
-from telemetry.local_time import to_local_ms
 from telemetry.series import Series
+from telemetry.time.local_time import to_local_ms
 
 MOST_PANELS = 6
 _OTHER_SCALE = frozenset({"difference", "rate"})

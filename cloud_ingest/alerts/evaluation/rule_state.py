@@ -14,8 +14,8 @@ from alert_rules.rule_kinds import new_evaluator
 from cloud_ingest.detection import budget_for_quantity
 from cloud_ingest.detection.explain import Finding
 from telemetry.batches import Bool, Int64
-from telemetry.local_time import midnight_ms, ms_of_day
 from telemetry.series import Series
+from telemetry.time.local_time import midnight_ms, ms_of_day
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from cloud_ingest.alerts.model import Alert, Entry
-from telemetry.local_time import local_datetime
+from telemetry.time.local_time import local_datetime
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 SENDER = "quantrac"

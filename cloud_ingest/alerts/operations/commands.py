@@ -15,7 +15,7 @@ from cloud_ingest.alerts.silences import Silence, Silences, end_with_alert, sile
 from cloud_ingest.database import Database
 from cloud_ingest.notification.channel_test import try_channel
 from cloud_ingest.notification.queue import NotificationQueue
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _log = structlog.get_logger()
 

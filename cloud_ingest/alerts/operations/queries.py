@@ -15,7 +15,7 @@ from cloud_ingest.database import Database
 from cloud_ingest.database.cursor import decode_cursor, encode_cursor
 from cloud_ingest.notification.queue import NotificationQueue
 from cloud_ingest.quality import MarkedSpan
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 _MARKED_MS = 30 * 86_400_000
 

@@ -19,9 +19,9 @@ from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.routes import notifications, silences
 from cloud_ingest.api.times import optional_time
 from cloud_ingest.api.user import user_of
-from telemetry.clock import utc_now_ms
-from telemetry.durations import format_duration
 from telemetry.series import Series
+from telemetry.time.clock import utc_now_ms
+from telemetry.time.durations import format_duration
 
 Several = Annotated[list[str] | None, Query(description="Repeated or comma separated: any of.")]
 Moment = Annotated[str | None, Query(description="ISO 8601 (UTC without a zone) or ms.")]

@@ -12,8 +12,8 @@ from cloud_ingest.api.responses.samples import Index
 from cloud_ingest.api.times import optional_time
 from cloud_ingest.indices.station import Kind, Period, pollutant_series, station_index
 from cloud_ingest.stores.protocol import SampleStore
-from telemetry.clock import utc_now_ms
 from telemetry.series import Series
+from telemetry.time.clock import utc_now_ms
 
 
 def router(store: SampleStore, known_series: Callable[[], Sequence[Series]]) -> APIRouter:

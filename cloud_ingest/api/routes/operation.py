@@ -22,8 +22,8 @@ from cloud_ingest.database.schema import events, quarantine
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.stores.protocol import StoreError
 from quantrac import __version__
-from telemetry.local_time import TIME_ZONE
 from telemetry.sparkplug.topics import NAMESPACE
+from telemetry.time.local_time import TIME_ZONE
 
 SHOWN_BYTES = 4096
 

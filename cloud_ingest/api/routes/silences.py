@@ -14,7 +14,7 @@ from cloud_ingest.api.responses.alerts import Silence as SilenceShape
 from cloud_ingest.api.responses.declaration import Page, declare_response
 from cloud_ingest.api.times import optional_time
 from cloud_ingest.api.user import user_of
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 
 class NewSilence(BaseModel):

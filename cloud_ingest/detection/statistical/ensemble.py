@@ -14,9 +14,9 @@ from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays, StateTab
 from cloud_ingest.detection.statistical import daily_pattern, events, features
 from cloud_ingest.detection.statistical.features import STREAMS, Stream
 from telemetry.batches import Bool, Float64, SampleBatch, usable
-from telemetry.local_time import UTC_OFFSET_H
 from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
+from telemetry.time.local_time import UTC_OFFSET_H
 
 HOUR_MS = 3_600_000
 _SMOOTHING = 6.0  # working steps over which recent surprise adds to the present one

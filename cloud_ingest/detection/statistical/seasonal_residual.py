@@ -10,8 +10,8 @@ from cloud_ingest.detection.detector import HIGHEST_SCORE, NEVER, Reason, Scores
 from cloud_ingest.detection.evaluation_ticks import Tick, ticks
 from cloud_ingest.detection.state_arrays import ArraySpec, StateArrays, StateTable, clip_to_float32
 from telemetry.batches import Bool, Int64, SampleBatch, usable
-from telemetry.local_time import UTC_OFFSET_H
 from telemetry.series import Series
+from telemetry.time.local_time import UTC_OFFSET_H
 
 HOURS = 24
 HOUR_MS = 3_600_000

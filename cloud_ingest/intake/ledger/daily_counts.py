@@ -13,7 +13,7 @@ from cloud_ingest.database.rows import put_rows
 from cloud_ingest.database.schema import ledger_days
 from cloud_ingest.intake.work import GatewayCount, Receipt, UnnumberedSamples
 from telemetry.batches import Int64
-from telemetry.local_time import to_local_ms
+from telemetry.time.local_time import to_local_ms
 
 LATE_MS = 60_000
 """A report that arrives more than this after its first sample was measured is late."""

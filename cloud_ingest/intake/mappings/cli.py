@@ -16,7 +16,7 @@ from quantrac.console import (
     start_logging,
     stop,
 )
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 app = typer.Typer(no_args_is_help=True, help="Check mappings of payloads that are not Sparkplug.")
 

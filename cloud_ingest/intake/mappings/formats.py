@@ -11,8 +11,8 @@ from typing import Any
 import cbor2
 
 from cloud_ingest.intake.mappings.configuration import Mapping, TimeField
-from telemetry.iso_time import parse_iso_ms
 from telemetry.line_protocol import parse_line
+from telemetry.time.iso_time import parse_iso_ms
 
 MAX_VALUES = 20_000
 MAX_DEPTH = 32

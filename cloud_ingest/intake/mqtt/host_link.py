@@ -22,9 +22,9 @@ from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.mqtt.shard import Shard
 from telemetry import mqtt_packets as packets
-from telemetry.clock import utc_now_ms
 from telemetry.mqtt_packets import PacketError, Parser, Publish, Reply, Will
 from telemetry.sparkplug.topics import state_topic
+from telemetry.time.clock import utc_now_ms
 
 _log = structlog.get_logger()
 

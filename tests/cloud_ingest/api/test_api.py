@@ -14,7 +14,7 @@ from cloud_ingest.configuration import CloudConfiguration
 from cloud_ingest.intake.mqtt.host_link import LinkState
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.notification import NotificationWorker
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
 

@@ -14,8 +14,8 @@ from cloud_ingest.database.schema import events
 from cloud_ingest.intake.mqtt.inbox import Inbox
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.mqtt.overflow_file import OverflowFile
-from telemetry.clock import utc_now_ms
 from telemetry.series import SeriesKey
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
 from tests.servers import wait_until

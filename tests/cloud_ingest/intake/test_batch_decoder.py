@@ -19,7 +19,7 @@ from cloud_ingest.intake.sparkplug import byte_scan, commands
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from cloud_ingest.intake.work import Receipts, Work
 from cloud_ingest.inventory.inventory import Inventory
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 
 NOW_MS = utc_now_ms()

@@ -19,7 +19,7 @@ from cloud_ingest.intake.mappings import Mapping, MappingError, apply, load_mapp
 from cloud_ingest.intake.mappings.cli import app
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.unit_conversion import Conditions, conversion_to_stored
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from telemetry.units import UnitError
 from telemetry.yaml_files import YamlFileError
 from tests.cloud_ingest.test_pipeline import Cloud

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cloud_ingest.database import Database, DatabaseUnavailable
 from cloud_ingest.database.schema import metadata
 from cloud_ingest.intake.mqtt.shard import Shard
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.gateways import Gateway
 from tests.cloud_ingest.test_pipeline import Cloud
 from tests.servers import free_port, wait_until

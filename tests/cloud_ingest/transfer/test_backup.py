@@ -18,8 +18,8 @@ from cloud_ingest.stores.embedded.store import EmbeddedStore
 from cloud_ingest.transfer import database_dump
 from cloud_ingest.transfer.cli import app
 from telemetry.batches import SampleBatch
-from telemetry.clock import utc_now_ms
 from telemetry.series import Series, SeriesKey
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.intake.test_shards import PostgreSQL
 from tests.servers import InfluxDB
 

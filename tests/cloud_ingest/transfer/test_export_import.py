@@ -22,9 +22,9 @@ from cloud_ingest.transfer.selection import Selection
 from cloud_ingest.transfer.table_files import read_parquet, write_excel, write_parquet
 from cloud_ingest.transfer.text_files import csv_of, lines_of, read_csv
 from telemetry.batches import SampleBatch
-from telemetry.iso_time import parse_time_ms
 from telemetry.line_protocol import parse_line
 from telemetry.series import Series, SeriesKey
+from telemetry.time.iso_time import parse_time_ms
 from tests.cloud_ingest.stores.test_conformance import NASTY
 
 T0 = 1_767_225_600_000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 from tests.cloud_ingest.transfer.test_backup import cloud_yaml, quantrac
 from tests.servers import InfluxDB
 

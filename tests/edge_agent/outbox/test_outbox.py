@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from edge_agent.outbox import Outbox, OutboxError, Report, StoredReport, read_status
 from edge_agent.outbox.sqlite.row_format import Shape, pack, pack_free, split, unpack
-from telemetry.clock import utc_now_ms
 from telemetry.quality import Flag
 from telemetry.samples import Sample
+from telemetry.time.clock import utc_now_ms
 from tests.servers import wait_until
 
 T0 = 1_790_000_000_000

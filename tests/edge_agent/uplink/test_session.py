@@ -21,9 +21,9 @@ from edge_agent.uplink.session_states import (
     State,
     WrongOrderError,
 )
-from telemetry.clock import utc_now_ms
 from telemetry.sparkplug import DataType, Metric, Payload, decode, encode, names
 from telemetry.sparkplug.topics import parse_topic
+from telemetry.time.clock import utc_now_ms
 
 BDSEQ = 7
 METRICS = ("m0", "m1")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.iso_time import parse_iso_ms, parse_time_ms
-from telemetry.local_time import LOCAL_ZONE
+from telemetry.time.iso_time import parse_iso_ms, parse_time_ms
+from telemetry.time.local_time import LOCAL_ZONE
 
 
 @pytest.mark.parametrize(

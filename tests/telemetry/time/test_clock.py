@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from telemetry.batches import FUTURE_TOLERANCE_MS, is_too_far_ahead
-from telemetry.clock import utc_now_ms
+from telemetry.time.clock import utc_now_ms
 
 
 def test_now_is_the_time_of_the_system_clock() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.local_time import (
+from telemetry.time.local_time import (
     day_start_ms,
     from_local_ms,
     local_datetime,

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from telemetry.durations import DurationMs, format_duration, parse_duration_ms
+from telemetry.time.durations import DurationMs, format_duration, parse_duration_ms
 
 
 @pytest.mark.parametrize(

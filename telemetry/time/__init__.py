@@ -1,0 +1,1 @@
+"""Time: the clock, local time at the stations, and times and durations as people write them."""
