@@ -1,4 +1,4 @@
-"""Alerts: rules judged over samples, the life of each alert, and its records."""
+"""Alerts: evaluation of rules over samples, the life of each alert, and its records."""
 
 from cloud_ingest.alerts.model import Alert, AlertConflict, AlertEvent, AlertNotFound
 from cloud_ingest.alerts.service import AlertService

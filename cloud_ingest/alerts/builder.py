@@ -1,4 +1,4 @@
-"""From what the engine found to the alert that people read."""
+"""Builds the alert that people read from a transition of a rule or a stale subject."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,14 +16,14 @@ StationName = Callable[[str], str]
 
 
 def condition_change(
-    found: RuleTransition, now_ms: int, station_name: StationName
+    one: RuleTransition, now_ms: int, station_name: StationName
 ) -> ConditionChange:
-    """What a finding means for the alert of its rule and series."""
-    change, series, rule = found.transition, found.series, found.rule
+    """The change that a rule's transition reports about its series."""
+    change, series, rule = one.transition, one.series, one.rule
     age_ms = now_ms - change.time_ms
     return ConditionChange(
         change=change.change,
-        fresh=_fresh(found, now_ms, station_name),
+        fresh=_fresh(one, now_ms, station_name),
         start_ms=change.start_ms,
         time_ms=change.time_ms,
         refire_within_ms=rule.refire_within,
@@ -31,8 +31,8 @@ def condition_change(
     )
 
 
-def _fresh(found: RuleTransition, now_ms: int, station_name: StationName) -> Alert:
-    change, series, rule = found.transition, found.series, found.rule
+def _fresh(one: RuleTransition, now_ms: int, station_name: StationName) -> Alert:
+    change, series, rule = one.transition, one.series, one.rule
     limits = rule.threshold_lines
     limit = nearest_limit(rule, change.level, change.value)
     severity = limits_severity(rule, change.level)
@@ -41,7 +41,7 @@ def _fresh(found: RuleTransition, now_ms: int, station_name: StationName) -> Ale
         "device": series.key.device, "metric": series.key.metric, "subject": str(series.key),
         "quantity": series.quantity, "value": change.value, "unit": series.unit,
         "limit": limit, "peak": change.peak, "start": change.start_ms, "time": change.time_ms,
-        "severity": severity, "expected": found.finding.expected if found.finding else None,
+        "severity": severity, "expected": one.finding.expected if one.finding else None,
     }  # fmt: skip
     return Alert(
         rule=rule.full_id, kind=rule.kind, subject=str(series.key), scope="metric",
@@ -50,34 +50,34 @@ def _fresh(found: RuleTransition, now_ms: int, station_name: StationName) -> Ale
         metric=series.key.metric, quantity=series.quantity, unit=series.unit,
         value=_number(change.value), peak=_number(change.peak), limit_value=limit,
         comparison=limits[0].comparison if limits else None,
-        name=rule.name.model_dump(), text=_text(found, values), legal=legal_json(rule),
+        name=rule.name.model_dump(), text=_text(one, values), legal=legal_json(rule),
     )  # fmt: skip
 
 
-def _text(found: RuleTransition, values: dict[str, object]) -> dict[str, str]:
-    """What the rule says; where it leaves that open, what the detector says."""
-    if found.rule.text is None and found.finding is not None:
-        told = explain(replace(found.series, station=str(values["station"])), found.finding)
-        return {"vi": told.vi, "en": told.en}
-    return fill(found.rule, "metric", values)
+def _text(one: RuleTransition, values: dict[str, object]) -> dict[str, str]:
+    """The text of the rule, or the detector's explanation if an anomaly rule has no text."""
+    if one.rule.text is None and one.finding is not None:
+        explanation = explain(replace(one.series, station=str(values["station"])), one.finding)
+        return {"vi": explanation.vi, "en": explanation.en}
+    return fill(one.rule, "metric", values)
 
 
-def no_data_alert(silent: StaleSubject, now_ms: int, station_name: StationName) -> Alert:
-    """The alert of something silent."""
-    rule, series, key = silent.rule, silent.series, silent.key
+def no_data_alert(stale: StaleSubject, now_ms: int, station_name: StationName) -> Alert:
+    """The alert about a stale subject."""
+    rule, series, key = stale.rule, stale.series, stale.key
     station = series.station if series is not None else None
     is_metric = key.scope == "metric" and series is not None
     subject = key.subject.replace("#", " / ")
     values: dict[str, object] = {
         "station": station_name(station) if station is not None else None,
-        "gateway": silent.gateway, "device": silent.device, "subject": subject,
-        "start": silent.since_ms, "time": now_ms, "severity": rule.severity.value,
+        "gateway": stale.gateway, "device": stale.device, "subject": subject,
+        "start": stale.since_ms, "time": now_ms, "severity": rule.severity.value,
         "quantity": series.quantity if series is not None and is_metric else None,
     }  # fmt: skip
     return Alert(
         rule=rule.full_id, kind=rule.kind, subject=key.subject, scope=key.scope,
-        severity=rule.severity.value, state=AlertState.FIRING, start_ms=silent.since_ms, updated_ms=now_ms,
-        station=station, gateway=silent.gateway, device=silent.device,
+        severity=rule.severity.value, state=AlertState.FIRING, start_ms=stale.since_ms, updated_ms=now_ms,
+        station=station, gateway=stale.gateway, device=stale.device,
         metric=series.key.metric if series is not None and is_metric else None,
         quantity=series.quantity if series is not None and is_metric else None,
         unit=series.unit if series is not None and is_metric else None,
@@ -86,14 +86,14 @@ def no_data_alert(silent: StaleSubject, now_ms: int, station_name: StationName) 
 
 
 def limits_severity(rule: Rule, level: int) -> str:
-    """How severe the rule is at a level (1 is the mildest)."""
+    """The severity of a rule at a level (1 is the mildest)."""
     thresholds = rule.thresholds
     severity = thresholds[level - 1].severity if level <= len(thresholds) else rule.severity
     return Severity(severity).value
 
 
 def nearest_limit(rule: Rule, level: int, value: float) -> float | None:
-    """The number that was passed at a level."""
+    """The limit that ``value`` passed at a level; None for rules without limits."""
     thresholds = rule.thresholds
     if not thresholds:
         return None

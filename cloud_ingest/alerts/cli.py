@@ -69,11 +69,11 @@ def check(
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Read rule files as the service would. Exits 2 with file, line and field of every error."""
+    """Validate rule files as the service does. Exits 2 with file, line and field of every error."""
     start_logging(log_level, log_format)
     rules = _load(files)
-    on = sum(r.is_enabled for r in rules)
-    typer.echo(f"{len(rules)} rules valid, {on} enabled")
+    enabled = sum(r.is_enabled for r in rules)
+    typer.echo(f"{len(rules)} rules valid, {enabled} enabled")
     for warning in rules.warnings:
         typer.echo(f"warning: {warning}")
     if not rules:
@@ -96,48 +96,47 @@ def schema(*, log_level: LogLevel = Level.INFO, log_format: LogFormat = Format.T
 def backtest(
     file: Annotated[str, typer.Argument(help="A rule file, or a pack (library/NAME).")],
     *,
-    start: Annotated[str, typer.Option("--from", help="Day or time; local unless it says so.")],
+    start: Annotated[str, typer.Option("--from", help="Day or time; local without a time zone.")],
     end: Annotated[str, typer.Option("--to", help="Day or time (not included).")],
     config: Annotated[Path, typer.Option(help="cloud.yaml of the store.")] = Path("cloud.yaml"),
     csv: Annotated[
         Path | None,
-        typer.Option(
-            help="Take samples from this file (series,time,value) and not from the store."
-        ),
+        typer.Option(help="Read samples from this file (series,time,value) instead of the store."),
     ] = None,
     rule: Annotated[list[str] | None, typer.Option(help="Only these rules (their id).")] = None,
     series: Annotated[list[str] | None, typer.Option(help="Only these series.")] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw rules and series with alerts to this PNG or SVG.")
+        Path | None,
+        typer.Option(help="Plot rules and series with their alerts to this PNG or SVG."),
     ] = None,
-    language: Annotated[str, typer.Option(help="Of the picture: vi or en.")] = "en",
+    language: Annotated[str, typer.Option(help="Language of the plot: vi or en.")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_level: LogLevel = Level.INFO,
     log_format: LogFormat = Format.TEXT,
 ) -> None:
-    """Run rules over stored history: when would they have fired, how often, for how long.
+    """Run rules over stored history: when they would have fired, how often, for how long.
 
-    Rules that are switched off run as well. Exits 1 where there is nothing to run over.
+    Disabled rules run as well. Exits 1 if there are no samples.
     """
-    from cloud_ingest.alerts.backtest import command as work
+    from cloud_ingest.alerts.backtest import command
 
     start_logging(log_level, log_format)
     if language not in ("vi", "en"):
         stop(f"--language {language}: there are vi and en")
     rules = _load([file])
     try:
-        span = work.Span(work.moment_ms(start), work.moment_ms(end))
-        chosen = work.choose(rules, rule or ())
-        source = work.from_csv(csv) if csv is not None else work.from_store(config)
+        span = command.Span(command.moment_ms(start), command.moment_ms(end))
+        chosen = command.choose(rules, rule or ())
+        source = command.from_csv(csv) if csv is not None else command.from_store(config)
         with source as found:
-            outcome = work.run(chosen, found, span, series or ())
-    except work.BacktestError as error:
+            result = command.run(chosen, found, span, series or ())
+    except command.BacktestError as error:
         stop(error)
-    typer.echo(work.as_json(outcome) if as_json else work.as_text(outcome))
-    if plot is not None and outcome.result.samples:
-        work.draw(outcome, plot, language)
-        typer.echo(f"drawn: {plot}", err=True)
-    if not outcome.result.samples:
+    typer.echo(command.as_json(result) if as_json else command.as_text(result))
+    if plot is not None and result.replay.samples:
+        command.draw(result, plot, language)
+        typer.echo(f"plot written: {plot}", err=True)
+    if not result.replay.samples:
         raise typer.Exit(FOUND_A_PROBLEM)
 
 

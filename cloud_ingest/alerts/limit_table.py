@@ -1,4 +1,4 @@
-"""The table of every limit with its source, for docs/rules.md; made from the packs themselves."""
+"""The table of every limit with its source in docs/rules.md, generated from the packs."""
 
 from alert_rules.kinds.anomaly import AnomalyRule
 from alert_rules.loading import LIBRARY, library_packs, load_rules
@@ -14,7 +14,7 @@ _HEAD = (
 
 
 def limit_table() -> str:
-    """One table a pack: every rule, its numbers, its legal basis and whether it is on."""
+    """One table for each pack: every rule, its limits, its legal basis and whether it is enabled."""
     parts = []
     for ref in library_packs():
         rules = load_rules([ref], LIBRARY)
@@ -24,7 +24,7 @@ def limit_table() -> str:
 
 
 def with_table(page: str) -> str:
-    """``page`` with the table between its two marks made anew."""
+    """``page`` with an up-to-date table between its two marks."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{limit_table()}\n\n{END}{after}"

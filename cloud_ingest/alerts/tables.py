@@ -1,4 +1,4 @@
-"""The tables of alerts. Steps 0002 and later of the migrations make them."""
+"""The tables of alerts and notifications. Migrations 0002 and later create them."""
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ alerts = sa.Table(
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column(
         "subject", sa.Text, nullable=False
-    ),  # gateway/device/metric, or what a silence covers
+    ),  # gateway/device/metric, or what an outage covers
     sa.Column("scope", sa.String(16), nullable=False),
     sa.Column("open_key", sa.Text, unique=True),  # rule and subject while open: one open alert each
     sa.Column("station", sa.String(255), index=True),

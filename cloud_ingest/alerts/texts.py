@@ -1,4 +1,4 @@
-"""What an alert says, in both languages, with its values filled in."""
+"""The text of an alert in both languages, with its values."""
 
 import math
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ _DEFAULT = {
 
 
 def fill(rule: Rule, scope: str, values: Mapping[str, object]) -> dict[str, str]:
-    """The rule's text (or the usual one) in each language.
+    """The rule's text, or the default text, in each language.
 
     Numbers in ``values`` are written as the language does; times are local.
     """
@@ -79,14 +79,14 @@ def quantity_name(quantity: str, language: str) -> str:
 
 
 def shown_unit(unit: str) -> str:
-    """A UCUM code as people write it."""
+    """A unit (UCUM code) as people write it."""
     return _UNITS.get(unit, unit)
 
 
 def shown_number(value: float, language: str, apart_from: float | None = None) -> str:
     """At most four significant digits and no exponent, with the language's decimal mark.
 
-    More digits where it would otherwise look like ``apart_from``, a limit that it is just past.
+    It gets more digits if it would otherwise look equal to ``apart_from``, a limit that it passed.
     """
     if math.isnan(value):
         return "–"
@@ -120,7 +120,7 @@ def shown_window(span_ms: int, language: str) -> str:
 
 
 def shown_length(span_ms: int, language: str) -> str:
-    """A length of time in its two largest units."""
+    """A duration in its two largest units."""
     names = ("ngày", "giờ", "phút", "giây") if language == "vi" else ("d", "h", "min", "s")
     seconds = span_ms // 1000
     parts = (seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
@@ -141,5 +141,5 @@ def _shown(value: object, name: str, language: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Without the double blanks that an empty unit leaves."""
+    """Remove the double blanks that an empty unit leaves."""
     return " ".join(text.split()).replace(" ,", ",").replace(" .", ".").replace(" )", ")")

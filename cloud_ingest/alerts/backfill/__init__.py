@@ -1,1 +1,1 @@
-"""Backfill: late samples, judged by their own time once they have stopped coming in."""
+"""Backfill: late samples, evaluated by their own time once no more of them arrive."""

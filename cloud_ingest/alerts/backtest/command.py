@@ -1,4 +1,4 @@
-"""What ``quantrac rules backtest`` does: find the samples, run the rules, tell and draw it."""
+"""The work of ``quantrac rules backtest``: read samples, run rules, print and plot the result."""
 
 import csv
 import json
@@ -26,12 +26,12 @@ from telemetry.yaml_files import YamlFileError
 
 
 class BacktestError(Exception):
-    """The backtest cannot be run as asked; the message says why."""
+    """The backtest cannot run as requested; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From a moment up to, not including, another."""
+    """From one time up to another, which is not included."""
 
     start_ms: int
     end_ms: int
@@ -39,7 +39,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where samples come from."""
+    """The series and the store with their samples."""
 
     store: SampleStore
     series: Sequence[Series]
@@ -47,29 +47,31 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """What was run, over what, and what came of it."""
+    """The rules, their input and the result of the replay."""
 
     rules: Sequence[Rule]
     source: Source
     span: Span
-    result: ReplayResult
+    replay: ReplayResult
     seconds: float
 
 
 def moment_ms(text: str) -> int:
-    """A day or time as UTC milliseconds; local where no zone is given. Raises BacktestError."""
+    """A day or time as UTC milliseconds; without a time zone it is local. Raises BacktestError."""
     try:
         return parse_iso_ms(text, LOCAL_ZONE)
     except ValueError as error:
-        raise BacktestError(f"{text!r} is no time; write 2026-11-23 or 2026-11-23T08:00") from error
+        raise BacktestError(
+            f"{text!r} is not a time; write 2026-11-23 or 2026-11-23T08:00"
+        ) from error
 
 
 def choose(rules: RuleSet, wanted: Sequence[str]) -> list[Rule]:
-    """The rules named by id or full id (all if none is named), as if switched on."""
+    """The rules named by id or full id (all if none is named), enabled or not. Raises BacktestError."""
     chosen = [r for r in rules if not wanted or r.id in wanted or r.full_id in wanted]
     unknown = [w for w in wanted if not any(w in (r.id, r.full_id) for r in rules)]
     if unknown:
-        raise BacktestError(f"there is no rule {unknown[0]!r} in the file")
+        raise BacktestError(f"the file has no rule {unknown[0]!r}")
     without = [r.full_id for r in chosen if r.kind not in _NO_LIMITS and not r.threshold_lines]
     return [r for r in chosen if r.full_id not in without]
 
@@ -79,7 +81,7 @@ _NO_LIMITS = frozenset({"no_data", "anomaly", "flat_line", "composite"})
 
 @contextmanager
 def from_store(config: Path) -> Iterator[Source]:
-    """The store and the series of a cloud.yaml, also while ``quantrac cloud`` runs."""
+    """The store and the series of a cloud.yaml; ``quantrac cloud`` may be running meanwhile."""
     from cloud_ingest.configuration import load_cloud  # noqa: PLC0415  # heavy to load
     from cloud_ingest.database import Database  # noqa: PLC0415  # as above
     from cloud_ingest.inventory.inventory import Inventory  # noqa: PLC0415  # as above
@@ -92,7 +94,7 @@ def from_store(config: Path) -> Iterator[Source]:
     except YamlFileError as error:
         raise BacktestError(str(error)) from error
     except StoreUnavailable as error:
-        raise BacktestError(f"the store does not open: {error}") from error
+        raise BacktestError(f"the store cannot be opened: {error}") from error
     database = Database(configuration.database)
     try:
         inventory = Inventory(database)
@@ -109,7 +111,7 @@ def from_store(config: Path) -> Iterator[Source]:
 def from_csv(path: Path) -> Iterator[Source]:
     """Samples of a file with the columns series (gateway/device/metric), time, value.
 
-    A metric that is the name of a quantity is that quantity.
+    A metric with the name of a quantity has that quantity. Raises BacktestError.
     """
     rows: dict[str, list[tuple[int, float]]] = {}
     try:
@@ -145,11 +147,11 @@ def _of_rows(rows: dict[str, list[tuple[int, float]]]) -> Source:
         held[index] = SampleColumns(
             time_ms, value, np.where(np.isnan(value), 9, 2).astype(np.uint8)
         )
-    return Source(_Held(held), series)
+    return Source(_MemoryStore(held), series)
 
 
-class _Held:
-    """Just enough of a store to be read."""
+class _MemoryStore:
+    """The reading part of a store, over samples in memory."""
 
     def __init__(self, readings: dict[int, SampleColumns]) -> None:
         self._readings = readings
@@ -180,20 +182,20 @@ def run(rules: Sequence[Rule], source: Source, span: Span, only: Sequence[str]) 
     return BacktestResult(rules, Source(source.store, series), span, replay.finish(), seconds)
 
 
-def as_text(outcome: BacktestResult) -> str:
-    """What would have happened, for people."""
-    result, span = outcome.result, outcome.span
+def as_text(backtest: BacktestResult) -> str:
+    """The result as text for people."""
+    result, span = backtest.replay, backtest.span
     when = f"{shown_time(span.start_ms)} to {shown_time(span.end_ms)}"
-    size = f"{result.samples} samples of {len(outcome.source.series)} series"
-    lines = [f"{size}, {when}, in {outcome.seconds:.2f} s"]
-    for rule in outcome.rules:
+    size = f"{result.samples} samples of {len(backtest.source.series)} series"
+    lines = [f"{size}, {when}, in {backtest.seconds:.2f} s"]
+    for rule in backtest.rules:
         found = result.of_rule(rule.full_id)
         lines.append(
             f"{rule.full_id}: {result.alerts(rule)} alerts, {len(found)} exceedances, "
-            f"{shown_length(result.on_ms(found), 'en')} in all"
+            f"{shown_length(result.on_ms(found), 'en')} in total"
         )
         for e in found:
-            over = shown_time(e.end_ms) if e.end_ms is not None else "still on"
+            over = shown_time(e.end_ms) if e.end_ms is not None else "not ended"
             lines.append(
                 f"  {e.series}  {shown_time(e.start_ms)} – {over}  "
                 f"fired {shown_time(e.fired_ms)}  worst {e.peak:g}"
@@ -201,13 +203,13 @@ def as_text(outcome: BacktestResult) -> str:
     return "\n".join(lines)
 
 
-def as_json(outcome: BacktestResult) -> str:
-    """The same for programs."""
-    result = outcome.result
+def as_json(backtest: BacktestResult) -> str:
+    """The result as JSON for programs."""
+    result = backtest.replay
     return json.dumps(
         {
             "samples": result.samples,
-            "seconds": outcome.seconds,
+            "seconds": backtest.seconds,
             "rules": [
                 {
                     "rule": rule.full_id,
@@ -220,20 +222,20 @@ def as_json(outcome: BacktestResult) -> str:
                         for e in result.of_rule(rule.full_id)
                     ],
                 }
-                for rule in outcome.rules
+                for rule in backtest.rules
             ],
         }
     )  # fmt: skip
 
 
-def draw(outcome: BacktestResult, path: Path, language: str = "en") -> None:
-    """Draw what was measured, what was judged, and when rules would have fired."""
+def draw(backtest: BacktestResult, path: Path, language: str = "en") -> None:
+    """Plot the measured and the judged values, and when rules would have fired."""
     from cloud_ingest.alerts.backtest import plot  # noqa: PLC0415  # heavy to load
 
-    source, span = outcome.source, outcome.span
+    source, span = backtest.source, backtest.span
     plot.draw(
         plot.Subject(
-            outcome.rules, source.series, source.store, span.start_ms, span.end_ms, outcome.result
+            backtest.rules, source.series, source.store, span.start_ms, span.end_ms, backtest.replay
         ),
         path,
         language,

@@ -1,4 +1,4 @@
-"""The picture of a backtest: for each rule what was measured, what was judged, and when it would have fired."""
+"""The plot of a backtest: for each rule the measured and judged values, and when it would have fired."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from telemetry.time.local_time import to_local_ms
 
 MOST_PANELS = 6
 _OTHER_SCALE = frozenset({"difference", "rate"})
-"""Kinds whose judged value is no reading: the readings would say nothing beside it."""
+"""Kinds whose judged value is not a measured one: measured values are not drawn beside it."""
 _JUDGED = frozenset({"mean", *_OTHER_SCALE})
 _WORDS = {
     "en": {
@@ -65,7 +65,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a picture is made of."""
+    """The input of a plot."""
 
     rules: Sequence[Rule]
     series: Sequence[Series]
@@ -76,7 +76,7 @@ class Subject:
 
 
 def choose_panels(subject: Subject) -> tuple[list[Panel], int]:
-    """What to draw: every rule's worst series first, then more; and how many are left out."""
+    """The panels to draw, every rule's worst series first, and the number of those left out."""
     ranked: list[tuple[int, int, Panel]] = []
     for rule in subject.rules:
         panels = [p for p in (_panel(subject, rule, s) for s in subject.series) if p.found]

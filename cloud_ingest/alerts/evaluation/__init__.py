@@ -1,1 +1,1 @@
-"""Evaluation: the rule engine over live samples, the no-data watch, and what both keep over a restart."""
+"""Evaluation: what opens and changes alerts by itself: rules over live samples, outages, silence ends."""

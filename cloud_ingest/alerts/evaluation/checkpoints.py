@@ -1,4 +1,4 @@
-"""What the rules remember, kept in the database between runs of the service."""
+"""Saves and loads the state of the rules in the database."""
 
 import io
 import zipfile
@@ -12,7 +12,7 @@ from cloud_ingest.alerts import tables
 
 
 def save(connection: Connection, parts: dict[str, State], now_ms: int) -> None:
-    """Replace what is kept of each part."""
+    """Replace the saved arrays of each part."""
     for name, state in parts.items():
         stream = io.BytesIO()
         np.savez(stream, allow_pickle=False, **state)
@@ -22,7 +22,7 @@ def save(connection: Connection, parts: dict[str, State], now_ms: int) -> None:
 
 
 class Checkpoint:
-    """What was kept, and when. A part that cannot be read counts as not kept."""
+    """The saved parts and the time of saving. A part that cannot be read counts as missing."""
 
     def __init__(self, connection: Connection) -> None:
         self._data: dict[str, bytes] = {}
@@ -32,7 +32,7 @@ class Checkpoint:
             self.saved_ms = row["saved_ms"]
 
     def part(self, name: str) -> State | None:
-        """The arrays of one part."""
+        """The arrays of one part; None if it is missing."""
         data = self._data.get(name)
         if data is None:
             return None

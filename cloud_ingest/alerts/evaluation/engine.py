@@ -111,7 +111,7 @@ class RuleEngine:
         newest = np.append(head[1:], len(batch)) - 1
         self.last_ms[batch.series[newest]] = batch.time_ms[newest]
         samples = self._usable(batch)
-        return (self._judge(samples) if len(samples) else []), late
+        return (self._evaluate(samples) if len(samples) else []), late
 
     def _usable(self, batch: SampleBatch) -> SortedSamples:
         """The samples that rules may use, with their anomaly scores."""
@@ -123,7 +123,7 @@ class RuleEngine:
             scores = scores.select(good)
         return SortedSamples(batch.series[good], batch.time_ms[good], batch.value[good], scores)
 
-    def _judge(self, samples: SortedSamples) -> list[RuleTransition]:
+    def _evaluate(self, samples: SortedSamples) -> list[RuleTransition]:
         """The transitions that these samples cause, in the order of time."""
         found = [
             self._rule_transition(rule_state, change, samples)

@@ -1,4 +1,4 @@
-"""An alert as a document of the Common Alerting Protocol, OASIS CAP 1.2."""
+"""An alert as a document of the Common Alerting Protocol (OASIS CAP 1.2)."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
@@ -17,9 +17,9 @@ _LANGUAGES = {"vi": "vi-VN", "en": "en-US"}
 def cap_document(alert: Alert, history: Sequence[Entry] = (), sender: str = SENDER) -> bytes:
     """The document, in UTF-8, with one info block a language.
 
-    ``msgType`` is Alert at first; Update once it rose, came back or was acknowledged (``history``
-    says so); Cancel when it is over. The first message keeps its identifier and time for ever, and
-    every later one refers to it.
+    ``msgType`` is Alert at first; Update after a rise, a re-fire or an acknowledgement in ``history``;
+    Cancel when it is resolved. The first message keeps its identifier and time, and every later one
+    refers to it.
     """
     ET.register_namespace("", NAMESPACE)
     root = ET.Element(_tag("alert"))

@@ -73,19 +73,19 @@ class AlertCommands:
     def _change(self, alert_id: int, change: Callable[[Alert, int], AlertChange]) -> dict[str, Any]:
         now_ms = utc_now_ms()
         with self._database.engine.begin() as connection:
-            outcome = change(records.existing(connection, alert_id, to_change=True), now_ms)
-            if outcome.event is not None:
-                alert = records.save(connection, outcome, now_ms)
+            changed = change(records.existing(connection, alert_id, to_change=True), now_ms)
+            if changed.event is not None:
+                alert = records.save(connection, changed, now_ms)
                 assert alert is not None
-                self._queue.add(connection, alert, outcome.event, now_ms)
+                self._queue.add(connection, alert, changed.event, now_ms)
                 if not alert.is_open:
                     end_with_alert(connection, alert.id, now_ms)
             alert = records.existing(connection, alert_id)
             shown = records.shown(connection, alert, with_history=True)
-        if outcome.event is not None:
-            self._silences.change()  # the end of an alert may have ended a silence
+        if changed.event is not None:
+            self._silences.change()  # an alert that ended may have ended a silence
             without = {k: v for k, v in shown.items() if k != "history"}
-            self._publish(AlertEvent(outcome.event, without))
+            self._publish(AlertEvent(changed.event, without))
         return shown
 
     def silence(self, silence: Silence) -> Silence:

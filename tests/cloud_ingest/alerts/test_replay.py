@@ -37,7 +37,7 @@ def run_backtest(case):
 def test_real_days_give_the_alerts_written_down(case):
     outcome = run_backtest(case)
     found = sorted(
-        (e.rule, e.series, e.start_ms, e.fired_ms, e.end_ms) for e in outcome.result.exceedances
+        (e.rule, e.series, e.start_ms, e.fired_ms, e.end_ms) for e in outcome.replay.exceedances
     )
     assert found == sorted(expected_of(case))
     assert found
@@ -46,7 +46,7 @@ def test_real_days_give_the_alerts_written_down(case):
 def test_the_worst_value_told_is_the_worst_that_was_measured():
     outcome = run_backtest("beijing-january-2014")
     by_key = {str(s.key): s for s in outcome.source.series}
-    told = outcome.result.of_rule("days/pm2_5-high")
+    told = outcome.replay.of_rule("days/pm2_5-high")
     assert len(told) > 5
     for e in told:
         end_ms = e.end_ms or outcome.span.end_ms
