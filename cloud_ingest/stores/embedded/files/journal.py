@@ -178,7 +178,7 @@ class Journal:
             rest = rest[os.write(self._file, rest) :]
 
     def _roll_back(self) -> None:
-        # If truncating fails too, the reader finds the incomplete block by its check sum.
+        # If truncating fails too, the reader finds the incomplete block by its checksum.
         os.lseek(self._file, self._end, os.SEEK_SET)
         try:
             os.ftruncate(self._file, self._end)
