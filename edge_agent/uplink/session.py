@@ -391,7 +391,7 @@ class Session:
         return [self._outgoing.message("NDATA", None, encode(payload, datatypes=False))]
 
     def _probe_broker(self, delivery: Delivery, now: Moment) -> list[Action]:
-        """Subscribe again as a liveness probe where one is due.
+        """Subscribe again as a liveness probe, if one is due.
 
         With ``confirm: standard`` each probe also says how much the broker has taken.
         """

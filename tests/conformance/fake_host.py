@@ -1,4 +1,4 @@
-"""A host application that does as told: says that it is there, confirms reports, commands."""
+"""A host application for tests: publishes its state, confirms reports, sends commands."""
 
 import json
 import threading

@@ -243,9 +243,9 @@ def test_live_reports_of_one_commit_share_a_message_and_a_birth_tells_the_newest
     data = bench.host.of("DDATA")
     assert len(data) == 2, "one message a device"
     for payload in data:
-        told = [m for m in payload.metrics if not m.is_transient]
-        assert [m.timestamp_ms for m in told] == [now + i for i in range(300)]
-        assert not any(m.is_historical for m in told)
+        found = [m for m in payload.metrics if not m.is_transient]
+        assert [m.timestamp_ms for m in found] == [now + i for i in range(300)]
+        assert not any(m.is_historical for m in found)
     bench.host.command("Node Control/Rebirth", DataType.BOOLEAN, True)
     wait_until(lambda: len(bench.host.of("DBIRTH")) == 4, what="births again")
     newest = bench.host.of("DBIRTH")[-1].metric("m0")

@@ -122,12 +122,12 @@ def read_truth(path: Path) -> dict[str, Said]:
 
 def was_said(said: Said, time_ms: int, value: float | None) -> bool:
     first = bisect.bisect_left(said, time_ms - NEAR_MS, key=lambda row: row[0])
-    for when, told in said[first:]:
+    for when, reported in said[first:]:
         if when > time_ms + NEAR_MS:
             return False
-        if value is None or told is None:
-            if value is told:
+        if value is None or reported is None:
+            if value is reported:
                 return True
-        elif abs(told - value) <= 1e-6 * max(1.0, abs(told)):
+        elif abs(reported - value) <= 1e-6 * max(1.0, abs(reported)):
             return True
     return False

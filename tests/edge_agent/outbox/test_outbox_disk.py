@@ -211,15 +211,15 @@ def test_a_file_that_appears_late_gives_its_own_names_and_not_those_made_meanwhi
     folder.unlink()
     (tmp_path / "before").rename(folder)
     wait_until(lambda: outbox.status().problem is None, "the disk is used at last")
-    assert outbox.status().numbering > made, "a session has to begin anew"
+    assert outbox.status().numbering > made, "a session must start again"
     names = {
         alias: (device, name)
         for device in ("old", "new")
         for name, alias in outbox.needed_metrics(device).items()
     }
-    told = [(names[a], t, v) for r in outbox.read(0, 100) for a, t, v, _ in unpack(r)]
+    reported = [(names[a], t, v) for r in outbox.read(0, 100) for a, t, v, _ in unpack(r)]
     outbox.close()
-    assert told == [
+    assert reported == [
         (("old", "o0"), T0, 0.0), (("old", "o1"), T0, 1.0),
         (("new", "n0"), T0 + 1, 10.0), (("new", "n1"), T0 + 1, 11.0),
     ]  # fmt: skip
