@@ -81,7 +81,7 @@ def _silence(series: list[Series], fed: list[SampleBatch]) -> NoDataWatch:
     watch = NoDataWatch(twenty_rules())
     watch.register(series)
     for batch in fed:
-        watch.hear(batch, int(batch.time_ms[-1]))
+        watch.note(batch, int(batch.time_ms[-1]))
     return watch
 
 

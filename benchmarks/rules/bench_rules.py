@@ -70,7 +70,7 @@ def batch_rate() -> float:
         begun = time.thread_time()
         flagged = quality.flag(batch, now_ms)
         engine.advance(flagged, now_ms)
-        watch.hear(flagged, now_ms)
+        watch.note(flagged, now_ms)
         took.append(time.thread_time() - begun)
     return SERIES / statistics.mean(took[WARM_UP:])
 

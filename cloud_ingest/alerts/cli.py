@@ -43,7 +43,7 @@ def list_rules(
     if language not in ("vi", "en"):
         stop(f"--language {language}: there are vi and en")
     if page is not None:
-        from cloud_ingest.alerts.limit_table import with_table
+        from alert_rules.loading.limit_table import with_table
 
         page.write_text(with_table(page.read_text(encoding="utf-8")), encoding="utf-8")
         return

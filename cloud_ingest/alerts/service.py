@@ -142,7 +142,7 @@ class AlertService:
         """Evaluate a batch and commit what it changes. Doing it again changes nothing."""
         if len(batch):
             self._judge.judge(batch, now_ms)
-            self._watch.hear(batch, now_ms)
+            self._watch.note(batch, now_ms)
         self._judge.commit(now_ms)
         return self._writer.take_events()
 

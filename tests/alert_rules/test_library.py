@@ -7,7 +7,7 @@ import pytest
 
 from alert_rules import load_rules
 from alert_rules.loading import library_packs
-from cloud_ingest.alerts.limit_table import with_table
+from alert_rules.loading.limit_table import with_table
 from cloud_ingest.detection import budget_for_quantity
 from telemetry.quantities import QUANTITIES
 from telemetry.time.durations import format_duration

@@ -1,7 +1,7 @@
-"""Silence, judged by the clock: one alert for the widest thing that explains it.
+"""The no-data watch: which subjects are stale by the clock, and the widest outage that explains them.
 
-Knows no database. Patience starts anew whenever anything is heard, when a gateway or the broker
-comes back, and when the service itself starts.
+No database. The timeout of a series restarts when a sample arrives, when its gateway or the broker
+comes back, and when the service starts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,20 +18,13 @@ from telemetry.batches import Bool, Int64, SampleBatch
 from telemetry.quantities import QUANTITIES
 from telemetry.series import NODE_DEVICE, Series
 
-SCOPE_NAMES: dict[Scope, ScopeName] = {
-    Scope.METRIC: "metric",
-    Scope.DEVICE: "device",
-    Scope.BUS: "bus",
-    Scope.GATEWAY: "gateway",
-    Scope.BROKER: "broker",
-}
 BROKER_SUBJECT = "*"
 _BUS_TAG = "bus:"
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectKey:
-    """What is silent under which rule. ``subject`` is a key, gateway/device, gateway#bus, gateway or ``*``."""
+    """A subject of a rule: series key, gateway/device, gateway#bus, gateway, or ``*`` for the broker."""
 
     rule: str
     scope: ScopeName
@@ -40,7 +33,7 @@ class SubjectKey:
 
 @dataclass(frozen=True, slots=True)
 class StaleSubject:
-    """Something silent, since when, and one series that it covers."""
+    """A stale subject, the time of its last sample, and one of the series that it covers."""
 
     key: SubjectKey
     rule: NoDataRule
@@ -56,46 +49,46 @@ def _is_derived(series: Series) -> bool:
 
 
 class NoDataWatch:
-    """Hears of every sample, and says what has been silent for too long."""
+    """Notes the arrival of samples and finds the subjects without data for longer than their timeout."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = [r for r in rules if isinstance(r, NoDataRule)]
         self._series: list[Series] = []
-        self._heard_ms = np.empty(0, np.int64)
+        self._arrived_ms = np.empty(0, np.int64)
         self._sample_ms = np.empty(0, np.int64)
-        self._index = np.empty(0, np.int32)  # the place of each series, -1: not listened to
+        self._index = np.empty(0, np.int32)  # the row of each series, -1: not watched
         self._devices: dict[tuple[str, str], int] = {}
         self._buses: dict[tuple[str, str], int] = {}
         self._gateways: dict[str, int] = {}
         self._offline_ms: dict[tuple[str, str | None], int] = {}
         self._broker_offline_ms: int | None = None
         self._since_ms = 0
-        self._arranged = False
-        self._patience: dict[str, tuple[Bool, Int64]] = {}
+        self._is_arranged = False
+        self._timeouts: dict[str, tuple[Bool, Int64]] = {}
         self._topology = Topology(
             np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int32)
         )
 
     def register(self, series: Sequence[Series]) -> None:
-        """Make series known."""
+        """Add series, or update known ones."""
         top = max((one.index for one in series), default=-1) + 1
         self._index = grown(self._index, top, -1)
         for one in series:
             if _is_derived(one):
-                continue  # worked out here: it says nothing of who is there
-            place = int(self._index[one.index])
-            if place >= 0:
-                self._series[place] = one
+                continue  # computed in the cloud: it does not show that a device sends
+            row = int(self._index[one.index])
+            if row >= 0:
+                self._series[row] = one
             else:
                 self._index[one.index] = len(self._series)
                 self._series.append(one)
-        self._heard_ms = grown(self._heard_ms, len(self._series), 0)
+        self._arrived_ms = grown(self._arrived_ms, len(self._series), 0)
         self._sample_ms = grown(self._sample_ms, len(self._series), 0)
-        self._arranged = False
+        self._is_arranged = False
 
     def _arrange(self) -> None:
-        """Work out where everything hangs: once for all that became known since the last judgement."""
-        self._arranged = True
+        """Build the topology again after series were registered."""
+        self._is_arranged = True
         self._devices, self._buses, self._gateways = {}, {}, {}
         device, bus_of, gateway_of = [], [], []
         for one in self._series:
@@ -114,40 +107,40 @@ class NoDataWatch:
         )
         interval = np.array([s.interval_ms for s in self._series], np.int64)
         for rule in self.rules:
-            meant = np.array([rule.select.matches(s) for s in self._series], np.bool_)
-            self._patience[rule.full_id] = (meant, rule.timeout_ms(interval))
+            watched = np.array([rule.select.matches(s) for s in self._series], np.bool_)
+            self._timeouts[rule.full_id] = (watched, rule.timeout_ms(interval))
 
     def start(self, now_ms: int, last_ms: Int64) -> None:
-        """Begin to listen; ``last_ms`` is each series' newest sample as known from before."""
+        """Start; ``last_ms`` is the time of each series' newest sample from before."""
         self._since_ms = now_ms
-        for place, one in enumerate(self._series):
+        for row, one in enumerate(self._series):
             if one.index < len(last_ms):
-                self._sample_ms[place] = self._heard_ms[place] = last_ms[one.index]
+                self._sample_ms[row] = self._arrived_ms[row] = last_ms[one.index]
 
-    def hear(self, batch: SampleBatch, now_ms: int) -> None:
-        """Samples came."""
+    def note(self, batch: SampleBatch, now_ms: int) -> None:
+        """Note samples that arrived at ``now_ms``."""
         within = batch.series < len(self._index)
-        place = self._index[batch.series[within]]
-        sent = place >= 0
-        place = place[sent]
-        self._heard_ms[place] = now_ms
-        np.maximum.at(self._sample_ms, place, np.minimum(batch.time_ms[within][sent], now_ms))
+        row = self._index[batch.series[within]]
+        sent = row >= 0
+        row = row[sent]
+        self._arrived_ms[row] = now_ms
+        np.maximum.at(self._sample_ms, row, np.minimum(batch.time_ms[within][sent], now_ms))
 
     def set_online(self, gateway: str, device: str | None, online: bool, now_ms: int) -> None:
-        """A gateway (device None) or device was born or has died."""
+        """Note that a gateway (device None) or a device was born or has died."""
         name = (gateway, device)
         if not online:
             self._offline_ms.setdefault(name, now_ms)
             return
         if self._offline_ms.pop(name, None) is None:
             return
-        for place, one in enumerate(self._series):
+        for row, one in enumerate(self._series):
             mine = one.key.gateway == gateway and device in (None, one.key.device)
-            if mine and self._heard_ms[place]:
-                self._heard_ms[place] = max(self._heard_ms[place], now_ms)
+            if mine and self._arrived_ms[row]:
+                self._arrived_ms[row] = max(self._arrived_ms[row], now_ms)
 
     def set_broker_online(self, online: bool, now_ms: int) -> None:
-        """The connection to the broker was made or lost."""
+        """Note that the connection to the broker was made or lost."""
         if online and self._broker_offline_ms is not None:
             self._since_ms = now_ms
             self._broker_offline_ms = None
@@ -157,26 +150,30 @@ class NoDataWatch:
     def judge(
         self, rule: NoDataRule, now_ms: int, still: Iterable[SubjectKey]
     ) -> tuple[list[StaleSubject], set[SubjectKey]]:
-        """What is silent and explained by nothing wider, and which of ``still`` are silent yet."""
-        if not self._arranged:
+        """Newly stale subjects not explained by a wider outage, and those of ``still`` that remain stale."""
+        if not self._is_arranged:
             self._arrange()
-        meant, limit = self._patience[rule.full_id]
-        heard = np.where(meant, self._heard_ms, 0)
+        watched, timeout_ms = self._timeouts[rule.full_id]
+        arrived_ms = np.where(watched, self._arrived_ms, 0)
         offline = self._broker_offline_ms
         broker = offline is not None and now_ms - offline > rule.at_least
         found: list[StaleSubject] = []
-        if offline is None or broker:  # in between, nothing narrower can be told from the broker
-            patient = np.where(heard > 0, np.maximum(heard, self._since_ms), 0)
-            outages = find_outages(now_ms, patient, limit, self._topology, broker_online=not broker)
-            self._count_deaths(rule, now_ms, patient, outages)
+        if offline is None or broker:  # shortly after the broker went, narrower outages are unknown
+            with_restarts_ms = np.where(arrived_ms > 0, np.maximum(arrived_ms, self._since_ms), 0)
+            outages = find_outages(
+                now_ms, with_restarts_ms, timeout_ms, self._topology, broker_online=not broker
+            )
+            self._count_deaths(rule, now_ms, with_restarts_ms, outages)
             found = self._name(rule, outages, now_ms)
-        # What was silent stays so until it is heard, whatever began anew in between.
-        outages = find_outages(now_ms, heard, limit, self._topology, broker_online=offline is None)
-        self._count_deaths(rule, now_ms, heard, outages)
+        # A stale subject stays stale until a sample arrives, although its timeout may have restarted.
+        outages = find_outages(
+            now_ms, arrived_ms, timeout_ms, self._topology, broker_online=offline is None
+        )
+        self._count_deaths(rule, now_ms, arrived_ms, outages)
         return found, {key for key in still if offline is not None or self._is_stale(key, outages)}
 
     def _count_deaths(self, rule: NoDataRule, now_ms: int, last: Int64, outages: Outages) -> None:
-        """A death that was announced and outlasted the rule's patience needs no further proof."""
+        """Mark what an announced death covers as stale once it has lasted for ``at_least``."""
         for (gateway, device), since_ms in self._offline_ms.items():
             if now_ms - since_ms <= rule.at_least or gateway not in self._gateways:
                 continue
@@ -194,7 +191,7 @@ class NoDataWatch:
             outages.series.stale[mine] = True
             dead = self._topology.device[mine]
             outages.device.stale[dead] = True
-            outages.device.timeout_ms[dead] = 0  # no patience is needed with what is known
+            outages.device.timeout_ms[dead] = 0  # the death is certain: no timeout applies
 
     def _name(self, rule: NoDataRule, outages: Outages, now_ms: int) -> list[StaleSubject]:
         widest = outages.widest_scope(self._topology)
@@ -202,10 +199,10 @@ class NoDataWatch:
             key = SubjectKey(rule.full_id, "broker", BROKER_SUBJECT)
             return [StaleSubject(key, rule, self._broker_offline_ms or now_ms, None, None, None)]
         found: dict[SubjectKey, StaleSubject] = {}
-        for place in np.flatnonzero(widest >= 0):
-            series = self._series[place]
-            key, device = self._key(rule, Scope(int(widest[place])), series)
-            since = int(self._sample_ms[place])
+        for row in np.flatnonzero(widest >= 0):
+            series = self._series[row]
+            key, device = self._key(rule, Scope(int(widest[row])), series)
+            since = int(self._sample_ms[row])
             if key in found:
                 since = max(since, found[key].since_ms)
             found[key] = StaleSubject(key, rule, since, series, series.key.gateway, device)
@@ -237,13 +234,13 @@ class NoDataWatch:
             number = self._devices.get((gateway, device))
             return number is not None and bool(outages.device.stale[number])
         return any(
-            bool(outages.series.stale[place])
-            for place, one in enumerate(self._series)
+            bool(outages.series.stale[row])
+            for row, one in enumerate(self._series)
             if str(one.key) == key.subject
         )
 
     def covers(self, wide: SubjectKey, narrow: SubjectKey) -> bool:
-        """Whether the silence of ``wide`` explains that of ``narrow``."""
+        """Whether an outage of ``wide`` explains that of ``narrow``."""
         if wide == narrow:
             return False
         if wide.scope == "broker":
