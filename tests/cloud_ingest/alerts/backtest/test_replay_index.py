@@ -13,8 +13,8 @@ from cloud_ingest.alerts.operations import AlertFilter
 from cloud_ingest.indices.derived import GRACE_MS, DerivedIndices
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
+from tests.cloud_ingest.alerts.backtest.test_replay import DAYS
 from tests.cloud_ingest.alerts.parts import MemoryStore, service_of
-from tests.cloud_ingest.alerts.test_replay import DAYS
 
 HOUR_MS = 3_600_000
 DAY = DAYS / "beijing-january-2014"
