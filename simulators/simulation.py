@@ -11,7 +11,7 @@ import structlog
 
 from device_profiles import Profile, load_profile
 from simulators.clock import SimulationClock
-from simulators.devices.instrument import Instrument, Source, WorldSource, usual_sensor
+from simulators.devices.instrument import Instrument, ValueSource, WorldSource, usual_sensor
 from simulators.devices.line import LineSettings
 from simulators.devices.modbus_unit import ModbusUnit
 from simulators.devices.passages import passages
@@ -243,7 +243,7 @@ class Simulation:
     def _instrument(
         self, station: SimStation, device: SimDevice, profile: Profile, plan: FaultPlan
     ) -> Instrument:
-        source: Source = WorldSource(self.world, place_of(station), profile)
+        source: ValueSource = WorldSource(self.world, place_of(station), profile)
         if device.replay is not None:
             source = ReplaySource.of(device.replay, self.clock.start_ms, source)
         instrument = Instrument(

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from device_profiles.streams.wire import Fault, FieldValues, Step
+from device_profiles.streams.wire import DiscardReason, FieldValues, ScanStep
 
-FrameDecoder = Callable[[bytes], FieldValues | Fault]
+FrameDecoder = Callable[[bytes], FieldValues | DiscardReason]
 """Gives the values of a whole frame, or why it is invalid."""
 
 
@@ -28,22 +28,22 @@ class HeaderScanner:
         self._length = length
         self._decode_frame = decode_frame
 
-    def scan(self, buffer: bytearray, at: int) -> Step | None:
+    def scan(self, buffer: bytearray, at: int) -> ScanStep | None:
         """See Scanner."""
         if not any(buffer.startswith(h, at) for h in self._headers):
             end = self._next_begin(buffer, at)
-            return Step(end - at, fault=Fault.GARBAGE) if end > at else None
+            return ScanStep(end - at, discarded=DiscardReason.GARBAGE) if end > at else None
         if len(buffer) - at < self._prefix:
             return None
         length = self._length(bytes(buffer[at : at + self._prefix]))
         if length < self._prefix:
-            return Step(1, fault=Fault.GARBAGE)
+            return ScanStep(1, discarded=DiscardReason.GARBAGE)
         if len(buffer) - at < length:
             return None
         decoded = self._decode_frame(bytes(buffer[at : at + length]))
-        if isinstance(decoded, Fault):
-            return Step(1, fault=decoded)
-        return Step(length, values=decoded)
+        if isinstance(decoded, DiscardReason):
+            return ScanStep(1, discarded=decoded)
+        return ScanStep(length, values=decoded)
 
     def _next_begin(self, buffer: bytearray, at: int) -> int:
         """Where the next header begins, or part of one at the end of the buffer."""
@@ -77,7 +77,7 @@ class LineScanner:
         self._start = start
         self._skipping = False
 
-    def scan(self, buffer: bytearray, at: int) -> Step | None:
+    def scan(self, buffer: bytearray, at: int) -> ScanStep | None:
         """See Scanner."""
         limit = at + self._longest
         stop = buffer.find(self._end, at, limit + 1)
@@ -86,20 +86,20 @@ class LineScanner:
             if len(buffer) <= limit:
                 return None
             self._skipping = True
-            return Step(self._longest, fault=Fault.GARBAGE)
+            return ScanStep(self._longest, discarded=DiscardReason.GARBAGE)
         consumed = stop - at + len(self._end)
         if self._skipping:
             self._skipping = False
-            return Step(consumed, fault=Fault.GARBAGE)
+            return ScanStep(consumed, discarded=DiscardReason.GARBAGE)
         line = bytes(buffer[at:stop]).strip(b"\r\n\0 ")
         if self._start and self._start in line:
             line = line[line.rfind(self._start) :]
         if not line:
-            return Step(consumed)
+            return ScanStep(consumed)
         decoded = self._decode_frame(line)
-        if isinstance(decoded, Fault):
-            return Step(consumed, fault=decoded)
-        return Step(consumed, values=decoded)
+        if isinstance(decoded, DiscardReason):
+            return ScanStep(consumed, discarded=decoded)
+        return ScanStep(consumed, values=decoded)
 
 
 class EnvelopeScanner:
@@ -126,21 +126,23 @@ class EnvelopeScanner:
         self._after = after
         self._longest = longest
 
-    def scan(self, buffer: bytearray, at: int) -> Step | None:
+    def scan(self, buffer: bytearray, at: int) -> ScanStep | None:
         """See Scanner."""
         if buffer[at] in b"\r\n":
-            return Step(1)
+            return ScanStep(1)
         if buffer[at] != self._start:
             start = buffer.find(self._start, at)
-            return Step((start if start >= 0 else len(buffer)) - at, fault=Fault.GARBAGE)
+            return ScanStep(
+                (start if start >= 0 else len(buffer)) - at, discarded=DiscardReason.GARBAGE
+            )
         limit = at + self._longest
         end = buffer.find(self._end, at + self._before, limit)
         if end < 0:
-            return Step(1, fault=Fault.GARBAGE) if len(buffer) >= limit else None
+            return ScanStep(1, discarded=DiscardReason.GARBAGE) if len(buffer) >= limit else None
         stop = end + 1 + self._after
         if len(buffer) < stop:
             return None
         decoded = self._decode_frame(bytes(buffer[at:stop]))
-        if isinstance(decoded, Fault):
-            return Step(1, fault=decoded)
-        return Step(stop - at, values=decoded)
+        if isinstance(decoded, DiscardReason):
+            return ScanStep(1, discarded=decoded)
+        return ScanStep(stop - at, values=decoded)

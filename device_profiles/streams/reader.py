@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from device_profiles.linear import ToValue, value_converter
 from device_profiles.metric import Metric
 from device_profiles.streams import registry
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 
@@ -54,7 +54,7 @@ class StreamDecoder:
             if step is None:
                 break
             at += max(1, step.consumed)
-            self._count(step.fault, good=step.values is not None)
+            self._count(step.discarded, good=step.values is not None)
             if step.values:
                 self._take(step.values, time_ms, samples)
         del self._buffer[:at]
@@ -64,14 +64,14 @@ class StreamDecoder:
         """Discard the part of a frame that is in the buffer."""
         self._buffer.clear()
         self._scanner = self._wire.scanner()
-        self._count(Fault.GARBAGE, good=False)
+        self._count(DiscardReason.GARBAGE, good=False)
 
-    def _count(self, fault: Fault | None, *, good: bool) -> None:
+    def _count(self, discarded: DiscardReason | None, *, good: bool) -> None:
         if good:
             self.frames += 1
             self._lost = False
-        elif fault is not None:
-            self.checksum_errors += fault is Fault.CHECKSUM
+        elif discarded is not None:
+            self.checksum_errors += discarded is DiscardReason.CHECKSUM
             self.resyncs += not self._lost
             self._lost = True
 

@@ -9,7 +9,7 @@ FieldValues = Mapping[str, float | None]
 """The values of one frame by field; None if the device has no reading."""
 
 
-class Fault(Enum):
+class DiscardReason(Enum):
     """Why bytes were discarded."""
 
     GARBAGE = "garbage"
@@ -17,7 +17,7 @@ class Fault(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScanStep:
     """The result of a scan: ``consumed`` bytes (at least 1) and what they were.
 
     A valid frame has ``values``, which are empty if it holds no measurement.
@@ -25,13 +25,13 @@ class Step:
 
     consumed: int
     values: FieldValues | None = None
-    fault: Fault | None = None
+    discarded: DiscardReason | None = None
 
 
 class Scanner(Protocol):
     """Cuts a stream into frames. The result must not depend on how the bytes are split."""
 
-    def scan(self, buffer: bytearray, at: int) -> Step | None:
+    def scan(self, buffer: bytearray, at: int) -> ScanStep | None:
         """The next step from position ``at``; None if more bytes are needed."""
         ...
 

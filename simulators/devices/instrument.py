@@ -16,7 +16,7 @@ _BLOCK = 64
 _WELL = ("good", "GPS", "measuring", "bulk", "on")
 
 
-class Source(Protocol):
+class ValueSource(Protocol):
     """A source of true values."""
 
     def replays(self, metric: Metric) -> bool:
@@ -43,11 +43,11 @@ class WorldSource:
         self._lanes = [m.name for m in profile.metrics if m.quantity == "vehicle_count"]
 
     def replays(self, metric: Metric) -> bool:  # noqa: ARG002  # the world replays nothing
-        """See Source."""
+        """See ValueSource."""
         return False
 
     def values(self, metric: Metric, time_ms: Int64) -> Float64:
-        """See Source."""
+        """See ValueSource."""
         true = self._world.values(self._place, metric.quantity, time_ms)
         if metric.name in self._lanes:
             lane, lanes = self._lanes.index(metric.name), len(self._lanes)
@@ -67,7 +67,7 @@ class Instrument:
         self,
         profile: Profile,
         name: str,
-        source: Source,
+        source: ValueSource,
         *,
         seed: int = 0,
         sensors: Mapping[str, Sensor] | None = None,

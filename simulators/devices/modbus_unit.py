@@ -9,7 +9,7 @@ from device_profiles.modbus.codec import Unencodable
 from device_profiles.registers import Table
 from simulators.devices.instrument import Instrument
 from simulators.wire import functions
-from simulators.wire.functions import Identity, Limits
+from simulators.wire.functions import Identity, UnitLimits
 from simulators.wire.registers import TABLES, RegisterBank
 
 _HOLES_TO_FILL = 16
@@ -40,7 +40,7 @@ class ModbusUnit:
         self.bank = RegisterBank()
         self.served: dict[str, float | None] = {}
         self._image = RegisterImage(profile)
-        self._limits = Limits(max_registers=profile.limits.max_registers)
+        self._limits = UnitLimits(max_registers=profile.limits.max_registers)
         self._identity = Identity(profile.manufacturer, profile.model)
         self._places = [
             _Place(m, m.table, m.address or 0, m.register_count) for m in profile.metrics

@@ -11,7 +11,7 @@ from telemetry.crc import with_crc
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class DelayedBytes:
     """Bytes to send after a delay; ``good`` is True if a reader can decode values from them."""
 
     delay_s: float
@@ -32,7 +32,7 @@ _SPOILING = frozenset(
 
 def rtu_answer(
     unit: int, request: bytes, pdu: bytes, before: bytes, faults: Sequence[Fault], turn: int
-) -> Outgoing | None:
+) -> DelayedBytes | None:
     """The frame that a device sends; None if it is silent. ``before`` is its last correct frame."""
     kinds = {f.kind: f for f in faults}
     if FaultKind.NO_ANSWER in kinds:
@@ -50,12 +50,12 @@ def rtu_answer(
         frame = _noise(turn) + frame
     if FaultKind.ECHO in kinds:
         frame = with_crc(bytes((unit,)) + request) + frame
-    return Outgoing(_delay_s(kinds), frame, good=not _SPOILING & kinds.keys())
+    return DelayedBytes(_delay_s(kinds), frame, good=not _SPOILING & kinds.keys())
 
 
 def tcp_answer(
     transaction: int, unit: int, request: bytes, pdu: bytes, faults: Sequence[Fault]
-) -> Outgoing | None:
+) -> DelayedBytes | None:
     """The same over TCP; instead of a wrong CRC, the answer has a wrong transaction number."""
     kinds = {f.kind: f for f in faults}
     if FaultKind.NO_ANSWER in kinds:
@@ -70,12 +70,12 @@ def tcp_answer(
     if FaultKind.MERGED in kinds:
         frame = frame + frame
     good = not (_SPOILING - {FaultKind.MERGED}) & kinds.keys()
-    return Outgoing(_delay_s(kinds), frame, good=good)
+    return DelayedBytes(_delay_s(kinds), frame, good=good)
 
 
 def stream_frames(
     frame: bytes, before: bytes, faults: Sequence[Fault], turn: int
-) -> Outgoing | None:
+) -> DelayedBytes | None:
     """A frame of a stream protocol with its faults."""
     kinds = {f.kind: f for f in faults}
     if FaultKind.NO_ANSWER in kinds:
@@ -93,7 +93,7 @@ def stream_frames(
         frame = (before or frame)[: max(len(frame) - 3, 1)] + frame
     if FaultKind.GARBAGE in kinds or FaultKind.ECHO in kinds:
         frame = _noise(turn) + frame
-    return Outgoing(_delay_s(kinds), frame, good=not _SPOILING & kinds.keys())
+    return DelayedBytes(_delay_s(kinds), frame, good=not _SPOILING & kinds.keys())
 
 
 def _delay_s(kinds: dict[FaultKind, Fault]) -> float:

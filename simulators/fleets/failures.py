@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simulators.faults.plan import Fault, FaultKind, FaultPlan
-from simulators.fleets.shape import Shape
+from simulators.fleets.shape import GatewayShape
 from simulators.scenarios.events import FaultModel
 from simulators.scenarios.model import Scenario
 
@@ -34,7 +34,7 @@ class FleetFailures:
         self,
         scenario: Scenario,
         gateways: Sequence[str],
-        shape: Shape,
+        shape: GatewayShape,
         seed: int,
         start_ms: int,
     ) -> None:
@@ -88,7 +88,7 @@ class FleetFailures:
     def __bool__(self) -> bool:
         return bool(self._of_gateway or self._of_device)
 
-    def _plan(self, i: int, gateway: str, shape: Shape) -> None:
+    def _plan(self, i: int, gateway: str, shape: GatewayShape) -> None:
         models = [m for m in self._scenario.faults if m.kind in _OF_GATEWAYS]
         own = [self._fault(m) for m in models if m.device is None and m.applies_to(gateway, "-")]
         if own:

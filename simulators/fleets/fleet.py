@@ -11,8 +11,8 @@ import numpy as np
 from simulators.fleets.broker_connection import BrokerConnection
 from simulators.fleets.failures import FleetFailures
 from simulators.fleets.node import Batch, Counts, EdgeNode
-from simulators.fleets.payloads import Properties
-from simulators.fleets.shape import Shape, shape_of
+from simulators.fleets.payloads import NodeProperties
+from simulators.fleets.shape import GatewayShape, shape_of
 from simulators.fleets.template import DataTemplate
 from simulators.fleets.values import FleetValues
 from simulators.scenarios.fleets import FleetModel
@@ -58,7 +58,7 @@ class Fleet:
         truth: TruthFile | None = None,
     ) -> None:
         self.model = model
-        self.shape: Shape = shape_of(model)
+        self.shape: GatewayShape = shape_of(model)
         self.counts = Counts()
         self._seed = scenario.seed if seed is None else seed
         parts = urlsplit(broker)
@@ -344,7 +344,7 @@ class Fleet:
         return EdgeNode(
             scenario.group, name, self.shape, host=scenario.host,
             acknowledged=self.model.acknowledged, first_batch=self._began_ms,
-            about=Properties(
+            about=NodeProperties(
                 name, f"Fleet {i + 1}",
                 round(10.6 + 0.8 * float(around.random()), 4),
                 round(106.3 + 0.7 * float(around.random()), 4),

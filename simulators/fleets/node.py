@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from simulators.fleets import payloads
-from simulators.fleets.payloads import Properties, StoreState
-from simulators.fleets.shape import Shape
+from simulators.fleets.payloads import NodeProperties, StoreState
+from simulators.fleets.shape import GatewayShape
 from simulators.fleets.template import SEQUENCE
 from telemetry import mqtt_packets
 from telemetry.mqtt_packets import Publish, Reply, Will
@@ -77,12 +77,12 @@ class EdgeNode:
         self,
         group: str,
         gateway: str,
-        shape: Shape,
+        shape: GatewayShape,
         *,
         host: str | None,
         acknowledged: bool,
         first_batch: int,
-        about: Properties,
+        about: NodeProperties,
         counts: Counts,
         limit: int = 1000,
         bd_seq: int = 0,

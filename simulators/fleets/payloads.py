@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from simulators.fleets.shape import Shape, ShapeMetric
+from simulators.fleets.shape import GatewayShape, ShapeMetric
 from telemetry.sparkplug import DataType, Metric, Payload, PropertyValue, decode, encode, names
 
 
 @dataclass(frozen=True, slots=True)
-class Properties:
-    """Properties of a gateway in its birth."""
+class NodeProperties:
+    """NodeProperties of a gateway in its birth."""
 
     station: str = ""
     station_name: str = ""
@@ -43,7 +43,7 @@ def node_death(bd_seq: int, time_ms: int) -> bytes:
     return encode(Payload(time_ms, (_metric(names.BDSEQ, DataType.INT64, bd_seq, time_ms),)))
 
 
-def node_birth(bd_seq: int, time_ms: int, store: StoreState, about: Properties) -> bytes:
+def node_birth(bd_seq: int, time_ms: int, store: StoreState, about: NodeProperties) -> bytes:
     """NBIRTH, with sequence number 0."""
     metrics = [
         _metric(names.BDSEQ, DataType.INT64, bd_seq, time_ms),
@@ -81,7 +81,9 @@ def _status(store: StoreState, time_ms: int) -> list[Metric]:
     ]
 
 
-def device_birth(shape: Shape, device: int, time_ms: int, seq: int, *, acknowledged: bool) -> bytes:
+def device_birth(
+    shape: GatewayShape, device: int, time_ms: int, seq: int, *, acknowledged: bool
+) -> bytes:
     """DBIRTH of one device; values follow with its first data."""
     here = shape.devices[device]
     metrics: list[Metric] = []

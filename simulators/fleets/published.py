@@ -11,8 +11,8 @@ from simulators.clock import SimulationClock
 from simulators.devices.instrument import Instrument
 from simulators.fleets.broker_connection import BrokerConnection
 from simulators.fleets.node import Batch, Counts, EdgeNode
-from simulators.fleets.payloads import Properties
-from simulators.fleets.shape import Shape, ShapeDevice, ShapeMetric
+from simulators.fleets.payloads import NodeProperties
+from simulators.fleets.shape import GatewayShape, ShapeDevice, ShapeMetric
 from simulators.fleets.template import DataTemplate
 from simulators.scenarios.fleets import PublishModel
 from simulators.scenarios.model import Scenario, SimStation
@@ -50,11 +50,11 @@ class PublishedStation:
         self._truth = truth
         self._counts = counts
         self._gateway = station.gateway
-        self.shape = Shape(tuple(_device(i, model.step) for i in instruments))
+        self.shape = GatewayShape(tuple(_device(i, model.step) for i in instruments))
         self.node = EdgeNode(
             scenario.group, station.gateway, self.shape, host=scenario.host, acknowledged=True,
             first_batch=utc_now_ms(), counts=counts, limit=1_000_000,
-            about=Properties(station.id, station.name, station.latitude, station.longitude),
+            about=NodeProperties(station.id, station.name, station.latitude, station.longitude),
         )  # fmt: skip
         pairs = list(zip(self.shape.aliases, self.shape.batch_aliases, strict=True))
         self._live = [DataTemplate(a, b, steps=model.per_message) for a, b in pairs]

@@ -43,7 +43,7 @@ class ShapeDevice:
 
 
 @dataclass(frozen=True)
-class Shape:
+class GatewayShape:
     """The devices of a gateway. Aliases count from 1; the batch number of a device comes last."""
 
     devices: tuple[ShapeDevice, ...]
@@ -63,7 +63,7 @@ class Shape:
         return tuple(a[-1] + 1 for a in self.aliases)
 
 
-def shape_of(fleet: FleetModel) -> Shape:
+def shape_of(fleet: FleetModel) -> GatewayShape:
     """The shape of the gateways of a fleet: common quantities, spread over devices."""
     metrics = []
     for i in range(fleet.metrics):
@@ -73,6 +73,6 @@ def shape_of(fleet: FleetModel) -> Shape:
         metrics.append(ShapeMetric(name, quantity, QUANTITIES[quantity].unit))
     size = fleet.metrics_per_device
     parts = [metrics[i : i + size] for i in range(0, len(metrics), size)]
-    return Shape(
+    return GatewayShape(
         tuple(ShapeDevice(f"d{i + 1}", tuple(p), fleet.interval) for i, p in enumerate(parts))
     )

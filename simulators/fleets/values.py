@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from simulators.fleets.shape import ORDINARY, Shape
+from simulators.fleets.shape import ORDINARY, GatewayShape
 from simulators.signals.randomness import Float64, Int64, key_of, normal, uniform
 
 
 class FleetValues:
     """Values of many gateways of one shape: a mean for each series, a daily wave, and noise."""
 
-    def __init__(self, shape: Shape, seed: int, gateways: int) -> None:
+    def __init__(self, shape: GatewayShape, seed: int, gateways: int) -> None:
         known = {q: (mean, swing) for q, mean, swing in ORDINARY}
         self._devices = []
         for number, device in enumerate(shape.devices):

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from device_profiles import Metric
-from simulators.devices.instrument import Source
+from simulators.devices.instrument import ValueSource
 from simulators.replay.recording import Column, read_recording
 from simulators.scenarios.model import ReplayModel
 from simulators.signals.randomness import Float64, Int64
@@ -23,7 +23,7 @@ class ReplaySource:
         self,
         columns: Mapping[str, Column],
         start_ms: int,
-        otherwise: Source,
+        otherwise: ValueSource,
         *,
         speed: float = 1.0,
         loop: bool = False,
@@ -39,7 +39,7 @@ class ReplaySource:
         self._length_ms = max(ends, default=1) - self._first_ms
 
     @classmethod
-    def of(cls, model: ReplayModel, start_ms: int, otherwise: Source) -> Self:
+    def of(cls, model: ReplayModel, start_ms: int, otherwise: ValueSource) -> Self:
         """Read the recording that a scenario names."""
         found = read_recording(model.file, list(model.columns.values()), model.time, model.missing)
         columns = {metric: found[name] for metric, name in model.columns.items()}
@@ -50,7 +50,7 @@ class ReplaySource:
         return metric.name in self._columns
 
     def values(self, metric: Metric, time_ms: Int64) -> Float64:
-        """See Source."""
+        """See ValueSource."""
         column = self._columns.get(metric.name)
         if column is None:
             return self._otherwise.values(metric, time_ms)

@@ -20,8 +20,8 @@ class ExceptionCode(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of a unit within the standard."""
+class UnitLimits:
+    """UnitLimits of a unit within the standard."""
 
     max_registers: int = 125
     max_bits: int = 2000
@@ -55,7 +55,10 @@ def read_range(pdu: bytes) -> tuple[Table, int, int] | None:
 
 
 def answer(
-    bank: RegisterBank, pdu: bytes, limits: Limits = Limits(), identity: Identity = DEFAULT_IDENTITY
+    bank: RegisterBank,
+    pdu: bytes,
+    limits: UnitLimits = UnitLimits(),
+    identity: Identity = DEFAULT_IDENTITY,
 ) -> bytes:
     """The answer of a unit with the registers ``bank`` to a request (function code and data)."""
     function = pdu[0]
@@ -74,7 +77,7 @@ def answer(
     return refuse(function, ExceptionCode.ILLEGAL_FUNCTION)
 
 
-def _read_words(bank: RegisterBank, pdu: bytes, limits: Limits) -> bytes:
+def _read_words(bank: RegisterBank, pdu: bytes, limits: UnitLimits) -> bytes:
     count = int.from_bytes(pdu[3:5], "big")
     if len(pdu) != 5 or not 1 <= count <= limits.max_registers:
         return refuse(pdu[0], ExceptionCode.ILLEGAL_VALUE)
@@ -84,7 +87,7 @@ def _read_words(bank: RegisterBank, pdu: bytes, limits: Limits) -> bytes:
     return bytes((pdu[0], len(data))) + data
 
 
-def _read_bits(bank: RegisterBank, pdu: bytes, limits: Limits) -> bytes:
+def _read_bits(bank: RegisterBank, pdu: bytes, limits: UnitLimits) -> bytes:
     count = int.from_bytes(pdu[3:5], "big")
     if len(pdu) != 5 or not 1 <= count <= limits.max_bits:
         return refuse(pdu[0], ExceptionCode.ILLEGAL_VALUE)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.wire.functions import Identity, Limits, answer
+from simulators.wire.functions import Identity, UnitLimits, answer
 from simulators.wire.registers import RegisterBank
 from simulators.wire.rtu import RtuListener
 from simulators.wire.tcp import TcpFrameError, TcpListener, tcp_frame
@@ -98,7 +98,7 @@ def test_functions_answer_as_the_standard_says(request_: str, expected: str) -> 
 
 
 def test_a_device_takes_no_more_registers_than_its_limit() -> None:
-    limits = Limits(max_registers=4)
+    limits = UnitLimits(max_registers=4)
     assert answer(bank(), bytes.fromhex("03 0000 0004"), limits)[0] == 3
     assert answer(bank(), bytes.fromhex("03 0000 0005"), limits) == bytes.fromhex("83 03")
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _LINE = re.compile(
     rb"\d{1,10},[A-Z],[A-Z],\d{1,2}:[^#\r\n]{0,80}"
@@ -18,10 +18,10 @@ _LINE = re.compile(
 _BIN_M = 2
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _LINE.fullmatch(line)
     if match is None:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     direction, place, _, speed, power = match.groups()
     if direction is None:
         return {}

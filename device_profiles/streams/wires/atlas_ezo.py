@@ -8,17 +8,17 @@ import re
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _NUMBERS = re.compile(rb"-?\d{1,7}(?:\.\d{1,4})?(?:,-?\d{1,7}(?:\.\d{1,4})?){0,3}")
 _NAMES = ("value", "value_2", "value_3", "value_4")
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     if line[:1] in (b"*", b"?"):
         return {}
     if not _NUMBERS.fullmatch(line):
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     return dict(zip(_NAMES, map(float, line.split(b",")), strict=False))
 
 

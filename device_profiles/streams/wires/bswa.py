@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.checksums import xor8
 from device_profiles.streams.framing import EnvelopeScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _STX, _ETX = 0x02, 0x03
 _LEVEL = r"-?\d{3}\.\d"
@@ -21,9 +21,9 @@ _MODES = {"0": "spl", "1": "peak", "2": "laeq", "3": "lamax", "4": "lamin"}
 _PERCENTILES = {"10": "la10", "20": "la20", "50": "la50", "90": "la90", "99": "la99"}
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if xor8(frame[:-1]) != frame[-1]:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     if frame[2:3] != b"A":
         return {}
     text = frame[3:-2].decode("latin-1")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import negated_sum8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _ACK = 0x16
 _MEASURED = 0x01
@@ -19,9 +19,9 @@ def _length(prefix: bytes) -> int:
     return prefix[1] + 3 if 1 <= prefix[1] <= _LONGEST else 0
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if sum(frame) & 0xFF:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     if frame[2] != _MEASURED or frame[1] != 5:
         return {}
     return {"co2": float(int.from_bytes(frame[3:5], "big"))}

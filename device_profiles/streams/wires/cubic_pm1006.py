@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import negated_sum8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _HEADER = b"\x16\x11\x0b"
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if sum(frame) & 0xFF:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     return {"pm2_5": float(int.from_bytes(frame[5:7], "big"))}
 
 

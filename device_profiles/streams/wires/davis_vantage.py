@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import crc16_xmodem
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _HEADER = b"LOO"
 _LENGTH = 99
@@ -37,9 +37,9 @@ _FIELDS: dict[str, tuple[int, str, float, str, int | None]] = {
 _RANGES = {"<B": (0, 255), "<H": (0, 0xFFFF), "<h": (-0x8000, 0x7FFF)}
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if crc16_xmodem(frame) != 0:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     if frame[4] != _LOOP:
         return {}
     reading: dict[str, float | None] = {}

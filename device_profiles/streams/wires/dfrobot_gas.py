@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import negated_sum8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _HEADER = b"\xff\x86"
 _GASES = {
@@ -24,9 +24,9 @@ _GASES = {
 _CODES = {name: code for code, name in _GASES.items()}
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if negated_sum8(frame[1:7]) != frame[8]:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     gas = _GASES.get(frame[4])
     if gas is None or frame[5] > 2:
         return {}

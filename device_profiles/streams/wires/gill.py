@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.checksums import xor8
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _FRAME = re.compile(
     rb"\x02(([A-Z]),(\d{3})?,([+-]?\d{3}\.\d{2})?,([MNPKF]),([0-9A-F]{2}),)\x03([0-9A-F]{2})"
@@ -18,13 +18,13 @@ _SPEEDS = {b"M": 1.0, b"N": 1852 / 3600, b"P": 0.44704, b"K": 1 / 3.6, b"F": 0.0
 _GOOD = b"00"
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _FRAME.fullmatch(line)
     if match is None:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     body, _, direction, speed, unit, status, checksum = match.groups()
     if xor8(body) != int(checksum, 16):
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     if status != _GOOD:
         return {"wind_direction": None, "wind_speed": None, "status": float(int(status, 16))}
     return {

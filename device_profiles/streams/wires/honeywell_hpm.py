@@ -8,19 +8,19 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _SENT, _ASKED = b"\x42\x4d\x00\x1c", b"\x40\x05\x04"
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if frame.startswith(_ASKED):
         if sum(frame) & 0xFF:
-            return Fault.CHECKSUM
+            return DiscardReason.CHECKSUM
         data = frame[3:7]
     else:
         if sum(frame[:-2]) & 0xFFFF != int.from_bytes(frame[-2:], "big"):
-            return Fault.CHECKSUM
+            return DiscardReason.CHECKSUM
         data = frame[6:10]
     return {
         "pm2_5": float(int.from_bytes(data[:2], "big")),

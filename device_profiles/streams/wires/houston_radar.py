@@ -8,15 +8,15 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _LINE = re.compile(rb"([+-])?(\d{3})")
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _LINE.fullmatch(line.removeprefix(b"?"))
     if match is None:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     sign, digits = match.groups()
     speed = float(digits)
     if speed == 0 or line.startswith(b"?"):

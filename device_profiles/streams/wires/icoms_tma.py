@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _SIGNED = re.compile(rb"([+-])(\d{3})(?: (km/h|mph)(?: (\d{3}) m)?)?")
 _LETTERS = re.compile(rb"(\d{3})([KM])([IO])")
@@ -17,7 +17,7 @@ _BARE = re.compile(rb"(?:\*S|s)(\d{3})")
 _MPH = 1.609344
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     if match := _SIGNED.fullmatch(line):
         sign, speed, unit, distance = match.groups()
         reading = _speed(int(speed), miles=unit == b"mph", approaching=sign == b"+")
@@ -27,7 +27,7 @@ def _decode_frame(line: bytes) -> FieldValues | Fault:
         return _speed(int(speed), miles=unit == b"M", approaching=direction == b"I")
     if match := _BARE.fullmatch(line):
         return {"speed": float(match.group(1))}
-    return Fault.GARBAGE
+    return DiscardReason.GARBAGE
 
 
 def _speed(speed: int, *, miles: bool, approaching: bool) -> dict[str, float | None]:

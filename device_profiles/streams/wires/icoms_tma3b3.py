@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _HEADER = b"\x02\x99"
 _ETX = 0x03
@@ -19,14 +19,14 @@ _CENTURY = 0x20
 _AWAY = 0x80
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if frame[18] != _ETX or frame[16] != _CENTURY:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     for place, low, high in _TIMES:
         byte = frame[place] & ~_AWAY if place == 8 else frame[place]
         tens, ones = divmod(byte, 16)
         if tens > 9 or ones > 9 or not low <= 10 * tens + ones <= high:
-            return Fault.GARBAGE
+            return DiscardReason.GARBAGE
     speed = float(frame[2])
     return {
         "speed": speed,

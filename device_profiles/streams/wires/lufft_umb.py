@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.checksums import crc16_umb
 from device_profiles.streams.framing import HeaderScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _SOH, _VERSION, _STX, _ETX, _EOT = 0x01, 0x10, 0x02, 0x03, 0x04
 _MULTI = 0x2F
@@ -37,11 +37,11 @@ def _length(prefix: bytes) -> int:
     return prefix[6] + 12 if prefix[6] >= 2 and prefix[7] == _STX else 0
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if frame[-1] != _EOT or frame[-4] != _ETX:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     if crc16_umb(frame[:-3]) != int.from_bytes(frame[-3:-1], "little"):
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     data = frame[10:-4]
     if frame[8] != _MULTI or len(data) < 2 or data[0] != 0:
         return {}

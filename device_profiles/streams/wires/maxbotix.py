@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _LINE = re.compile(rb"R(\d{3,5})")
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _LINE.fullmatch(line)
-    return {"distance": float(match.group(1))} if match else Fault.GARBAGE
+    return {"distance": float(match.group(1))} if match else DiscardReason.GARBAGE
 
 
 def _encode(fields: Mapping[str, float]) -> bytes:

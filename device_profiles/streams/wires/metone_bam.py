@@ -7,17 +7,17 @@ import re
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _LINE = re.compile(
     rb"\d{2}/\d{2}/\d{2} \d{2}:\d{2}(?::\d{2})?, ?([+-]\d{2}\.\d{3}), ?([+-]\d{1,2}\.\d{3}).*"
 )
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _LINE.fullmatch(line)
     if match is None:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     return {"concentration": float(match.group(1)), "volume": float(match.group(2))}
 
 

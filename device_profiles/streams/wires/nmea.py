@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from device_profiles.streams.checksums import xor8
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _SENTENCE = re.compile(rb"\$([A-Z]{2})([A-Z]{3}),([\x20-\x7e]*)\*([0-9A-Fa-f]{2})")
 _NUMBER = re.compile(r"[+-]?\d{1,9}(?:\.\d{0,9})?")
@@ -114,12 +114,12 @@ _SENTENCES: dict[bytes, Callable[[Sequence[str]], FieldValues]] = {
 }  # fmt: skip
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _SENTENCE.fullmatch(line)
     if match is None:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     if xor8(line[1:-3]) != int(match.group(4), 16):
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     read = _SENTENCES.get(match.group(2))
     return read(match.group(3).decode("ascii").split(",")) if read else {}
 

@@ -7,17 +7,17 @@ these six bytes, ``AB``. The SDS198 begins with ``AA CF`` and has one value, PM1
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _LENGTH = 10
 _USUAL, _REPLY, _COARSE = 0xC0, 0xC5, 0xCF
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if frame[9] != 0xAB:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     if sum(frame[2:8]) & 0xFF != frame[8]:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     first, second = int.from_bytes(frame[2:4], "little"), int.from_bytes(frame[4:6], "little")
     if frame[1] == _USUAL:
         return {"pm2_5": first / 10, "pm10": second / 10}

@@ -13,25 +13,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _PLAIN = re.compile(rb'(?:"[a-z]{1,5}",)?([+-]?\d{1,4}(?:\.\d{1,6})?)')
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     if line.startswith(b"{"):
         return _json(line)
     match = _PLAIN.fullmatch(line)
-    return _speed(float(match.group(1))) if match else Fault.GARBAGE
+    return _speed(float(match.group(1))) if match else DiscardReason.GARBAGE
 
 
-def _json(line: bytes) -> FieldValues | Fault:
+def _json(line: bytes) -> FieldValues | DiscardReason:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     if not isinstance(said, dict):
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     reading: dict[str, float | None] = {}
     speed = _number(said.get("speed"))
     if speed is not None:

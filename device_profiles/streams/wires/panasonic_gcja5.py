@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import xor8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _MASSES = ("pm1", "pm2_5", "pm10")
 _COUNTS = (
@@ -21,11 +21,11 @@ _COUNTS = (
 _BODY = struct.Struct("<3I3H2x3H2xB")
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if frame[31] != 0x03:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     if xor8(frame[1:30]) != frame[30]:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     values = _BODY.unpack(frame[1:30])
     return {
         **{name: v / 1000 for name, v in zip(_MASSES, values[:3], strict=True)},

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _MASSES = ("pm1_standard", "pm2_5_standard", "pm10_standard", "pm1", "pm2_5", "pm10")
 _COUNTS = (
@@ -26,9 +26,9 @@ def _length(prefix: bytes) -> int:
     return length + 4 if length in (_ANSWER, _SHORT, _USUAL, _LONG) else 0
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if sum(frame[:-2]) & 0xFFFF != int.from_bytes(frame[-2:], "big"):
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     words = struct.unpack(f">{(len(frame) - 6) // 2}H", frame[4:-2])
     if len(words) < 6:
         return {}

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 
 from device_profiles.streams.checksums import inverted_sum8
-from device_profiles.streams.wire import Fault, FieldValues, Step, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, ScanStep, Wire
 
 _EDGE, _ESCAPE = 0x7E, 0x7D
 _ESCAPED = {0x5E: 0x7E, 0x5D: 0x7D, 0x31: 0x11, 0x33: 0x13}
@@ -26,41 +26,45 @@ _VALUES = struct.Struct(">10f")
 class ShdlcScanner:
     """Cuts the stream into frames between two ``7E``."""
 
-    def scan(self, buffer: bytearray, at: int) -> Step | None:
+    def scan(self, buffer: bytearray, at: int) -> ScanStep | None:
         """See Scanner."""
         if buffer[at] != _EDGE:
             start = buffer.find(_EDGE, at)
             end = len(buffer) if start < 0 else start
-            return Step(end - at, fault=Fault.GARBAGE)
+            return ScanStep(end - at, discarded=DiscardReason.GARBAGE)
         stop = buffer.find(_EDGE, at + 1, at + _LONGEST)
         if stop < 0:
-            return Step(1, fault=Fault.GARBAGE) if len(buffer) - at >= _LONGEST else None
+            return (
+                ScanStep(1, discarded=DiscardReason.GARBAGE)
+                if len(buffer) - at >= _LONGEST
+                else None
+            )
         if stop == at + 1:
-            return Step(1)
+            return ScanStep(1)
         decoded = _decode_frame(bytes(buffer[at + 1 : stop]))
-        if isinstance(decoded, Fault):
+        if isinstance(decoded, DiscardReason):
             # The last 7E may be the first of the next frame.
-            return Step(stop - at, fault=decoded)
-        return Step(stop - at + 1, values=decoded)
+            return ScanStep(stop - at, discarded=decoded)
+        return ScanStep(stop - at + 1, values=decoded)
 
 
-def _decode_frame(stuffed: bytes) -> FieldValues | Fault:
+def _decode_frame(stuffed: bytes) -> FieldValues | DiscardReason:
     frame = bytearray()
     escaped = False
     for byte in stuffed:
         if escaped and byte not in _ESCAPED:
-            return Fault.GARBAGE
+            return DiscardReason.GARBAGE
         if byte == _ESCAPE and not escaped:
             escaped = True
             continue
         frame.append(_ESCAPED[byte] if escaped else byte)
         escaped = False
     if escaped or len(frame) < 5:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     if inverted_sum8(bytes(frame[:-1])) != frame[-1]:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     if len(frame) != frame[3] + 5:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     data = bytes(frame[4:-1])
     if frame[1] != _READ_VALUES or frame[2] & 0x7F or len(data) != _VALUES.size:
         return {}

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _HEADER = b"\x3c\x02"
 _NAMES = ("co2", "formaldehyde", "voc", "pm2_5", "pm10")
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if sum(frame[:16]) & 0xFF != frame[16]:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     numbers = struct.unpack(">5H", frame[2:12])
     temperature = (frame[12] & 0x7F) + frame[13] / 10
     return {

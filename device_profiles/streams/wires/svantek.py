@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _ANSWER = re.compile(rb"#2(?:,[ia])?,[1-3]((?:,[^,;#]{1,40})+)")
 _PART = re.compile(rb"([A-Za-z])(?:\((\d{1,3})\))?(\?|-?\d{1,4}(?:\.\d{1,2})?)")
@@ -19,11 +19,11 @@ _CODES = {
 _STATISTICS = {f"l{n:02d}": n for n in (1, 5, 10, 50, 90, 95, 99)}
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _ANSWER.fullmatch(line)
     if match is None:
         # Answers to other commands, and "#2,?" when there is no result yet.
-        return {} if line.startswith(b"#") else Fault.GARBAGE
+        return {} if line.startswith(b"#") else DiscardReason.GARBAGE
     reading: dict[str, float | None] = {}
     for said in match.group(1)[1:].split(b","):
         part = _PART.fullmatch(said)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from device_profiles.streams.checksums import crc16_sdi12
 from device_profiles.streams.framing import LineScanner
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _HEAD = re.compile(rb"([0-9A-Za-z])([Rr])([0-5]),")
 _PART = re.compile(r"([A-Z][a-z])=([\x20-\x7e]{0,40})")
@@ -47,25 +47,25 @@ _FIELDS: dict[str, tuple[str, str, dict[str, float]]] = {
 _MESSAGES = {"D": 1, "S": 1, "T": 2, "U": 2, "P": 2, "R": 3, "H": 3, "V": 5}
 
 
-def _decode_frame(line: bytes) -> FieldValues | Fault:
+def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _HEAD.match(line)
     if match is None:
-        return Fault.GARBAGE
+        return DiscardReason.GARBAGE
     if match.group(2) == b"r":
         if len(line) < match.end() + 3 or line[-3:] != _crc(line[:-3]):
-            return Fault.CHECKSUM
+            return DiscardReason.CHECKSUM
         line = line[:-3]
     reading: dict[str, float | None] = {}
     for part in line[match.end() :].decode("latin-1").split(","):
         named = _PART.fullmatch(part)
         if named is None:
-            return Fault.GARBAGE
+            return DiscardReason.GARBAGE
         if named.group(1) not in _FIELDS:
             continue  # such as Id=HEL/___, a text
         field, _, factors = _FIELDS[named.group(1)]
         found = _VALUE.fullmatch(named.group(2))
         if found is None:
-            return Fault.GARBAGE
+            return DiscardReason.GARBAGE
         number, unit = found.groups()
         if unit == "#":
             reading[field] = None

@@ -7,7 +7,7 @@ makes the sum of the block 0. Messages in hex (``:…\n``) may come between the 
 import re
 from collections.abc import Mapping
 
-from device_profiles.streams.wire import Fault, FieldValues, Step, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, ScanStep, Wire
 
 _END = b"\r\nChecksum\t"
 _BEGIN = b"\r\nPID\t"
@@ -41,20 +41,24 @@ _SWITCH = {b"ON": 1.0, b"OFF": 0.0}
 class BlockScanner:
     """Cuts the stream into blocks at their checksums."""
 
-    def scan(self, buffer: bytearray, at: int) -> Step | None:
+    def scan(self, buffer: bytearray, at: int) -> ScanStep | None:
         """See Scanner."""
         limit = at + _LONGEST
         end = buffer.find(_END, at, limit)
         if end < 0:
-            return Step(_LONGEST // 2, fault=Fault.GARBAGE) if len(buffer) >= limit else None
+            return (
+                ScanStep(_LONGEST // 2, discarded=DiscardReason.GARBAGE)
+                if len(buffer) >= limit
+                else None
+            )
         stop = end + len(_END) + 1
         if len(buffer) < stop:
             return None
         block = bytes(buffer[at:stop])
         good = _valid_block(block)
         if good is None:
-            return Step(len(block), fault=Fault.CHECKSUM)
-        return Step(len(block), values=_read(good))
+            return ScanStep(len(block), discarded=DiscardReason.CHECKSUM)
+        return ScanStep(len(block), values=_read(good))
 
 
 def _valid_block(block: bytes) -> bytes | None:

@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from device_profiles.streams.checksums import negated_sum8
 from device_profiles.streams.framing import HeaderScanner
 from device_profiles.streams.numbers import saturated
-from device_profiles.streams.wire import Fault, FieldValues, Wire
+from device_profiles.streams.wire import DiscardReason, FieldValues, Wire
 
 _ANSWER = 0x86
 _PPM, _PPB = 0x03, 0x04
 _HIGHEST_GAS = 0x45
 
 
-def _decode_frame(frame: bytes) -> FieldValues | Fault:
+def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if negated_sum8(frame[1:8]) != frame[8]:
-        return Fault.CHECKSUM
+        return DiscardReason.CHECKSUM
     if frame[1] == _ANSWER:
         return {
             "answer": float(int.from_bytes(frame[2:4], "big")),
