@@ -28,14 +28,15 @@ an alert twice has no effect the second time.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from alert_rules.hold_time import Change
 from alert_rules.rule import Severity
 from cloud_ingest.alerts.model import Alert, AlertConflict, AlertState, Entry
+from cloud_ingest.alerts.refires import is_refire
 
 FLAPPING_FIRES = 3
 """An alert that has fired this often, each time soon after its end, is flapping."""
@@ -260,38 +261,7 @@ RULE_CHANGES: Mapping[tuple[AlertState | None, Change], RuleHandler] = {
 """(state of the open alert, None: none is open; change) -> handler."""
 
 
-# --- re-fires: one decision for live, late and replayed data
-
-
-class HasSpan(Protocol):
-    """Something with a start and an end; ``end_ms`` None: it has not ended."""
-
-    @property
-    def start_ms(self) -> int:
-        """When it began."""
-
-    @property
-    def end_ms(self) -> int | None:
-        """When it ended."""
-
-
-SpanT = TypeVar("SpanT", bound=HasSpan)
-
-
-def is_refire(start_ms: int, last_end_ms: int | None, refire_within_ms: int) -> bool:
-    """Whether a span from ``start_ms`` belongs to the alert whose last span ended at ``last_end_ms``."""
-    return last_end_ms is not None and 0 <= start_ms - last_end_ms <= refire_within_ms
-
-
-def group_refires(spans: Sequence[SpanT], refire_within_ms: int) -> list[list[SpanT]]:
-    """The spans of one rule and subject, in the order of time, grouped into alerts."""
-    alerts: list[list[SpanT]] = []
-    for span in spans:
-        if alerts and is_refire(span.start_ms, alerts[-1][-1].end_ms, refire_within_ms):
-            alerts[-1].append(span)
-        else:
-            alerts.append([span])
-    return alerts
+# --- re-fires
 
 
 def _continues_last(recorded: RecordedState, change: ConditionChange) -> bool:

@@ -14,7 +14,7 @@ from alert_rules.rule import Rule
 from cloud_ingest.alerts.backtest.replay import SLICE_MS, in_order_of_time, longest_portion_ms
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
 from cloud_ingest.alerts.evaluation.rule_state import RuleTransition
-from cloud_ingest.alerts.lifecycle import group_refires
+from cloud_ingest.alerts.refires import group_refires
 from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch

@@ -16,7 +16,7 @@ from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
 from cloud_ingest.alerts.evaluation.rule_state import RuleState
-from cloud_ingest.alerts.lifecycle import group_refires
+from cloud_ingest.alerts.refires import group_refires
 from cloud_ingest.detection import Detector
 from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch

@@ -21,9 +21,9 @@ from cloud_ingest.alerts.lifecycle import (
     RecordedState,
     act,
     apply,
-    group_refires,
 )
 from cloud_ingest.alerts.model import Alert, AlertState
+from cloud_ingest.alerts.refires import group_refires
 
 FRESH = Alert("test/r", "threshold", "g/d/m", "metric", "warning", AlertState.PENDING, 1000, 1000)
 STATES = [None, AlertState.PENDING, AlertState.FIRING, AlertState.ACKNOWLEDGED]
