@@ -1,9 +1,7 @@
 """The life of an alert as a state machine. Pure: the time is passed in.
 
-At most one alert is open for each rule and subject. Two tables define what may happen to it:
-
-- ``RULE_CHANGES``: what a rule reports about the subject, applied by ``apply``;
-- ``ACTIONS``: what people and the service do with one alert, applied by ``act``.
+At most one alert is open for each rule and subject. ``RULE_CHANGES`` defines the effect of what a rule
+reports about the subject; the table in ``actions`` what people and the service do with one alert.
 
 Contract of ``apply``. For each condition span a rule reports, in the order of time, either
 ``pending`` then ``cancel``, or (``pending``, if the rule has a hold time) ``fire``, any number of
@@ -22,20 +20,16 @@ and a change about another rule or subject than the recorded alerts.
 The severity of an alert is the highest that it has reached in any of its spans; value, limit and text
 are those of the last fire or rise. A fire that continues an alert (a re-fire) at a higher severity is
 also a rise: it takes the acknowledgement back, and its event is ``rose``.
-
-Contract of ``act``. A pair that is not in ``ACTIONS`` raises AlertConflict. Acknowledging or resolving
-an alert twice has no effect the second time.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import TypeAlias
 
 from alert_rules.hold_time import Change
 from alert_rules.rule import Severity
-from cloud_ingest.alerts.model import Alert, AlertConflict, AlertState, Entry
+from cloud_ingest.alerts.model import Alert, AlertState, Entry
 from cloud_ingest.alerts.refires import is_refire
 
 FLAPPING_FIRES = 3
@@ -196,7 +190,7 @@ def _rise(recorded: RecordedState, change: ConditionChange, now_ms: int) -> Aler
 
 def _resolve(recorded: RecordedState, change: ConditionChange, now_ms: int) -> AlertChange:
     alert = _open(recorded)
-    changed = replace(_ended(alert, change.time_ms, now_ms), peak=_worse(alert, change.fresh.peak))
+    changed = replace(ended(alert, change.time_ms, now_ms), peak=_worse(alert, change.fresh.peak))
     entries = [_entry(change, "resolved")] if alert.fires <= LONGEST_FIRE_HISTORY else []
     return AlertChange(changed, entries, "resolved", span_end_ms=change.time_ms)
 
@@ -273,98 +267,6 @@ def _continues_last(recorded: RecordedState, change: ConditionChange) -> bool:
     )
 
 
-# --- what people and the service do with one alert
-
-
-class Action(StrEnum):
-    """What can be done with an alert."""
-
-    ACKNOWLEDGE = "acknowledge"
-    RESOLVE = "resolve"
-    WITHDRAW = "withdraw"
-    """Its rule was switched off, or no longer watches the subject."""
-    BECOME_CURRENT = "become_current"
-    """A retrospective alert goes on in current data."""
-    UNSILENCE = "unsilence"
-    """The silence over the alert has ended."""
-
-
-def act(
-    alert: Alert, action: Action, now_ms: int, by: str | None = None, note: str | None = None
-) -> AlertChange:
-    """The effect of an action. Raises AlertConflict if the state does not allow it."""
-    handler = ACTIONS.get((alert.state, action))
-    if handler is None:
-        raise AlertConflict(f"alert {alert.id} is {alert.state}: it is not possible to {action} it")
-    return handler(alert, now_ms, by, note)
-
-
-def _acknowledge(alert: Alert, now_ms: int, by: str | None, note: str | None) -> AlertChange:
-    changed = replace(
-        alert, state=AlertState.ACKNOWLEDGED, acknowledged_by=by, acknowledged_ms=now_ms,
-        updated_ms=now_ms,
-    )  # fmt: skip
-    return AlertChange(changed, [Entry(now_ms, "acknowledged", by, note)], "acknowledged")
-
-
-def _resolve_by_hand(alert: Alert, now_ms: int, by: str | None, note: str | None) -> AlertChange:
-    """The alert fires again only after the condition has been false."""
-    entry = Entry(now_ms, "resolved", by, note)
-    return AlertChange(_ended(alert, now_ms, now_ms), [entry], "resolved", span_end_ms=now_ms)
-
-
-def _withdraw(alert: Alert, now_ms: int, _by: str | None, _note: str | None) -> AlertChange:
-    entry = Entry(now_ms, "withdrawn")
-    return AlertChange(_ended(alert, now_ms, now_ms), [entry], "resolved", span_end_ms=now_ms)
-
-
-def _withdraw_pending(
-    alert: Alert, _now_ms: int, _by: str | None, _note: str | None
-) -> AlertChange:
-    return AlertChange(alert, event="cancelled", remove=True)
-
-
-def _become_current(alert: Alert, now_ms: int, _by: str | None, _note: str | None) -> AlertChange:
-    changed = replace(alert, retrospective=False, updated_ms=now_ms)
-    return AlertChange(changed, [Entry(now_ms, "current")], "fired")
-
-
-def _unsilence(alert: Alert, now_ms: int, _by: str | None, _note: str | None) -> AlertChange:
-    event = "fired" if alert.state is AlertState.FIRING else "unsilenced"
-    changed = replace(alert, silenced=False, updated_ms=now_ms)
-    return AlertChange(changed, [Entry(now_ms, "unsilenced")], event)
-
-
-def _no_change(alert: Alert, _now_ms: int, _by: str | None, _note: str | None) -> AlertChange:
-    return AlertChange(alert)
-
-
-def _ended(alert: Alert, end_ms: int, now_ms: int) -> Alert:
-    return replace(
-        alert, state=AlertState.RESOLVED, end_ms=end_ms, updated_ms=now_ms, inhibited_by=None
-    )
-
-
-ActionHandler: TypeAlias = Callable[[Alert, int, str | None, str | None], AlertChange]
-
-ACTIONS: Mapping[tuple[AlertState, Action], ActionHandler] = {
-    (AlertState.PENDING, Action.WITHDRAW): _withdraw_pending,
-    (AlertState.PENDING, Action.UNSILENCE): _unsilence,
-    (AlertState.FIRING, Action.ACKNOWLEDGE): _acknowledge,
-    (AlertState.FIRING, Action.RESOLVE): _resolve_by_hand,
-    (AlertState.FIRING, Action.WITHDRAW): _withdraw,
-    (AlertState.FIRING, Action.BECOME_CURRENT): _become_current,
-    (AlertState.FIRING, Action.UNSILENCE): _unsilence,
-    (AlertState.ACKNOWLEDGED, Action.ACKNOWLEDGE): _no_change,
-    (AlertState.ACKNOWLEDGED, Action.RESOLVE): _resolve_by_hand,
-    (AlertState.ACKNOWLEDGED, Action.WITHDRAW): _withdraw,
-    (AlertState.ACKNOWLEDGED, Action.BECOME_CURRENT): _become_current,
-    (AlertState.ACKNOWLEDGED, Action.UNSILENCE): _unsilence,
-    (AlertState.RESOLVED, Action.RESOLVE): _no_change,
-}
-"""(state, action) -> handler."""
-
-
 # --- retrospective alerts and worst values
 
 
@@ -385,6 +287,13 @@ def past_alert(change: ConditionChange) -> AlertChange:
         entries.append(Entry(end_ms, "resolved"))
     return AlertChange(
         alert, entries, "retrospective", span_start_ms=change.start_ms, span_end_ms=end_ms
+    )
+
+
+def ended(alert: Alert, end_ms: int, now_ms: int) -> Alert:
+    """The alert resolved at ``end_ms``."""
+    return replace(
+        alert, state=AlertState.RESOLVED, end_ms=end_ms, updated_ms=now_ms, inhibited_by=None
     )
 
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 import structlog
 
 from alert_rules.loading import RuleSet
-from cloud_ingest.alerts import lifecycle, records
+from cloud_ingest.alerts import records
+from cloud_ingest.alerts.actions import Action, act
 from cloud_ingest.alerts.backfill.late_data import LateData
 from cloud_ingest.alerts.builder import StationName
 from cloud_ingest.alerts.evaluation import checkpoints, restart
@@ -21,7 +22,6 @@ from cloud_ingest.alerts.evaluation.judge import RuleJudge
 from cloud_ingest.alerts.evaluation.no_data_watch import NoDataWatch
 from cloud_ingest.alerts.evaluation.outage_alerts import OutageAlerts
 from cloud_ingest.alerts.evaluation.silence_ends import SilenceEnds
-from cloud_ingest.alerts.lifecycle import Action
 from cloud_ingest.alerts.model import Alert, AlertEvent
 from cloud_ingest.alerts.operations import AlertCommands, AlertQueries
 from cloud_ingest.alerts.silences import Silences
@@ -136,7 +136,7 @@ class AlertService:
         if orphans:
             with self._writer.transaction(now_ms) as transaction:
                 for alert in orphans:
-                    transaction.write(lifecycle.act(alert, Action.WITHDRAW, now_ms))
+                    transaction.write(act(alert, Action.WITHDRAW, now_ms))
 
     def process(self, batch: SampleBatch, now_ms: int) -> list[AlertEvent]:
         """Evaluate a batch and commit what it changes. Doing it again changes nothing."""

@@ -7,11 +7,12 @@ import sqlalchemy as sa
 import structlog
 
 from cloud_ingest.alerts import lifecycle, records
+from cloud_ingest.alerts.actions import Action, act
 from cloud_ingest.alerts.backfill.late_data import LateData
 from cloud_ingest.alerts.builder import StationName, condition_change
 from cloud_ingest.alerts.evaluation.engine import LateSpan, RuleEngine
 from cloud_ingest.alerts.evaluation.rule_state import RuleTransition
-from cloud_ingest.alerts.lifecycle import Action, AlertChange
+from cloud_ingest.alerts.lifecycle import AlertChange
 from cloud_ingest.alerts.model import Alert, AlertState
 from cloud_ingest.alerts.writer import AlertTransaction, AlertWriter
 from cloud_ingest.database import Database
@@ -123,7 +124,7 @@ class RuleJudge:
             alert = changed
         age_ms = now_ms - int(self._engine.last_ms[series.index])
         if alert.retrospective and age_ms <= lifecycle.late_after_ms(series.interval_ms):
-            transaction.write(lifecycle.act(alert, Action.BECOME_CURRENT, now_ms))
+            transaction.write(act(alert, Action.BECOME_CURRENT, now_ms))
 
 
 def _is_same(batch: SampleBatch, other: SampleBatch) -> bool:

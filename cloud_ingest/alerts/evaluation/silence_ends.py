@@ -1,7 +1,7 @@
 """Unsilences the alerts that are still open when their silence has ended."""
 
-from cloud_ingest.alerts import lifecycle, records
-from cloud_ingest.alerts.lifecycle import Action
+from cloud_ingest.alerts import records
+from cloud_ingest.alerts.actions import Action, act
 from cloud_ingest.alerts.silences import Silences
 from cloud_ingest.alerts.writer import AlertWriter
 
@@ -20,5 +20,5 @@ class SilenceEnds:
         with self._writer.transaction(now_ms) as transaction:
             for alert in records.all_open(transaction.connection, to_change=True):
                 if alert.silenced and not self._silences.covers(alert, now_ms):
-                    transaction.write(lifecycle.act(alert, Action.UNSILENCE, now_ms))
+                    transaction.write(act(alert, Action.UNSILENCE, now_ms))
         self._silences.checked(now_ms)

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from cloud_ingest.alerts import lifecycle, records, tables
-from cloud_ingest.alerts.lifecycle import Action, AlertChange
+from cloud_ingest.alerts import records, tables
+from cloud_ingest.alerts.actions import Action, act
+from cloud_ingest.alerts.lifecycle import AlertChange
 from cloud_ingest.alerts.model import Alert, AlertEvent, AlertNotFound, Entry
 from cloud_ingest.alerts.silences import Silence, Silences, end_with_alert, silence_of
 from cloud_ingest.database import Database
@@ -66,9 +67,7 @@ class AlertCommands:
         return self._act(alert_id, Action.RESOLVE, by, note)
 
     def _act(self, alert_id: int, action: Action, by: str, note: str | None) -> dict[str, Any]:
-        return self._change(
-            alert_id, lambda alert, now_ms: lifecycle.act(alert, action, now_ms, by, note)
-        )
+        return self._change(alert_id, lambda alert, now_ms: act(alert, action, now_ms, by, note))
 
     def _change(self, alert_id: int, change: Callable[[Alert, int], AlertChange]) -> dict[str, Any]:
         now_ms = utc_now_ms()

@@ -9,17 +9,15 @@ from hypothesis import strategies as st
 
 from alert_rules.hold_time import Change, Transition
 from cloud_ingest.alerts import AlertConflict
+from cloud_ingest.alerts.actions import ACTIONS, Action, act
 from cloud_ingest.alerts.backfill.reevaluation import PastSpan
 from cloud_ingest.alerts.evaluation.rule_state import RuleTransition
 from cloud_ingest.alerts.lifecycle import (
-    ACTIONS,
     RULE_CHANGES,
-    Action,
     AlertChange,
     ConditionChange,
     LifecycleError,
     RecordedState,
-    act,
     apply,
 )
 from cloud_ingest.alerts.model import Alert, AlertState
