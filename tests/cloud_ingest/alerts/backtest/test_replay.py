@@ -105,9 +105,9 @@ def test_a_rule_that_would_not_have_fired_is_drawn_as_well(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "tomorrow", "--to", "2014-01-02"], "is no time"),
+        (["--from", "tomorrow", "--to", "2014-01-02"], "is not a time"),
         (["--from", "2014-01-02", "--to", "2014-01-01"], "--to must be later"),
-        (["--from", "2014-01-01", "--to", "2014-01-02", "--rule", "nothing"], "there is no rule"),
+        (["--from", "2014-01-01", "--to", "2014-01-02", "--rule", "nothing"], "has no rule"),
         (["--from", "2014-01-01", "--to", "2014-01-02", "--csv", "missing.csv"], "No such file"),
     ],
 )
