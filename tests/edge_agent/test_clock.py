@@ -192,6 +192,6 @@ def test_samples_during_a_jump_of_some_minutes_get_the_time_of_the_new_clock(
 def test_the_real_clocks_agree() -> None:
     clock = Clock()
     assert clock.trusted == (utc_now_ms() >= FIRST_TRUSTED_MS)
-    assert abs(clock.now_ms() - utc_now_ms()) < 50
-    assert abs(clock.at(time.monotonic() - 1.5) - (clock.now_ms() - 1500)) < 50
+    assert abs(clock.now_ms() - utc_now_ms()) < 1000
+    assert abs(clock.at(time.monotonic() - 1.5) - (clock.now_ms() - 1500)) < 1000
     assert clock.poll() is None

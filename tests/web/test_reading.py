@@ -75,7 +75,7 @@ def still_vietnamese(said: list[str], names: tuple[str, ...]) -> list[str]:
 
 def soon(page: Page, wrong: Callable[[list[str]], list[str]]) -> list[str]:
     """The wrong texts on the page, once they are gone or after 3 s: the page may be redrawing."""
-    end = time.monotonic() + 3
+    end = time.monotonic() + 60
     while (found := wrong(page.evaluate(SAID))) and time.monotonic() < end:
         page.wait_for_timeout(50)
     return found
