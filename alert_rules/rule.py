@@ -37,18 +37,18 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-class _Strict(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class LocalText(_Strict):
+class LocalText(_FrozenModel):
     """One text in Vietnamese and English."""
 
     vi: Annotated[str, Field(min_length=1)]
     en: Annotated[str, Field(min_length=1)]
 
 
-class Legal(_Strict):
+class Legal(_FrozenModel):
     """The source of a legal limit, when and where it applies, and whether the number was checked."""
 
     document: str
@@ -92,7 +92,7 @@ _NAMES = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "str
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), WithJsonSchema(_NAMES)]
 
 
-class Selector(_Strict):
+class Selector(_FrozenModel):
     """Selects series: every field that is given must match; ``*`` and ``?`` are wildcards."""
 
     quantity: Names = ()
@@ -146,7 +146,7 @@ def _any(patterns: Sequence[str], names: Iterable[str]) -> bool:
     return any(n == p or fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
 
 
-class ThresholdLine(_Strict):
+class ThresholdLine(_FrozenModel):
     """A threshold as one number: a line in a chart, the side that breaches it, and the severity."""
 
     value: float
@@ -200,7 +200,7 @@ PLACEHOLDERS = frozenset(
 """The placeholders that the text of a rule may have, in braces."""
 
 
-class Rule(_Strict):
+class Rule(_FrozenModel):
     """A condition over series, and the alert that it raises.
 
     ``hold`` is how long the condition must be true before the alert fires, ``clear_after`` how

@@ -12,18 +12,18 @@ from cloud_ingest.stores.configuration import StoreConfiguration
 from telemetry.yaml_files import process_environment, read_yaml_file
 
 
-class _Part(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class WebConfiguration(_Part):
+class WebConfiguration(_FrozenModel):
     """Where the API and the web page are served."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
 
 
-class CloudConfiguration(_Part):
+class CloudConfiguration(_FrozenModel):
     """The whole of ``cloud.yaml``. Paths in it are relative to ``folder``, where the file is."""
 
     broker: BrokerConfiguration

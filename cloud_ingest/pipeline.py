@@ -19,7 +19,7 @@ from cloud_ingest.intake.configuration import IntakeConfiguration
 from cloud_ingest.intake.ledger.account import Gap
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.sparkplug import commands
-from cloud_ingest.intake.work import Event, Rebirth, Transition
+from cloud_ingest.intake.work import GatewayEvent, PresenceChange, Rebirth
 from cloud_ingest.inventory.model import SeriesDescription
 from cloud_ingest.partition import DEFAULT_PARTITION, Partition, partition_of
 from cloud_ingest.pipeline_dependencies import PipelineDependencies
@@ -161,16 +161,16 @@ class Pipeline:
         self.counters.last_commit_ms = now_ms
         self._shared.live.publish_samples(passed.samples)
         self._publish_alerts(passed.alert_events)
-        self._publish_transitions(work.transitions)
+        self._publish_presence(work.presence_changes)
 
     def _send_rebirths(self, rebirths: Iterable[Rebirth], now_ms: int) -> None:
         for r in rebirths:
             topic = commands.command_topic(r.group, r.gateway)
             self._shared.link.publish(topic, commands.rebirth(now_ms))
 
-    def _gap_event(self, gap: Gap) -> Event:
+    def _gap_event(self, gap: Gap) -> GatewayEvent:
         group = self._shared.inventory.group_of(gap.gateway) or ""
-        return Event(
+        return GatewayEvent(
             gap.time_ms, "data_lost", group, gap.gateway, None,
             f"reports {gap.first} to {gap.last} will not come: {gap.reason}",
             {"first": gap.first, "last": gap.last},
@@ -227,9 +227,9 @@ class Pipeline:
             alert = event.alert
             self._shared.live.publish("alert", alert, alert.get("station"), alert.get("gateway"))
 
-    def _publish_transitions(self, transitions: Iterable[Transition]) -> None:
+    def _publish_presence(self, presence_changes: Iterable[PresenceChange]) -> None:
         live = self._shared.live
-        for t in transitions:
+        for t in presence_changes:
             gateway = self._describe_gateway(t.gateway)
             if gateway is None:
                 continue

@@ -58,7 +58,7 @@ class CommandLink(Protocol):
 
 
 @dataclass(slots=True)
-class Counters:
+class PipelineCounters:
     """Counters of the pipeline since the start."""
 
     batches: int = 0
@@ -81,4 +81,4 @@ class PipelineDependencies:
     database: Database
     live: LiveUpdates
     link: CommandLink
-    counters: Counters = field(default_factory=Counters)
+    counters: PipelineCounters = field(default_factory=PipelineCounters)

@@ -7,7 +7,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 import structlog
 
-from cloud_ingest.pipeline_dependencies import Counters
+from cloud_ingest.pipeline_dependencies import PipelineCounters
 from cloud_ingest.stores.protocol import StoreUnavailable
 
 _log = structlog.get_logger()
@@ -27,7 +27,7 @@ class Retry:
     While an action is repeated, messages collect in the inbox, which is bounded.
     """
 
-    def __init__(self, stopping: threading.Event, counters: Counters) -> None:
+    def __init__(self, stopping: threading.Event, counters: PipelineCounters) -> None:
         self._stopping = stopping
         self._counters = counters
         self.problem = ""

@@ -74,7 +74,7 @@ class SampleDoor:
             samples = partition.quality.flag(samples, now_ms)
             corrected = partition.quality.take_corrections()
             self._store(SampleBatch.concat([samples, corrected]), work, now_ms)
-        for t in work.transitions:
+        for t in work.presence_changes:
             partition.alerts.set_online(t.gateway, t.device, t.online, t.time_ms)
         for item in work.quarantined:
             self._shared.quarantine.put(item)

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from cloud_ingest.database import schema
-from cloud_ingest.intake.work import Event
+from cloud_ingest.intake.work import GatewayEvent
 from cloud_ingest.partition import Partition
 from cloud_ingest.pipeline_dependencies import PipelineDependencies
 from cloud_ingest.retry import Retry
@@ -26,7 +26,7 @@ class StateCommit:
         self._retry = retry
         self._last_seen_ms = 0
 
-    def save(self, events: Sequence[Event], now_ms: int) -> None:
+    def save(self, events: Sequence[GatewayEvent], now_ms: int) -> None:
         """Save if there is something to save; returns once it is committed. Raises Stopped."""
         last_seen = now_ms - self._last_seen_ms >= LAST_SEEN_EVERY_MS
         if last_seen:
@@ -42,7 +42,7 @@ class StateCommit:
             or any(p.ledger.has_changes() for p in self._partitions.values())
         )
 
-    def write(self, events: Sequence[Event] = (), *, last_seen: bool = False) -> None:
+    def write(self, events: Sequence[GatewayEvent] = (), *, last_seen: bool = False) -> None:
         """Write all changes in one transaction; raises what SQLAlchemy raises."""
         shared, ledgers = self._shared, [p.ledger for p in self._partitions.values()]
         with shared.database.engine.begin() as connection:
@@ -60,7 +60,7 @@ class StateCommit:
         shared.quarantine.saved()
 
 
-def _row(event: Event) -> dict[str, Any]:
+def _row(event: GatewayEvent) -> dict[str, Any]:
     return {
         "time_ms": event.time_ms, "kind": event.kind, "group_id": event.group,
         "gateway_id": event.gateway, "device": event.device, "message": event.message,

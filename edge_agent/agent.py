@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from edge_agent.acquisition.bus_counters import Counters
+from edge_agent.acquisition.bus_counters import DeviceCounters
 from edge_agent.acquisition.modbus.poller import Poller
 from edge_agent.acquisition.modbus_bus import ModbusBus
 from edge_agent.acquisition.stream_bus import StreamBus
@@ -72,7 +72,7 @@ class Agent:
         )
         self._learned_state = LearnedState.open(beside_outbox(outbox.path, "memory"))
         self._status_file = StatusFile(beside_outbox(outbox.path, "status"))
-        self._counters: dict[str, Counters] = {}
+        self._counters: dict[str, DeviceCounters] = {}
         self._online: set[str] = set()
         self._running: dict[str, _RunningBus] = {}
 
@@ -155,7 +155,7 @@ class Agent:
         for bus in wanted:
             if bus.name not in self._running:
                 for device in bus.devices:
-                    self._counters.setdefault(device.name, Counters())
+                    self._counters.setdefault(device.name, DeviceCounters())
                     self._reports.add(device)
                 runner = self._runner(bus)
                 task = asyncio.create_task(runner.run(), name=f"bus {bus.name}")

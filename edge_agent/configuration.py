@@ -33,7 +33,7 @@ def _identifier(value: str) -> str:
     return value
 
 
-class _Part(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
@@ -44,7 +44,7 @@ class Confirm(StrEnum):
     STANDARD = "standard"
 
 
-class StationConfiguration(_Part):
+class StationConfiguration(_FrozenModel):
     """The place on the map where the gateway is."""
 
     id: str
@@ -55,7 +55,7 @@ class StationConfiguration(_Part):
     _id = field_validator("id")(_identifier)
 
 
-class BrokerConfiguration(_Part):
+class BrokerConfiguration(_FrozenModel):
     """The MQTT broker and the credentials for it."""
 
     url: str
@@ -77,7 +77,7 @@ class BrokerConfiguration(_Part):
         return value
 
 
-class OutboxConfiguration(_Part):
+class OutboxConfiguration(_FrozenModel):
     """The file in which samples wait until the cloud has stored them, and its bounds."""
 
     path: Path = Path("outbox.db")
@@ -90,7 +90,7 @@ class OutboxConfiguration(_Part):
         return self.max_age
 
 
-class SerialConfiguration(_Part):
+class SerialConfiguration(_FrozenModel):
     """A serial port and its settings. Omitted settings come from the device profile."""
 
     port: str
@@ -111,7 +111,7 @@ class SerialConfiguration(_Part):
         return value
 
 
-class TcpConfiguration(_Part):
+class TcpConfiguration(_FrozenModel):
     """A Modbus TCP endpoint, or (``framing: rtu``) a serial server that passes RTU frames on."""
 
     host: str = Field(min_length=1)
@@ -119,7 +119,7 @@ class TcpConfiguration(_Part):
     framing: Literal["tcp", "rtu"] = "tcp"
 
 
-class ReportFilter(_Part):
+class ReportFilter(_FrozenModel):
     """Which samples of a metric are reported; without a filter, all are."""
 
     dead_band: float | None = Field(default=None, gt=0)
@@ -137,7 +137,7 @@ class ReportFilter(_Part):
         return self
 
 
-class Aggregation(_Part):
+class Aggregation(_FrozenModel):
     """Aggregates the samples of a fast sensor over windows of length ``every``.
 
     The other fields are for radars that report single vehicles (edge_agent.reporting.traffic).
@@ -149,7 +149,7 @@ class Aggregation(_Part):
     vehicle_length_m: float = Field(default=3.0, gt=0, le=50)
 
 
-class DeviceConfiguration(_Part):
+class DeviceConfiguration(_FrozenModel):
     """One sensor or meter on a bus."""
 
     name: str
@@ -185,7 +185,7 @@ class DeviceConfiguration(_Part):
         return self.timeout
 
 
-class BusConfiguration(_Part):
+class BusConfiguration(_FrozenModel):
     """A serial line or a TCP endpoint, and the devices on it."""
 
     name: Annotated[str, Field(min_length=1)]
@@ -212,7 +212,7 @@ class BusConfiguration(_Part):
         return f"{self.tcp.host}:{self.tcp.port}"
 
 
-class GatewayConfiguration(_Part):
+class GatewayConfiguration(_FrozenModel):
     """A whole ``gateway.yaml``."""
 
     gateway: str

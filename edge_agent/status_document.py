@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from edge_agent.acquisition.bus_counters import Burst, Counters
+from edge_agent.acquisition.bus_counters import Burst, DeviceCounters
 from edge_agent.acquisition.modbus_bus import ModbusBus
 from edge_agent.acquisition.stream_bus import StreamBus
 from edge_agent.clock import Clock
@@ -68,12 +68,12 @@ def bus_status(bus: Bus, runner: StreamBus | ModbusBus) -> dict[str, Any]:
 
 
 def device_status(
-    devices: Iterable[Device], counters: Mapping[str, Counters], online: set[str]
+    devices: Iterable[Device], counters: Mapping[str, DeviceCounters], online: set[str]
 ) -> dict[str, Any]:
     """The counters of each device, and whether it answers."""
     found = {}
     for device in devices:
-        counted = counters.get(device.name, Counters())
+        counted = counters.get(device.name, DeviceCounters())
         found[device.name] = {
             "bus": device.bus,
             "profile": device.profile.id,

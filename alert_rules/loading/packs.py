@@ -30,7 +30,7 @@ class RuleNotFound(Exception):  # noqa: N818  # named by what went wrong
     """There is no such rule pack."""
 
 
-class Override(BaseModel):
+class RuleChange(BaseModel):
     """What a pack changes in a rule of another pack: ``enabled``, or any other field."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -52,7 +52,7 @@ class Pack(BaseModel):
     pack: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     name: LocalText
     description: LocalText | None = None
-    change: dict[str, Override] = {}
+    change: dict[str, RuleChange] = {}
     rules: list[Annotated[dict[str, Any], BeforeValidator(_as_fields)]] = []
 
 
@@ -199,7 +199,7 @@ def _load_rule(
 
 
 def _change_rule(
-    full_id: str, override: Override, location: _Location, loaded: _Loaded
+    full_id: str, override: RuleChange, location: _Location, loaded: _Loaded
 ) -> Iterable[FileProblem]:
     """Replace a rule by the changed one; returns what is wrong with the change."""
     rule = loaded.rules.get(full_id)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.edge.bench_wire_efficiency import profile
 from benchmarks.result import Result
-from edge_agent.acquisition.bus_counters import Counters
+from edge_agent.acquisition.bus_counters import DeviceCounters
 from edge_agent.acquisition.lines.serial_line import SerialSettings
 from edge_agent.acquisition.modbus.poller import Poller
 from edge_agent.acquisition.modbus_bus import ModbusBus
@@ -106,7 +106,7 @@ async def _poll(port: str) -> dict[str, list[int]]:
     )
     bus = Bus("line", port, SerialSettings(port, BAUDRATE), None, devices)
     times = _Times()
-    pollers = {d.name: Poller(d, Counters(), lambda s: round(s * 1e6)) for d in devices}
+    pollers = {d.name: Poller(d, DeviceCounters(), lambda s: round(s * 1e6)) for d in devices}
     runner = ModbusBus(bus, pollers, times)
     task = asyncio.create_task(runner.run())
     await asyncio.sleep(SECONDS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.result import Result
 from device_profiles import Profile
-from edge_agent.acquisition.bus_counters import Counters
+from edge_agent.acquisition.bus_counters import DeviceCounters
 from edge_agent.acquisition.lines.serial_line import SerialSettings
 from edge_agent.acquisition.modbus.poller import Poller
 from edge_agent.acquisition.modbus_bus import ModbusBus
@@ -102,7 +102,7 @@ async def _poll(port: str, baudrate: int) -> tuple[float, float]:
     )
     bus = Bus("line", port, SerialSettings(port, baudrate), None, devices)
     counting = _Counting()
-    pollers = {d.name: Poller(d, Counters(), lambda s: round(s * 1000)) for d in devices}
+    pollers = {d.name: Poller(d, DeviceCounters(), lambda s: round(s * 1000)) for d in devices}
     task = asyncio.create_task(ModbusBus(bus, pollers, counting).run())
     await counting.began.wait()
     first, began_s = counting.turns, clock()

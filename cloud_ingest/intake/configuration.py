@@ -8,18 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-class _Part(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class EmbeddedBrokerConfiguration(_Part):
+class EmbeddedBrokerConfiguration(_FrozenModel):
     """A broker inside this process, for demonstrations and small sites."""
 
     port: int = Field(ge=1, le=65535)
     host: str = "127.0.0.1"
 
 
-class BrokerConfiguration(_Part):
+class BrokerConfiguration(_FrozenModel):
     """The MQTT broker: its address, or an embedded one."""
 
     url: str | None = None
@@ -69,7 +69,7 @@ class BrokerConfiguration(_Part):
         return self.password_file.read_text(encoding="utf-8").strip()
 
 
-class IntakeConfiguration(_Part):
+class IntakeConfiguration(_FrozenModel):
     """Limits of intake; the defaults suit a province."""
 
     filters: tuple[str, ...] = ("spBv1.0/#",)

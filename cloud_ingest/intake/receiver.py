@@ -15,7 +15,7 @@ from cloud_ingest.intake.sparkplug.birth_handler import BirthHandler
 from cloud_ingest.intake.sparkplug.decoder import PayloadError, decode_birth, parse
 from cloud_ingest.intake.sparkplug.presence import Presence
 from cloud_ingest.intake.sparkplug.report_handler import ReportHandler
-from cloud_ingest.intake.sparkplug.session_states import Handling, SessionEvent
+from cloud_ingest.intake.sparkplug.session_states import Handling, HostSessionEvent
 from cloud_ingest.intake.sparkplug.sessions import DeviceSession, NodeSession
 from cloud_ingest.intake.work import Work
 from cloud_ingest.inventory.inventory import Inventory
@@ -28,7 +28,7 @@ KNOWN_TOPICS = 100_000
 
 
 class Receiver:
-    """Turns messages into work: samples, ledger entries, transitions, rebirth requests."""
+    """Turns messages into work: samples, ledger entries, presence changes, rebirth requests."""
 
     def __init__(
         self, inventory: Inventory, limits: IntakeConfiguration, mappings: Sequence[Mapping] = ()
@@ -185,7 +185,7 @@ class Receiver:
         return session
 
     def _take_device_birth(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
-        event, reason = SessionEvent.DEVICE_BIRTH, "a device was born before its gateway"
+        event, reason = HostSessionEvent.DEVICE_BIRTH, "a device was born before its gateway"
         if self._presence.handle(session, event, message.time_ms, reason):
             self._births.take_device(session, topic, message)
 
@@ -193,14 +193,17 @@ class Receiver:
         limit = self._context.limits.max_payload_bytes
         value = decode_birth(message.payload, limit).value(names.BDSEQ)
         if not session.ends(int(value) if isinstance(value, (int, float)) else None):
-            session.handle(SessionEvent.EARLIER_DEATH)
+            session.handle(HostSessionEvent.EARLIER_DEATH)
             return
-        session.handle(SessionEvent.NODE_DEATH)
+        session.handle(HostSessionEvent.NODE_DEATH)
         session.awaited = frozenset()
         self._presence.end(session.group, session.gateway, message.time_ms)
 
     def _take_device_death(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
-        if topic.device is None or session.handle(SessionEvent.DEVICE_DEATH) is not Handling.TAKE:
+        if (
+            topic.device is None
+            or session.handle(HostSessionEvent.DEVICE_DEATH) is not Handling.TAKE
+        ):
             return
         payload = parse(message.payload, self._context.limits.max_payload_bytes)
         seq = payload.seq if payload.HasField("seq") else None

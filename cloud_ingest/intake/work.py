@@ -98,7 +98,7 @@ class Rebirth:
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class PresenceChange:
     """A gateway (``device`` None) or one of its devices went online or offline."""
 
     group: str
@@ -109,8 +109,8 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """An entry of the event list."""
+class GatewayEvent:
+    """An event of a gateway or a device, for the list of events."""
 
     time_ms: int
     kind: Literal[
@@ -131,6 +131,6 @@ class Work:
     samples: SampleBuffer = field(default_factory=SampleBuffer)
     entries: list[Entry] = field(default_factory=list)
     rebirths: list[Rebirth] = field(default_factory=list)
-    transitions: list[Transition] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    presence_changes: list[PresenceChange] = field(default_factory=list)
+    events: list[GatewayEvent] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)

@@ -16,18 +16,18 @@ Span = tuple[float, float]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Strict(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Levels(_Strict):
+class Levels(_FrozenModel):
     """Limits of a test for the flags suspect and fail; without ``fail`` it never fails."""
 
     suspect: Positive
     fail: Positive | None = None
 
 
-class FlatLine(_Strict):
+class FlatLine(_FrozenModel):
     """How long a value may vary by less than ``tolerance``."""
 
     tolerance: Positive
@@ -36,7 +36,7 @@ class FlatLine(_Strict):
     ignore: float | None = None  # a value that may stay, such as 0 mm of rain
 
 
-class Attenuated(_Strict):
+class Attenuated(_FrozenModel):
     """The smallest plausible standard deviation within each ``period``."""
 
     period: DurationMs
@@ -44,7 +44,7 @@ class Attenuated(_Strict):
     fail: Positive | None = None
 
 
-class Season(_Strict):
+class Season(_FrozenModel):
     """The range of values that is usual in some months of the year (1 to 12)."""
 
     months: tuple[int, ...]
@@ -52,7 +52,7 @@ class Season(_Strict):
     fail: Span | None = None
 
 
-class Tests(_Strict):
+class Tests(_FrozenModel):
     """The tests of a series; a test that is left out is not done.
 
     ``fail`` is the gross range; without it, the range of the device profile applies. Spikes are in
@@ -78,7 +78,7 @@ class Override(Tests):
     select: Selector
 
 
-class QualitySettings(_Strict):
+class QualitySettings(_FrozenModel):
     """The tests by quantity, and overrides for some series; the last override that matches wins."""
 
     quantities: dict[str, Tests] = {}

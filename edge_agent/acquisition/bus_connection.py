@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from edge_agent.acquisition.bus_counters import Burst, Counters
-from edge_agent.acquisition.lines.line import BusLost, BusUnavailable, Line, Receiver
+from edge_agent.acquisition.bus_counters import Burst, DeviceCounters
+from edge_agent.acquisition.lines.line import BusLost, BusUnavailable, Line, LineReceiver
 from edge_agent.acquisition.lines.serial_line import open_serial
 from edge_agent.acquisition.lines.tcp_line import open_tcp
 from edge_agent.devices import Bus, Device
@@ -33,7 +33,7 @@ class BusObserver(Protocol):
         """The device has given readings. Returns when more can be taken."""
 
 
-async def open_line(bus: Bus, receiver: Receiver) -> Line:
+async def open_line(bus: Bus, receiver: LineReceiver) -> Line:
     """Open a bus. Raises BusUnavailable."""
     if bus.serial is not None:
         return await open_serial(bus.serial, receiver)
@@ -43,7 +43,7 @@ async def open_line(bus: Bus, receiver: Receiver) -> Line:
 
 async def keep_open(
     bus: Bus,
-    counters: Mapping[str, Counters],
+    counters: Mapping[str, DeviceCounters],
     use: Callable[[], Awaitable[None]],
     lost: Callable[[str], None],
 ) -> None:

@@ -6,7 +6,7 @@ from telemetry.sparkplug.names import DIAGNOSTIC_COUNTERS
 
 
 @dataclass(slots=True)
-class Counters:
+class DeviceCounters:
     """The counts of one device, by the names in telemetry.sparkplug.names.DIAGNOSTIC_COUNTERS."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DIAGNOSTIC_COUNTERS, 0))

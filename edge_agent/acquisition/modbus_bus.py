@@ -10,8 +10,8 @@ from edge_agent.acquisition.bus_connection import BusObserver, keep_open, open_l
 from edge_agent.acquisition.bus_counters import Burst
 from edge_agent.acquisition.lines.line import BusLost
 from edge_agent.acquisition.modbus.client import Client, ReplyMatcher
-from edge_agent.acquisition.modbus.outcomes import Event
-from edge_agent.acquisition.modbus.poller import Poll, Poller, Result
+from edge_agent.acquisition.modbus.outcomes import LineEvent
+from edge_agent.acquisition.modbus.poller import Poll, Poller, TurnResult
 from edge_agent.acquisition.modbus.rtu_framer import RtuFramer
 from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpReplyMatcher
 from edge_agent.acquisition.phase_spread import Task
@@ -64,7 +64,7 @@ class ModbusBus:
         timeout_ms = device.timeout_s * 1000
         return Task(device.name, device.interval_ms, cost_s * 1000, timeout_ms)
 
-    def _note(self, event: Event, unit: int) -> None:
+    def _note(self, event: LineEvent, unit: int) -> None:
         counters = self._by_unit.get(unit)
         if counters is not None:
             counters.add(event.value)
@@ -110,14 +110,14 @@ class ModbusBus:
         name = poller.device.name
         if poll.error is not None:
             poller.counters.last_error = poll.error
-        if poll.result is Result.BUSY:
+        if poll.result is TurnResult.BUSY:
             self.schedule.busy(name, now_s)
-        elif poll.result is Result.SILENT:
+        elif poll.result is TurnResult.SILENT:
             self._failed(poller, poll, now_s)
             return
         else:
             self.schedule.succeeded(name, now_s)
-        if poll.result is Result.DAMAGED:
+        if poll.result is TurnResult.DAMAGED:
             self._failed(poller, poll, now_s, back_off=False)
             return
         self._since_answer = 0
@@ -162,7 +162,7 @@ class ModbusBus:
             self._observer.offline(poller.device, why)
 
 
-def make_client(bus: Bus, note: Callable[[Event, int], None]) -> Client:
+def make_client(bus: Bus, note: Callable[[LineEvent, int], None]) -> Client:
     """A client for the framing of this bus."""
     rtu = bus.tcp is None or bus.tcp.framing == "rtu"
     matcher: ReplyMatcher = RtuFramer(note) if rtu else TcpReplyMatcher(note)

@@ -8,7 +8,7 @@ import structlog
 
 from device_profiles.streams import StreamDecoder, decoder
 from edge_agent.acquisition.bus_connection import BusObserver, keep_open, open_line
-from edge_agent.acquisition.bus_counters import Burst, Counters
+from edge_agent.acquisition.bus_counters import Burst, DeviceCounters
 from edge_agent.acquisition.lines.line import BusLost
 from edge_agent.clock import distinct
 from edge_agent.devices import Bus, Device
@@ -30,7 +30,11 @@ class StreamBus:
     """Takes the frames of the only device on its bus as they arrive."""
 
     def __init__(
-        self, bus: Bus, counters: Counters, observer: BusObserver, clock: Callable[[float], int]
+        self,
+        bus: Bus,
+        counters: DeviceCounters,
+        observer: BusObserver,
+        clock: Callable[[float], int],
     ) -> None:
         self._bus = bus
         self._device: Device = bus.devices[0]

@@ -9,7 +9,7 @@ import sqlite3
 from collections import Counter
 
 from edge_agent.outbox.sqlite.checksums import is_sound, report_row
-from edge_agent.outbox.sqlite.database import State, save_state, transaction
+from edge_agent.outbox.sqlite.database import OutboxState, save_state, transaction
 from edge_agent.outbox.sqlite.report_table import COLUMNS, insert_rows
 
 _CHUNK_ROWS = 5000
@@ -34,7 +34,7 @@ class Eviction:
     def run(
         self,
         connection: sqlite3.Connection,
-        state: State,
+        state: OutboxState,
         page_limit: int,
         oldest_allowed_ms: int | None = None,
         *,
@@ -59,7 +59,9 @@ class Eviction:
             _give_back(connection)
         return evicted
 
-    def step(self, connection: sqlite3.Connection, state: State, rows: int = _CHUNK_ROWS) -> int:
+    def step(
+        self, connection: sqlite3.Connection, state: OutboxState, rows: int = _CHUNK_ROWS
+    ) -> int:
         """One step; returns the number of evicted samples."""
         oldest, newest = connection.execute(
             "SELECT min(batch), max(batch) FROM report WHERE batch > ?", (state.ack_through,)
@@ -86,7 +88,7 @@ class Eviction:
         return _empty_three_of_four(connection, state, first, last)
 
     def _drop_oldest(
-        self, connection: sqlite3.Connection, state: State, limit: int = _CHUNK_ROWS
+        self, connection: sqlite3.Connection, state: OutboxState, limit: int = _CHUNK_ROWS
     ) -> int:
         rows = connection.execute(
             "SELECT batch FROM report WHERE batch > ? ORDER BY batch LIMIT ?",
@@ -96,7 +98,7 @@ class Eviction:
 
 
 def _empty_three_of_four(
-    connection: sqlite3.Connection, state: State, first: int, last: int
+    connection: sqlite3.Connection, state: OutboxState, first: int, last: int
 ) -> int:
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM report WHERE batch BETWEEN ? AND ? ORDER BY batch",  # noqa: S608  # constant
@@ -122,7 +124,7 @@ def _empty_three_of_four(
     return evicted
 
 
-def _drop_through(connection: sqlite3.Connection, state: State, batch: int) -> int:
+def _drop_through(connection: sqlite3.Connection, state: OutboxState, batch: int) -> int:
     (evicted,) = connection.execute(
         "SELECT coalesce(sum(count), 0) FROM report WHERE batch > ? AND batch <= ?",
         (state.ack_through, batch),
@@ -134,7 +136,7 @@ def _drop_through(connection: sqlite3.Connection, state: State, batch: int) -> i
     return int(evicted)
 
 
-def _drop_older(connection: sqlite3.Connection, state: State, oldest_allowed_ms: int) -> int:
+def _drop_older(connection: sqlite3.Connection, state: OutboxState, oldest_allowed_ms: int) -> int:
     row = connection.execute(
         "SELECT batch, time_ms FROM report WHERE batch > ? ORDER BY batch LIMIT 1",
         (state.ack_through,),

@@ -16,7 +16,7 @@ from edge_agent.outbox.quota import Quota
 from edge_agent.outbox.sqlite import database, recovery
 from edge_agent.outbox.sqlite.aliases import Aliases
 from edge_agent.outbox.sqlite.checksums import ReportRow
-from edge_agent.outbox.sqlite.database import State, save_state, transaction
+from edge_agent.outbox.sqlite.database import OutboxState, save_state, transaction
 from edge_agent.outbox.sqlite.key_values import KeyValueEntries
 from edge_agent.outbox.sqlite.packing import Packed, packed, renumbered
 from edge_agent.outbox.sqlite.report_table import insert_reports, put_aside
@@ -59,7 +59,7 @@ class ReportStorage:
         # A new outbox starts with the present time as batch number, so that its numbers are above
         # those of any outbox before it.
         start = max(1, utc_now_ms())
-        self.state = State(start, start - 1)
+        self.state = OutboxState(start, start - 1)
         self._is_known = False
         self._confirmations = Confirmations(self.state.ack_through)
         self._open()
@@ -145,7 +145,7 @@ class ReportStorage:
         except sqlite3.Error as error:
             self.trouble(error)
 
-    def _evict(self, run: Callable[[sqlite3.Connection, State], int]) -> None:
+    def _evict(self, run: Callable[[sqlite3.Connection, OutboxState], int]) -> None:
         if self._connection is None:
             return
         durable = self._durable_state().copy()
@@ -246,7 +246,7 @@ class ReportStorage:
             if found is not None and not self._is_known:
                 self._adopt(found, connection)
 
-    def _adopt(self, found: State, connection: sqlite3.Connection) -> None:
+    def _adopt(self, found: OutboxState, connection: sqlite3.Connection) -> None:
         """Continue the numbers of the file; reports taken in before they were known get new ones."""
         names = self.aliases.join(connection)
         buffered = [renumbered(r, names, self.aliases) for r in self._buffer.take_all()]
@@ -316,7 +316,7 @@ class ReportStorage:
             _log.info("outbox_available", path=str(self._path))
             self.problem = None
 
-    def _durable_state(self, written: int = 0) -> State:
+    def _durable_state(self, written: int = 0) -> OutboxState:
         """The numbers without the reports that are only in memory, so that none is skipped.
 
         The first ``written`` reports of the buffer are being written right now.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from edge_agent.acquisition.bus_connection import open_line
-from edge_agent.acquisition.bus_counters import Counters
+from edge_agent.acquisition.bus_counters import DeviceCounters
 from edge_agent.acquisition.lines.line import BusError
-from edge_agent.acquisition.modbus.outcomes import Event
-from edge_agent.acquisition.modbus.poller import Poller, Result
+from edge_agent.acquisition.modbus.outcomes import LineEvent
+from edge_agent.acquisition.modbus.poller import Poller, TurnResult
 from edge_agent.acquisition.modbus_bus import make_client
 from edge_agent.acquisition.stream_bus import Listener
 from edge_agent.devices import Bus, Device
@@ -68,9 +68,9 @@ async def _check_bus(bus: Bus) -> list[DeviceCheck]:
 
 
 async def _check_modbus(bus: Bus) -> list[DeviceCheck]:
-    counters = {d.unit: Counters() for d in bus.devices}
+    counters = {d.unit: DeviceCounters() for d in bus.devices}
 
-    def note(event: Event, unit: int) -> None:
+    def note(event: LineEvent, unit: int) -> None:
         if unit in counters:
             counters[unit].add(event.value)
 
@@ -84,14 +84,14 @@ async def _check_modbus(bus: Bus) -> list[DeviceCheck]:
             began_s = time.monotonic()
             poll = await poller.poll(client)
             for _ in range(TRIES - 1):
-                if poll.result not in (Result.SILENT, Result.DAMAGED, Result.BUSY):
+                if poll.result not in (TurnResult.SILENT, TurnResult.DAMAGED, TurnResult.BUSY):
                     break
                 await asyncio.sleep(0.1)
                 began_s = time.monotonic()
                 poll = await poller.poll(client)
             check = DeviceCheck(device, poll.samples, reads=len(poller.reads))
             check.seconds = time.monotonic() - began_s
-            if poll.error is not None or poll.result is not Result.ANSWERED:
+            if poll.error is not None or poll.result is not TurnResult.ANSWERED:
                 check.fail(poll.error or "no usable answer")
             check.remarks += _line_remarks(counters[device.unit])
             judge(check)
@@ -159,7 +159,7 @@ def judge(check: DeviceCheck) -> None:
             )
 
 
-def _line_remarks(counters: Counters) -> Iterable[str]:
+def _line_remarks(counters: DeviceCounters) -> Iterable[str]:
     for counter, text in (
         ("crc_errors", "damaged frames (check wiring, termination, baud rate)"),
         ("foreign_frames", "frames that this program did not request (another master?)"),

@@ -31,7 +31,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirm:
+class ConfirmReports:
     """The outbox may delete everything up to this batch."""
 
     through: int
@@ -45,7 +45,7 @@ class Disconnect:
     walk_on: bool = False
 
 
-Action = Subscribe | Publish | Confirm | Disconnect
+Action = Subscribe | Publish | ConfirmReports | Disconnect
 
 
 def death(group: str, gateway: str, bdseq: int, now_ms: int) -> Publish:

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 import structlog
 
 from edge_agent.outbox import OutboxStatus, StoredReport
-from edge_agent.uplink.actions import Action, Confirm, Disconnect, Moment, Publish, Subscribe, death
+from edge_agent.uplink.actions import (
+    Action,
+    ConfirmReports,
+    Disconnect,
+    Moment,
+    Publish,
+    Subscribe,
+    death,
+)
 from edge_agent.uplink.birth_messages import BirthMessages
 from edge_agent.uplink.births import Births, changing_status
 from edge_agent.uplink.data_messages import Outgoing, ReportEncoder, by_device, in_parts
@@ -18,8 +26,8 @@ from edge_agent.uplink.delivery import Delivery
 from edge_agent.uplink.description import UplinkSettings
 from edge_agent.uplink.host_state import parse_host_state
 from edge_agent.uplink.liveness_probe import LivenessProbe
-from edge_agent.uplink.session_states import Event, SessionStates, State
-from telemetry.sparkplug import Limits, Payload, PayloadError, decode, encode, names
+from edge_agent.uplink.session_states import SessionEvent, SessionState, SessionStates
+from telemetry.sparkplug import Payload, PayloadError, PayloadLimits, decode, encode, names
 from telemetry.sparkplug.data_encoder import encode_batch_number, encode_data
 from telemetry.sparkplug.topics import MessageType, state_topic
 
@@ -32,7 +40,7 @@ _DRAINING_SAMPLES = 1000
 _HOST_S = 5.0
 """How long to wait for the host at one broker when there is another broker."""
 _MAX_ABSENT = 10_000
-_COMMAND_LIMITS = Limits(payload_bytes=65_536, inflated_bytes=65_536)
+_COMMAND_LIMITS = PayloadLimits(payload_bytes=65_536, inflated_bytes=65_536)
 
 
 class Session:
@@ -73,7 +81,7 @@ class Session:
         self._probe = LivenessProbe()
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """Where the session stands."""
         return self._states.now
 
@@ -85,29 +93,29 @@ class Session:
     @property
     def delivering(self) -> bool:
         """Whether births are out and reports flow."""
-        return self.state is State.DELIVERING
+        return self.state is SessionState.DELIVERING
 
     # -- the broker ----------------------------------------------------------------------------
 
     def connected(self, now: Moment) -> list[Action]:
         """The broker accepted the connection."""
-        self._states.accept(Event.CONNECTED)
+        self._states.accept(SessionEvent.CONNECTED)
         self._connected_s = now.monotonic_s
         self._probe.heard(now.monotonic_s)
         topics = [self._settings.command_topic, self._settings.device_command_topics]
         if self._settings.host is not None:
             topics.insert(0, state_topic(self._settings.host))
-        self._states.become(State.SUBSCRIBING)
+        self._states.become(SessionState.SUBSCRIBING)
         return [Subscribe(tuple(topics))]
 
     def subscribed(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
         """The broker confirmed a subscription: the first one, or a liveness probe."""
-        before = self._states.accept(Event.SUBSCRIBED)
+        before = self._states.accept(SessionEvent.SUBSCRIBED)
         self._probe.heard(now.monotonic_s)
-        if before is State.SUBSCRIBING:
+        if before is SessionState.SUBSCRIBING:
             if self.host_online:
                 return self._begin(now, status, lowest)
-            self._states.become(State.WAITING_FOR_HOST)
+            self._states.become(SessionState.WAITING_FOR_HOST)
             return []
         through = self._probe.passed()
         if through is None or self._stored:
@@ -127,21 +135,21 @@ class Session:
 
     def stopped(self, now: Moment) -> list[Action]:
         """The agent stops: say goodbye if reports flowed."""
-        before = self._states.accept(Event.STOPPED)
-        self._states.become(State.ENDED)
-        return [self._death(now)] if before is State.DELIVERING else []
+        before = self._states.accept(SessionEvent.STOPPED)
+        self._states.become(SessionState.ENDED)
+        return [self._death(now)] if before is SessionState.DELIVERING else []
 
     def lost(self) -> None:
         """The connection is gone; the broker publishes the will."""
-        self._states.accept(Event.LOST)
-        self._states.become(State.ENDED)
+        self._states.accept(SessionEvent.LOST)
+        self._states.become(SessionState.ENDED)
 
     def _death(self, now: Moment) -> Publish:
         return death(self._settings.group, self._settings.gateway, self.bdseq, now.wall_ms)
 
     def _end(self, now: Moment, reason: str, *, walk_on: bool = False) -> list[Action]:
         """End a session whose births are out."""
-        self._states.become(State.ENDED)
+        self._states.become(SessionState.ENDED)
         return [self._death(now), Disconnect(reason, walk_on=walk_on)]
 
     # -- the host ------------------------------------------------------------------------------
@@ -161,29 +169,29 @@ class Session:
         return self._host_online(now, status, lowest)
 
     def _host_online(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
-        before = self._states.accept(Event.HOST_ONLINE)
+        before = self._states.accept(SessionEvent.HOST_ONLINE)
         self.host_online = True
-        return self._begin(now, status, lowest) if before is State.WAITING_FOR_HOST else []
+        return self._begin(now, status, lowest) if before is SessionState.WAITING_FOR_HOST else []
 
     def _host_offline(self, now: Moment) -> list[Action]:
-        before = self._states.accept(Event.HOST_OFFLINE)
+        before = self._states.accept(SessionEvent.HOST_OFFLINE)
         self.host_online = False
-        if before is State.DELIVERING:
+        if before is SessionState.DELIVERING:
             return self._end(now, "the host application is offline", walk_on=True)
-        if before is State.WAITING_FOR_NUMBERS:
-            self._states.become(State.WAITING_FOR_HOST)
+        if before is SessionState.WAITING_FOR_NUMBERS:
+            self._states.become(SessionState.WAITING_FOR_HOST)
         return []
 
     def _command(
         self, payload: bytes, now: Moment, status: OutboxStatus, lowest: int
     ) -> list[Action]:
-        state = self._states.accept(Event.COMMAND)
+        state = self._states.accept(SessionEvent.COMMAND)
         try:
             command = decode(payload, _COMMAND_LIMITS)
         except PayloadError as error:
             _log.warning("command_unreadable", problem=str(error))
             return []
-        if state is not State.DELIVERING:
+        if state is not SessionState.DELIVERING:
             return []
         actions: list[Action] = []
         for metric in command.metrics:
@@ -199,9 +207,9 @@ class Session:
     def _begin(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
         """Send the births, or wait until the outbox knows its numbers."""
         if not status.ready:
-            self._states.become(State.WAITING_FOR_NUMBERS)
+            self._states.become(SessionState.WAITING_FOR_NUMBERS)
             return []
-        self._states.become(State.DELIVERING)
+        self._states.become(SessionState.DELIVERING)
         self._numbering = status.numbering
         self._births.begin(status.numbering)
         self.delivery = Delivery(lowest, status.next_batch, now.monotonic_s)
@@ -217,21 +225,21 @@ class Session:
 
     def device_online(self, device: str, now: Moment) -> list[Action]:
         """A device answers."""
-        if self._states.accept(Event.DEVICE_CHANGED) is State.DELIVERING:
+        if self._states.accept(SessionEvent.DEVICE_CHANGED) is SessionState.DELIVERING:
             return [*self._birth_messages.device_online(device, now)]
         self._birth_messages.online.add(device)
         return []
 
     def device_offline(self, device: str, now: Moment) -> list[Action]:
         """A device no longer answers."""
-        self._states.accept(Event.DEVICE_CHANGED)
+        self._states.accept(SessionEvent.DEVICE_CHANGED)
         return [*self._birth_messages.device_offline(device, now)]
 
     def described(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
         """The description of the gateway was replaced."""
-        state = self._states.accept(Event.DEVICE_CHANGED)
+        state = self._states.accept(SessionEvent.DEVICE_CHANGED)
         self._birth_messages.online &= {d.name for d in self._births.node.devices}
-        if state is not State.DELIVERING:
+        if state is not SessionState.DELIVERING:
             return []
         return [*self._birth_messages.removed(now), *self._all_births(now, status, lowest)]
 
@@ -241,7 +249,7 @@ class Session:
         self, reports: Sequence[StoredReport], now: Moment, *, congested: bool = False
     ) -> list[Action]:
         """Reports that just became durable. They go out at once unless the line is congested."""
-        self._states.accept(Event.MEASURED)
+        self._states.accept(SessionEvent.MEASURED)
         delivery = self.delivery
         if delivery is None:
             return []
@@ -267,7 +275,7 @@ class Session:
 
     def backlog(self, reports: Sequence[StoredReport], now: Moment) -> list[Action]:
         """Reports read as ``wanted_backlog`` asked."""
-        self._states.accept(Event.BACKLOG)
+        self._states.accept(SessionEvent.BACKLOG)
         delivery = self.delivery
         if delivery is None or not reports:
             return []
@@ -324,26 +332,26 @@ class Session:
         if self.delivery is None or through >= self.delivery.next_batch:
             return []
         moved = self.delivery.acknowledged(through, now.monotonic_s)
-        return [Confirm(through)] if moved or self._stored else []
+        return [ConfirmReports(through)] if moved or self._stored else []
 
     # -- time ----------------------------------------------------------------------------------
 
     def tick(self, now: Moment, status: OutboxStatus, lowest: int) -> list[Action]:
         """About a second has passed."""
-        state = self._states.accept(Event.TICK)
+        state = self._states.accept(SessionEvent.TICK)
         self._status, self._lowest = status, lowest
-        if state is State.WAITING_FOR_NUMBERS:
+        if state is SessionState.WAITING_FOR_NUMBERS:
             return self._begin(now, status, lowest)
         if self.delivery is not None:
             return self._tick_delivering(self.delivery, now, status, lowest)
         waits_s = now.monotonic_s - self._connected_s
         if (
-            state is not State.CONNECTING
+            state is not SessionState.CONNECTING
             and len(self._settings.brokers) > 1
             and not self.host_online
             and waits_s > _HOST_S
         ):
-            self._states.become(State.ENDED)
+            self._states.become(SessionState.ENDED)
             return [Disconnect("the host application is not here", walk_on=True)]
         return []
 
@@ -351,7 +359,7 @@ class Session:
         self, delivery: Delivery, now: Moment, status: OutboxStatus, lowest: int
     ) -> list[Action]:
         if self._probe.is_waiting and self._probe.is_silent(now.monotonic_s):
-            self._states.become(State.ENDED)
+            self._states.become(SessionState.ENDED)
             return [Disconnect("the broker does not answer")]
         actions = self._probe_broker(delivery, now)
         if status.numbering != self._numbering:

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 
 
-class State(Enum):
+class SessionState(Enum):
     """Where a session stands."""
 
     CONNECTING = auto()
@@ -40,7 +40,7 @@ class State(Enum):
     """The session is over; the connection is closed or about to be."""
 
 
-class Event(Enum):
+class SessionEvent(Enum):
     """What can happen to a session."""
 
     CONNECTED = auto()
@@ -69,52 +69,52 @@ class WrongOrderError(Exception):
     """An event arrived in a state that does not accept it, or led to a state that is not allowed."""
 
 
-_AT_ANY_TIME = (Event.DEVICE_CHANGED, Event.MEASURED)
+_AT_ANY_TIME = (SessionEvent.DEVICE_CHANGED, SessionEvent.MEASURED)
 
 
 def _state(
-    here: State, events: Mapping[Event, tuple[State, ...]]
-) -> dict[Event, tuple[State, ...]]:
+    here: SessionState, events: Mapping[SessionEvent, tuple[SessionState, ...]]
+) -> dict[SessionEvent, tuple[SessionState, ...]]:
     """The row of ``here``, with the events that every state but ENDED accepts."""
     always = dict.fromkeys(_AT_ANY_TIME, (here,))
-    ends = {Event.STOPPED: (State.ENDED,), Event.LOST: (State.ENDED,)}
+    ends = {SessionEvent.STOPPED: (SessionState.ENDED,), SessionEvent.LOST: (SessionState.ENDED,)}
     return {**always, **ends, **events}
 
 
-_C, _S, _H = State.CONNECTING, State.SUBSCRIBING, State.WAITING_FOR_HOST
-_N, _D, _E = State.WAITING_FOR_NUMBERS, State.DELIVERING, State.ENDED
+_C, _S, _H = SessionState.CONNECTING, SessionState.SUBSCRIBING, SessionState.WAITING_FOR_HOST
+_N, _D, _E = SessionState.WAITING_FOR_NUMBERS, SessionState.DELIVERING, SessionState.ENDED
 
-TRANSITIONS: Mapping[State, Mapping[Event, tuple[State, ...]]] = {
+TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, tuple[SessionState, ...]]] = {
     _C: _state(_C, {
-        Event.CONNECTED: (_S,),
-        Event.TICK: (_C,),
+        SessionEvent.CONNECTED: (_S,),
+        SessionEvent.TICK: (_C,),
     }),
     _S: _state(_S, {
-        Event.SUBSCRIBED: (_H, _N, _D),
-        Event.HOST_ONLINE: (_S,),
-        Event.HOST_OFFLINE: (_S,),
-        Event.COMMAND: (_S,),
-        Event.TICK: (_S, _E),
+        SessionEvent.SUBSCRIBED: (_H, _N, _D),
+        SessionEvent.HOST_ONLINE: (_S,),
+        SessionEvent.HOST_OFFLINE: (_S,),
+        SessionEvent.COMMAND: (_S,),
+        SessionEvent.TICK: (_S, _E),
     }),
     _H: _state(_H, {
-        Event.HOST_ONLINE: (_N, _D),
-        Event.HOST_OFFLINE: (_H,),
-        Event.COMMAND: (_H,),
-        Event.TICK: (_H, _E),
+        SessionEvent.HOST_ONLINE: (_N, _D),
+        SessionEvent.HOST_OFFLINE: (_H,),
+        SessionEvent.COMMAND: (_H,),
+        SessionEvent.TICK: (_H, _E),
     }),
     _N: _state(_N, {
-        Event.HOST_ONLINE: (_N,),
-        Event.HOST_OFFLINE: (_H,),
-        Event.COMMAND: (_N,),
-        Event.TICK: (_N, _D),
+        SessionEvent.HOST_ONLINE: (_N,),
+        SessionEvent.HOST_OFFLINE: (_H,),
+        SessionEvent.COMMAND: (_N,),
+        SessionEvent.TICK: (_N, _D),
     }),
     _D: _state(_D, {
-        Event.SUBSCRIBED: (_D,),
-        Event.HOST_ONLINE: (_D,),
-        Event.HOST_OFFLINE: (_E,),
-        Event.COMMAND: (_D,),
-        Event.BACKLOG: (_D,),
-        Event.TICK: (_D, _E),
+        SessionEvent.SUBSCRIBED: (_D,),
+        SessionEvent.HOST_ONLINE: (_D,),
+        SessionEvent.HOST_OFFLINE: (_E,),
+        SessionEvent.COMMAND: (_D,),
+        SessionEvent.BACKLOG: (_D,),
+        SessionEvent.TICK: (_D, _E),
     }),
     _E: {},
 }  # fmt: skip
@@ -124,10 +124,10 @@ class SessionStates:
     """The state of one session. ``accept`` an event, handle it, then ``become`` the next state."""
 
     def __init__(self) -> None:
-        self.now = State.CONNECTING
-        self._allowed: tuple[State, ...] = ()
+        self.now = SessionState.CONNECTING
+        self._allowed: tuple[SessionState, ...] = ()
 
-    def accept(self, event: Event) -> State:
+    def accept(self, event: SessionEvent) -> SessionState:
         """Check that ``event`` is legal now; returns the present state."""
         allowed = TRANSITIONS[self.now].get(event)
         if allowed is None:
@@ -135,7 +135,7 @@ class SessionStates:
         self._allowed = allowed
         return self.now
 
-    def become(self, state: State) -> None:
+    def become(self, state: SessionState) -> None:
         """Go to ``state``, which must be one to which the accepted event may lead."""
         if state not in self._allowed:
             raise WrongOrderError(f"{self.now.name} must not become {state.name}")

@@ -12,12 +12,20 @@ from dataclasses import dataclass, replace
 import structlog
 
 from edge_agent.outbox import Outbox, StoredReport
-from edge_agent.uplink.actions import Action, Confirm, Disconnect, Moment, Publish, Subscribe, death
+from edge_agent.uplink.actions import (
+    Action,
+    ConfirmReports,
+    Disconnect,
+    Moment,
+    Publish,
+    Subscribe,
+    death,
+)
 from edge_agent.uplink.births import Births
 from edge_agent.uplink.description import BrokerAddress, NodeDescription, UplinkSettings
 from edge_agent.uplink.mqtt_link import Accepted, Lost, MqttLink, Received, Subscribed
 from edge_agent.uplink.session import Session
-from edge_agent.uplink.session_states import State
+from edge_agent.uplink.session_states import SessionState
 from telemetry.time.clock import utc_now_ms
 
 _log = structlog.get_logger(__name__)
@@ -240,7 +248,7 @@ class Uplink:
                 if ended is not None:
                     return self._end(link, ended)
             is_overdue = time.monotonic() - started_s > _CONNACK_S
-            if session.state is State.CONNECTING and is_overdue:
+            if session.state is SessionState.CONNECTING and is_overdue:
                 session.lost()
                 link.close()
                 return "the broker does not answer", True
@@ -311,7 +319,7 @@ class Uplink:
         for action in actions:
             if isinstance(action, Publish):
                 link.publish(action)
-            elif isinstance(action, Confirm):
+            elif isinstance(action, ConfirmReports):
                 self._outbox.confirm(action.through, _now().wall_ms)
             elif isinstance(action, Subscribe):
                 link.subscribe(action.topics)

@@ -1,7 +1,7 @@
 """A Sparkplug B codec in pure Python: a gateway needs no protocol-buffer library."""
 
 from telemetry.sparkplug.datatypes import DataType, as_type
-from telemetry.sparkplug.decoder import Limits, decode
+from telemetry.sparkplug.decoder import PayloadLimits, decode
 from telemetry.sparkplug.encoder import encode
 from telemetry.sparkplug.model import (
     DataSet,
@@ -16,11 +16,11 @@ from telemetry.sparkplug.model import (
 __all__ = [
     "DataSet",
     "DataType",
-    "Limits",
     "Metric",
     "Parameter",
     "Payload",
     "PayloadError",
+    "PayloadLimits",
     "PropertyValue",
     "Template",
     "as_type",

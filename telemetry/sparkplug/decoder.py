@@ -25,7 +25,7 @@ _MASK32 = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PayloadLimits:
     """Limits of size and nesting of a payload; ``inflated_bytes`` is for compressed bodies."""
 
     payload_bytes: int = 1_048_576
@@ -33,10 +33,10 @@ class Limits:
     depth: int = 8
 
 
-_DEFAULT = Limits()
+_DEFAULT = PayloadLimits()
 
 
-def decode(data: bytes, limits: Limits = _DEFAULT) -> Payload:
+def decode(data: bytes, limits: PayloadLimits = _DEFAULT) -> Payload:
     """Decode a payload; PayloadError if it is invalid, too large or nested too deep."""
     if len(data) > limits.payload_bytes:
         raise PayloadError(f"{len(data)} bytes; at most {limits.payload_bytes} are taken")
@@ -51,7 +51,7 @@ def decode(data: bytes, limits: Limits = _DEFAULT) -> Payload:
     )
 
 
-def _decode(data: bytes, limits: Limits) -> Payload:
+def _decode(data: bytes, limits: PayloadLimits) -> Payload:
     try:
         return _payload(data, limits.depth)
     except PayloadError:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from telemetry.sparkplug import (
     DataSet,
     DataType,
-    Limits,
     Metric,
     Parameter,
     Payload,
     PayloadError,
+    PayloadLimits,
     PropertyValue,
     Template,
     as_type,
@@ -290,7 +290,7 @@ def test_compressed_payloads_are_taken_within_a_limit() -> None:
 
 def test_size_and_nesting_have_limits() -> None:
     with pytest.raises(PayloadError, match="at most"):
-        decode(bytes(101), Limits(payload_bytes=100))
+        decode(bytes(101), PayloadLimits(payload_bytes=100))
     nested = PropertyValue(DataType.INT32, 1)
     for _ in range(12):
         nested = PropertyValue(DataType.PROPERTY_SET, {"k": nested})

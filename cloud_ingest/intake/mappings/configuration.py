@@ -17,11 +17,11 @@ _CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _PLACE = re.compile(r"\{([a-z][a-z0-9_.]*)\}")
 
 
-class _Part(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TimeField(_Part):
+class TimeField(_FrozenModel):
     """The place and format of the time of the values; without it, the time of arrival is used."""
 
     path: str
@@ -29,14 +29,14 @@ class TimeField(_Part):
     zone: str = Field(default="+00:00", pattern=r"^[+-]\d\d:\d\d$")
 
 
-class At(_Part):
+class At(_FrozenModel):
     """Temperature and pressure at which a gas concentration is stated."""
 
     temperature_c: float = Field(gt=-90, lt=1500)
     pressure_hpa: float = Field(gt=0, lt=2000)
 
 
-class MetricMapping(_Part):
+class MetricMapping(_FrozenModel):
     """One value: its place in the payload, and what it means.
 
     ``path`` for JSON: keys with dots between them, or a JSON pointer (``/SDS011/PM2.5``); for the
@@ -64,7 +64,7 @@ class MetricMapping(_Part):
         return Conditions(self.at.temperature_c, self.at.pressure_hpa) if self.at else None
 
 
-class Mapping(_Part):
+class Mapping(_FrozenModel):
     """How messages of certain topics become samples.
 
     ``topic`` is an MQTT filter in which ``{name}`` stands for one level and catches it. ``gateway``,
@@ -114,7 +114,7 @@ class Mapping(_Part):
         return caught if len(wanted) == len(found) else None
 
 
-class MappingFile(_Part):
+class MappingFile(_FrozenModel):
     """A file of mappings."""
 
     mappings: tuple[Mapping, ...] = Field(min_length=1)

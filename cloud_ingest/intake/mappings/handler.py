@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cloud_ingest.intake.context import Context
-from cloud_ingest.intake.mappings import MappedSample, Mapping, MappingError, Refused, apply
+from cloud_ingest.intake.mappings import MappedSample, Mapping, MappingError, RefusedValue, apply
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.quarantine import Quarantined
 from cloud_ingest.intake.sparkplug.presence import Presence
@@ -57,10 +57,10 @@ class MappedMessageHandler:
             known = inventory.gateway(key.gateway)
             if known is not None and known.group != sample.group:
                 reason = f"the gateway id {key.gateway!r} belongs to group {known.group!r}"
-                self._quarantine(message, [Refused(str(key), sample.value, reason)])
+                self._quarantine(message, [RefusedValue(str(key), sample.value, reason)])
                 return False
             if not self._context.series_limiter.allow(key.gateway, message.time_ms):
-                self._quarantine(message, [Refused(str(key), sample.value, TOO_MANY)])
+                self._quarantine(message, [RefusedValue(str(key), sample.value, TOO_MANY)])
                 return False
             self._add_to_inventory(sample, message.time_ms)
             series = inventory.admit(
@@ -90,7 +90,7 @@ class MappedMessageHandler:
             self._presence.expect(sample.group, gateway, round(mapping.silence * 1000), now_ms)
         self._context.last_seen[gateway, device] = now_ms
 
-    def _quarantine(self, message: MqttMessage, refused: Sequence[Refused]) -> None:
+    def _quarantine(self, message: MqttMessage, refused: Sequence[RefusedValue]) -> None:
         by_reason: dict[str, list[dict[str, object]]] = {}
         for r in refused:
             by_reason.setdefault(r.reason, []).append({"series": r.key, "value": r.value})

@@ -33,7 +33,7 @@ class MappedSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedValue:
     """A refused value and the reason."""
 
     key: str
@@ -43,7 +43,7 @@ class Refused:
 
 def apply(
     mapping: Mapping, topic: str, payload: bytes, now_ms: int
-) -> tuple[list[MappedSample], list[Refused]]:
+) -> tuple[list[MappedSample], list[RefusedValue]]:
     """The samples and refused values of a message; raises MappingError if it cannot be read."""
     caught = mapping.catch(topic)
     if caught is None:
@@ -54,7 +54,7 @@ def apply(
         raise MappingError(f"{mapping.name}: {error}") from error
     of = {metric.path: metric for metric in mapping.metrics}
     samples: list[MappedSample] = []
-    refused: list[Refused] = []
+    refused: list[RefusedValue] = []
     for payload_value in payload_values:
         metric = of.get(payload_value.name) or of.get(_last_part(payload_value.name))
         if metric is None and mapping.others == "take":
@@ -81,7 +81,7 @@ def _sample(
     found: PayloadValue,
     caught: dict[str, str],
     now_ms: int,
-) -> MappedSample | Refused:
+) -> MappedSample | RefusedValue:
     names = {**caught, **found.names}
     gateway, device = (_as_level(fill(t, names)) for t in (mapping.gateway, mapping.device))
     key = SeriesKey(gateway, device, metric.name or metric.path.lstrip("/"))
@@ -90,7 +90,7 @@ def _sample(
             metric.quantity, found.unit or metric.unit, metric.conditions
         )
     except UnitError as error:
-        return Refused(str(key), found.value, f"unit: {error}")
+        return RefusedValue(str(key), found.value, f"unit: {error}")
     value, flag = math.nan, Flag.MISSING
     if found.value is not None and not math.isnan(found.value):
         infinite = math.isinf(found.value)

@@ -9,9 +9,9 @@ from cloud_ingest.intake.sparkplug import birth_metrics
 from cloud_ingest.intake.sparkplug.birth_metrics import BirthMetric, Owner
 from cloud_ingest.intake.sparkplug.decoder import Birth, decode_birth
 from cloud_ingest.intake.sparkplug.presence import Presence
-from cloud_ingest.intake.sparkplug.session_states import SessionEvent
+from cloud_ingest.intake.sparkplug.session_states import HostSessionEvent
 from cloud_ingest.intake.sparkplug.sessions import DeviceSession, MetricRole, NodeSession
-from cloud_ingest.intake.work import Event, OutboxBounds, UnnumberedSamples
+from cloud_ingest.intake.work import GatewayEvent, OutboxBounds, UnnumberedSamples
 from cloud_ingest.inventory.model import Station
 from telemetry.series import NODE_DEVICE
 from telemetry.sparkplug import names
@@ -35,7 +35,7 @@ class BirthHandler:
         now_ms = message.time_ms
         bdseq = birth.value(names.BDSEQ)
         session.bdseq = int(bdseq) % 256 if isinstance(bdseq, (int, float)) else None
-        session.handle(SessionEvent.NODE_BIRTH)
+        session.handle(HostSessionEvent.NODE_BIRTH)
         session.sequence.restart(birth.seq)
         session.acknowledges = birth.has(names.ACK_THROUGH) and birth.has(names.STORE_NEXT)
         self._note_acknowledges(session)
@@ -166,7 +166,7 @@ class BirthHandler:
     ) -> None:
         text = f"{refused} new series of {session.gateway}/{device.name} are over the limit"
         self._context.work.events.append(
-            Event(now_ms, "series_limit", session.group, session.gateway, device.name, text,
+            GatewayEvent(now_ms, "series_limit", session.group, session.gateway, device.name, text,
                   {"refused": refused})
         )  # fmt: skip
 

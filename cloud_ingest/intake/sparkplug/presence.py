@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.sparkplug.rebirth_limiter import RebirthLimiter
-from cloud_ingest.intake.sparkplug.session_states import Handling, SessionEvent
+from cloud_ingest.intake.sparkplug.session_states import Handling, HostSessionEvent
 from cloud_ingest.intake.sparkplug.sessions import DeviceSession, NodeSession
-from cloud_ingest.intake.work import Event, Rebirth, Transition
+from cloud_ingest.intake.work import GatewayEvent, PresenceChange, Rebirth
 from telemetry.series import NODE_DEVICE
 
 GRACE_MS = 60_000
@@ -32,7 +32,9 @@ class Presence:
         if session.sequence.take(seq, now_ms, self._reorder_ms):
             self._context.inventory.count_gateway(session.gateway, "sequence_gaps")
 
-    def handle(self, session: NodeSession, event: SessionEvent, now_ms: int, reason: str) -> bool:
+    def handle(
+        self, session: NodeSession, event: HostSessionEvent, now_ms: int, reason: str
+    ) -> bool:
         """Bring an event into the session; True if it is to be taken.
 
         Asks for a rebirth, with ``reason``, where the table of states says so.
@@ -50,7 +52,9 @@ class Presence:
         work.rebirths.append(Rebirth(session.group, session.gateway))
         self._context.inventory.count_gateway(session.gateway, "rebirths_asked")
         text = f"asked: {reason}"
-        work.events.append(Event(now_ms, "rebirth", session.group, session.gateway, None, text))
+        work.events.append(
+            GatewayEvent(now_ms, "rebirth", session.group, session.gateway, None, text)
+        )
 
     def resync(self, gateways: Iterable[str]) -> None:
         """The host dropped messages of these gateways: their next sequence number is right."""
@@ -90,11 +94,11 @@ class Presence:
         self, group: str, gateway: str, device: str | None, online: bool, now_ms: int
     ) -> None:
         work = self._context.work
-        work.transitions.append(Transition(group, gateway, device, online, now_ms))
+        work.presence_changes.append(PresenceChange(group, gateway, device, online, now_ms))
         state = "online" if online else "offline"
         who = gateway if device is None else f"{gateway}/{device}"
         kind = state if device is None else f"device_{state}"
-        event = Event(now_ms, "online", group, gateway, device, f"{who} is {state}")
+        event = GatewayEvent(now_ms, "online", group, gateway, device, f"{who} is {state}")
         work.events.append(replace(event, kind=kind))  # type: ignore[arg-type]  # one of four
 
     # --- silent gateways
@@ -119,7 +123,7 @@ class Presence:
                 session = self._context.sessions.setdefault(
                     gateway.id, NodeSession(gateway.group, gateway.id, DeviceSession(NODE_DEVICE))
                 )
-                session.handle(SessionEvent.HOST_RETURNED)
+                session.handle(HostSessionEvent.HOST_RETURNED)
                 self._stale[gateway.id] = now_ms
 
     def tick(self, now_ms: int) -> None:
@@ -127,7 +131,7 @@ class Presence:
         for session in self._context.sessions.values():
             if session.sequence.deadline_ms is not None and session.sequence.lapsed(now_ms):
                 reason = "messages were lost on the way"
-                self.handle(session, SessionEvent.INCOMPLETE, now_ms, reason)
+                self.handle(session, HostSessionEvent.INCOMPLETE, now_ms, reason)
             if session.awaited and now_ms >= (session.awaited_until_ms or 0):
                 for name in session.awaited:
                     self.set_device(
@@ -147,10 +151,10 @@ class Presence:
         assert gateway is not None  # only gateways of the inventory are marked stale
         if (gateway.last_seen_ms or 0) > since_ms:
             del self._stale[name]
-            session.handle(SessionEvent.HEARD)
+            session.handle(HostSessionEvent.HEARD)
         elif now_ms - since_ms > GRACE_MS:
-            session.handle(SessionEvent.GRACE_OVER)
+            session.handle(HostSessionEvent.GRACE_OVER)
             self.end(gateway.group, name, now_ms)
         elif now_ms - since_ms > ASK_AFTER_MS:
             reason = "nothing heard since the host came back"
-            self.handle(session, SessionEvent.SILENT, now_ms, reason)
+            self.handle(session, HostSessionEvent.SILENT, now_ms, reason)

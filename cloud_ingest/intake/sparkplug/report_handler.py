@@ -19,7 +19,7 @@ from cloud_ingest.intake.sparkplug.decoder import (
     sample_of,
 )
 from cloud_ingest.intake.sparkplug.presence import Presence
-from cloud_ingest.intake.sparkplug.session_states import SessionEvent
+from cloud_ingest.intake.sparkplug.session_states import HostSessionEvent
 from cloud_ingest.intake.sparkplug.sessions import MetricRole, MetricTarget, NodeSession
 from cloud_ingest.intake.work import Receipt, UnnumberedSamples
 from telemetry.quality import Flag
@@ -101,10 +101,10 @@ class ReportHandler:
         now_ms = message.time_ms
         device = session.device(topic.device)
         before = "data came before the birth"
-        if not self._presence.handle(session, SessionEvent.DATA, now_ms, before):
+        if not self._presence.handle(session, HostSessionEvent.DATA, now_ms, before):
             return
         if device is None or not (device.born or device.targets):
-            self._presence.handle(session, SessionEvent.INCOMPLETE, now_ms, before)
+            self._presence.handle(session, HostSessionEvent.INCOMPLETE, now_ms, before)
             return
         if not counted:
             seq = payload.seq if payload.HasField("seq") else None
@@ -120,7 +120,7 @@ class ReportHandler:
         decoder.finish()
         if decoder.unknown:
             reason = "data of a metric without a birth"
-            self._presence.handle(session, SessionEvent.INCOMPLETE, now_ms, reason)
+            self._presence.handle(session, HostSessionEvent.INCOMPLETE, now_ms, reason)
         for reason, samples in decoder.refused.items():
             self._context.quarantine(
                 Quarantined(

@@ -22,7 +22,7 @@ from enum import Enum
 from typing import Final
 
 
-class SessionState(Enum):
+class HostSessionState(Enum):
     """What the host knows of a gateway's session."""
 
     UNKNOWN = "unknown"  # no birth since the host started
@@ -32,7 +32,7 @@ class SessionState(Enum):
     OFFLINE = "offline"
 
 
-class SessionEvent(Enum):
+class HostSessionEvent(Enum):
     """What happens to a session. The first seven come from the wire."""
 
     NODE_BIRTH = "NBIRTH"
@@ -60,11 +60,11 @@ class WrongOrder(Exception):  # noqa: N818  # named by what went wrong
     """An event of our own code that cannot happen in this state: a defect."""
 
 
-_S, _E, _H = SessionState, SessionEvent, Handling
-Table = dict[tuple[SessionState, SessionEvent], tuple[SessionState, Handling]]
+_S, _E, _H = HostSessionState, HostSessionEvent, Handling
+Table = dict[tuple[HostSessionState, HostSessionEvent], tuple[HostSessionState, Handling]]
 
 
-def _born(state: SessionState) -> Table:
+def _born(state: HostSessionState) -> Table:
     """What holds in both states with a birth."""
     return {
         (state, _E.NODE_BIRTH): (_S.ONLINE, _H.TAKE),
@@ -78,7 +78,7 @@ def _born(state: SessionState) -> Table:
     }
 
 
-def _unborn(state: SessionState) -> Table:
+def _unborn(state: HostSessionState) -> Table:
     """What holds in all states without a birth."""
     return {
         (state, _E.NODE_BIRTH): (_S.ONLINE, _H.TAKE),
@@ -113,7 +113,7 @@ TRANSITIONS: Final[Table] = {
 }
 
 
-def advance(state: SessionState, event: SessionEvent) -> tuple[SessionState, Handling]:
+def advance(state: HostSessionState, event: HostSessionEvent) -> tuple[HostSessionState, Handling]:
     """The next state and what to do with the event; raises WrongOrder."""
     found = TRANSITIONS.get((state, event))
     if found is None:

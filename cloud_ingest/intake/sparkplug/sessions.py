@@ -6,8 +6,8 @@ from enum import Enum
 
 from cloud_ingest.intake.sparkplug.session_states import (
     Handling,
-    SessionEvent,
-    SessionState,
+    HostSessionEvent,
+    HostSessionState,
     advance,
 )
 
@@ -135,7 +135,7 @@ class NodeSession:
     group: str
     gateway: str
     node: DeviceSession
-    state: SessionState = SessionState.UNKNOWN
+    state: HostSessionState = HostSessionState.UNKNOWN
     born: bool = False  # follows from the state; read for every message
     bdseq: int | None = None
     acknowledges: bool = False
@@ -149,10 +149,10 @@ class NodeSession:
         """The device ``name``; None stands for the node's own metrics."""
         return self.node if name is None else self.devices.get(name)
 
-    def handle(self, event: SessionEvent) -> Handling:
+    def handle(self, event: HostSessionEvent) -> Handling:
         """Go to the next state; returns what to do with the event. Raises WrongOrder."""
         self.state, handling = advance(self.state, event)
-        self.born = self.state in (SessionState.ONLINE, SessionState.STALE)
+        self.born = self.state in (HostSessionState.ONLINE, HostSessionState.STALE)
         return handling
 
     def ends(self, bdseq: int | None) -> bool:

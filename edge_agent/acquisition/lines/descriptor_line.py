@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from edge_agent.acquisition.lines.line import BusLost, Receiver
+from edge_agent.acquisition.lines.line import BusLost, LineReceiver
 
 _CHUNK = 4096
 
@@ -16,7 +16,7 @@ class DescriptorLine:
     """
 
     def __init__(
-        self, fd: int, name: str, hung_up: str, release: Callable[[], None], receiver: Receiver
+        self, fd: int, name: str, hung_up: str, release: Callable[[], None], receiver: LineReceiver
     ) -> None:
         self._fd = fd
         self._name = name

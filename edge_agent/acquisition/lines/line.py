@@ -15,7 +15,7 @@ class BusLost(BusError):  # noqa: N818  # as above
     """The open line is gone: adapter pulled, connection closed."""
 
 
-class Receiver(Protocol):
+class LineReceiver(Protocol):
     """Gets the bytes of a line; called in the event loop."""
 
     def on_data(self, data: bytes) -> None:

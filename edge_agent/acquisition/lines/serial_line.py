@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from serial import Serial, SerialException
 
 from edge_agent.acquisition.lines.descriptor_line import DescriptorLine
-from edge_agent.acquisition.lines.line import BusUnavailable, Receiver
+from edge_agent.acquisition.lines.line import BusUnavailable, LineReceiver
 from edge_agent.acquisition.lines.ports import find_port
 
 
@@ -23,7 +23,7 @@ class SerialSettings:
     stopbits: int = 1
 
 
-async def open_serial(settings: SerialSettings, receiver: Receiver) -> DescriptorLine:
+async def open_serial(settings: SerialSettings, receiver: LineReceiver) -> DescriptorLine:
     """Open a port exclusively. Raises BusUnavailable."""
     port = await asyncio.to_thread(_open, settings)
 

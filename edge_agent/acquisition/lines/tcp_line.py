@@ -5,12 +5,12 @@ import os
 import socket
 
 from edge_agent.acquisition.lines.descriptor_line import DescriptorLine
-from edge_agent.acquisition.lines.line import BusUnavailable, Receiver
+from edge_agent.acquisition.lines.line import BusUnavailable, LineReceiver
 
 CONNECT_TIMEOUT_S = 5.0
 
 
-async def open_tcp(host: str, port: int, receiver: Receiver) -> DescriptorLine:
+async def open_tcp(host: str, port: int, receiver: LineReceiver) -> DescriptorLine:
     """Connect. Raises BusUnavailable."""
     where = f"{host}:{port}"
     try:

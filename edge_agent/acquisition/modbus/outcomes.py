@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Event(StrEnum):
-    """Events on a line beside answers; the values are the names of the diagnostic counters."""
+class LineEvent(StrEnum):
+    """Events on a line other than answers; the values are the names of the diagnostic counters."""
 
     CRC_ERROR = "crc_errors"
     SHORT_FRAME = "short_frames"
@@ -15,7 +15,7 @@ class Event(StrEnum):
     RESYNC = "resyncs"
 
 
-Note = Callable[[Event, int], None]
+Note = Callable[[LineEvent, int], None]
 """Is called with each event and the unit that it concerns."""
 
 

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from device_profiles import Metric
 from device_profiles.modbus import BlockDecoder, block_decoder
-from edge_agent.acquisition.bus_counters import Counters
+from edge_agent.acquisition.bus_counters import DeviceCounters
 from edge_agent.acquisition.modbus.client import Client, Exchange
 from edge_agent.acquisition.modbus.outcomes import Answer, Refusal
 from edge_agent.acquisition.modbus.read_plan import (
@@ -33,7 +33,7 @@ _BEHIND_GATEWAY = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY
 _TEACHES = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
 
 
-class Result(Enum):
+class TurnResult(Enum):
     """The result of one turn of a device."""
 
     ANSWERED = auto()
@@ -47,7 +47,7 @@ class Result(Enum):
 class Poll:
     """The samples of one turn, and its error."""
 
-    result: Result
+    result: TurnResult
     samples: Sequence[Sample]
     error: str | None = None
 
@@ -68,7 +68,7 @@ class Poller:
     def __init__(
         self,
         device: Device,
-        counters: Counters,
+        counters: DeviceCounters,
         clock: Callable[[float], int],
         learned: Learned | None = None,
         on_learned: Callable[[Learned], None] | None = None,
@@ -110,7 +110,7 @@ class Poller:
         self._timeout_s = self.device.timeout_s if timeout_s is None else timeout_s
         readings: list[Reading] = []
         error: str | None = None
-        result = Result.ANSWERED
+        result = TurnResult.ANSWERED
         lessons = 0
         waiting = list(reversed(self._plan))
         while waiting:
@@ -125,19 +125,19 @@ class Poller:
                 break
             error = describe_exception(outcome.code)
             if outcome.code in _BUSY:
-                result = Result.BUSY
+                result = TurnResult.BUSY
                 break
             if outcome.code in _BEHIND_GATEWAY:
-                result = Result.SILENT
+                result = TurnResult.SILENT
                 break
             if outcome.code in _TEACHES and outcome.certain and lessons < MOST_LESSONS:
                 lessons += 1
                 waiting += await self._learn(client, planned.read)
                 error = self._absent_text()
                 continue
-            result = Result.REFUSED
-        if result is Result.ANSWERED and not readings:
-            result = Result.REFUSED
+            result = TurnResult.REFUSED
+        if result is TurnResult.ANSWERED and not readings:
+            result = TurnResult.REFUSED
         return Poll(result, _together(readings), error)
 
     def _make_plan(self) -> None:
@@ -214,13 +214,13 @@ def _together(readings: Sequence[Reading]) -> Sequence[Sample]:
     return tuple(sample for reading in readings for sample in reading)
 
 
-def _no_answer(exchange: Exchange, device: Device) -> tuple[Result, str]:
+def _no_answer(exchange: Exchange, device: Device) -> tuple[TurnResult, str]:
     if exchange.damaged:
         return (
-            Result.DAMAGED,
+            TurnResult.DAMAGED,
             "the answer cannot be read (check wiring, termination, baud rate, parity)",
         )
-    return Result.SILENT, f"no answer within {device.timeout_s * 1000:g} ms"
+    return TurnResult.SILENT, f"no answer within {device.timeout_s * 1000:g} ms"
 
 
 def registers_of(device: Device) -> list[Register]:

@@ -10,7 +10,7 @@ answer to the probe no older reply can follow.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edge_agent.acquisition.modbus.outcomes import Answer, Event, Note, Outcome, Refusal
+from edge_agent.acquisition.modbus.outcomes import Answer, LineEvent, Note, Outcome, Refusal
 from edge_agent.acquisition.modbus.requests import (
     MAX_BITS,
     MAX_REGISTERS,
@@ -101,7 +101,7 @@ class RtuFramer:
         if self._request is None:
             return None
         if len(buffer) > MAX_BUFFER:
-            self._note(Event.RESYNC, self._request.unit)
+            self._note(LineEvent.RESYNC, self._request.unit)
             del buffer[:-MAX_BUFFER]
         while buffer:
             before = len(buffer)
@@ -136,7 +136,7 @@ class RtuFramer:
             self._count_stray(bytes(buffer[:size]))
             del buffer[:size]
         if buffer:
-            self._note(Event.RESYNC, self._unit)
+            self._note(LineEvent.RESYNC, self._unit)
             buffer.clear()
 
     def _look(self, now_s: float) -> Outcome | None:
@@ -167,18 +167,18 @@ class RtuFramer:
             before = len(buffer)
             outcome = self._answer_at(start, now_s)
             if len(buffer) != before:
-                self._note(Event.CRC_ERROR if start >= 5 else Event.RESYNC, self._unit)
+                self._note(LineEvent.CRC_ERROR if start >= 5 else LineEvent.RESYNC, self._unit)
                 return outcome
         return None
 
-    def _what_is_left(self) -> Event:
+    def _what_is_left(self) -> LineEvent:
         """How to count bytes that form no frame."""
         size = self._reply_size(0)
         if size is not None and len(self._buffer) >= size:
-            return Event.CRC_ERROR
+            return LineEvent.CRC_ERROR
         if self._buffer.startswith(self._head[: len(self._buffer)]):
-            return Event.SHORT_FRAME
-        return Event.CRC_ERROR if len(self._buffer) >= 5 else Event.RESYNC
+            return LineEvent.SHORT_FRAME
+        return LineEvent.CRC_ERROR if len(self._buffer) >= 5 else LineEvent.RESYNC
 
     def _answer_at(self, start: int, now_s: float) -> Outcome | None:
         buffer, request = self._buffer, self._request
@@ -192,7 +192,7 @@ class RtuFramer:
                 return None
             if self.ambiguous(request, now_s):
                 del buffer[: start + size]
-                self._note(Event.LATE_REPLY, request.unit)
+                self._note(LineEvent.LATE_REPLY, request.unit)
                 return None
             del buffer[: start + size]
             self._outstanding.pop(request.unit, None)
@@ -267,7 +267,8 @@ class RtuFramer:
             pdu.startswith(o.request.reply_head) or pdu[0] == o.request.function | 0x80 for o in due
         )
         self._note(
-            Event.LATE_REPLY if late else Event.FOREIGN_FRAME, frame[0] if late else self._unit
+            LineEvent.LATE_REPLY if late else LineEvent.FOREIGN_FRAME,
+            frame[0] if late else self._unit,
         )
 
     def _still_due(self, unit: int, now_s: float) -> list[_Outstanding]:

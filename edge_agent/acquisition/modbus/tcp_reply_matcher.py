@@ -1,6 +1,13 @@
 """Finds the answer to a request on a Modbus TCP connection by its transaction number (no I/O)."""
 
-from edge_agent.acquisition.modbus.outcomes import Answer, Confused, Event, Note, Outcome, Refusal
+from edge_agent.acquisition.modbus.outcomes import (
+    Answer,
+    Confused,
+    LineEvent,
+    Note,
+    Outcome,
+    Refusal,
+)
 from edge_agent.acquisition.modbus.requests import Request
 
 MOST_NONSENSE = 300
@@ -51,7 +58,7 @@ class TcpReplyMatcher:
                     continue
                 if len(buffer) <= MOST_NONSENSE:
                     return None
-                self._note(Event.RESYNC, self._unit)
+                self._note(LineEvent.RESYNC, self._unit)
                 self._request = None
                 return Confused()
             if len(buffer) < 6 + size:
@@ -68,7 +75,7 @@ class TcpReplyMatcher:
         if self._request is None:
             return
         if self._buffer:
-            self._note(Event.SHORT_FRAME, self._unit)
+            self._note(LineEvent.SHORT_FRAME, self._unit)
             self._buffer.clear()
         self._request = None
         self._timed_out.append(self._transaction)
@@ -83,7 +90,7 @@ class TcpReplyMatcher:
         place = self._buffer.find(head, 1)
         if self._request is None or place < 0:
             return False
-        self._note(Event.RESYNC, self._unit)
+        self._note(LineEvent.RESYNC, self._unit)
         del self._buffer[:place]
         return True
 
@@ -92,12 +99,13 @@ class TcpReplyMatcher:
         if request is None or number != self._transaction:
             late = number in self._timed_out
             self._note(
-                Event.LATE_REPLY if late else Event.FOREIGN_FRAME, frame[6] if late else self._unit
+                LineEvent.LATE_REPLY if late else LineEvent.FOREIGN_FRAME,
+                frame[6] if late else self._unit,
             )
             return None
         pdu = frame[7:]
         if frame[6] != request.unit:
-            self._note(Event.FOREIGN_FRAME, self._unit)
+            self._note(LineEvent.FOREIGN_FRAME, self._unit)
             return None
         if len(pdu) == 2 and pdu[0] == request.function | 0x80:
             return Refusal(pdu[1])
@@ -105,5 +113,5 @@ class TcpReplyMatcher:
         if whole and pdu.startswith(request.reply_head):
             return Answer(pdu)
         short = pdu[0] == request.function and len(pdu) < (request.reply_length or 0)
-        self._note(Event.SHORT_FRAME if short else Event.FOREIGN_FRAME, self._unit)
+        self._note(LineEvent.SHORT_FRAME if short else LineEvent.FOREIGN_FRAME, self._unit)
         return None

@@ -62,7 +62,7 @@ class OutboxError(Exception):
 
 
 @dataclass(slots=True)
-class State:
+class OutboxState:
     """The numbers of the outbox, as of the last commit.
 
     ``measured_total`` = ``confirmed_total`` + ``evicted_total`` + samples still held.
@@ -82,13 +82,15 @@ class State:
         """The number of samples held."""
         return self.measured_total - self.confirmed_total - self.evicted_total
 
-    def copy(self) -> "State":
+    def copy(self) -> "OutboxState":
         """A copy that later changes do not affect."""
         return replace(self)
 
 
-_COLUMNS = ", ".join({"evicted_total": "given_up_total"}.get(f.name, f.name) for f in fields(State))
-_MARKS = ", ".join("?" for _ in fields(State))
+_COLUMNS = ", ".join(
+    {"evicted_total": "given_up_total"}.get(f.name, f.name) for f in fields(OutboxState)
+)
+_MARKS = ", ".join("?" for _ in fields(OutboxState))
 
 
 def connect(path: Path, *, max_pages: int = 0) -> sqlite3.Connection:
@@ -144,7 +146,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def load_state(connection: sqlite3.Connection) -> State | None:
+def load_state(connection: sqlite3.Connection) -> OutboxState | None:
     """The numbers in the file, updated from its newest row; None in a new file.
 
     Raises Damage if they are not what was written.
@@ -154,7 +156,7 @@ def load_state(connection: sqlite3.Connection) -> State | None:
         return None
     *numbers, checksum = row
     check(checksum, *numbers)
-    state = State(*numbers)
+    state = OutboxState(*numbers)
     newest = connection.execute(
         "SELECT batch, shape, time_ms, count, measured, data, checksum FROM report "
         "ORDER BY batch DESC LIMIT 1"
@@ -168,9 +170,9 @@ def load_state(connection: sqlite3.Connection) -> State | None:
     return state
 
 
-def save_state(connection: sqlite3.Connection, state: State) -> None:
+def save_state(connection: sqlite3.Connection, state: OutboxState) -> None:
     """Write the numbers."""
-    values = [getattr(state, f.name) for f in fields(State)]
+    values = [getattr(state, f.name) for f in fields(OutboxState)]
     connection.execute(
         f"INSERT OR REPLACE INTO state(one, {_COLUMNS}, checksum) VALUES(1, {_MARKS}, ?)",
         [*values, checksum_of(*values)],

@@ -11,7 +11,7 @@ from typing import Any
 from edge_agent.clock import FIRST_TRUSTED_MS
 from edge_agent.outbox.sqlite.aliases import Aliases
 from edge_agent.outbox.sqlite.checksums import Damage, check, is_sound
-from edge_agent.outbox.sqlite.database import State, connect, load_state, save_state
+from edge_agent.outbox.sqlite.database import OutboxState, connect, load_state, save_state
 from edge_agent.outbox.sqlite.report_table import COLUMNS, as_reports, insert_reports, is_usable
 from edge_agent.outbox.sqlite.row_format import Shape, StoredReport, pack, unpack
 from telemetry.quality import Flag
@@ -22,7 +22,7 @@ from telemetry.samples import Sample
 class Recovered:
     """The readable part of a damaged file: ``names`` (device, metric) by alias, ``shapes`` by number."""
 
-    state: State | None = None
+    state: OutboxState | None = None
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
     shapes: dict[int, Shape] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
@@ -101,7 +101,7 @@ def _is_whole(report: StoredReport) -> bool:
 def carry_over(
     connection: sqlite3.Connection,
     recovered: Recovered,
-    state: State,
+    state: OutboxState,
     aliases: Aliases,
     held: int,
 ) -> int:
@@ -119,7 +119,7 @@ def carry_over(
 
 
 def restore(
-    connection: sqlite3.Connection, recovered: Recovered, state: State, aliases: Aliases
+    connection: sqlite3.Connection, recovered: Recovered, state: OutboxState, aliases: Aliases
 ) -> int:
     """Write recovered reports into a new file under new batch numbers; returns their samples.
 

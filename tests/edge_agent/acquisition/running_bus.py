@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from edge_agent.acquisition.bus_counters import Counters
+from edge_agent.acquisition.bus_counters import DeviceCounters
 from edge_agent.acquisition.modbus.poller import Poller
 from edge_agent.acquisition.modbus_bus import ModbusBus
 from edge_agent.acquisition.stream_bus import StreamBus
@@ -95,7 +95,7 @@ class Running:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.heard = Listener()
-        self.counters = {d.name: Counters() for d in bus.devices}
+        self.counters = {d.name: DeviceCounters() for d in bus.devices}
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator["Running"]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from device_profiles.registers import Table
 from edge_agent.acquisition.modbus import requests
-from edge_agent.acquisition.modbus.outcomes import Answer, Confused, Event, Outcome, Refusal
+from edge_agent.acquisition.modbus.outcomes import Answer, Confused, LineEvent, Outcome, Refusal
 from edge_agent.acquisition.modbus.requests import Request
 from edge_agent.acquisition.modbus.rtu_framer import RtuFramer, probes_for
 from edge_agent.acquisition.modbus.tcp_reply_matcher import TcpReplyMatcher
@@ -20,8 +20,8 @@ from telemetry.crc import with_crc
 FAULTS = int(os.environ.get("QUANTRAC_FAULTS", "150000"))
 
 
-def rtu() -> tuple[RtuFramer, Counter[Event]]:
-    seen: Counter[Event] = Counter()
+def rtu() -> tuple[RtuFramer, Counter[LineEvent]]:
+    seen: Counter[LineEvent] = Counter()
     return RtuFramer(lambda event, unit: seen.update([event])), seen
 
 
@@ -58,7 +58,7 @@ def test_a_frame_that_was_not_asked_for_is_foreign_and_stepped_over(frame: bytes
     matcher, seen = rtu()
     matcher.ask(READ)
     assert matcher.feed(frame, 0.1) is None
-    assert seen[Event.FOREIGN_FRAME] == 1
+    assert seen[LineEvent.FOREIGN_FRAME] == 1
     assert matcher.feed(reply(1, 3, 5, 6), 0.2) == Answer(bytes.fromhex("030400050006"))
 
 
@@ -90,7 +90,7 @@ def test_noise_before_an_answer_is_skipped() -> None:
     matcher, seen = rtu()
     matcher.ask(READ)
     assert isinstance(matcher.feed(b"\x00\xff" + reply(1, 3, 1, 2), 0.1), Answer)
-    assert seen == {Event.RESYNC: 1}
+    assert seen == {LineEvent.RESYNC: 1}
 
 
 def test_a_damaged_answer_is_counted_and_not_taken() -> None:
@@ -101,7 +101,7 @@ def test_a_damaged_answer_is_counted_and_not_taken() -> None:
     assert matcher.feed(bytes(frame), 0.1) is None
     assert matcher.incomplete
     matcher.time_out(0.5)
-    assert seen == {Event.CRC_ERROR: 1}
+    assert seen == {LineEvent.CRC_ERROR: 1}
 
 
 def test_a_short_answer_is_counted_and_not_taken() -> None:
@@ -109,7 +109,7 @@ def test_a_short_answer_is_counted_and_not_taken() -> None:
     matcher.ask(READ)
     assert matcher.feed(reply(1, 3, 1, 2)[:5], 0.1) is None
     matcher.time_out(0.5)
-    assert seen == {Event.SHORT_FRAME: 1}
+    assert seen == {LineEvent.SHORT_FRAME: 1}
 
 
 def test_a_late_answer_is_not_taken_for_that_of_the_same_shape() -> None:
@@ -120,7 +120,7 @@ def test_a_late_answer_is_not_taken_for_that_of_the_same_shape() -> None:
     assert matcher.ambiguous(other, 0.6)
     matcher.ask(other)
     assert matcher.feed(reply(1, 3, 7, 8), 0.7) is None
-    assert seen[Event.LATE_REPLY] == 1
+    assert seen[LineEvent.LATE_REPLY] == 1
 
 
 def test_a_probe_of_another_length_makes_the_line_clear_again() -> None:
@@ -134,7 +134,7 @@ def test_a_probe_of_another_length_makes_the_line_clear_again() -> None:
     assert matcher.feed(reply(1, 3, 7, 8), 0.7) is None, "the late one"
     assert isinstance(matcher.feed(reply(1, 3, 7), 0.7), Answer)
     assert not matcher.ambiguous(READ, 0.8)
-    assert seen == {Event.LATE_REPLY: 1}
+    assert seen == {LineEvent.LATE_REPLY: 1}
 
 
 def test_each_probe_has_a_length_that_is_not_outstanding() -> None:
@@ -173,7 +173,7 @@ def test_a_late_answer_of_another_unit_is_counted_as_late() -> None:
     matcher.time_out(0.5)
     matcher.ask(requests.read(2, Table.HOLDING, 0, 2))
     matcher.feed(reply(1, 3, 7, 8), 0.6)
-    assert seen == {Event.LATE_REPLY: 1}
+    assert seen == {LineEvent.LATE_REPLY: 1}
 
 
 def test_a_refusal_that_could_be_a_late_one_is_not_certain() -> None:
@@ -188,7 +188,7 @@ def test_what_is_left_on_the_line_is_drained_before_the_next_request() -> None:
     matcher, seen = rtu()
     matcher.feed(reply(9, 3, 1) + b"xyz", 0.0)
     matcher.ask(READ)
-    assert seen == {Event.FOREIGN_FRAME: 1, Event.RESYNC: 1}
+    assert seen == {LineEvent.FOREIGN_FRAME: 1, LineEvent.RESYNC: 1}
     assert isinstance(matcher.feed(reply(1, 3, 7, 8), 0.7), Answer)
 
 
@@ -250,7 +250,7 @@ def tcp_reply(number: int, unit: int, pdu: bytes) -> bytes:
 
 
 def test_tcp_takes_the_transaction_that_was_asked_for() -> None:
-    seen: Counter[Event] = Counter()
+    seen: Counter[LineEvent] = Counter()
     matcher = TcpReplyMatcher(lambda event, unit: seen.update([event]))
     matcher.ask(READ)
     matcher.time_out(1.0)
@@ -260,7 +260,7 @@ def test_tcp_takes_the_transaction_that_was_asked_for() -> None:
     assert matcher.feed(tcp_reply(2, 1, bytes.fromhex("03020001")), 1.1) is None
     expected = Answer(bytes.fromhex("030400030004"))
     assert matcher.feed(tcp_reply(2, 1, expected.pdu), 1.1) == expected
-    assert seen == {Event.LATE_REPLY: 1, Event.FOREIGN_FRAME: 1, Event.SHORT_FRAME: 1}
+    assert seen == {LineEvent.LATE_REPLY: 1, LineEvent.FOREIGN_FRAME: 1, LineEvent.SHORT_FRAME: 1}
 
 
 def test_tcp_gives_up_a_connection_whose_bytes_make_no_sense() -> None:
@@ -386,6 +386,6 @@ def test_no_reply_is_ever_taken_for_that_of_another_request() -> None:
             right = truth(request.unit, request.function, address, count)
             assert outcome.pdu == right[1:-2], f"after {chaos.faults} faults"
     assert taken > FAULTS // 10, "answers get through all the same"
-    assert seen[Event.LATE_REPLY]
-    assert seen[Event.FOREIGN_FRAME]
-    assert seen[Event.CRC_ERROR]
+    assert seen[LineEvent.LATE_REPLY]
+    assert seen[LineEvent.FOREIGN_FRAME]
+    assert seen[LineEvent.CRC_ERROR]

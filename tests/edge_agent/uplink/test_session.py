@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from edge_agent.outbox import OutboxStatus, StoredReport
 from edge_agent.outbox.sqlite.row_format import Shape
 from edge_agent.uplink import BrokerAddress, DeviceDescription, MetricDescription, NodeDescription
-from edge_agent.uplink.actions import Action, Confirm, Disconnect, Moment, Publish, Subscribe
+from edge_agent.uplink.actions import Action, ConfirmReports, Disconnect, Moment, Publish, Subscribe
 from edge_agent.uplink.births import Births
 from edge_agent.uplink.description import UplinkSettings
 from edge_agent.uplink.session import Session
 from edge_agent.uplink.session_states import (
     TRANSITIONS,
-    Event,
+    SessionEvent,
+    SessionState,
     SessionStates,
-    State,
     WrongOrderError,
 )
 from telemetry.sparkplug import DataType, Metric, Payload, decode, encode, names
@@ -184,18 +184,22 @@ class Gateway:
             if isinstance(action, Publish):
                 online = self.session.host_online
                 self.wire.publish(action, host_online=online)
-            elif isinstance(action, Confirm):
+            elif isinstance(action, ConfirmReports):
                 assert action.through < self.outbox.next_batch
                 self.outbox.lowest = max(self.outbox.lowest, action.through + 1)
             elif isinstance(action, Disconnect):
                 assert i == len(actions) - 1
-                assert self.session.state is State.ENDED
+                assert self.session.state is SessionState.ENDED
         if self.wire.ended:
-            assert self.session.state is State.ENDED
-        if self.session.state is State.DELIVERING:
+            assert self.session.state is SessionState.ENDED
+        if self.session.state is SessionState.DELIVERING:
             assert self.wire.seq is not None
         if any(isinstance(a, Subscribe) for a in actions):
-            assert self.session.state in (State.SUBSCRIBING, State.DELIVERING, State.ENDED)
+            assert self.session.state in (
+                SessionState.SUBSCRIBING,
+                SessionState.DELIVERING,
+                SessionState.ENDED,
+            )
 
     # Events, each as the uplink hands it over
 
@@ -285,26 +289,26 @@ class Gateway:
         return []
 
 
-EVENT_OF: dict[str, Event | None] = {
-    "connected": Event.CONNECTED,
-    "subscribed": Event.SUBSCRIBED,
-    "host_on": Event.HOST_ONLINE,
-    "host_off": Event.HOST_OFFLINE,
+EVENT_OF: dict[str, SessionEvent | None] = {
+    "connected": SessionEvent.CONNECTED,
+    "subscribed": SessionEvent.SUBSCRIBED,
+    "host_on": SessionEvent.HOST_ONLINE,
+    "host_off": SessionEvent.HOST_OFFLINE,
     "host_garbage": None,
-    "rebirth": Event.COMMAND,
-    "acknowledge": Event.COMMAND,
-    "device_on": Event.DEVICE_CHANGED,
-    "device_off": Event.DEVICE_CHANGED,
-    "describe": Event.DEVICE_CHANGED,
+    "rebirth": SessionEvent.COMMAND,
+    "acknowledge": SessionEvent.COMMAND,
+    "device_on": SessionEvent.DEVICE_CHANGED,
+    "device_off": SessionEvent.DEVICE_CHANGED,
+    "describe": SessionEvent.DEVICE_CHANGED,
     "commit": None,
-    "measure": Event.MEASURED,
-    "backlog": Event.BACKLOG,
-    "tick": Event.TICK,
+    "measure": SessionEvent.MEASURED,
+    "backlog": SessionEvent.BACKLOG,
+    "tick": SessionEvent.TICK,
     "unready": None,
     "renumber": None,
     "evict": None,
-    "stopped": Event.STOPPED,
-    "lost": Event.LOST,
+    "stopped": SessionEvent.STOPPED,
+    "lost": SessionEvent.LOST,
 }
 USUAL = ("host_on", "measure", "backlog", "tick", "acknowledge", "device_on", "device_off",
          "describe", "rebirth", "unready", "evict")  # fmt: skip
@@ -340,11 +344,11 @@ def test_no_sequence_of_events_breaks_the_contract(
         gateway.apply(step, number)
 
 
-ILLEGAL = [(s, e) for s in State for e in Event if e not in TRANSITIONS[s]]
+ILLEGAL = [(s, e) for s in SessionState for e in SessionEvent if e not in TRANSITIONS[s]]
 
 
 @pytest.mark.parametrize(("state", "event"), ILLEGAL, ids=lambda v: v.name)
-def test_an_event_in_the_wrong_order_raises(state: State, event: Event) -> None:
+def test_an_event_in_the_wrong_order_raises(state: SessionState, event: SessionEvent) -> None:
     states = SessionStates()
     states.now = state
     with pytest.raises(WrongOrderError, match=f"{event.name} in state {state.name}"):
@@ -353,10 +357,10 @@ def test_an_event_in_the_wrong_order_raises(state: State, event: Event) -> None:
 
 def test_a_state_is_only_left_as_the_table_says() -> None:
     states = SessionStates()
-    states.accept(Event.CONNECTED)
+    states.accept(SessionEvent.CONNECTED)
     with pytest.raises(WrongOrderError):
-        states.become(State.DELIVERING)
-    states.become(State.SUBSCRIBING)
+        states.become(SessionState.DELIVERING)
+    states.become(SessionState.SUBSCRIBING)
 
 
 def test_the_order_of_a_whole_session() -> None:
@@ -374,17 +378,18 @@ def test_the_order_of_a_whole_session() -> None:
     gateway.apply("host_off", 0)
     assert gateway.wire.ended, "the death certificate is the last message"
     assert [*seen, gateway.session.state] == [
-        State.CONNECTING, State.SUBSCRIBING, State.WAITING_FOR_HOST, State.WAITING_FOR_NUMBERS,
-        State.WAITING_FOR_NUMBERS, State.DELIVERING, State.ENDED,
+        SessionState.CONNECTING, SessionState.SUBSCRIBING, SessionState.WAITING_FOR_HOST,
+        SessionState.WAITING_FOR_NUMBERS, SessionState.WAITING_FOR_NUMBERS,
+        SessionState.DELIVERING, SessionState.ENDED,
     ]  # fmt: skip
 
 
 def test_a_slow_broker_is_not_left_for_want_of_a_host_before_it_has_accepted() -> None:
     gateway = Gateway(backlog=0, host="quantrac", confirm="stored", brokers=2)
     gateway.apply("tick", 4)
-    assert gateway.session.state is State.CONNECTING
+    assert gateway.session.state is SessionState.CONNECTING
     gateway.apply("connected", 0)
     gateway.apply("tick", 2)
-    assert gateway.session.state is State.SUBSCRIBING
+    assert gateway.session.state is SessionState.SUBSCRIBING
     gateway.apply("tick", 2)
-    assert gateway.session.state is State.ENDED, "the other broker may have the host"
+    assert gateway.session.state is SessionState.ENDED, "the other broker may have the host"
