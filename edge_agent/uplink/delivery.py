@@ -126,14 +126,19 @@ class Delivery:
     # -- confirmation --------------------------------------------------------------------------
 
     def acknowledged(self, through: int, now_s: float) -> bool:
-        """All batches up to ``through`` are stored. False if that is known or impossible."""
+        """All batches up to ``through`` are stored. False: refused, the outbox has no such number.
+
+        The bound is what the outbox has numbered, not what this session has sent: after a reconnect
+        the host may rightly acknowledge reports that an earlier session sent, and this one does not
+        know which those were. A bound by session needs acknowledgements that name their session and
+        prove their sender; it comes together with the changes of the host.
+        """
         if through >= self.next_batch:
             return False
-        moved = through > self.confirmed
-        if moved:
+        if through > self.confirmed:
             self._advance(through, now_s)
         self._mend_hole(now_s)
-        return moved
+        return True
 
     def evicted(self, lowest: int, now_s: float) -> bool:
         """The outbox has evicted everything below ``lowest``. True if that was not known."""

@@ -329,10 +329,14 @@ class Session:
         return [*actions, self._outgoing.message(kind, device, payload)]
 
     def _confirmed(self, through: int, now: Moment) -> list[Action]:
-        if self.delivery is None or through >= self.delivery.next_batch:
+        delivery = self.delivery
+        if delivery is None:
             return []
-        moved = self.delivery.acknowledged(through, now.monotonic_s)
-        return [ConfirmReports(through)] if moved or self._stored else []
+        if not delivery.acknowledged(through, now.monotonic_s):
+            next_batch = delivery.next_batch
+            _log.warning("acknowledgement_refused", through=through, next_batch=next_batch)
+            return []
+        return [ConfirmReports(through)]
 
     # -- time ----------------------------------------------------------------------------------
 

@@ -163,3 +163,5 @@ def test_a_confirmation_of_what_was_never_measured_is_ignored() -> None:
     delivery = Delivery(1, 5, 0.0)
     assert not delivery.acknowledged(5, 1.0)
     assert delivery.confirmed == 0
+    assert delivery.acknowledged(4, 2.0), "an earlier session may have sent it"
+    assert delivery.acknowledged(4, 3.0), "said again, it is no news and no refusal"

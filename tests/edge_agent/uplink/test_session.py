@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from edge_agent.outbox import OutboxStatus, StoredReport
 from edge_agent.outbox.sqlite.row_format import Shape
@@ -393,3 +394,21 @@ def test_a_slow_broker_is_not_left_for_want_of_a_host_before_it_has_accepted() -
     assert gateway.session.state is SessionState.SUBSCRIBING
     gateway.apply("tick", 2)
     assert gateway.session.state is SessionState.ENDED, "the other broker may have the host"
+
+
+def test_an_acknowledgement_beyond_the_numbers_of_the_outbox_is_refused_and_logged() -> None:
+    gateway = Gateway(backlog=3, host="quantrac", confirm="stored", brokers=1)
+    for step in ("connected", "subscribed", "host_on"):
+        gateway.apply(step, 0)
+    next_batch = gateway.outbox.next_batch
+    with capture_logs() as logs:
+        assert gateway.acknowledge(12) == [], "2**63 was never measured"
+    assert logs == [
+        {
+            "event": "acknowledgement_refused", "log_level": "warning", "through": 2**63,
+            "next_batch": next_batch,
+        }
+    ]  # fmt: skip
+    with capture_logs() as logs:
+        assert gateway.acknowledge(0) == [ConfirmReports(next_batch - 1)], "an earlier session sent these"
+    assert logs == []
