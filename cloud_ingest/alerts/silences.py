@@ -17,7 +17,8 @@ SilenceKind = Literal["silence", "maintenance", "calibration"]
 class Silence:
     """One silence. A field that is None matches everything; ``end_ms`` None: until it is ended.
 
-    ``maintenance`` and ``calibration`` also flag the samples of their span as not for use.
+    ``maintenance`` and ``calibration`` also fail the samples of their span that arrive after it was
+    entered and not more than 30 days after its end; samples that are already stored keep their flag.
     """
 
     id: int

@@ -647,7 +647,7 @@ export interface Series {
   circular: boolean;
 }
 
-/** A span in which matching alerts notify nobody; a field that is null matches everything. `end_ms` null: until it is ended by hand, or until the alert `until_resolved` is resolved. Maintenance and calibration also mark the samples of their span. */
+/** A span in which matching alerts notify nobody; a field that is null matches everything. `end_ms` null: until it is ended by hand, or until the alert `until_resolved` is resolved. Maintenance and calibration also mark the samples of their span as failed, as far as they arrive after it was entered and within 30 days of its end. Samples already stored keep their flag. */
 export interface Silence {
   id: number;
   kind: "silence" | "maintenance" | "calibration";
