@@ -410,5 +410,7 @@ def test_an_acknowledgement_beyond_the_numbers_of_the_outbox_is_refused_and_logg
         }
     ]  # fmt: skip
     with capture_logs() as logs:
-        assert gateway.acknowledge(0) == [ConfirmReports(next_batch - 1)], "an earlier session sent these"
+        assert gateway.acknowledge(0) == [ConfirmReports(next_batch - 1)], (
+            "an earlier session sent these"
+        )
     assert logs == []
