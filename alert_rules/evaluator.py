@@ -1,7 +1,7 @@
 """The interface of an evaluator: samples in, verdicts out. It uses neither a clock nor files."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -228,6 +228,10 @@ class Evaluator(ABC):
     def watches(self, series: Series) -> bool:
         """True if ``series`` gets verdicts: here if the rule selects it."""
         return self._select.matches(series)
+
+    def inputs(self) -> Iterable[tuple[Series, tuple[Series, ...]]]:
+        """Each series that gets verdicts, with every series whose samples they need: here itself."""
+        return ((one, (one,)) for one in self.index.series)
 
     def selection_key(self) -> str | None:
         """Rules with the same key watch the same series and can share an index; None: no sharing."""

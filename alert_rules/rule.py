@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
@@ -208,7 +208,19 @@ class Rule(_FrozenModel):
     stand still while data is missing for longer than ``gap``. An alert that would fire again within
     ``refire_within`` of its end is reopened instead. The condition can only be true in ``hours``
     (local, such as 21:00-06:00). With ``alert: false`` only composite rules see the condition.
+
+    What a kind reads and compares is said by its class, so that late data, backtests and plots treat
+    it rightly: the class variables, and the properties below.
     """
+
+    reads_several_series: ClassVar[bool] = False
+    """True if verdicts need samples of several series, or other rules (see ``Evaluator.inputs``)."""
+    needs_scores: ClassVar[bool] = False
+    """True if verdicts need the scores of an anomaly detector."""
+    compares_means: ClassVar[bool] = False
+    """True if means of samples are compared: a plot shows them beside the samples."""
+    value_name: ClassVar[LocalText | None] = None
+    """What is compared, if no sample has its scale: "difference of". A plot shows it alone."""
 
     kind: str
     id: Annotated[str, Field(max_length=80)]
@@ -282,6 +294,24 @@ class Rule(_FrozenModel):
     def averaging_ms(self) -> int | None:
         """The time over which values are averaged before they are compared (None: not averaged)."""
         return None
+
+    @property
+    def aligned_ms(self) -> int:
+        """The length of the periods of which each gives one value; 0: values follow each other freely."""
+        return 0
+
+    @property
+    def is_complete(self) -> bool:
+        """False for a legal limit whose number is not known yet."""
+        return True
+
+    def reads(self, series: Series) -> bool:
+        """True if a series can matter to the rule, as its subject or for comparison."""
+        return self.select.matches(series)
+
+    def value_unit(self, unit: str) -> str:
+        """The unit of what is compared, for a series with this unit."""
+        return unit
 
     @property
     def refers_to(self) -> tuple[str, ...]:

@@ -53,6 +53,11 @@ class RuleWithThresholds(Rule):
         ]
         return (first, *further)
 
+    @property
+    def is_complete(self) -> bool:
+        """False for a legal limit whose number is not known yet."""
+        return bool(self._given())
+
     def _given(self) -> list[str]:
         names = ("above", "below", "outside", "between")
         return [name for name in names if getattr(self, name) is not None]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -37,6 +37,8 @@ class AnomalyRule(Rule):
     budget is that of the quantity. ``about`` chooses unusual values, sensor faults, or both;
     ``direction`` chooses the side of the expected value.
     """
+
+    needs_scores: ClassVar[bool] = True
 
     kind: Literal["anomaly"]
     alerts_per_month: Annotated[float | None, Field(gt=0)] = None

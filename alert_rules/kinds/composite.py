@@ -1,7 +1,7 @@
 """A condition over other rules at the same place: and, or, not."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -65,6 +65,8 @@ class CompositeRule(Rule):
 
     The alert belongs to the first series at that place of the first rule named.
     """
+
+    reads_several_series: ClassVar[bool] = True
 
     kind: Literal["composite"]
     when: Term

@@ -1,7 +1,7 @@
 """The difference between two series: upstream and downstream, or two sensors side by side."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,7 +17,7 @@ from alert_rules.evaluator import (
     grown,
 )
 from alert_rules.hysteresis import Hysteresis
-from alert_rules.rule import Selector, place_of
+from alert_rules.rule import LocalText, Selector, place_of
 from alert_rules.thresholds import RuleWithThresholds
 from telemetry.batches import Bool, Float64, Int32, Int64
 from telemetry.series import Series
@@ -34,6 +34,9 @@ class DifferenceRule(RuleWithThresholds):
     ``match`` (any: anywhere). ``relative`` compares the difference in percent of the partner's mean.
     """
 
+    reads_several_series: ClassVar[bool] = True
+    value_name: ClassVar[LocalText | None] = LocalText(vi="hiệu số", en="difference of")
+
     kind: Literal["difference"]
     minus: Selector
     match: Literal["station", "gateway", "device", "group", "any"] = "station"
@@ -44,6 +47,14 @@ class DifferenceRule(RuleWithThresholds):
     def averaging_ms(self) -> int | None:
         """The length of a bucket."""
         return self.step
+
+    def reads(self, series: Series) -> bool:
+        """The selected series, and those that can be their partners."""
+        return super().reads(series) or self.minus.matches(series)
+
+    def value_unit(self, unit: str) -> str:
+        """Percent, or the unit of the series."""
+        return "%" if self.relative else unit
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
@@ -90,10 +101,10 @@ class DifferenceEvaluator(Evaluator):
         ]
         return min(candidates)[1] if candidates else -1
 
-    def pairs(self) -> list[tuple[Series, Series]]:
+    def inputs(self) -> Iterable[tuple[Series, tuple[Series, ...]]]:
         """Each selected series that has a partner, with its partner."""
         return [
-            (one, self._partners.series[partner])
+            (one, (one, self._partners.series[partner]))
             for one, partner in zip(self.index.series, self._partner_of.tolist(), strict=True)
             if partner >= 0
         ]

@@ -1,7 +1,7 @@
 """A mean over a window of time against thresholds: rolling, or by local clock."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -29,6 +29,8 @@ class MeanRule(RuleWithThresholds):
     levels have no other mean.
     """
 
+    compares_means: ClassVar[bool] = True
+
     kind: Literal["mean"]
     window: Annotated[DurationMs, Field(gt=0)]
     step: DurationMs = 0
@@ -47,6 +49,11 @@ class MeanRule(RuleWithThresholds):
     def averaging_ms(self) -> int | None:
         """The window."""
         return self.window
+
+    @property
+    def aligned_ms(self) -> int:
+        """The window, if it is aligned."""
+        return self.window if self.aligned else 0
 
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""

@@ -1,7 +1,7 @@
 """How fast a value changes: between samples, or between the means of buckets."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,7 @@ from alert_rules.evaluator import (
     one_per_row,
 )
 from alert_rules.hysteresis import Hysteresis
+from alert_rules.rule import LocalText
 from alert_rules.thresholds import RuleWithThresholds
 from telemetry.batches import Float64, Int32, Int64
 from telemetry.quantities import QUANTITIES
@@ -33,6 +34,8 @@ class RateRule(RuleWithThresholds):
     means (counters: by their highest readings; a counter that fell back gives no verdict).
     ``direction`` any compares the absolute value of the change.
     """
+
+    value_name: ClassVar[LocalText | None] = LocalText(vi="mức thay đổi", en="change of")
 
     kind: Literal["rate"]
     per: Annotated[DurationMs, Field(gt=0)] = 3_600_000

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from alert_rules.evaluator import SortedSamples
 from alert_rules.hold_time import fold_transitions
+from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
 from cloud_ingest.alerts import lifecycle, records, tables
 from cloud_ingest.alerts.backfill.reevaluation import (
@@ -39,8 +40,6 @@ SERIES_A_TURN = 20
 _AROUND_MS = 3_600_000
 _HOUR_MS = 3_600_000
 _LOOK_EVERY_MS = 1_000
-_ALONE = frozenset({"threshold", "mean", "rate", "flat_line", "count", "index_level"})
-_TOGETHER = frozenset({"difference", "composite", "anomaly"})
 LONGEST_WINDOW_MS = 8 * 86_400_000
 """Longer means (a year) are not evaluated again: each gap would need years of samples."""
 TURN_S = 0.2
@@ -70,9 +69,13 @@ class LateData:
         new_detector: Callable[[], Detector] | None = None,
         station_name: StationName = str,
     ) -> None:
-        chosen = [r for r in rules if r.alert and (r.averaging_ms or 0) <= LONGEST_WINDOW_MS]
-        self._rules = [r for r in chosen if r.kind in _ALONE]
-        self._together = [r for r in chosen if r.kind in _TOGETHER]
+        chosen = [
+            r for r in rules
+            if r.alert and (r.averaging_ms or 0) <= LONGEST_WINDOW_MS
+            and not isinstance(r, NoDataRule)  # late data was missing, and its alerts are history
+        ]  # fmt: skip
+        self._rules = [r for r in chosen if not _needs_case(r)]
+        self._together = [r for r in chosen if _needs_case(r)]
         self._store = store
         self._new_detector = new_detector
         self._station_name = station_name
@@ -175,8 +178,8 @@ class LateData:
         for key, (from_ms, to_ms) in spans.items():
             series = by_key.get(key)
             yield self._judge(series, from_ms, to_ms, now_ms) if series else []
-        anomalies = [r for r in self._together if r.kind == "anomaly"]
-        others = [r for r in self._together if r.kind != "anomaly"]
+        anomalies = [r for r in self._together if r.needs_scores]
+        others = [r for r in self._together if not r.needs_scores]
         cases = [*cases_of(engine, others, spans), *cases_of(engine, anomalies, exact)]
         for case in cases:
             if not case.needs_detector or self._new_detector is not None:
@@ -227,6 +230,11 @@ class LateData:
         found = self._store.read(series, start_ms, end_ms)
         batch = SampleBatch.of([0] * len(found.time_ms), found.time_ms, found.value, found.quality)
         return SortedSamples.of(batch.select(usable(batch.value, batch.quality)))
+
+
+def _needs_case(rule: Rule) -> bool:
+    """True if a rule cannot be evaluated from the samples of one series (see reevaluation.py)."""
+    return rule.reads_several_series or rule.needs_scores
 
 
 def _write_past_alert(transaction: AlertTransaction, change: ConditionChange) -> None:

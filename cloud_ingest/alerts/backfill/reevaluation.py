@@ -7,9 +7,9 @@ late. An engine of its own evaluates it, from samples in the store, in the order
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from alert_rules.evaluator import Evaluator
 from alert_rules.hold_time import OpenSpans, Transition
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
-from alert_rules.kinds.difference import DifferenceEvaluator
 from alert_rules.rule import Rule
 from cloud_ingest.alerts.backtest.replay import SLICE_MS, in_order_of_time, longest_portion_ms
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
@@ -50,7 +50,7 @@ class Case:
     @property
     def needs_detector(self) -> bool:
         """Whether one of the rules needs an anomaly detector."""
-        return any(r.kind == "anomaly" for r in self.rules)
+        return any(r.needs_scores for r in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +89,19 @@ def cases_of(engine: RuleEngine, rules: Iterable[Rule], spans: Spans) -> Iterato
         rule_state = engine.state_of(rule.full_id)
         if rule_state is None:
             continue
-        if isinstance(rule_state.evaluator, DifferenceEvaluator):
-            yield from _differences(rule, rule_state.evaluator, spans)
-        elif isinstance(rule_state.evaluator, CompositeEvaluator):
+        if isinstance(rule_state.evaluator, CompositeEvaluator):
             yield from _composites(engine, rule_state.evaluator, spans)
-        elif rule.kind == "anomaly":
+        elif rule.needs_scores:
             yield from _anomalies(rule, rule_state.evaluator.index.series, spans)
+        else:
+            yield from _comparisons(rule, rule_state.evaluator, spans)
 
 
-def _differences(rule: Rule, evaluator: DifferenceEvaluator, spans: Spans) -> Iterator[Case]:
-    for own, partner in evaluator.pairs():
-        found = _span_of((own, partner), spans)
+def _comparisons(rule: Rule, evaluator: Evaluator, spans: Spans) -> Iterator[Case]:
+    for subject, inputs in evaluator.inputs():
+        found = _span_of(inputs, spans)
         if found is not None:
-            yield Case(rule, (rule,), (own, partner), frozenset({str(own.key)}), *found)
+            yield Case(rule, (rule,), inputs, frozenset({str(subject.key)}), *found)
 
 
 def _composites(engine: RuleEngine, evaluator: CompositeEvaluator, spans: Spans) -> Iterator[Case]:
@@ -134,13 +134,15 @@ def _parts_of(engine: RuleEngine, rule: CompositeRule) -> tuple[Rule, ...]:
 def _places_with(
     engine: RuleEngine, rule: CompositeRule, parts: Sequence[Rule], spans: Spans
 ) -> set[str]:
-    """The places where late series matter, as subjects or as partners of a difference."""
+    """The places where late series matter, as subjects or for comparison."""
     found = {rule.place_of(s) for s in engine.known_series if str(s.key) in spans}
     for part in parts:
         rule_state = engine.state_of(part.full_id)
-        if rule_state is not None and isinstance(rule_state.evaluator, DifferenceEvaluator):
+        if rule_state is not None and part.reads_several_series:
             found |= {
-                rule.place_of(o) for o, p in rule_state.evaluator.pairs() if str(p.key) in spans
+                rule.place_of(subject)
+                for subject, inputs in rule_state.evaluator.inputs()
+                if any(str(s.key) in spans for s in inputs)
             }
     return found
 
@@ -154,9 +156,10 @@ def _series_at(
         assert rule_state is not None
         here = [s for s in rule_state.evaluator.index.series if rule.place_of(s) == place]
         found |= {s.index: s for s in here}
-        if isinstance(rule_state.evaluator, DifferenceEvaluator):
-            wanted = {s.index for s in here}
-            found |= {p.index: p for own, p in rule_state.evaluator.pairs() if own.index in wanted}
+        if part.reads_several_series:
+            for subject, inputs in rule_state.evaluator.inputs():
+                if rule.place_of(subject) == place:
+                    found |= {s.index: s for s in inputs}
     return [found[i] for i in sorted(found)]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from alert_rules.loading import RuleSet
 from alert_rules.rule import Rule
-from cloud_ingest.alerts.backtest.replay import Replay, ReplayResult, history, watches
+from cloud_ingest.alerts.backtest.replay import Replay, ReplayResult, history
 from cloud_ingest.alerts.texts import shown_length, shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.inventory.tags import Tags
@@ -72,11 +72,7 @@ def choose(rules: RuleSet, wanted: Sequence[str]) -> list[Rule]:
     unknown = [w for w in wanted if not any(w in (r.id, r.full_id) for r in rules)]
     if unknown:
         raise BacktestError(f"the file has no rule {unknown[0]!r}")
-    without = [r.full_id for r in chosen if r.kind not in _NO_LIMITS and not r.threshold_lines]
-    return [r for r in chosen if r.full_id not in without]
-
-
-_NO_LIMITS = frozenset({"no_data", "anomaly", "flat_line", "composite"})
+    return [r for r in chosen if r.is_complete]
 
 
 @contextmanager
@@ -171,9 +167,9 @@ def run(rules: Sequence[Rule], source: Source, span: Span, only: Sequence[str]) 
     if span.end_ms <= span.start_ms:
         raise BacktestError("--to must be later than --from")
     series = [s for s in source.series if not only or str(s.key) in only]
-    detector = LayeredDetector() if any(r.kind == "anomaly" for r in rules) else None
-    if any(r.kind != "composite" for r in rules) and not any(r.refers_to for r in rules):
-        series = [s for s in series if any(watches(r, s) for r in rules)]
+    detector = LayeredDetector() if any(r.needs_scores for r in rules) else None
+    if rules and not any(r.refers_to for r in rules):
+        series = [s for s in series if any(r.reads(s) for r in rules)]
     replay = Replay(rules, series, detector)
     begun = time.perf_counter()
     for batch in history(source.store, series, span.start_ms, span.end_ms):

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from alert_rules.evaluator import SortedSamples
-from alert_rules.kinds.difference import DifferenceRule
-from alert_rules.kinds.mean import MeanRule
 from alert_rules.rule import Rule, ThresholdLine
-from cloud_ingest.alerts.backtest.replay import Exceedance, ReplayResult, watches
+from cloud_ingest.alerts.backtest.replay import Exceedance, ReplayResult
 from cloud_ingest.alerts.evaluation.rule_state import RuleState
 from cloud_ingest.alerts.texts import (
     quantity_name,
@@ -27,15 +25,12 @@ from telemetry.series import Series
 from telemetry.time.local_time import to_local_ms
 
 MOST_PANELS = 6
-_OTHER_SCALE = frozenset({"difference", "rate"})
-"""Kinds whose judged value is not a measured one: measured values are not drawn beside it."""
-_JUDGED = frozenset({"mean", *_OTHER_SCALE})
 _WORDS = {
     "en": {
         "title": "What the rules would have said, {begin} to {end}",
         "told": "{alerts} alerts, on for {on}", "once": "1 alert, on for {on}",
         "never": "no alert", "measured": "measured", "limit": "limit {value} {unit}",
-        "breach": "alert is on", "fired": "alert goes out", "band": "expected range", "difference": "difference of", "rate": "change of",
+        "breach": "alert is on", "fired": "alert goes out", "band": "expected range",
         "judged": "what is compared with the limit (mean, difference, change)",
         "more": "{n} further series with alerts are not shown: choose with --rule and --series",
         "time": "local time (UTC+7)",
@@ -44,7 +39,7 @@ _WORDS = {
         "title": "Nếu áp dụng các quy tắc, {begin} đến {end}",
         "told": "{alerts} cảnh báo, kéo dài {on}", "once": "1 cảnh báo, kéo dài {on}",
         "never": "không có cảnh báo", "measured": "giá trị đo", "limit": "giới hạn {value} {unit}",
-        "breach": "cảnh báo đang mở", "fired": "gửi cảnh báo", "band": "khoảng bình thường", "difference": "hiệu số", "rate": "mức thay đổi",
+        "breach": "cảnh báo đang mở", "fired": "gửi cảnh báo", "band": "khoảng bình thường",
         "judged": "giá trị được so với giới hạn (trung bình, hiệu số, mức thay đổi)",
         "more": "{n} chuỗi khác có cảnh báo không được vẽ: chọn bằng --rule và --series",
         "time": "giờ địa phương (UTC+7)",
@@ -89,7 +84,7 @@ def choose_panels(subject: Subject) -> tuple[list[Panel], int]:
 
 
 def _without_alerts(subject: Subject) -> list[Panel]:
-    fitting = [(r, s) for r in subject.rules for s in subject.series if watches(r, s)]
+    fitting = [(r, s) for r in subject.rules for s in subject.series if r.reads(s)]
     return [Panel(r, s, (), 0) for r, s in fitting[:1]]
 
 
@@ -131,19 +126,20 @@ def _draw_panel(axes: Any, panel: Panel, subject: Subject, language: str) -> Non
     from matplotlib import dates as mdates  # noqa: PLC0415  # heavy to load
 
     words, rule, series = _WORDS[language], panel.rule, panel.series
-    unit = "%" if isinstance(rule, DifferenceRule) and rule.relative else shown_unit(series.unit)
+    unit = shown_unit(rule.value_unit(series.unit))
     readings = subject.store.read(series, subject.start_ms, subject.end_ms)
-    if rule.kind not in _OTHER_SCALE:
+    if rule.value_name is None:
         _draw_readings(axes, readings, words["measured"])
-    if rule.kind in _JUDGED:
+    if rule.compares_means or rule.value_name is not None:
         _draw_judged(axes, panel, subject, words)
-    if rule.kind == "anomaly":
+    if rule.needs_scores:
         _draw_band(axes, series, readings, words["band"])
     for limit in rule.threshold_lines:
         _draw_limit(axes, limit, unit, language)
     _draw_breaches(axes, panel, subject.result.last_ms, words)
     axes.set_title(_title(panel, subject.result, language), loc="left", fontsize=11)
-    what = f"{words.get(rule.kind, '')} {quantity_name(series.quantity, language)}".strip()
+    value_name = getattr(rule.value_name, language, "")
+    what = f"{value_name} {quantity_name(series.quantity, language)}".strip()
     axes.set_ylabel(f"{what}\n({unit})" if unit else what)
     first_ms, last_ms = subject.result.first_ms, subject.result.last_ms
     room_ms = max((last_ms - first_ms) // 50, 1000)
@@ -174,7 +170,7 @@ def _draw_readings(axes: Any, readings: SampleColumns, label: str) -> None:
 
 def _draw_judged(axes: Any, panel: Panel, subject: Subject, words: dict[str, str]) -> None:
     rule = panel.rule
-    series = [s for s in subject.series if watches(rule, s)]
+    series = [s for s in subject.series if rule.reads(s)]
     local = [_with_index(s, i) for i, s in enumerate(series)]
     run = RuleState(rule)
     run.bind(local)
@@ -185,8 +181,8 @@ def _draw_judged(axes: Any, panel: Panel, subject: Subject, words: dict[str, str
     mine = verdicts.row == run.evaluator.index.row_of(series.index(panel.series))
     ends, value = verdicts.time_ms[mine], verdicts.value[mine]
     style = {"color": _JUDGED_LINE, "linewidth": 1.8, "label": words["judged"]}
-    if isinstance(rule, MeanRule) and rule.aligned:  # each value stands for the hours before it
-        axes.hlines(value, _local(ends - (rule.averaging_ms or 0)), _local(ends), **style)
+    if rule.aligned_ms:  # each value stands for the hours before it
+        axes.hlines(value, _local(ends - rule.aligned_ms), _local(ends), **style)
     else:
         axes.plot(_local(ends), value, **style)
 

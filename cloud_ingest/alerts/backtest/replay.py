@@ -11,7 +11,6 @@ import numpy as np
 
 from alert_rules.evaluator import DEFAULT_GAP_MS, SortedSamples
 from alert_rules.hold_time import ConditionSpan, OpenSpans, Transition
-from alert_rules.kinds.difference import DifferenceRule
 from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
@@ -27,16 +26,13 @@ CHUNK = 32_768
 SLICE_MS = 86_400_000
 
 
-_JOINT = frozenset({"difference", "composite"})
-"""Kinds that read several series: these must be fed together, in the order of time."""
-
-
 def longest_portion_ms(rules: Iterable[Rule]) -> int | None:
     """The longest time that one portion may cover; None: no limit.
 
-    A composite with a hold time is updated once a portion, so portions must be shorter than its gap.
+    A rule over rules (a composite) with a hold time is updated once a portion, so portions must be
+    shorter than its gap.
     """
-    holds = [r for r in rules if r.kind == "composite" and (r.hold or r.clear_after)]
+    holds = [r for r in rules if r.refers_to and (r.hold or r.clear_after)]
     return min((r.gap or DEFAULT_GAP_MS for r in holds), default=None)
 
 
@@ -105,7 +101,7 @@ class Replay:
         self._no_data = [RuleState(r) for r in rules if isinstance(r, NoDataRule)]
         for rule_state in self._no_data:
             rule_state.bind(series)
-        self._joint = any(r.kind in _JOINT for r in rules)
+        self._joint = any(r.reads_several_series for r in rules)
         self._portion_ms = longest_portion_ms(rules)
         self._open: OpenSpans[tuple[str, str]] = OpenSpans()
         self.result = ReplayResult()
@@ -154,13 +150,6 @@ class Replay:
 
 def _exceedance(key: tuple[str, str], span: ConditionSpan) -> Exceedance:
     return Exceedance(*key, span.start_ms, span.fired_ms, span.end_ms, span.peak, span.level)
-
-
-def watches(rule: Rule, series: Series) -> bool:
-    """Whether a rule reads a series, as its subject or as the partner of a difference."""
-    if rule.select.matches(series):
-        return True
-    return isinstance(rule, DifferenceRule) and rule.minus.matches(series)
 
 
 def history(

@@ -13,6 +13,7 @@ import numpy as np
 from alert_rules.evaluator import SortedSamples, State, group_starts
 from alert_rules.hold_time import Transition
 from alert_rules.kinds.composite import CompositeEvaluator, CompositeRule
+from alert_rules.kinds.no_data import NoDataRule
 from alert_rules.rule import Rule
 from alert_rules.shared_windows import SharedState
 from cloud_ingest.alerts.evaluation.rule_state import (
@@ -40,7 +41,7 @@ class RuleEngine:
     """Evaluates every rule except those about missing data, which the no-data watch evaluates."""
 
     def __init__(self, rules: Iterable[Rule], detector: Detector | None = None) -> None:
-        states = [RuleState(r) for r in rules if r.kind != "no_data"]
+        states = [RuleState(r) for r in rules if not isinstance(r, NoDataRule)]
         self._composites = [s for s in states if isinstance(s.evaluator, CompositeEvaluator)]
         self.rule_states = [s for s in states if s not in self._composites] + self._composites
         self._shared = SharedState()
@@ -165,7 +166,7 @@ class RuleEngine:
     ) -> RuleTransition:
         series = rule_state.evaluator.index.series[change.row]
         transition = RuleTransition(rule_state.rule, series, change)
-        if rule_state.rule.kind != "anomaly" or samples.scores is None:
+        if not rule_state.rule.needs_scores or samples.scores is None:
             return transition
         left, right = np.searchsorted(samples.series, [series.index, series.index + 1])
         at = left + int(np.searchsorted(samples.time_ms[left:right], change.time_ms))
