@@ -2,6 +2,7 @@
 
 import bisect
 import csv
+import json
 import signal
 import subprocess
 import sys
@@ -54,6 +55,15 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "quantrac", *words]
 
 
+def measured(gateway: Path) -> int:
+    """How many samples the agent has measured, as it says itself."""
+    said = subprocess.run(
+        command("edge", "status", "--config", str(gateway), "--json"),
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    return int(json.loads(said.stdout)["measured_total"]) if said.returncode == 0 else 0
+
+
 @pytest.mark.slow
 def test_under_every_fault_of_the_wire_no_value_is_made_up(tmp_path: Path) -> None:
     scenario, truth, folder = tmp_path / "faults.yaml", tmp_path / "truth.csv", tmp_path / "wire"
@@ -74,7 +84,8 @@ def test_under_every_fault_of_the_wire_no_value_is_made_up(tmp_path: Path) -> No
         agent = subprocess.Popen(
             command("edge", "run", "--config", str(gateway)), stdout=log, stderr=log
         )
-        time.sleep(SECONDS)
+        time.sleep(SECONDS)  # the faults' schedule; a machine under load reads less in it
+        wait_until(lambda: measured(gateway) > 300, "enough was measured", timeout_s=300)
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(60) == 0
     finally:
