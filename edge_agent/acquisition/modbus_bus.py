@@ -95,9 +95,12 @@ class ModbusBus:
             poll = await poller.poll(client, self._patience_s(poller, 0))
             ended_s = loop.time()
             self._busy_s += ended_s - began_s
-            self._settle(poller, poll, ended_s)
+            if poll.result is not TurnResult.LOST:
+                self._settle(poller, poll, ended_s)
             if poll.samples:
                 await self._observer.take(poller.device, poll.samples)
+            if poll.result is TurnResult.LOST:
+                raise BusLost(poll.error)
             self._check_connection()
 
     def _patience_s(self, poller: Poller, more_failures: int) -> float:

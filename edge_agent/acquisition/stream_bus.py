@@ -172,7 +172,8 @@ class Listener:
         except TimeoutError:
             pass
         else:
-            self._arrived.clear()
+            if self._why is None:
+                self._arrived.clear()
         samples, self._samples = self._samples, []
         if self._why is not None and not samples:
             raise BusLost(self._why)

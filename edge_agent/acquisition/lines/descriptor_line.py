@@ -1,12 +1,15 @@
 """A line over a file descriptor: a serial port or a TCP connection."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 
 from edge_agent.acquisition.lines.line import BusLost, LineReceiver
 
 _CHUNK = 4096
+_HANG_UPS = (errno.EPIPE, errno.ECONNRESET)
+"""Errors that mean nothing but that the other side has closed."""
 
 
 class DescriptorLine:
@@ -25,13 +28,14 @@ class DescriptorLine:
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         self._unsent = b""
+        self._end = f"{name} is closed"
         os.set_blocking(fd, False)
         self._loop.add_reader(fd, self._readable)
 
     def send(self, data: bytes) -> None:
         """Send ``data``; what the kernel does not take now is sent later. Raises BusLost."""
         if self._fd < 0:
-            raise BusLost(f"{self._name} is closed")
+            raise BusLost(self._end)
         if self._unsent:
             self._unsent += data
             return
@@ -41,7 +45,7 @@ class DescriptorLine:
             sent = 0
         except OSError as error:
             self._lose(error)
-            raise BusLost(f"{self._name}: {error.strerror}") from error
+            raise BusLost(self._end) from error
         if sent < len(data):
             self._unsent = data[sent:]
             self._loop.add_writer(self._fd, self._writable)
@@ -81,6 +85,8 @@ class DescriptorLine:
             self._lose(None)
 
     def _lose(self, error: OSError | None) -> None:
-        why = self._hung_up if error is None or not error.errno else os.strerror(error.errno)
+        number = 0 if error is None else error.errno
+        why = os.strerror(number) if number and number not in _HANG_UPS else self._hung_up
+        self._end = f"{self._name}: {why}"
         self.close()
-        self._receiver.on_lost(f"{self._name}: {why}")
+        self._receiver.on_lost(self._end)

@@ -96,17 +96,17 @@ class Client:
         return await self._ask(request, timeout_s, pause_s)
 
     async def _ask(self, request: Request, timeout_s: float, pause_s: float) -> Exchange:
-        line, loop, matcher = self._line, self._loop, self._matcher
-        if line is None or self._lost is not None:
-            raise BusLost(self._lost or "the line is not open")
+        loop, matcher = self._loop, self._matcher
+        line = self._open_line()
         sent_s = loop.time()
         wait_s = self._free_s + max(pause_s - self._gap_s, 0.0) - sent_s
         if wait_s > 0:
             await asyncio.sleep(wait_s)
+            line = self._open_line()
             sent_s = loop.time()
-        waiter = self._waiter = loop.create_future()
         frame = matcher.ask(request)
         line.send(frame)
+        waiter = self._waiter = loop.create_future()
         self._limit_s = sent_s + timeout_s
         if self._timing is not None:
             self._limit_s += self._wire_s(request, frame, self._timing)
@@ -122,8 +122,15 @@ class Client:
             matcher.time_out(received_s)
             return Exchange(None, sent_s, received_s, damaged)
         if isinstance(outcome, Confused):
-            raise BusLost("the reply stream cannot be read; connecting again")
+            self._lost = "the reply stream cannot be read; connecting again"
+            raise BusLost(self._lost)
         return Exchange(outcome, sent_s, received_s)
+
+    def _open_line(self) -> Line:
+        """The line. Raises BusLost with the reason of the loss."""
+        if self._line is None or self._lost is not None:
+            raise BusLost(self._lost or "the line is not open")
+        return self._line
 
     def _wire_s(self, request: Request, frame: bytes, timing: LineTiming) -> float:
         characters = len(frame) + (request.reply_length or 64) + 3

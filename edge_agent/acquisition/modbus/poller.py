@@ -7,6 +7,7 @@ from enum import Enum, auto
 from device_profiles import Metric
 from device_profiles.modbus import BlockDecoder, block_decoder
 from edge_agent.acquisition.bus_counters import DeviceCounters
+from edge_agent.acquisition.lines.line import BusLost
 from edge_agent.acquisition.modbus.client import Client, Exchange
 from edge_agent.acquisition.modbus.outcomes import Answer, Refusal
 from edge_agent.acquisition.modbus.read_plan import (
@@ -29,7 +30,8 @@ MOST_LESSONS = 16
 LEAST_PROBE_S = 0.05
 PROBE_MARGIN = 3.0
 _BUSY = (ExceptionCode.SERVER_DEVICE_BUSY, ExceptionCode.ACKNOWLEDGE)
-_BEHIND_GATEWAY = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_SILENT)
+_UNREACHABLE = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_SILENT)
+"""A Modbus TCP-to-serial converter answers, but not the device behind it."""
 _TEACHES = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
 
 
@@ -41,11 +43,13 @@ class TurnResult(Enum):
     DAMAGED = auto()
     BUSY = auto()
     SILENT = auto()
+    LOST = auto()
+    """The line was lost during the turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """The samples of one turn, and its error."""
+    """The samples of one turn, and its error. Readings made before an error are kept."""
 
     result: TurnResult
     samples: Sequence[Sample]
@@ -106,9 +110,17 @@ class Poller:
         return min(self.device.timeout_s, max(LEAST_PROBE_S, PROBE_MARGIN * known_s))
 
     async def poll(self, client: Client, timeout_s: float | None = None) -> Poll:
-        """Read everything once, waiting at most ``timeout_s`` (None: its own). Raises BusLost."""
+        """Read everything once, waiting at most ``timeout_s`` (None: its own) for each answer."""
         self._timeout_s = self.device.timeout_s if timeout_s is None else timeout_s
         readings: list[Reading] = []
+        try:
+            result, error = await self._read_all(client, readings)
+        except BusLost as lost:
+            result, error = TurnResult.LOST, str(lost)
+        return Poll(result, _together(readings), error)
+
+    async def _read_all(self, client: Client, readings: list[Reading]) -> tuple[TurnResult, str | None]:
+        """Append each reading to ``readings`` when it is made. Raises BusLost."""
         error: str | None = None
         result = TurnResult.ANSWERED
         lessons = 0
@@ -127,7 +139,7 @@ class Poller:
             if outcome.code in _BUSY:
                 result = TurnResult.BUSY
                 break
-            if outcome.code in _BEHIND_GATEWAY:
+            if outcome.code in _UNREACHABLE:
                 result = TurnResult.SILENT
                 break
             if outcome.code in _TEACHES and outcome.certain and lessons < MOST_LESSONS:
@@ -138,7 +150,7 @@ class Poller:
             result = TurnResult.REFUSED
         if result is TurnResult.ANSWERED and not readings:
             result = TurnResult.REFUSED
-        return Poll(result, _together(readings), error)
+        return result, error
 
     def _make_plan(self) -> None:
         limits, learned = self.device.profile.limits, self.learned

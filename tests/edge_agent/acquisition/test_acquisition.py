@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from device_profiles import load_profile
 from device_profiles.streams import encoder
+from edge_agent.acquisition.lines.line import BusLost
+from edge_agent.acquisition.stream_bus import Listener
 from telemetry.crc import with_crc
 from telemetry.quality import Flag
 from tests.edge_agent.acquisition.running_bus import (
@@ -287,6 +291,47 @@ def test_a_tcp_device_that_is_not_there_is_tried_again(tmp_path: Path) -> None:
     go(story())
 
 
+@pytest.mark.parametrize("abort", [False, True])
+def test_readings_before_a_lost_connection_are_kept(tmp_path: Path, *, abort: bool) -> None:
+    """The meter needs two reads and 20 ms between them; the server closes after each answer."""
+    port = free_port()
+    text = (
+        f"- name: t\n  tcp: {{host: 127.0.0.1, port: {port}}}\n"
+        "  devices: [{name: m, profile: eastron-sdm120, unit: 1, interval: 50ms}]\n"
+    )
+    (bus,) = gateway(tmp_path, text)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            request = await reader.readexactly(12)
+            data = struct.pack(">f", 50.0) * (int.from_bytes(request[10:12], "big") // 2)
+            size = (len(data) + 3).to_bytes(2, "big")
+            writer.write(request[:4] + size + request[6:8] + bytes((len(data),)) + data)
+            await writer.drain()
+            if abort:
+                await asyncio.sleep(0.005)
+                set_to_reset(writer)
+        writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", port)
+        async with server, Running(bus)() as r:
+            await r.until(lambda: len(r.heard.values("m", "voltage")) >= 3)
+            assert r.heard.values("m", "power_factor")[:3] == [50.0] * 3
+            assert not r.heard.values("m", "frequency"), "it belongs to the second read"
+            why = f"127.0.0.1:{port}: the other side closed the connection"
+            await r.until(lambda: r.counters["m"].last_error == why)
+            assert r.counters["m"]["bus_errors"] >= 2
+
+    go(story())
+
+
+def set_to_reset(writer: asyncio.StreamWriter) -> None:
+    """Closing then sends RST instead of FIN."""
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
 def pymodbus_tcp_at(port: int) -> contextlib.AbstractContextManager[int]:
     return pymodbus_tcp(5, 0, list(words().values()), port=port)
 
@@ -318,6 +363,26 @@ def test_a_stream_is_taken_as_it_comes_and_survives_garbage(tmp_path: Path) -> N
 
     go(story())
     line.close()
+
+
+def test_a_stream_that_is_lost_gives_its_last_samples_and_then_the_reason(tmp_path: Path) -> None:
+    text = (
+        "- name: dust\n  serial: {port: /dev/null}\n"
+        "  devices: [{name: pm, profile: plantower-pms5003}]\n"
+    )
+    (bus,) = gateway(tmp_path, text)
+    frame = encoder(load_profile("plantower-pms5003")).encode({"pm1": 1, "pm2_5": 2.0, "pm10": 9})
+
+    async def story() -> None:
+        listener = Listener(bus.devices[0], clock)
+        listener.on_data(frame + frame[:2])
+        listener.on_lost("unplugged")
+        assert {s.metric for s in await listener.next(3600)} >= {"pm1", "pm2_5", "pm10"}
+        with pytest.raises(BusLost, match="unplugged"):
+            async with asyncio.timeout(60):
+                await listener.next(3600)
+
+    go(story())
 
 
 def test_a_device_silent_behind_a_gateway_rests_like_any_silent_one(tmp_path: Path) -> None:
