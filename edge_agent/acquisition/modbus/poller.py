@@ -119,7 +119,9 @@ class Poller:
             result, error = TurnResult.LOST, str(lost)
         return Poll(result, _together(readings), error)
 
-    async def _read_all(self, client: Client, readings: list[Reading]) -> tuple[TurnResult, str | None]:
+    async def _read_all(
+        self, client: Client, readings: list[Reading]
+    ) -> tuple[TurnResult, str | None]:
         """Append each reading to ``readings`` when it is made. Raises BusLost."""
         error: str | None = None
         result = TurnResult.ANSWERED
