@@ -62,7 +62,7 @@ class SortedSamples:
     @classmethod
     def of(cls, batch: SampleBatch) -> "SortedSamples":
         """The samples of ``batch``, sorted; the newest one for each (series, time)."""
-        ordered = batch.newest_only()
+        ordered = batch.without_duplicates()
         return cls(ordered.series, ordered.time_ms, ordered.value)
 
     @cached_property

@@ -2,6 +2,9 @@
 
 Today there is one partition. Whatever belongs to a partition is in ``Partition``; whatever all
 partitions share (store, database, inventory, broker) is in ``PipelineDependencies``.
+
+A partition is a part of the state inside one process, a ``Shard`` one of several processes with a
+share of the gateways. Each shard has partitions of its own and knows nothing of the other shards.
 """
 
 from dataclasses import dataclass

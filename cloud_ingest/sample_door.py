@@ -36,7 +36,7 @@ from telemetry.batches import Bool, SampleBatch, is_too_far_ahead
 
 _log = structlog.get_logger()
 
-EARLIEST_MS = 946_684_800_000  # 2000-01-01: no gateway of ours measured before
+EARLIEST_PLAUSIBLE_MS = 946_684_800_000  # 2000-01-01: no gateway of ours measured before
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class SampleDoor:
         batch = work.samples.take().sorted()
         if not len(batch):
             return batch
-        early = batch.time_ms < EARLIEST_MS
+        early = batch.time_ms < EARLIEST_PLAUSIBLE_MS
         late = is_too_far_ahead(batch.time_ms, now_ms, int(self._limits.max_future_s * 1000))
         for which, reason in ((early, "time before 2000"), (late, "time in the future")):
             if which.any():
@@ -112,6 +112,8 @@ class SampleDoor:
         return batch.select(~wrong) if wrong.any() else batch
 
     def _register_new_series(self, partition: Partition) -> None:
+        # The inventory announces a series once, for all partitions together: several partitions
+        # will need announcements per partition.
         changed = self._shared.inventory.take_announced()
         if not changed:
             return

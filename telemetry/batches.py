@@ -134,7 +134,7 @@ class SampleBatch:
         in_order = batch.ends() is not None
         return batch if in_order else self.select(np.lexsort((self.time_ms, self.series)))
 
-    def newest_only(self) -> "SampleBatch":
+    def without_duplicates(self) -> "SampleBatch":
         """One sample for each (series, time): the last one in the batch."""
         order = np.lexsort((self.time_ms, self.series))  # stable
         s, t = self.series[order], self.time_ms[order]

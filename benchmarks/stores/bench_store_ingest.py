@@ -66,7 +66,7 @@ def median_rates(
 
 
 def embedded() -> Iterator[Result]:
-    """The embedded store with its maintenance at work, and a bare DuckDB table without a key."""
+    """The embedded store with its upkeep at work, and a bare DuckDB table without a key."""
     folder = Path(tempfile.mkdtemp())
     store = EmbeddedStore(folder / "store")
     stop = threading.Event()

@@ -28,9 +28,9 @@ class ClockOffsets:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._next_ms: dict[str, int] = {}
-        self._best_ms: dict[str, int] = {}
+        self._largest_ms: dict[str, int] = {}
         self._names: list[str] = []
-        self._most_ms: Int64 = np.empty(0, np.int64)  # by place in _names, from batches
+        self._largest_ms_of_many: Int64 = np.empty(0, np.int64)  # by index in _names, from batches
         self._sampled_ms = 0
 
     def note(self, gateway: str, payload: bytes, arrived_ms: int) -> None:
@@ -42,26 +42,26 @@ class ClockOffsets:
             return
         self._next_ms[gateway] = arrived_ms + EXAMINE_EVERY_MS
         offset_ms = sent_ms - arrived_ms
-        self._best_ms[gateway] = max(offset_ms, self._best_ms.get(gateway, offset_ms))
+        self._largest_ms[gateway] = max(offset_ms, self._largest_ms.get(gateway, offset_ms))
 
     def note_many(self, names: list[str], gateway: Int64, offset_ms: Int64) -> None:
         """Note the offsets of many messages: time stamp less arrival.
 
-        ``gateway`` holds places in ``names``, a list that only grows.
+        ``gateway`` holds indices of ``names``, a list that only grows.
         """
         self._names = names
-        if len(names) > len(self._most_ms):
-            more = np.full(2 * len(names) - len(self._most_ms), _NEVER, np.int64)
-            self._most_ms = np.concatenate([self._most_ms, more])
-        np.maximum.at(self._most_ms, gateway, offset_ms)
+        if len(names) > len(self._largest_ms_of_many):
+            more = np.full(2 * len(names) - len(self._largest_ms_of_many), _NEVER, np.int64)
+            self._largest_ms_of_many = np.concatenate([self._largest_ms_of_many, more])
+        np.maximum.at(self._largest_ms_of_many, gateway, offset_ms)
 
     def _take_offsets(self) -> dict[str, int]:
         """The largest offset of each gateway since the last call."""
-        offsets, self._best_ms = self._best_ms, {}
-        for place in np.flatnonzero(self._most_ms != _NEVER).tolist():
-            name, offset_ms = self._names[place], int(self._most_ms[place])
+        offsets, self._largest_ms = self._largest_ms, {}
+        for i in np.flatnonzero(self._largest_ms_of_many != _NEVER).tolist():
+            name, offset_ms = self._names[i], int(self._largest_ms_of_many[i])
             offsets[name] = max(offset_ms, offsets.get(name, _NEVER))
-        self._most_ms[:] = _NEVER
+        self._largest_ms_of_many[:] = _NEVER
         return offsets
 
     def tick(self, now_ms: int) -> list[DerivedSample]:

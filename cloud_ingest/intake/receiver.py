@@ -12,7 +12,7 @@ from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.series_limiter import SeriesLimiter
 from cloud_ingest.intake.sparkplug.batch_decoder import Route
 from cloud_ingest.intake.sparkplug.birth_handler import BirthHandler
-from cloud_ingest.intake.sparkplug.decoder import PayloadError, decode_birth, parse
+from cloud_ingest.intake.sparkplug.decoder import PayloadError, decode_certificate, parse
 from cloud_ingest.intake.sparkplug.presence import Presence
 from cloud_ingest.intake.sparkplug.report_handler import ReportHandler
 from cloud_ingest.intake.sparkplug.session_states import Handling, HostSessionEvent
@@ -191,7 +191,7 @@ class Receiver:
 
     def _take_node_death(self, session: NodeSession, message: MqttMessage) -> None:
         limit = self._context.limits.max_payload_bytes
-        value = decode_birth(message.payload, limit).value(names.BDSEQ)
+        value = decode_certificate(message.payload, limit).value(names.BDSEQ)
         if not session.ends(int(value) if isinstance(value, (int, float)) else None):
             session.handle(HostSessionEvent.EARLIER_DEATH)
             return

@@ -28,9 +28,9 @@ class SampleBuffer:
         self.value.append(value)
         self.quality.append(quality)
 
-    def time_at(self, place: int) -> int | None:
-        """The time of the single sample at ``place`` of the buffer; None if there is none."""
-        at = place - self._in_batches
+    def time_at(self, index: int) -> int | None:
+        """The time of the single sample at ``index`` of the buffer; None if there is none."""
+        at = index - self._in_batches
         return self.time_ms[at] if 0 <= at < len(self.time_ms) else None
 
     def extend(self, batch: SampleBatch) -> None:

@@ -11,7 +11,7 @@ from telemetry.batches import Int64
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A complete report of a gateway: its number and its number of samples.
+    """A complete report of a gateway: ``batch`` is its number, ``samples`` how many it holds.
 
     ``time_ms`` is the time of its first sample (None: no sample), ``arrived_ms`` that of its arrival.
     """
@@ -27,7 +27,7 @@ class Receipt:
 class Receipts:
     """Receipts of many reports in columns, in the order of arrival.
 
-    ``gateway`` holds places in ``gateways``; a ``time_ms`` of -1 means None.
+    ``gateway`` holds indices of ``gateways``; a ``time_ms`` of -1 means None.
     """
 
     gateways: list[str]
@@ -38,7 +38,7 @@ class Receipts:
     arrived_ms: Int64
 
     def select(self, which: Int64 | slice) -> "Receipts":
-        """The receipts at the given places."""
+        """The receipts at the given positions."""
         return Receipts(
             self.gateways, self.gateway[which], self.batch[which], self.samples[which],
             self.time_ms[which], self.arrived_ms[which],

@@ -218,7 +218,7 @@ class Inventory:
     def note_many_last_seen(self, senders: list[Sender], number: Int64, time_ms: Int64) -> None:
         """As ``note_last_seen``, for many messages in the order in which they arrived.
 
-        ``number`` holds places in ``senders``, a list that only grows.
+        ``number`` holds indices of ``senders``, a list that only grows.
         """
         with self._lock:
             self._last_seen.note_many(senders, number, time_ms)
@@ -261,8 +261,8 @@ class Inventory:
     def _append(self, series: Series) -> None:
         self._series.append(series)
         self._by_key[series.key] = series.index
-        place = (series.key.gateway, series.key.device)
-        self._counts[place] = self._counts.get(place, 0) + 1
+        device = (series.key.gateway, series.key.device)
+        self._counts[device] = self._counts.get(device, 0) + 1
         self._sorted = None
 
     @property

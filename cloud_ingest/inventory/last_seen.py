@@ -19,7 +19,7 @@ class LastSeen:
     def __init__(self) -> None:
         self._by_sender: dict[Sender, int] = {}
         self._senders: list[Sender] = []
-        self._times_ms: Int64 = np.empty(0, np.int64)  # by place in _senders; 0: not seen
+        self._times_ms: Int64 = np.empty(0, np.int64)  # by index in _senders; 0: not seen
         self._any = False
 
     def note(self, seen: Mapping[Sender, int]) -> None:
@@ -30,7 +30,7 @@ class LastSeen:
     def note_many(self, senders: list[Sender], number: Int64, time_ms: Int64) -> None:
         """Note many messages in the order in which they arrived.
 
-        ``number`` holds places in ``senders``, a list that only grows.
+        ``number`` holds indices of ``senders``, a list that only grows.
         """
         self._senders = senders
         if len(senders) > len(self._times_ms):

@@ -10,9 +10,9 @@ from cloud_ingest.alerts import tables
 from cloud_ingest.alerts.model import Alert
 from cloud_ingest.notification.channels import Channel
 
-SETTLE_MS = 60_000
+RESOLVED_DELAY_MS = 60_000
 """The end of an alert is sent after this time if it has not fired again; a flapping one later."""
-FLAPPING_SETTLE_MS = 600_000
+FLAPPING_RESOLVED_DELAY_MS = 600_000
 _SENT_AT_ONCE = ("fired", "refired", "rose", "assigned")
 
 
@@ -48,8 +48,8 @@ def _rows(channel: Channel, alert: Alert, event: str, now_ms: int) -> list[dict[
     if event in _SENT_AT_ONCE:
         return [_row(channel, alert, event, now_ms, now_ms)]
     if event == "resolved" and chosen.resolved:
-        settle = FLAPPING_SETTLE_MS if alert.flapping else SETTLE_MS
-        return [_row(channel, alert, event, now_ms, now_ms + settle)]
+        delay_ms = FLAPPING_RESOLVED_DELAY_MS if alert.flapping else RESOLVED_DELAY_MS
+        return [_row(channel, alert, event, now_ms, now_ms + delay_ms)]
     return []
 
 

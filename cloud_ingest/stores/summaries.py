@@ -35,14 +35,6 @@ class Summaries:
         """The summaries selected by a mask or by positions."""
         return Summaries(*(getattr(self, f.name)[which] for f in fields(self)))
 
-    def newest_only(self) -> "Summaries":
-        """One summary for each (series, time), sorted; the last one of several wins."""
-        order = np.lexsort((self.time_ms, self.series))
-        series, time_ms = self.series[order], self.time_ms[order]
-        last = np.ones(len(self), np.bool_)
-        last[:-1] = (series[1:] != series[:-1]) | (time_ms[1:] != time_ms[:-1])
-        return self.select(order[last])
-
     def envelope(self) -> Envelope:
         """The columns without the series index, for summaries of one series."""
         return Envelope(

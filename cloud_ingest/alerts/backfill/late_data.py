@@ -34,7 +34,7 @@ from cloud_ingest.stores.protocol import SampleStore
 from telemetry.batches import SampleBatch, usable
 from telemetry.series import Series
 
-SETTLE_MS = 10_000
+QUIET_MS = 10_000
 """Late data is evaluated when none has arrived for this time."""
 SERIES_A_TURN = 20
 _AROUND_MS = 3_600_000
@@ -92,7 +92,7 @@ class LateData:
             self._span[row["series"]] = (row["from_ms"], row["to_ms"])
             self._exact[row["series"]] = (row["from_ms"], row["to_ms"])
             self._noted_ms[row["series"]] = now_ms
-        self._next_ms = now_ms + SETTLE_MS
+        self._next_ms = now_ms + QUIET_MS
 
     def note(self, connection: Connection, spans: Sequence[LateSpan], now_ms: int) -> None:
         """Note spans of samples that no rule has evaluated. Call ``saved`` after the commit."""
@@ -110,7 +110,7 @@ class LateData:
             exact = self._exact.get(key, (span.from_ms, span.to_ms))
             self._exact[key] = min(exact[0], span.from_ms), max(exact[1], span.to_ms)
             self._noted_ms[key] = now_ms
-        self._next_ms = min(self._next_ms, now_ms + SETTLE_MS)
+        self._next_ms = min(self._next_ms, now_ms + QUIET_MS)
         if not self._unsaved:
             return
         t = tables.late
@@ -134,7 +134,7 @@ class LateData:
         if self._store is None or now_ms < self._next_ms:
             return
         if self._job is None:
-            settled = [k for k, noted in self._noted_ms.items() if noted <= now_ms - SETTLE_MS]
+            settled = [k for k, noted in self._noted_ms.items() if noted <= now_ms - QUIET_MS]
             if not settled:
                 self._next_ms = now_ms + _LOOK_EVERY_MS
                 return

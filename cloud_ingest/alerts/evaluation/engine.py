@@ -245,4 +245,4 @@ def _in_order(batch: SampleBatch) -> SampleBatch:
     first = group_starts(s)
     head = s[first]
     ordered = (first[1:] | (t[1:] > t[:-1])).all() and (head[1:] > head[:-1]).all()
-    return batch if ordered else batch.newest_only()
+    return batch if ordered else batch.without_duplicates()

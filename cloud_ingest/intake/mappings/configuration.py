@@ -14,7 +14,7 @@ from telemetry.yaml_files import read_yaml_file
 
 Format = Literal["json", "senml-json", "senml-cbor", "influx"]
 _CAPTURE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_PLACE = re.compile(r"\{([a-z][a-z0-9_.]*)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_.]*)\}")
 
 
 class _FrozenModel(BaseModel):
@@ -22,7 +22,7 @@ class _FrozenModel(BaseModel):
 
 
 class TimeField(_FrozenModel):
-    """The place and format of the time of the values; without it, the time of arrival is used."""
+    """The position and format of the time of the values; without it, the time of arrival is used."""
 
     path: str
     format: Literal["iso", "s", "ms", "us", "ns"] = "iso"
@@ -37,7 +37,7 @@ class At(_FrozenModel):
 
 
 class MetricMapping(_FrozenModel):
-    """One value: its place in the payload, and what it means.
+    """One value: its position in the payload, and what it means.
 
     ``path`` for JSON: keys with dots between them, or a JSON pointer (``/SDS011/PM2.5``); for the
     other formats the name of the record or field. ``name`` is the metric's name (default: the
@@ -122,28 +122,28 @@ class MappingFile(_FrozenModel):
     def validation_errors(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Errors between fields that are well formed each by itself."""
         for i, mapping in enumerate(self.mappings):
-            place = ("mappings", i)
+            path = ("mappings", i)
             known = set(mapping.captures) | _format_names(mapping.format)
             for field in ("gateway", "device", "station"):
-                for name in _PLACE.findall(getattr(mapping, field)):
+                for name in _PLACEHOLDER.findall(getattr(mapping, field)):
                     if name not in known and not (
                         mapping.format == "influx" and name.startswith("tag.")
                     ):
                         yield (
-                            (*place, field),
+                            (*path, field),
                             f"nothing is called {name!r} here; known: {', '.join(sorted(known))}",
                         )
             if "spBv1.0" in mapping.topic:
-                yield ((*place, "topic"), "Sparkplug needs no mapping")
+                yield ((*path, "topic"), "Sparkplug needs no mapping")
             if not mapping.metrics and mapping.others == "ignore":
-                yield ((*place,), "it takes nothing in: list metrics, or set others: take")
+                yield ((*path,), "it takes nothing in: list metrics, or set others: take")
             for j, metric in enumerate(mapping.metrics):
                 try:
                     conversion_to_stored(metric.quantity, metric.unit, metric.conditions)
                 except UnitError as error:
                     hint = "; add at: {temperature_c: 25, pressure_hpa: 1013.25}"
                     text = f"{error}{hint if 'only at' in str(error) else ''}"
-                    yield ((*place, "metrics", j, "unit"), text)
+                    yield ((*path, "metrics", j, "unit"), text)
 
 
 def _format_names(form: Format) -> set[str]:
@@ -154,7 +154,7 @@ def _format_names(form: Format) -> set[str]:
 
 def fill(text: str, names: dict[str, str]) -> str:
     """``text`` with its ``{name}`` filled in; a name without a value becomes ``-``."""
-    return _PLACE.sub(lambda m: names.get(m.group(1), "") or "-", text)
+    return _PLACEHOLDER.sub(lambda m: names.get(m.group(1), "") or "-", text)
 
 
 def load_mappings(paths: Sequence[Path]) -> list[Mapping]:

@@ -32,9 +32,9 @@ class Shard:
         """The name of this worker's own files and tables; '' if it is the only worker."""
         return "" if self.count == 1 else f"shard_{self.number}_of_{self.count}"
 
-    def owns(self, place: str) -> bool:
-        """Whether ``place`` (group/gateway, or the topic of a mapped message) belongs to this worker."""
-        digest = hashlib.blake2b(place.encode(), digest_size=8).digest()
+    def owns(self, key: str) -> bool:
+        """Whether ``key`` (group/gateway, or the topic of a mapped message) belongs to this worker."""
+        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.count == self.number - 1
 
     def takes(self, topic: str) -> bool:
@@ -45,11 +45,11 @@ class Shard:
         if known is None:
             if len(self._topics) >= KNOWN_TOPICS:
                 self._topics.clear()
-            known = self._topics[topic] = self.owns(_place(topic))
+            known = self._topics[topic] = self.owns(_key(topic))
         return known
 
 
-def _place(topic: str) -> str:
+def _key(topic: str) -> str:
     parts = topic.split("/")
     if parts[0] == NAMESPACE and len(parts) > 3:
         return f"{parts[1]}/{parts[3]}"

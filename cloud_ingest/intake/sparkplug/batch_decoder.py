@@ -37,7 +37,7 @@ class AliasTable:
 
     Each device has a row in ``_devices``: where its aliases begin in the array of series, its
     lowest alias, the size of its part of the array, the alias of its Store/Batch (-1: none), and
-    the place of its gateway in ``gateways``.
+    the index of its gateway in ``gateways``.
     """
 
     def __init__(self) -> None:
@@ -48,19 +48,22 @@ class AliasTable:
         self.devices: list[tuple[str, str | None]] = []
         self.gateways: list[str] = []
 
-    def place(self, session: NodeSession, device: DeviceSession) -> None:
-        """Enter the aliases of a device after its birth; a device that needs unit conversion has none."""
+    def enter(self, session: NodeSession, device: DeviceSession) -> None:
+        """Enter the aliases of a device after its birth.
+
+        A device that needs unit conversion is left to the full decoder.
+        """
         with_alias = [(t.alias, t) for t in device.targets if t.alias is not None]
         series = [(alias, t) for alias, t in with_alias if t.role is MetricRole.SERIES]
         marks = [alias for alias, t in with_alias if t.role is MetricRole.BATCH]
         aliases = [alias for alias, _ in series]
-        device.plain = (
+        device.fits_batch_decoder = (
             len(series) > 0
             and max(aliases) <= LARGEST_ALIAS
             and len(marks) <= 1
             and all(t.factor == 1.0 and t.offset == 0.0 for _, t in series)
         )
-        if not device.plain:
+        if not device.fits_batch_decoder:
             return
         if device.number < 0:
             self._number(session, device)
@@ -101,7 +104,7 @@ class AliasTable:
         return start
 
     def look_up(self, device: Int64, owner: Int64, alias: Int64) -> Int32:
-        """The series of each alias; -1 if there is none. ``owner`` holds places in ``device``."""
+        """The series of each alias; -1 if there is none. ``owner`` holds indices of ``device``."""
         start, first, size = self._devices[device, :3].T
         at = alias - first[owner]
         known = (at >= 0) & (at < size[owner])
@@ -123,7 +126,7 @@ class AliasTable:
         numbers: Int64 = self._devices[device, 4]
         return numbers
 
-    def acknowledged(self, gateway: Int64) -> Bool:
+    def awaits_acknowledgement(self, gateway: Int64) -> Bool:
         """Which of these gateways wait for acknowledgements."""
         result: Bool = self._acknowledges[gateway]
         return result
@@ -177,14 +180,14 @@ class BatchDecoder:
         arrived_ms = np.array([m.time_ms for m in messages])
         gateway = table.gateways_of(device)
         series = table.look_up(device, scanned.owner, scanned.alias)
-        good = scanned.read & ~((scanned.unmarked > 0) & table.acknowledged(gateway))
+        good = scanned.read & ~((scanned.unmarked > 0) & table.awaits_acknowledgement(gateway))
         good[scanned.owner[series < 0]] = False
         marks = table.marks_of(device)[scanned.mark_owner]
         good[scanned.mark_owner[scanned.mark_alias != marks]] = False
         batch = SampleBatch(series, scanned.time_ms, *_flag_values(scanned.value))
         others: list[tuple[MqttMessage, Route]] = []
         if not good.all():
-            batch, scanned = batch.select(good[scanned.owner]), _only(scanned, good)
+            batch, scanned = batch.select(good[scanned.owner]), _without_bad_messages(scanned, good)
             others = [(messages[n], routes[n]) for n in np.flatnonzero(~good).tolist()]
         return DecodedBatch(
             batch,
@@ -198,7 +201,7 @@ class BatchDecoder:
         )
 
 
-def _only(scanned: ScannedMessages, good: Bool) -> ScannedMessages:
+def _without_bad_messages(scanned: ScannedMessages, good: Bool) -> ScannedMessages:
     """The same scan with only the Store/Batch marks of the good messages; samples stay."""
     keep = good[scanned.mark_owner]
     return replace(

@@ -7,7 +7,7 @@ from cloud_ingest.intake.context import Context
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.sparkplug import birth_metrics
 from cloud_ingest.intake.sparkplug.birth_metrics import BirthMetric, Owner
-from cloud_ingest.intake.sparkplug.decoder import Birth, decode_birth
+from cloud_ingest.intake.sparkplug.decoder import Birth, decode_certificate
 from cloud_ingest.intake.sparkplug.presence import Presence
 from cloud_ingest.intake.sparkplug.session_states import HostSessionEvent
 from cloud_ingest.intake.sparkplug.sessions import DeviceSession, MetricRole, NodeSession
@@ -31,7 +31,7 @@ class BirthHandler:
 
     def take_node(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
         """Handle an NBIRTH: a new session begins."""
-        birth = decode_birth(message.payload, self._context.limits.max_payload_bytes)
+        birth = decode_certificate(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         bdseq = birth.value(names.BDSEQ)
         session.bdseq = int(bdseq) % 256 if isinstance(bdseq, (int, float)) else None
@@ -106,7 +106,7 @@ class BirthHandler:
     def take_device(self, session: NodeSession, topic: Topic, message: MqttMessage) -> None:
         """Handle a DBIRTH of a born session: replaces the metrics of the device."""
         assert topic.device is not None
-        birth = decode_birth(message.payload, self._context.limits.max_payload_bytes)
+        birth = decode_certificate(message.payload, self._context.limits.max_payload_bytes)
         now_ms = message.time_ms
         self._presence.count_sequence(session, birth.seq, now_ms)
         if topic.device in session.awaited:
@@ -155,7 +155,7 @@ class BirthHandler:
                     continue
                 a.target.series = self._context.inventory.admit(a.series).index
         device.announce([a.target for a in announced])
-        self._context.aliases.place(session, device)
+        self._context.aliases.enter(session, device)
         if refused:
             self._note_limit(session, device, refused, message.time_ms)
         if not session.acknowledges:

@@ -1,7 +1,7 @@
 """Scans the bytes of many data messages at once with numpy. Pure.
 
 Nearly every report has the same form: metrics of alias, time and double (with or without
-"is_historical"), closed by a Store/Batch. The scan finds the places where such metrics may begin in
+"is_historical"), closed by a Store/Batch. The scan finds the positions where such metrics may begin in
 the bytes of all messages together. A message counts as read only if its metrics follow each other
 without a gap from its time stamp to its sequence number. All other messages are left to the full
 decoder (``decoder``), which gives the same result.
@@ -33,7 +33,7 @@ _VARINT_6: Final = np.uint64(0x0000808080808000)
 class ScannedMessages:
     """The samples of all read messages in order, and their marks (Store/Batch) in order.
 
-    ``owner`` and ``mark_owner`` are places in the list of messages. A mark closes ``mark_samples``
+    ``owner`` and ``mark_owner`` are indices of the list of messages. A mark closes ``mark_samples``
     samples; the first has the time ``mark_time_ms`` (-1: none). ``unmarked`` is the number of
     samples after the last mark of each message, ``unmarked_time_ms`` the time of the first.
     ``read`` says for each message whether it was read, ``sent_ms`` is its time stamp.
@@ -80,7 +80,7 @@ class _Bytes:
         self._words = np.ndarray((len(self.data) - 7,), "V8", self.data, 0, (1,))
 
     def words(self, at: Int64) -> Words:
-        """The eight bytes from each place, little-endian."""
+        """The eight bytes from each position, little-endian."""
         found: Words = self._words[at].view("<u8")
         return found
 
@@ -148,7 +148,7 @@ def _follow(metrics: _Metrics, first: Int64, count: Int64, begin: Int64, end: In
 
 
 def _find(data: _Bytes) -> _Metrics:
-    """Every place where a sample or a mark may begin."""
+    """Every position where a sample or a mark may begin."""
     at = np.flatnonzero(data.data == 0x12)
     word = data.words(at)
     # Payload field 2 (metrics), its length, Metric field 2 (alias).
@@ -177,7 +177,7 @@ def _find(data: _Bytes) -> _Metrics:
     batch = np.full(len(at), -1, np.int64)
     rest = np.flatnonzero(~sample)
     rest = rest[~wide[rest] | (second[rest] < 0x80)]
-    batch[rest] = _batch_numbers(data, behind[rest], at[rest] + 2 + length[rest])
+    batch[rest] = _report_numbers(data, behind[rest], at[rest] + 2 + length[rest])
     found = _Metrics(at, at + 2 + length, alias, ~sample, _time(time), batch)
     which = sample | (batch >= 0)
     return found if which.all() else found.select(which)
@@ -196,7 +196,7 @@ def _time(word: Words) -> Int64:
     return found.view(np.int64)
 
 
-def _batch_numbers(data: _Bytes, at: Int64, end: Int64) -> Int64:
+def _report_numbers(data: _Bytes, at: Int64, end: Int64) -> Int64:
     """The number of a Store/Batch whose remaining fields begin at ``at``; -1 if it is none.
 
     Metric fields: 3 timestamp (optional), 5 is_historical (optional), 6 is_transient, 11 long_value.
@@ -229,7 +229,7 @@ def _scanned(
     owner = np.repeat(np.arange(len(count)), count)
     marks = np.flatnonzero(metrics.is_mark)
     mark_owner = owner[marks]
-    since = first[mark_owner]  # the place of the first sample that a mark closes
+    since = first[mark_owner]  # the position of the first sample that a mark closes
     again = np.flatnonzero(mark_owner[1:] == mark_owner[:-1]) + 1
     since[again] = marks[again - 1] + 1
     closed = first.copy()

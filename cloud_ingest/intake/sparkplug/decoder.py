@@ -94,8 +94,8 @@ def _inflate(body: bytes, max_bytes: int) -> bytes:
     return data
 
 
-def decode_birth(data: bytes, max_bytes: int) -> Birth:
-    """Read a birth (or death) with names, types, values and properties."""
+def decode_certificate(data: bytes, max_bytes: int) -> Birth:
+    """Read a birth or death certificate with names, types, values and properties."""
     message = parse(data, max_bytes)
     return Birth(
         min(message.timestamp, MAX_TIME_MS) if message.HasField("timestamp") else None,

@@ -51,7 +51,7 @@ class ReportHandler:
         if session is None or session.group != topic.group or topic.device is None:
             return None
         device = session.devices.get(topic.device)
-        if device is None or not device.plain:
+        if device is None or not device.fits_batch_decoder:
             return None
         return Route(topic, session, device, device.number)
 
@@ -59,7 +59,7 @@ class ReportHandler:
         """Collect a message of the usual form; False for any other message."""
         _, session, device, _ = route
         payload = message.payload
-        if not session.born or not device.plain or len(payload) > self._largest:
+        if not session.born or not device.fits_batch_decoder or len(payload) > self._largest:
             return False
         seq = sequence_number(payload)
         if seq is None:

@@ -39,13 +39,13 @@ class MetricTarget:
 class DeviceSession:
     """The metrics that a device (or the node itself) announced in its last birth.
 
-    ``number`` is its row in the alias table of the batch decoder, ``plain`` whether that table
-    holds its aliases.
+    ``number`` is its row in the alias table of the batch decoder, ``fits_batch_decoder`` whether that
+    table holds its aliases.
     """
 
     name: str
     born: bool = False
-    plain: bool = False
+    fits_batch_decoder: bool = False
     number: int = -1
     targets: tuple[MetricTarget, ...] = ()
     _by_alias: dict[int, MetricTarget] | None = None
@@ -129,7 +129,7 @@ class NodeSession:
     """The current session of one gateway; its states are in ``session_states``.
 
     ``bdseq`` is that of the last NBIRTH, ``awaited`` the devices whose DBIRTH must follow it until
-    ``awaited_until_ms``, ``number`` the gateway's place in the alias table.
+    ``awaited_until_ms``, ``number`` the gateway's row in the alias table.
     """
 
     group: str

@@ -18,13 +18,13 @@ from cloud_ingest.stores.embedded.snapshot import Layout
 from cloud_ingest.stores.protocol import SUMMARY_STEP_MS
 from telemetry.batches import Int64, SampleBatch
 
-SETTLE_MS = 3_600_000
+CLOSE_AFTER_MS = 3_600_000
 """Delay between the end of a day and its closing; most late samples have arrived by then."""
-AGAIN_MS = 3_600_000
+RECLOSE_PAUSE_MS = 3_600_000
 """Shortest time before a day with late samples is closed again."""
-SOON_MS = 60_000
-"""The same if late samples are at least the fraction MANY of the day: a backlog is arriving."""
-MANY = 0.1
+RECLOSE_PAUSE_OF_BACKLOG_MS = 60_000
+"""The same if late samples are at least BACKLOG_SHARE of the day: a backlog is arriving."""
+BACKLOG_SHARE = 0.1
 MERGE_GROUPS = 8
 CHUNK_ROWS = 1_000_000
 _EVER = 1 << 62
@@ -41,13 +41,14 @@ class CompactionResult:
 def day_to_close(layout: Layout, now_ms: int, closed_at_ms: dict[int, int]) -> int | None:
     """The oldest day that is over and has samples missing from its summaries."""
     for day, parts in sorted(layout.days.items()):
-        if (day + 1) * DAY_MS + SETTLE_MS > now_ms:
+        if (day + 1) * DAY_MS + CLOSE_AFTER_MS > now_ms:
             return None
         new = layout.unsummarised(day)
         if not new:
             continue
         rows, new_rows = sum(p.rows for p in parts), sum(p.rows for p in new)
-        pause_ms = SOON_MS if new_rows >= MANY * rows else AGAIN_MS
+        is_backlog = new_rows >= BACKLOG_SHARE * rows
+        pause_ms = RECLOSE_PAUSE_OF_BACKLOG_MS if is_backlog else RECLOSE_PAUSE_MS
         if now_ms - closed_at_ms.get(day, -_EVER) >= pause_ms:
             return day
     return None
@@ -80,13 +81,13 @@ def _newest_of_similar_size(parts: Sequence[ParquetPart]) -> list[ParquetPart]:
 
 def chunks(series: Int64, rows: Int64, most: int) -> Iterator[tuple[int, int]]:
     """Ranges of series (lowest, highest) with at most ``most`` rows; a single series may exceed it."""
-    place = 0
+    at = 0
     ends = np.cumsum(rows)
-    while place < len(series):
-        before = int(ends[place - 1]) if place else 0
-        after = max(int(np.searchsorted(ends, before + most, side="right")), place + 1)
-        yield int(series[place]), int(series[after - 1])
-        place = after
+    while at < len(series):
+        before = int(ends[at - 1]) if at else 0
+        after = max(int(np.searchsorted(ends, before + most, side="right")), at + 1)
+        yield int(series[at]), int(series[after - 1])
+        at = after
 
 
 class Compactor:
@@ -110,7 +111,7 @@ class Compactor:
         return list(chunks(*self._files.rows_of_series(parts), self._chunk_rows))
 
     def _samples(self, parts: Sequence[ParquetPart], series: tuple[int, int]) -> SampleBatch:
-        return self._files.read(parts, *series, -_EVER, _EVER).newest_only()
+        return self._files.read(parts, *series, -_EVER, _EVER).without_duplicates()
 
     def merge(self, parts: Sequence[ParquetPart]) -> CompactionResult:
         """Replace ``parts`` by one group without duplicates."""
@@ -166,7 +167,7 @@ class Compactor:
         return CompactionResult((), tuple(layout.days[day]))
 
 
-def deleted_parts(layout: Layout, before_ms: int) -> list[ParquetPart]:
+def parts_to_delete(layout: Layout, before_ms: int) -> list[ParquetPart]:
     """The summarised parts in which all samples are older than ``before_ms``."""
     return [
         p

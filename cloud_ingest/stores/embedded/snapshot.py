@@ -63,7 +63,7 @@ class Snapshot:
         inside = (unflushed.time_ms >= start_ms) & (unflushed.time_ms < end_ms)
         batch = SampleBatch.concat([b for b in (old, unflushed.select(inside)) if len(b)])
         in_order = bool((batch.time_ms[1:] > batch.time_ms[:-1]).all())
-        return batch if in_order else batch.newest_only()
+        return batch if in_order else batch.without_duplicates()
 
     def summaries(
         self, series: int, start_ms: int, end_ms: int, step_ms: int, offset_ms: int

@@ -29,8 +29,8 @@ from cloud_ingest.stores.embedded.memtable import Memtable
 from cloud_ingest.stores.embedded.queries import StoreQueries
 from cloud_ingest.stores.embedded.snapshot import Layout, Snapshot
 from cloud_ingest.stores.latest_samples import LatestSamples
-from cloud_ingest.stores.maintenance import Maintenance
 from cloud_ingest.stores.protocol import Resolution, StoreRejected, StoreUnavailable
+from cloud_ingest.stores.upkeep import Upkeep
 from cloud_ingest.stores.validation import validate_batch
 from telemetry.batches import SampleBatch
 from telemetry.series import Series
@@ -81,18 +81,18 @@ class EmbeddedStore(StoreQueries):
         self._closed_at_ms: dict[int, int] = {}
         self._unflushed_since_ms: int | None = None
         self._latest = LatestSamples()
-        self._maintenance: Maintenance | None = None
+        self._upkeep: Upkeep | None = None
         self._start()
 
     @classmethod
-    def open(cls, configuration: StoreConfiguration, maintenance_s: float) -> Self:
-        """Open the store in the configured folder and start its maintenance."""
+    def open(cls, configuration: StoreConfiguration, upkeep_s: float) -> Self:
+        """Open the store in the configured folder and start its upkeep."""
         assert configuration.path is not None
         try:
             store = cls(folder.store_folder(configuration), configuration.keep)
         except OSError as error:
             raise StoreUnavailable(f"{configuration.path}: {error.strerror or error}") from error
-        store._maintenance = Maintenance(store.maintain, maintenance_s)
+        store._upkeep = Upkeep(store.maintain, upkeep_s)
         return store
 
     def _start(self) -> None:
@@ -144,10 +144,10 @@ class EmbeddedStore(StoreQueries):
             raise rejection
 
     def _bound_memory(self) -> None:
-        """Have the memtable flushed: by the maintenance thread, or here if it grows too large."""
+        """Have the memtable flushed: by the upkeep thread, or here if it grows too large."""
         backlog = self._rows_in_memory() / self._flush_rows
-        if backlog >= 1 and self._maintenance is not None:
-            self._maintenance.wake()
+        if backlog >= 1 and self._upkeep is not None:
+            self._upkeep.wake()
         if backlog >= WRITER_FLUSHES_AT and self._parts_lock.acquire(
             blocking=backlog >= WRITER_WAITS_AT
         ):
@@ -239,7 +239,7 @@ class EmbeddedStore(StoreQueries):
             state, following = self._rotate_journal()
             self._unflushed_since_ms = None
             samples = SampleBatch.concat([m.view() for m in state.memtables])
-            days = _by_day(samples.newest_only()) if len(samples) else []
+            days = _by_day(samples.without_duplicates()) if len(samples) else []
             group = self._reserve(len(days))
             parts = [self._files.write(batch, group + i, group) for i, batch in enumerate(days)]
             with self._journal_lock:
@@ -310,7 +310,7 @@ class EmbeddedStore(StoreQueries):
             self._drop_deleted_parts()
 
     def _drop_deleted_parts(self) -> None:
-        old = compaction.deleted_parts(self._layout, self._manifest.kept_since("raw"))
+        old = compaction.parts_to_delete(self._layout, self._manifest.kept_since("raw"))
         if old:
             self._apply(CompactionResult((), tuple(old)))
 
@@ -343,8 +343,8 @@ class EmbeddedStore(StoreQueries):
 
     def close(self) -> None:
         """Close the files. Samples in the journal stay there for the next start."""
-        if self._maintenance is not None:
-            self._maintenance.stop()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         with self._parts_lock, self._journal_lock:
             self._journal.close()
             self._files.close()

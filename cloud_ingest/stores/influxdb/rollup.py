@@ -22,8 +22,8 @@ from telemetry.quantities import QUANTITIES
 from telemetry.series import Series
 
 DAY_MS = 86_400_000
-SETTLE_MS = 3_600_000
-AGAIN_MS = 3_600_000
+CLOSE_AFTER_MS = 3_600_000
+RECLOSE_PAUSE_MS = 3_600_000
 MARKS = "quantrac_closed"
 _LINES = 5_000
 GatewayDay = tuple[str, int]
@@ -122,8 +122,8 @@ class Rollup:
             due = sorted(
                 (day, gateway)
                 for gateway, day in self._open
-                if (day + 1) * DAY_MS + SETTLE_MS <= now_ms
-                and now_ms - self._closed_at_ms.get((gateway, day), -(1 << 62)) >= AGAIN_MS
+                if (day + 1) * DAY_MS + CLOSE_AFTER_MS <= now_ms
+                and now_ms - self._closed_at_ms.get((gateway, day), -(1 << 62)) >= RECLOSE_PAUSE_MS
             )
         for day, gateway in due:
             self._close((gateway, day))

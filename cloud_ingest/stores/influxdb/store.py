@@ -19,7 +19,6 @@ from cloud_ingest.stores.influxdb.rejected_lines import store_the_rest
 from cloud_ingest.stores.influxdb.rollup import DAY_MS, Rollup
 from cloud_ingest.stores.influxdb.setup import SUFFIX, buckets_of, set_up
 from cloud_ingest.stores.latest_samples import LatestSamples, LatestSamplesCache
-from cloud_ingest.stores.maintenance import Maintenance
 from cloud_ingest.stores.protocol import (
     EARLIEST_MS,
     LATEST_MS,
@@ -34,6 +33,7 @@ from cloud_ingest.stores.protocol import (
 )
 from cloud_ingest.stores.summaries import Summaries
 from cloud_ingest.stores.summary_plan import Span, coarsest_fitting, divide
+from cloud_ingest.stores.upkeep import Upkeep
 from telemetry.batches import SampleBatch
 from telemetry.quality import Flag
 from telemetry.quantities import QUANTITIES
@@ -72,15 +72,15 @@ class InfluxStore:
         self._registered = np.zeros(0, np.bool_)
         self._registering = threading.Lock()
         self._pool = ThreadPoolExecutor(CONCURRENT_WRITES, "influxdb-write")
-        self._maintenance: Maintenance | None = None
+        self._upkeep: Upkeep | None = None
 
     @classmethod
-    def open(cls, configuration: StoreConfiguration, maintenance_s: float) -> Self:
+    def open(cls, configuration: StoreConfiguration, upkeep_s: float) -> Self:
         """Open the configured store, and create missing databases if the server permits it."""
         client = InfluxClient(access_of(configuration))
         store = cls(client, configuration.bucket, configuration.keep, configuration.org)
         store.prepare()
-        store._maintenance = Maintenance(store.maintain, maintenance_s)
+        store._upkeep = Upkeep(store.maintain, upkeep_s)
         return store
 
     def prepare(self) -> None:
@@ -335,8 +335,8 @@ class InfluxStore:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._maintenance is not None:
-            self._maintenance.stop()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         self._pool.shutdown()
         self._client.close()
 

@@ -1,4 +1,4 @@
-"""The ledger of batch numbers: what is acknowledged is exactly what is there."""
+"""The ledger of report numbers: what is acknowledged is exactly what is there."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def test_an_export_is_imported_elsewhere(tmp_path: Path) -> None:
 def test_a_running_system_takes_an_import_of_series_that_it_knows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloud_ingest.stores.opening.MAINTENANCE_S", 0.2)
+    monkeypatch.setattr("cloud_ingest.stores.opening.UPKEEP_S", 0.2)
     config = cloud_yaml(tmp_path / "a")
     series = system(tmp_path / "a")
     embedded = StoreConfiguration(kind="embedded", path=tmp_path / "a" / "data")

@@ -1,6 +1,6 @@
-"""Summaries on disk: one SQLite file with a compressed piece for each series and partition.
+"""Summaries on disk: one SQLite file with a compressed piece for each series and segment.
 
-A piece holds the summaries of one series in one partition (1 day of minutes, 32 days of hours, 512
+A piece holds the summaries of one series in one segment (1 day of minutes, 32 days of hours, 512
 days of days), so that a chart needs few neighbouring rows. A summary is a record of fixed size. The
 bytes of a piece are transposed (all first bytes, all second bytes, ...) before compression; min, max
 and last are XORed with the mean, so that equal values become zero.
@@ -26,10 +26,10 @@ from cloud_ingest.stores.summaries import Summaries
 from telemetry.batches import Int64
 
 NAME = "summaries.db"
-PARTITION_DAYS: dict[Resolution, int] = {"minute": 1, "hour": 32, "day": 512}
-_RESOLUTION_NUMBER = {resolution: n for n, resolution in enumerate(PARTITION_DAYS)}
-_PARTITION_BITS = 20
-_PARTITION_ZERO = 1 << (_PARTITION_BITS - 1)
+SEGMENT_DAYS: dict[Resolution, int] = {"minute": 1, "hour": 32, "day": 512}
+_RESOLUTION_NUMBER = {resolution: n for n, resolution in enumerate(SEGMENT_DAYS)}
+_SEGMENT_BITS = 20
+_SEGMENT_ZERO = 1 << (_SEGMENT_BITS - 1)
 _RECORD = np.dtype(
     [
         ("step", "<u2"), ("mean", "<u8"), ("min", "<u8"), ("max", "<u8"), ("last", "<u8"),
@@ -43,19 +43,19 @@ CREATE TABLE IF NOT EXISTS closed (day INTEGER PRIMARY KEY, through INTEGER NOT 
 Records = NDArray[np.void]
 
 
-def partition_of(resolution: Resolution, time_ms: int) -> int:
-    """The partition of ``resolution`` that contains a time."""
-    return time_ms // (DAY_MS * PARTITION_DAYS[resolution])
+def segment_of(resolution: Resolution, time_ms: int) -> int:
+    """The segment of ``resolution`` that contains a time."""
+    return time_ms // (DAY_MS * SEGMENT_DAYS[resolution])
 
 
-def key_of(resolution: Resolution, series: int, partition: int) -> int:
-    """The key of a piece: by resolution, then series, then partition."""
-    place = (_RESOLUTION_NUMBER[resolution] << 31) | series
-    return (place << _PARTITION_BITS) | (partition + _PARTITION_ZERO)
+def key_of(resolution: Resolution, series: int, segment: int) -> int:
+    """The key of a piece: by resolution, then series, then segment."""
+    of_series = (_RESOLUTION_NUMBER[resolution] << 31) | series
+    return (of_series << _SEGMENT_BITS) | (segment + _SEGMENT_ZERO)
 
 
 def encode(summaries: Summaries, start_ms: int, resolution: Resolution) -> Records:
-    """Summaries of one partition, which starts at ``start_ms``, as records."""
+    """Summaries of one segment, which starts at ``start_ms``, as records."""
     records = np.zeros(len(summaries), _RECORD)
     mean = summaries.mean.view(np.uint64)
     records["step"] = (summaries.time_ms - start_ms) // SUMMARY_STEP_MS[resolution]
@@ -75,14 +75,14 @@ def pack(records: Records) -> bytes:
 
 
 def unpack(pieces: Sequence[tuple[int, int, bytes]], resolution: Resolution) -> Summaries:
-    """The summaries in (series, partition, bytes), in their order."""
+    """The summaries in (series, segment, bytes), in their order."""
     if not pieces:
         return summaries.concat([])
     size = _RECORD.itemsize
     transposed = [np.frombuffer(zlib.decompress(p[2]), np.uint8).reshape(size, -1) for p in pieces]
     rows = [t.shape[1] for t in transposed]
     records = np.ascontiguousarray(np.concatenate(transposed, axis=1).T).view(_RECORD)[:, 0]
-    width = DAY_MS * PARTITION_DAYS[resolution]
+    width = DAY_MS * SEGMENT_DAYS[resolution]
     start = np.repeat(np.array([p[1] * width for p in pieces], np.int64), rows)
     mean = np.ascontiguousarray(records["mean"])
     least, most, last = ((records[name] ^ mean).view(np.float64) for name in ("min", "max", "last"))
@@ -142,16 +142,16 @@ class SummaryFile:
         """Summaries of one series with start_ms <= time < end_ms, sorted by time."""
         if start_ms >= end_ms:
             return summaries.concat([])
-        first, last = partition_of(resolution, start_ms), partition_of(resolution, end_ms - 1)
-        lowest, highest = -_PARTITION_ZERO, _PARTITION_ZERO - 1
+        first, last = segment_of(resolution, start_ms), segment_of(resolution, end_ms - 1)
+        lowest, highest = -_SEGMENT_ZERO, _SEGMENT_ZERO - 1
         span = [key_of(resolution, series, min(max(p, lowest), highest)) for p in (first, last)]
         with self._connection() as connection:
             rows = connection.execute(
                 "SELECT key, data FROM pieces WHERE key BETWEEN ? AND ? ORDER BY key", span
             ).fetchall()
-        mask = (1 << _PARTITION_BITS) - 1
+        mask = (1 << _SEGMENT_BITS) - 1
         found = unpack(
-            [(series, (key & mask) - _PARTITION_ZERO, data) for key, data in rows], resolution
+            [(series, (key & mask) - _SEGMENT_ZERO, data) for key, data in rows], resolution
         )
         inside = (found.time_ms >= start_ms) & (found.time_ms < end_ms)
         return found if inside.all() else found.select(inside)
@@ -174,11 +174,11 @@ class SummaryFile:
         circular: Collection[int] = (),
     ) -> None:
         """Replace the summaries of the series in ``new`` on ``day``, or with ``adding`` merge them."""
-        partition = partition_of(resolution, day * DAY_MS)
-        start_ms = partition * PARTITION_DAYS[resolution] * DAY_MS
+        segment = segment_of(resolution, day * DAY_MS)
+        start_ms = segment * SEGMENT_DAYS[resolution] * DAY_MS
         merged = new
-        if adding or PARTITION_DAYS[resolution] > 1:
-            old = self._pieces(connection, resolution, np.unique(new.series), partition)
+        if adding or SEGMENT_DAYS[resolution] > 1:
+            old = self._pieces(connection, resolution, np.unique(new.series), segment)
             if not adding:
                 old = old.select(old.time_ms // DAY_MS != day)
             merged = summaries.concat([s for s in (old, new) if len(s)])
@@ -194,40 +194,40 @@ class SummaryFile:
         connection.executemany(
             "INSERT OR REPLACE INTO pieces VALUES (?, ?)",
             (
-                (key_of(resolution, s, partition), pack(records[a:b]))
+                (key_of(resolution, s, segment), pack(records[a:b]))
                 for s, a, b in zip(series.tolist(), first.tolist(), ends.tolist(), strict=True)
             ),
         )
 
     @staticmethod
     def _pieces(
-        connection: sqlite3.Connection, resolution: Resolution, series: Int64, partition: int
+        connection: sqlite3.Connection, resolution: Resolution, series: Int64, segment: int
     ) -> Summaries:
         found = []
         for s in series.tolist():
-            key = key_of(resolution, s, partition)
+            key = key_of(resolution, s, segment)
             row = connection.execute("SELECT data FROM pieces WHERE key = ?", [key]).fetchone()
             if row:
-                found.append((s, partition, row[0]))
+                found.append((s, segment, row[0]))
         return unpack(found, resolution)
 
     def delete_before(self, resolution: Resolution, before_ms: int) -> None:
-        """Delete the partitions in which everything is older than ``before_ms``."""
-        partition = max(partition_of(resolution, before_ms), -_PARTITION_ZERO)
-        here, beyond = key_of(resolution, 0, -_PARTITION_ZERO), key_of(resolution, (1 << 31) - 1, 0)
+        """Delete the segments in which everything is older than ``before_ms``."""
+        segment = max(segment_of(resolution, before_ms), -_SEGMENT_ZERO)
+        here, beyond = key_of(resolution, 0, -_SEGMENT_ZERO), key_of(resolution, (1 << 31) - 1, 0)
         with self.writing() as connection:
             while True:
                 [found] = connection.execute(
                     "SELECT min(key) FROM pieces WHERE key >= ?", [here]
                 ).fetchone()
-                if found is None or found > beyond + _PARTITION_ZERO:
+                if found is None or found > beyond + _SEGMENT_ZERO:
                     return
-                series = (found >> _PARTITION_BITS) & ((1 << 31) - 1)
+                series = (found >> _SEGMENT_BITS) & ((1 << 31) - 1)
                 connection.execute(
                     "DELETE FROM pieces WHERE key >= ? AND key < ?",
-                    [found, key_of(resolution, series, partition)],
+                    [found, key_of(resolution, series, segment)],
                 )
-                here = key_of(resolution, series, _PARTITION_ZERO - 1) + 1
+                here = key_of(resolution, series, _SEGMENT_ZERO - 1) + 1
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -11,7 +11,7 @@ from telemetry.time.clock import utc_now_ms
 _log = structlog.get_logger()
 
 
-class Maintenance:
+class Upkeep:
     """Calls ``maintain(now_ms)`` every ``interval_s`` seconds, or sooner, until it is stopped."""
 
     def __init__(self, maintain: Callable[[int], None], interval_s: float) -> None:
@@ -20,7 +20,7 @@ class Maintenance:
         self._stopping = False
         self._wake = threading.Event()
         self._failing = False
-        self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="store-upkeep", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
