@@ -42,10 +42,10 @@ class Transition:
 class ConditionSpan:
     """A span that fired: a time during which a condition was true.
 
-    ``fired`` is the transition that fired, with the highest level that the span reached and the value
-    at which it reached it. Its
-    ``peak`` is the worst value of the whole span once the span has ended, before that the worst
-    value until it fired. ``end_ms`` is None while the span has not ended.
+    ``fired`` is the transition that fired, with the highest level that the span reached and the
+    value at which it reached it. Until the span has ended, ``peak`` is the worst value up to the
+    moment it fired. Once it has ended, ``peak`` is the worst value of the whole span. ``end_ms`` is
+    None while the span has not ended.
     """
 
     fired: Transition
@@ -118,7 +118,7 @@ def fold_transitions(
 
 
 class _ActiveRows:
-    """The spans that have not ended: whether condition and alert are on, since when, and the peaks.
+    """The open spans: whether the condition is true and whether it fires, since when, and the peaks.
 
     Few rows have a span at any moment, so only those are stored: one column each, sorted by row.
     """
@@ -211,8 +211,10 @@ class HoldTime:
     ``worst_sign`` is 1 if higher values are worse, -1 if lower ones are.
     """
 
-    def __init__(self, levels: int, hold_ms: int, clear_after_ms: int, worst_sign: int = 1) -> None:
-        self.levels = [_LevelState() for _ in range(levels)]
+    def __init__(
+        self, level_count: int, hold_ms: int, clear_after_ms: int, worst_sign: int = 1
+    ) -> None:
+        self.levels = [_LevelState() for _ in range(level_count)]
         self._hold_ms = hold_ms
         self._clear_after_ms = clear_after_ms
         self._worst_sign = worst_sign
@@ -243,11 +245,13 @@ class HoldTime:
         column = self.levels[0].active.get(np.array([row], np.int32))
         return float(column[_ActiveRows.PEAK, 0]) * self._worst_sign
 
-    def adopt(self, row: int, start_ms: int, time_ms: int, levels: int, *, firing: bool) -> None:
-        """Take over a span that began in an earlier process, at the first ``levels`` levels."""
+    def adopt(
+        self, row: int, start_ms: int, time_ms: int, level_count: int, *, firing: bool
+    ) -> None:
+        """Take over a span that began in an earlier process, at the first ``level_count`` levels."""
         at, active = np.array([row], np.int32), np.ones(1, np.bool_)
         held_ms = self._hold_ms if firing else 0
-        for level in self.levels[:levels]:
+        for level in self.levels[:level_count]:
             peak = level.active.get(at)[_ActiveRows.PEAK, 0]
             column = np.array([time_ms, held_ms, start_ms, peak, True, firing], np.float64)
             level.active.put(at, column[:, None], active)

@@ -11,13 +11,13 @@ FOLDER = Path(__file__).parent / "library"
 
 
 class ProfileNotFound(Exception):  # noqa: N818  # named by what went wrong for the user
-    """No profile has this id or path; ``near`` holds similar ids."""
+    """No profile has this id or path; ``similar`` holds similar ids."""
 
-    def __init__(self, ref: str, near: list[str]) -> None:
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    def __init__(self, ref: str, similar: list[str]) -> None:
+        hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
         super().__init__(f"no device profile {ref!r}{hint} (see quantrac profiles list)")
         self.ref = ref
-        self.near = near
+        self.similar = similar
 
 
 @cache
@@ -35,8 +35,8 @@ def path(profile_id: str) -> Path:
     try:
         return _files()[profile_id]
     except KeyError:
-        near = difflib.get_close_matches(profile_id, ids(), n=3, cutoff=0.4)
-        raise ProfileNotFound(profile_id, near) from None
+        similar = difflib.get_close_matches(profile_id, ids(), n=3, cutoff=0.4)
+        raise ProfileNotFound(profile_id, similar) from None
 
 
 @cache

@@ -86,14 +86,14 @@ class Metric(BaseModel):
     @classmethod
     def _quantity_is_known(cls, quantity: str) -> str:
         if quantity not in QUANTITIES:
-            raise ValueError("unknown quantity" + near(quantity, QUANTITIES))
+            raise ValueError("unknown quantity" + did_you_mean(quantity, QUANTITIES))
         return quantity
 
     @field_validator("unit")
     @classmethod
     def _unit_fits_quantity(cls, unit: str, info: ValidationInfo) -> str:
         if unit not in UNITS:
-            raise ValueError("unknown unit (units are UCUM codes)" + near(unit, UNITS))
+            raise ValueError("unknown unit (units are UCUM codes)" + did_you_mean(unit, UNITS))
         quantity = info.data.get("quantity")
         if quantity is not None:
             wanted = UNITS[QUANTITIES[quantity].unit]
@@ -248,7 +248,7 @@ class Metric(BaseModel):
         return []
 
 
-def near(word: str, known: Any) -> str:
+def did_you_mean(word: str, known: Any) -> str:
     """A hint at the known words most like ``word``."""
     found = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(repr(f) for f in found)}?" if found else ""

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from device_profiles.identification import Identification
-from device_profiles.metric import Metric, near
+from device_profiles.metric import Metric, did_you_mean
 from device_profiles.registers import BitField
 from device_profiles.streams import registry
 from telemetry.time.durations import DurationMs
@@ -30,7 +30,7 @@ class _FrozenModel(BaseModel):
 
 
 class Serial(_FrozenModel):
-    """The serial settings of the device as delivered."""
+    """The factory settings of the device's serial line."""
 
     baudrate: int = Field(default=9600, ge=50, le=4_000_000)
     bytesize: Literal[7, 8] = 8
@@ -103,7 +103,7 @@ class Profile(_FrozenModel):
     def _protocol_is_known(cls, protocol: str) -> str:
         known = [MODBUS, *registry.names()]
         if protocol not in known:
-            hint = near(protocol, known) or f"; there are {', '.join(known)}"
+            hint = did_you_mean(protocol, known) or f"; there are {', '.join(known)}"
             raise ValueError("unknown protocol" + hint)
         return protocol
 
@@ -157,7 +157,7 @@ class Profile(_FrozenModel):
                     yield ("metrics", i, name), "belongs to Modbus; a stream has no registers"
             if metric.field not in fields:
                 where = "field" if "field" in metric.model_fields_set else "name"
-                hint = near(metric.field, fields) or f"; there are {', '.join(fields)}"
+                hint = did_you_mean(metric.field, fields) or f"; there are {', '.join(fields)}"
                 yield (
                     ("metrics", i, where),
                     f"{self.protocol} has no value {metric.field!r}{hint}",
@@ -198,12 +198,12 @@ class Profile(_FrozenModel):
             part = metric.bit_field
             if part is None or metric.address is None:
                 continue
-            for other, its in seen:
+            for other, other_bits in seen:
                 same = (metric.table, metric.address) == (other.table, other.address)
-                if same and part.overlaps(its):
+                if same and part.overlaps(other_bits):
                     yield (
                         ("metrics", i, "bits"),
-                        f"bits {part} overlap with bits {its} of {other.name!r}",
+                        f"bits {part} overlap with bits {other_bits} of {other.name!r}",
                     )
             seen.append((metric, part))
 

@@ -117,13 +117,13 @@ class Progress:
 
 def _bus_table(simulation: Simulation) -> Table:
     table = Table("gateway", "bus", "where", box=None, padding=(0, 1))
-    for name in ("requests", "answers", "frames", "spoilt"):
+    for name in ("requests", "answers", "frames", "damaged"):
         table.add_column(name, justify="right")
     for bus in simulation.buses[:_MOST_ROWS]:
-        t = bus.traffic
+        t = bus.counters
         table.add_row(
             bus.station.gateway, bus.bus.name, bus.where,
-            f"{t.requests:,}", f"{t.answers:,}", f"{t.frames:,}", f"{t.spoilt:,}",
+            f"{t.requests:,}", f"{t.answers:,}", f"{t.frames:,}", f"{t.damaged:,}",
         )  # fmt: skip
     return table
 
@@ -142,17 +142,17 @@ def _fleet_table(fleet: Fleet) -> Table:
 
 
 def _wire_summary(simulation: Simulation) -> Iterator[str]:
-    traffic = [b.traffic for b in simulation.buses]
+    counters = [b.counters for b in simulation.buses]
     yield (
-        f"On the wire: {sum(t.requests for t in traffic):,} requests, "
-        f"{sum(t.answers for t in traffic):,} answers "
-        f"({sum(t.spoilt for t in traffic):,} spoilt on purpose, "
-        f"{sum(t.refused for t in traffic):,} refused), "
-        f"{sum(t.frames for t in traffic):,} frames, {simulation.served:,} values served."
+        f"On the wire: {sum(t.requests for t in counters):,} requests, "
+        f"{sum(t.answers for t in counters):,} answers "
+        f"({sum(t.damaged for t in counters):,} damaged on purpose, "
+        f"{sum(t.refused for t in counters):,} refused), "
+        f"{sum(t.frames for t in counters):,} frames, {simulation.values_answered:,} values answered."
     )
-    unheard = sum(t.unheard for t in traffic)
-    if unheard:
-        yield f"{unheard:,} times bytes were heard that no device understood."
+    not_understood = sum(t.not_understood for t in counters)
+    if not_understood:
+        yield f"{not_understood:,} times bytes were heard that no device understood."
 
 
 def _published_table(published: PublishedStations) -> Table:

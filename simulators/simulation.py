@@ -16,7 +16,7 @@ from simulators.devices.line import LineSettings
 from simulators.devices.modbus_unit import ModbusUnit
 from simulators.devices.passages import passages
 from simulators.devices.pseudo_terminal import PseudoTerminal
-from simulators.devices.serial_line import LineUnit, SerialLine, Traffic
+from simulators.devices.serial_line import LineCounters, LineUnit, SerialLine
 from simulators.devices.stream_port import StreamPort
 from simulators.devices.tcp_server import TcpServer
 from simulators.faults.plan import OF_ANSWERS, OF_PORTS, OF_VALUES, SILENCING, Fault, FaultPlan
@@ -28,10 +28,10 @@ from simulators.scenarios.stations import link_name, place_of
 from simulators.signals.episodes import Episode, Leak
 from simulators.signals.sensors import Sensor
 from simulators.signals.world import World
-from simulators.truth import Served, TruthFile
+from simulators.truth import AnsweredValue, TruthFile
 from telemetry.time.clock import utc_now_ms
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 Port = SerialLine | StreamPort | TcpServer
 _WATCH_S = 0.1
@@ -48,9 +48,9 @@ class RunningBus:
     faults: FaultPlan
 
     @property
-    def traffic(self) -> Traffic:
+    def counters(self) -> LineCounters:
         """The counters of the bus."""
-        return self.port.traffic
+        return self.port.counters
 
     def restart(self, time_ms: int) -> None:
         """Restart the devices after a power cut."""
@@ -88,7 +88,7 @@ class Simulation:
         self._folder = folder
         self._ports = ports
         self._truth = truth
-        self.served = 0
+        self.values_answered = 0
         self._out: set[str] = set()
         published = scenario.publish is not None
         self.buses = [] if published else [self._bus(s, b) for s in stations for b in s.buses]
@@ -128,20 +128,20 @@ class Simulation:
                 if result is not None:
                     await result
             except OSError as error:  # another program uses the TCP port: try again
-                log.warning("port_unavailable", bus=bus.where, error=str(error))
+                _log.warning("port_unavailable", bus=bus.where, error=str(error))
                 continue
             if out:
                 self._out.add(bus.where)
-                log.info("port_unplugged", bus=bus.where)
+                _log.info("port_unplugged", bus=bus.where)
             else:
                 self._out.discard(bus.where)
                 bus.restart(now)
-                log.info("port_plugged_in", bus=bus.where)
+                _log.info("port_plugged_in", bus=bus.where)
 
-    def _serve(self, served: list[Served]) -> None:
-        self.served += len(served)
+    def _on_answered(self, answered: list[AnsweredValue]) -> None:
+        self.values_answered += len(answered)
         if self._truth is not None:
-            self._truth.write(served)
+            self._truth.write(answered)
 
     def _episodes(self) -> tuple[Episode, ...]:
         start_ms = self.clock.start_ms
@@ -187,7 +187,9 @@ class Simulation:
         profiles = [load_profile(d.profile) for d in bus.devices]
         if bus.tcp is not None:
             units = self._units(station, bus, profiles)
-            server = TcpServer(bus.tcp.host, self._ports[link], units, self.clock, self._serve)
+            server = TcpServer(
+                bus.tcp.host, self._ports[link], units, self.clock, self._on_answered
+            )
             where = f"{bus.tcp.host}:{self._ports[link]}"
             return RunningBus(station, bus, where, server, faults)
         settings = line_settings(bus, profiles[0])
@@ -198,7 +200,7 @@ class Simulation:
             port = self._stream(station, bus, profiles[0], terminal, settings)
         else:
             units = self._units(station, bus, profiles)
-            port = SerialLine(terminal, settings, units, self.clock, self._serve)
+            port = SerialLine(terminal, settings, units, self.clock, self._on_answered)
         return RunningBus(station, bus, str(path), port, faults)
 
     def _units(
@@ -237,7 +239,7 @@ class Simulation:
             self.clock,
             every_ms=device.interval or 1000,
             moments=vehicles,
-            serve=self._serve,
+            on_answered=self._on_answered,
         )
 
     def _instrument(

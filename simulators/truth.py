@@ -11,7 +11,7 @@ COLUMNS = ("series", "time_ms", "value", "simulated_ms")
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class AnsweredValue:
     """A value that a simulated device sent.
 
     ``time_ms`` is real time (UTC), ``simulated_ms`` simulated time; both are equal in a simulation
@@ -36,9 +36,9 @@ class TruthFile:
         if fresh:
             self._file.write(",".join(COLUMNS) + "\n")
 
-    def write(self, served: Iterable[Served]) -> None:
+    def write(self, answered: Iterable[AnsweredValue]) -> None:
         """Append values in the order in which they were sent."""
-        for s in served:
+        for s in answered:
             value = "" if s.value is None else repr(s.value)
             self._file.write(f"{s.series},{s.time_ms},{value},{s.simulated_ms}\n")
             self.rows += 1
@@ -60,9 +60,9 @@ class TruthFile:
         self.close()
 
 
-def read_truth(path: Path) -> Iterator[Served]:
+def read_truth(path: Path) -> Iterator[AnsweredValue]:
     """Read a truth file, in order."""
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             value = float(row["value"]) if row["value"] else None
-            yield Served(row["series"], int(row["time_ms"]), value, int(row["simulated_ms"]))
+            yield AnsweredValue(row["series"], int(row["time_ms"]), value, int(row["simulated_ms"]))

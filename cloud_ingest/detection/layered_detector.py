@@ -26,7 +26,7 @@ from telemetry.time.local_time import UTC_OFFSET_H
 LONG_MS = 300_000
 """Interval of the ensemble, whose working step it is."""
 MINUTE_MS = 60_000
-"""Interval of the fault layer, and of the first path while it stands in for the ensemble."""
+"""Interval of the fault layer, and of the first path."""
 SHORT_MS = 5_000
 """Shortest interval: for new series and values outside their band."""
 _FIRST_SLOTS = 8
@@ -36,15 +36,17 @@ IN_DOUBT = threshold_for_budget(4.0)
 
 
 class LayeredDetector:
-    """The statistical layer and the fault layer together, with a first path for new series.
+    """The statistical layer (the ensemble) and the fault layer together.
 
     Until the ensemble knows a series (about a hundred samples, or eight hours where sampling is
-    faster than every five minutes) the residual from the hour of the day takes its place. Where
-    the fault layer doubts the sensor, a sample has the fault's score, else the statistical one.
+    faster than every five minutes) the *first path* stands in for it: the residual from the hour
+    of the day. Where the fault layer doubts the sensor, a sample has the fault's score, else the
+    statistical one.
 
-    Fast series are judged once a minute, by the ensemble once in five minutes. The first path and
-    the fault layer also judge, at most every five seconds, values outside the band of their last
-    judgement, and the first path the first samples of a series. In between a judgement holds.
+    The ensemble judges a series once in five minutes, the first path and the fault layer once a
+    minute. Between its turns, the first path and the fault layer also judge a value outside the
+    band of their last judgement, at most every five seconds. The first path also judges the first
+    samples of a series. For all other samples the last judgement holds.
     """
 
     def __init__(self, *, utc_offset_h: float = UTC_OFFSET_H, warm_up_samples: int = 24) -> None:
@@ -105,20 +107,20 @@ class LayeredDetector:
         minute = samples.first_in_slot(MINUTE_MS, last_ms)
         long = samples.first_in_slot(LONG_MS, last_ms)
         # In a backlog the band of the last judgement is soon out of date.
-        near = short & samples.until_second(minute)
-        statistical = self._judge_value(samples, long, minute, short, near)
-        fault = self._judge_sensor(samples, minute, near)
+        recently_judged = short & samples.until_second(minute)
+        statistical = self._judge_value(samples, long, minute, short, recently_judged)
+        fault = self._judge_sensor(samples, minute, recently_judged)
         return prefer_faults(statistical, fault, IN_DOUBT)
 
     def _judge_value(
-        self, samples: ScorableSamples, long: Bool, minute: Bool, short: Bool, near: Bool
+        self, samples: ScorableSamples, long: Bool, minute: Bool, short: Bool, recently_judged: Bool
     ) -> HeldScores:
         """Statistical scores, by the ensemble or, until it knows a series, by the first path."""
         known = self._own["known"]
         judged = self._ensemble.update(samples.batch.select(long))
         now_known = np.isfinite(judged.expected)
         first = minute & ~known[samples.series]
-        first[self._early_or_outside(samples, short, near)] = True
+        first[self._early_or_outside(samples, short, recently_judged)] = True
         first[long] = ~now_known
         known[samples.series[long]] = now_known
         judged_at = long | first
@@ -128,7 +130,9 @@ class LayeredDetector:
             scores.put(first[judged_at], self._first.update(samples.batch.select(first)))
         return self._statistical_scores.hold(samples, judged_at, scores)
 
-    def _early_or_outside(self, samples: ScorableSamples, short: Bool, near: Bool) -> Int64:
+    def _early_or_outside(
+        self, samples: ScorableSamples, short: Bool, recently_judged: Bool
+    ) -> Int64:
         """Of series that the ensemble does not know: the first samples and values outside the band."""
         early_count = self._own["early_count"]
         at: Int64 = np.flatnonzero(short)
@@ -139,13 +143,15 @@ class LayeredDetector:
         rank = early_count[s] + samples.rank(short)[at]
         early_count[s] = np.minimum(rank + 1, self._early_samples)
         chosen = rank < self._early_samples
-        chosen |= self._statistical_scores.outside(s, samples.batch.value[at]) & near[at]
+        chosen |= self._statistical_scores.outside(s, samples.batch.value[at]) & recently_judged[at]
         found: Int64 = at[chosen]
         return found
 
-    def _judge_sensor(self, samples: ScorableSamples, minute: Bool, near: Bool) -> HeldScores:
+    def _judge_sensor(
+        self, samples: ScorableSamples, minute: Bool, recently_judged: Bool
+    ) -> HeldScores:
         """Scores of the fault layer."""
-        at = np.flatnonzero(near)
+        at = np.flatnonzero(recently_judged)
         outside = self._fault_scores.outside(samples.series[at], samples.batch.value[at])
         judged_at = minute.copy()
         judged_at[at[outside]] = True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 PR_SET_PDEATHSIG = 1
 RESTART_DELAY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -102,7 +102,7 @@ class Supervisor:
                 delay = RESTART_DELAY_S[min(child.quick_deaths, len(RESTART_DELAY_S) - 1)]
                 child.next_start_s = now_s + delay
                 code = child.process.returncode if child.process else None
-                log.warning("process_died", process=child.name, code=code)
+                _log.warning("process_died", process=child.name, code=code)
             elif now_s >= child.next_start_s:
                 child.next_start_s = 0.0
                 child.restarts += 1

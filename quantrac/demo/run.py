@@ -20,7 +20,7 @@ import structlog
 from quantrac.demo.api import Api
 from quantrac.demo.processes import StartFailed, Supervisor
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
 READY_TIMEOUT_S = 90.0
 DRAIN_TIMEOUT_S = 120.0

@@ -38,7 +38,7 @@ class ModbusUnit:
         profile = instrument.profile
         self.instrument = instrument
         self.bank = RegisterBank()
-        self.served: dict[str, float | None] = {}
+        self.answered: dict[str, float | None] = {}
         self._image = RegisterImage(profile)
         self._limits = UnitLimits(max_registers=profile.limits.max_registers)
         self._identity = Identity(profile.manufacturer, profile.model)
@@ -46,7 +46,7 @@ class ModbusUnit:
             _Place(m, m.table, m.address or 0, m.register_count) for m in profile.metrics
         ]
         self._step = -1
-        self._said: dict[bytes, bytes] = {}
+        self._remembered: dict[bytes, bytes] = {}
         self._is_silent = False
         self._define(profile)
 
@@ -56,14 +56,14 @@ class ModbusUnit:
             self.refresh(time_ms)
         if self._is_silent:
             return None
-        said = self._said.get(pdu)
-        if said is None:
-            said = functions.answer(self.bank, pdu, self._limits, self._identity)
+        reply = self._remembered.get(pdu)
+        if reply is None:
+            reply = functions.answer(self.bank, pdu, self._limits, self._identity)
             if pdu[0] > _LAST_READING:
-                self._said.clear()  # the request may have written
-            elif len(self._said) < _REMEMBERED:
-                self._said[pdu] = said  # true until the next refresh
-        return said
+                self._remembered.clear()  # the request may have written
+            elif len(self._remembered) < _REMEMBERED:
+                self._remembered[pdu] = reply  # true until the next refresh
+        return reply
 
     def refresh(self, time_ms: int) -> None:
         """Update the registers from the readings of the instrument."""
@@ -71,7 +71,7 @@ class ModbusUnit:
         if step == self._step:
             return
         self._step = step
-        self._said.clear()
+        self._remembered.clear()
         self.show(self.instrument.readings(time_ms))
 
     def show(self, readings: Mapping[str, float | None]) -> None:
@@ -92,8 +92,8 @@ class ModbusUnit:
                 self.bank.set_bits(place.table.value, {a: bool(w) for a, w in addressed.items()})
             else:
                 self.bank.set_words(place.table.value, addressed)
-            said = decode_metric(place.metric, words)
-            self.served[name] = None if said is None else place.metric.to_canonical(said)
+            value = decode_metric(place.metric, words)
+            self.answered[name] = None if value is None else place.metric.to_canonical(value)
 
     def metrics_in(self, pdu: bytes) -> list[str]:
         """The metrics whose registers are all in the answer to a request."""

@@ -13,24 +13,24 @@ from simulators.devices.modbus_unit import ModbusUnit
 from simulators.devices.pseudo_terminal import PseudoTerminal
 from simulators.faults.answers import rtu_answer
 from simulators.faults.plan import OF_ANSWERS, FaultPlan
-from simulators.truth import Served
+from simulators.truth import AnsweredValue
 from simulators.wire.rtu import RtuListener, RtuRequest
 from telemetry.time.clock import utc_now_ms
 
-log = structlog.get_logger()
+_log = structlog.get_logger()
 
-Serve = Callable[[list[Served]], None]
+OnAnswered = Callable[[list[AnsweredValue]], None]
 
 
 @dataclass(slots=True)
-class Traffic:
-    """Counters of a bus."""
+class LineCounters:
+    """Counters of a line: what was asked, answered, sent, damaged on purpose and not understood."""
 
     requests: int = 0
     answers: int = 0
-    spoilt: int = 0
+    damaged: int = 0
     refused: int = 0
-    unheard: int = 0
+    not_understood: int = 0
     frames: int = 0
 
 
@@ -44,13 +44,13 @@ class LineUnit:
     turnaround_s: float = 0.01
     turn: int = 0
     last_frame: bytes = b""
-    traffic: Traffic = field(default_factory=Traffic)
+    counters: LineCounters = field(default_factory=LineCounters)
 
-    def served(self, pdu: bytes, now_ms: int) -> list[Served]:
+    def answered_values(self, pdu: bytes, now_ms: int) -> list[AnsweredValue]:
         """The values in a correct answer to a request."""
         wall = utc_now_ms()
         return [
-            Served(f"{self.series}/{name}", wall, self.unit.served.get(name), now_ms)
+            AnsweredValue(f"{self.series}/{name}", wall, self.unit.answered.get(name), now_ms)
             for name in self.unit.metrics_in(pdu)
         ]
 
@@ -67,15 +67,15 @@ class SerialLine:
         settings: LineSettings,
         units: Mapping[int, LineUnit],
         clock: SimulationClock,
-        serve: Serve | None = None,
+        on_answered: OnAnswered | None = None,
     ) -> None:
         self.port = port
         port.received = self.received
         self.settings = settings
         self.units = units
-        self.traffic = Traffic()
+        self.counters = LineCounters()
         self._clock = clock
-        self._serve = serve
+        self._on_answered = on_answered
         # the bytes of a request arrive together here: programs write whole frames
         self._listener = RtuListener(max(settings.silence_s, 0.005))
         self._requests: asyncio.Queue[RtuRequest] = asyncio.Queue()
@@ -84,12 +84,12 @@ class SerialLine:
     def received(self, data: bytes) -> None:
         """Accept bytes from the other end."""
         if not self._rate_is_right():
-            self.traffic.unheard += 1
+            self.counters.not_understood += 1
             return
         before = self._listener.bad_frames
         for request in self._listener.feed(data, time.monotonic()):
             self._requests.put_nowait(request)
-        self.traffic.unheard += self._listener.bad_frames - before
+        self.counters.not_understood += self._listener.bad_frames - before
 
     async def run(self) -> None:
         """Answer until cancelled."""
@@ -109,7 +109,7 @@ class SerialLine:
                     self._requests.put_nowait(request)
 
     async def _answer(self, request: RtuRequest) -> None:
-        self.traffic.requests += 1
+        self.counters.requests += 1
         here = self.units.get(request.unit)
         if here is None:
             for each in self.units.values() if request.unit == 0 else ():
@@ -121,7 +121,7 @@ class SerialLine:
         pdu = here.unit.answer(request.pdu, now)
         if pdu is None:
             return
-        served = here.served(request.pdu, now) if pdu[0] < 0x80 else []
+        answered = here.answered_values(request.pdu, now) if pdu[0] < 0x80 else []
         here.turn += 1
         faults = here.faults.active(OF_ANSWERS, now, here.turn) if here.faults else []
         out = rtu_answer(request.unit, request.pdu, pdu, here.last_frame, faults, here.turn)
@@ -129,13 +129,13 @@ class SerialLine:
             return
         await asyncio.sleep(out.delay_s)
         await transmit(self.port, self.settings, out.data)
-        self.traffic.answers += 1
-        self.traffic.refused += pdu[0] >= 0x80
-        self.traffic.spoilt += not out.good
+        self.counters.answers += 1
+        self.counters.refused += pdu[0] >= 0x80
+        self.counters.damaged += not out.good
         if out.good:
             here.last_frame = out.data
-            if self._serve is not None:
-                self._serve(served)
+            if self._on_answered is not None:
+                self._on_answered(answered)
 
     def _rate_is_right(self) -> bool:
         rate = self.port.baudrate()
@@ -144,7 +144,7 @@ class SerialLine:
             return True
         if rate != self._wrong_rate:
             self._wrong_rate = rate
-            log.warning(
+            _log.warning(
                 "wrong_baudrate",
                 port=str(self.port.link), rate=rate, line=self.settings.baudrate,
             )  # fmt: skip

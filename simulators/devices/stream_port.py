@@ -8,10 +8,10 @@ from simulators.clock import SimulationClock
 from simulators.devices.instrument import Instrument
 from simulators.devices.line import LineSettings, transmit
 from simulators.devices.pseudo_terminal import PseudoTerminal
-from simulators.devices.serial_line import Serve, Traffic
+from simulators.devices.serial_line import LineCounters, OnAnswered
 from simulators.faults.answers import stream_frames
 from simulators.faults.plan import OF_ANSWERS, FaultPlan
-from simulators.truth import Served
+from simulators.truth import AnsweredValue
 from telemetry.time.clock import utc_now_ms
 
 Moments = Callable[[int], tuple[int, Mapping[str, float]]]
@@ -35,11 +35,11 @@ class StreamPort:
         *,
         every_ms: int = 1000,
         moments: Moments | None = None,
-        serve: Serve | None = None,
+        on_answered: OnAnswered | None = None,
     ) -> None:
         self.port = port
         port.received = self.received
-        self.traffic = Traffic()
+        self.counters = LineCounters()
         self._settings = settings
         self._series = series
         self.instrument = instrument
@@ -47,7 +47,7 @@ class StreamPort:
         self._clock = clock
         self._every_ms = every_ms
         self._moments = moments
-        self._serve = serve
+        self._on_answered = on_answered
         self._encoder = encoder(instrument.profile)
         self._request = instrument.profile.stream.request
         self._heard = bytearray()
@@ -60,7 +60,7 @@ class StreamPort:
         self._heard += data
         if self._request and self._request in self._heard:
             self._heard.clear()
-            self.traffic.requests += 1
+            self.counters.requests += 1
             self._asked.set()
         del self._heard[:-64]
 
@@ -101,12 +101,12 @@ class StreamPort:
         await asyncio.sleep(out.delay_s)
         await transmit(self.port, self._settings, out.data)
         self._before = frame
-        self.traffic.frames += 1
-        self.traffic.spoilt += not out.good
-        if out.good and self._serve is not None and self.port.is_plugged_in:
-            self._serve(self._values_of(frame, now))
+        self.counters.frames += 1
+        self.counters.damaged += not out.good
+        if out.good and self._on_answered is not None and self.port.is_plugged_in:
+            self._on_answered(self._values_of(frame, now))
 
-    def _values_of(self, frame: bytes, now: int) -> list[Served]:
+    def _values_of(self, frame: bytes, now: int) -> list[AnsweredValue]:
         wall = utc_now_ms()
         samples = decoder(self.instrument.profile, canonical=True).feed(frame, wall)
-        return [Served(f"{self._series}/{s.metric}", wall, s.value, now) for s in samples]
+        return [AnsweredValue(f"{self._series}/{s.metric}", wall, s.value, now) for s in samples]

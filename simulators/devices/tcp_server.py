@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from simulators.clock import SimulationClock
-from simulators.devices.serial_line import LineUnit, Serve, Traffic
+from simulators.devices.serial_line import LineCounters, LineUnit, OnAnswered
 from simulators.faults.answers import tcp_answer
 from simulators.faults.plan import OF_ANSWERS
 from simulators.wire.functions import ExceptionCode, refuse
@@ -20,14 +20,14 @@ class TcpServer:
         port: int,
         units: Mapping[int, LineUnit],
         clock: SimulationClock,
-        serve: Serve | None = None,
+        on_answered: OnAnswered | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.units = units
         self.clock = clock
-        self.serve = serve
-        self.traffic = Traffic()
+        self.on_answered = on_answered
+        self.counters = LineCounters()
         self.connections: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
 
@@ -95,7 +95,7 @@ class _Connection(asyncio.Protocol):
         try:
             requests = self._listener.feed(data)
         except TcpFrameError:
-            self._server.traffic.unheard += 1
+            self._server.counters.not_understood += 1
             self._transport.close()
             return
         for request in requests:
@@ -103,19 +103,19 @@ class _Connection(asyncio.Protocol):
 
     def _answer(self, request: TcpRequest) -> None:
         server = self._server
-        traffic = server.traffic
-        traffic.requests += 1
+        counters = server.counters
+        counters.requests += 1
         here = server.units.get(request.unit)
         if here is None:
             refusal = refuse(request.pdu[0], ExceptionCode.GATEWAY_TARGET)
             self._send(tcp_frame(request.transaction, request.unit, refusal))
-            traffic.refused += 1
+            counters.refused += 1
             return
         now = server.clock.now_ms()
         pdu = here.unit.answer(request.pdu, now)
         if pdu is None:
             return
-        traffic.refused += pdu[0] >= 0x80
+        counters.refused += pdu[0] >= 0x80
         if not here.faults:
             self._send(tcp_frame(request.transaction, request.unit, pdu))
         else:
@@ -124,16 +124,16 @@ class _Connection(asyncio.Protocol):
             out = tcp_answer(request.transaction, request.unit, request.pdu, pdu, faults)
             if out is None:
                 return
-            traffic.spoilt += not out.good
+            counters.damaged += not out.good
             if out.delay_s:
                 self._send_later(out.delay_s, out.data)
             else:
                 self._send(out.data)
             if not out.good:
                 return
-        traffic.answers += 1
-        if server.serve is not None and pdu[0] < 0x80:
-            server.serve(here.served(request.pdu, now))
+        counters.answers += 1
+        if server.on_answered is not None and pdu[0] < 0x80:
+            server.on_answered(here.answered_values(request.pdu, now))
 
     def _send(self, data: bytes) -> None:
         if self._transport is not None:

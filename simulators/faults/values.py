@@ -57,8 +57,8 @@ class FaultyInstrument(Instrument):
                 continue
             struck, begin = self._plan.affected(fault, time_ms, turn)
             if struck.any():
-                spoilt = self._faulty_column(fault, metric, time_ms, value, begin)
-                value = np.where(struck, np.clip(spoilt, low, high), value)
+                faulty = self._faulty_column(fault, metric, time_ms, value, begin)
+                value = np.where(struck, np.clip(faulty, low, high), value)
         return value
 
     def _faulty_column(

@@ -18,7 +18,7 @@ from simulators.fleets.values import FleetValues
 from simulators.scenarios.fleets import FleetModel
 from simulators.scenarios.model import Scenario
 from simulators.signals.randomness import Int64, generator
-from simulators.truth import Served, TruthFile
+from simulators.truth import AnsweredValue, TruthFile
 from telemetry.time.clock import utc_now_ms
 
 TICK_S = 0.05
@@ -376,7 +376,7 @@ class Fleet:
         ):
             prefix = f"{self.nodes[i].gateway}/{here.name}/"
             self._truth.write(
-                Served(prefix + m.name, moment, v, moment)
+                AnsweredValue(prefix + m.name, moment, v, moment)
                 for m, v in zip(here.metrics, row, strict=True)
             )
 

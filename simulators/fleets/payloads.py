@@ -56,11 +56,11 @@ def node_birth(bd_seq: int, time_ms: int, store: StoreState, about: NodeProperti
             _metric(names.STORE_NEXT, DataType.UINT64, store.next_batch, time_ms),
         ]
     metrics += _status(store, time_ms)
-    said = {
+    texts = {
         names.STATION_ID: about.station, names.STATION_NAME: about.station_name,
         names.AGENT_VERSION: "simulated",
     }  # fmt: skip
-    metrics += [_metric(n, DataType.STRING, text, time_ms) for n, text in said.items() if text]
+    metrics += [_metric(n, DataType.STRING, text, time_ms) for n, text in texts.items() if text]
     for name, degrees in ((names.LATITUDE, about.latitude), (names.LONGITUDE, about.longitude)):
         if degrees is not None:
             metrics.append(_metric(name, DataType.DOUBLE, degrees, time_ms))
@@ -92,11 +92,11 @@ def device_birth(
         metrics.append(
             Metric(names.STORE_BATCH, alias, time_ms, DataType.UINT64, None, is_null=True)
         )
-    said = {
+    texts = {
         names.PROFILE: here.profile, names.MANUFACTURER: here.manufacturer,
         names.MODEL: here.model, names.BUS: here.bus,
     }  # fmt: skip
-    metrics += [_metric(n, DataType.STRING, text, time_ms) for n, text in said.items() if text]
+    metrics += [_metric(n, DataType.STRING, text, time_ms) for n, text in texts.items() if text]
     for metric, alias in zip(here.metrics, shape.aliases[device], strict=True):
         properties = _properties(metric, here.interval_ms)
         metrics.append(
@@ -134,12 +134,12 @@ def _metric(name: str, kind: DataType, value: object, time_ms: int) -> Metric:
 
 
 def _properties(metric: ShapeMetric, interval_ms: int) -> dict[str, PropertyValue]:
-    said = {
+    properties = {
         names.ENG_UNIT: PropertyValue(DataType.STRING, metric.unit),
         names.QUANTITY: PropertyValue(DataType.STRING, metric.quantity),
         names.INTERVAL: PropertyValue(DataType.INT64, interval_ms),
     }
     if metric.low is not None and metric.high is not None:
-        said[names.LOW] = PropertyValue(DataType.DOUBLE, metric.low)
-        said[names.HIGH] = PropertyValue(DataType.DOUBLE, metric.high)
-    return said
+        properties[names.LOW] = PropertyValue(DataType.DOUBLE, metric.low)
+        properties[names.HIGH] = PropertyValue(DataType.DOUBLE, metric.high)
+    return properties

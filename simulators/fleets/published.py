@@ -17,7 +17,7 @@ from simulators.fleets.template import DataTemplate
 from simulators.scenarios.fleets import PublishModel
 from simulators.scenarios.model import Scenario, SimStation
 from simulators.signals.randomness import Float64, Int64
-from simulators.truth import Served, TruthFile
+from simulators.truth import AnsweredValue, TruthFile
 from telemetry.quality import Flag
 from telemetry.sparkplug.data_encoder import encode_batch_number, encode_data, encode_sample
 from telemetry.sparkplug.protobuf import varint_field
@@ -130,7 +130,7 @@ class PublishedStation:
         assert self._truth is not None
         names = [m.name for m in instrument.profile.metrics]
         self._truth.write(
-            Served(f"{instrument.name}/{name}", moment, value, moment)
+            AnsweredValue(f"{instrument.name}/{name}", moment, value, moment)
             for moment, row in zip(times.tolist(), values.tolist(), strict=True)
             for name, value in zip(names, row, strict=True)
             if value == value  # noqa: PLR0124  # as above

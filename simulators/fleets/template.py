@@ -39,8 +39,8 @@ class DataTemplate:
         body = b""
         for step in range(steps):
             moment = _SENTINEL + 3 + step
-            said = b"".join(values[step * width : (step + 1) * width])
-            body += encoder.encode(moment, said, historical=historical)
+            of_step = b"".join(values[step * width : (step + 1) * width])
+            body += encoder.encode(moment, of_step, historical=historical)
         if batch_alias is not None:
             body += encode_batch_number(
                 _SENTINEL + 1, _SENTINEL + 2, alias=batch_alias, historical=historical

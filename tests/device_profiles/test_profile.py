@@ -134,7 +134,7 @@ def test_a_profile_is_found_by_id_or_by_its_path(tmp_path: Path) -> None:
 def test_a_profile_that_does_not_exist_has_near_ones() -> None:
     with pytest.raises(ProfileNotFound) as error:
         load_profile("eastron-sdm12")
-    assert "eastron-sdm120" in error.value.near
+    assert "eastron-sdm120" in error.value.similar
     with pytest.raises(ProfileNotFound):
         load_profile("./nowhere.yaml")
 

@@ -47,7 +47,7 @@ def test_the_demo_serves_real_ports_and_leaves_nothing(
     demo.send_signal(signal.SIGTERM)
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0
-    assert "values served" in output
+    assert "values answered" in output
     assert not list(tmp_path.glob("*-rs485"))
     truth = [s for s in read_truth(tmp_path / "truth.csv") if s.series.endswith("/temperature")]
     said = [s.value for s in truth if s.series.startswith("bd-tdm-001/weather")]

@@ -124,7 +124,7 @@ def test_every_kind_of_fault_leaves_frames_that_can_be_sent(kind: FaultKind) -> 
     assert Fault(kind).amount == DEFAULTS.get(kind, 0.0)
 
 
-def test_answers_are_spoilt_as_their_fault_says() -> None:
+def test_answers_are_damaged_as_their_fault_says() -> None:
     good = with_crc(b"\x01" + SAID)
 
     def said(kind: FaultKind) -> bytes:
@@ -169,7 +169,7 @@ def test_a_port_at_another_rate_is_not_understood(tmp_path: Path) -> None:
             assert ask(line, timeout_s=0.2) == b""
         with Serial(str(tmp_path / "s-rs485"), 9600) as line:
             assert has_valid_crc(ask(line))
-        assert simulation.buses[0].traffic.unheard == 1
+        assert simulation.buses[0].counters.not_understood == 1
 
 
 def test_an_adapter_that_is_pulled_vanishes_and_comes_back(tmp_path: Path) -> None:
@@ -213,21 +213,21 @@ def test_a_power_cut_takes_all_buses_of_a_gateway(tmp_path: Path) -> None:
         ({"kind": "drift", "value": 3600.0}, lambda sound, said: said > sound),
     ],
 )  # fmt: skip
-def test_values_are_spoilt_as_their_fault_says(
+def test_values_are_wrong_as_their_fault_says(
     fault: dict[str, Any], holds: Any, tmp_path: Path
 ) -> None:
     start = {"start": "2026-03-10T14:00+07:00"}
     made = station(faults=[{**fault, "device": "g/weather", "metrics": ["temperature"]}], **start)
     stations = stations_of(made)
-    spoilt, sound = (
+    faulty, sound = (
         Simulation(s, stations, tmp_path, {"s-cabinet": 1}).instruments(stations[0])[0]
         for s in (made, station(**start))
     )
     moment = sound.on_since_ms + 60_000
-    said, right = (i.readings(moment)["temperature"] for i in (spoilt, sound))
+    said, right = (i.readings(moment)["temperature"] for i in (faulty, sound))
     assert holds(right, said)
     if fault["kind"] != "clock_wrong":
-        assert spoilt.readings(moment)["humidity"] == sound.readings(moment)["humidity"]
+        assert faulty.readings(moment)["humidity"] == sound.readings(moment)["humidity"]
 
 
 def test_a_stuck_value_stays_what_it_was_when_it_began(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_stuck_value_stays_what_it_was_when_it_began(tmp_path: Path) -> None:
     assert sonde.readings(began + 3_700_000)["ph"] != stuck[0]
 
 
-def test_only_what_could_be_read_counts_as_served(tmp_path: Path) -> None:
+def test_only_what_could_be_read_counts_as_answered(tmp_path: Path) -> None:
     made = station(faults=[{"kind": "crc_error", "device": "g/weather", "probability": 0.5}])
     with running(made, tmp_path), Serial(str(tmp_path / "s-rs485"), 9600) as line:
         good = sum(has_valid_crc(ask(line, timeout_s=0.15)) for _ in range(12))
