@@ -1,6 +1,7 @@
 """Live updates (samples, alerts, states of gateways) for the subscribers of the event stream."""
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from telemetry.batches import Int64, SampleBatch
 from telemetry.series import Series
 
 MAX_WAITING = 200
-"""With more waiting messages, a subscriber loses the oldest and receives their number."""
+"""With more waiting messages, a subscriber loses the oldest and is told how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class SubscriptionFilter:
             and (not self.series or str(series.key) in self.series)
         )
 
-    def covers_place(self, station: str | None, gateway: str | None) -> bool:
+    def covers_location(self, station: str | None, gateway: str | None) -> bool:
         """Whether updates of this station or gateway are wanted."""
         return (not self.stations or station in self.stations) and (
             not self.gateways or gateway in self.gateways
@@ -128,10 +129,10 @@ class LiveUpdates:
             subscribers = list(self._subscribers)
         if not subscribers or not len(newest):
             return
-        series = [self._series_at(int(i)) for i in newest.series]
-        values = [None if v != v else v for v in newest.value.tolist()]  # noqa: PLR0124  # NaN
+        known = [self._series_at(int(index)) for index in newest.series]
+        values = [None if math.isnan(value) else value for value in newest.value.tolist()]
         rows = list(
-            zip(series, newest.time_ms.tolist(), values, newest.quality.tolist(), strict=True)
+            zip(known, newest.time_ms.tolist(), values, newest.quality.tolist(), strict=True)
         )
         for subscriber in subscribers:
             wanted = [row for row in rows if subscriber.wants(row[0])]
@@ -139,10 +140,10 @@ class LiveUpdates:
                 subscriber.put(
                     "samples",
                     {
-                        "series": [str(s.key) for s, _, _, _ in wanted],
-                        "time_ms": [t for _, t, _, _ in wanted],
-                        "value": [v for _, _, v, _ in wanted],
-                        "quality": [q for _, _, _, q in wanted],
+                        "series": [str(series.key) for series, _, _, _ in wanted],
+                        "time_ms": [time_ms for _, time_ms, _, _ in wanted],
+                        "value": [value for _, _, value, _ in wanted],
+                        "quality": [quality for _, _, _, quality in wanted],
                     },
                 )
 
@@ -164,6 +165,10 @@ class LiveUpdates:
     ) -> None:
         """Send an alert, or the state of a gateway or device."""
         with self._lock:
-            subscribers = [w for w in self._subscribers if w.filter.covers_place(station, gateway)]
+            subscribers = [
+                subscriber
+                for subscriber in self._subscribers
+                if subscriber.filter.covers_location(station, gateway)
+            ]
         for subscriber in subscribers:
             subscriber.put(event, data)

@@ -183,7 +183,7 @@ class Service:
         service = RunningService(
             self.configuration, self.database, self.store, self.inventory, self.ledger,
             self.quarantine, self.receiver, self.inbox, self.pipeline, self.link, self.live,
-            self.notification, self.started_ms, utc_now_ms, lambda: self.alerts.refused,
+            self.notification, self.started_ms, utc_now_ms, lambda: self.alerts.transitions_not_stored,
         )  # fmt: skip
         return application.create(service, self._routers())
 

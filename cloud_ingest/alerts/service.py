@@ -93,9 +93,9 @@ class AlertService:
             self.on_event(event)
 
     @property
-    def refused(self) -> int:
-        """The number of transitions that could not be stored."""
-        return self._judge.refused
+    def transitions_not_stored(self) -> int:
+        """How many changes of alerts the database refused."""
+        return self._judge.transitions_not_stored
 
     def register(self, series: Sequence[Series]) -> None:
         """Add series, or update known ones."""

@@ -39,7 +39,9 @@ class HasState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """The parts of the service; ``now_ms`` is its clock, ``findings_lost`` what no alert could tell."""
+    """The parts of the service; ``now_ms`` is its clock, ``transitions_not_stored`` how many
+    changes of alerts the database refused.
+    """
 
     configuration: CloudConfiguration
     database: Database
@@ -55,4 +57,4 @@ class RunningService:
     notification: HasProblem
     started_ms: int
     now_ms: Callable[[], int]
-    findings_lost: Callable[[], int]
+    transitions_not_stored: Callable[[], int]

@@ -41,10 +41,12 @@ class ClockOffsets:
         if sent_ms is None:
             return
         self._next_ms[gateway] = arrived_ms + EXAMINE_EVERY_MS
-        offset_ms = sent_ms - arrived_ms
-        self._largest_ms[gateway] = max(offset_ms, self._largest_ms.get(gateway, offset_ms))
+        clock_offset_ms = sent_ms - arrived_ms
+        self._largest_ms[gateway] = max(
+            clock_offset_ms, self._largest_ms.get(gateway, clock_offset_ms)
+        )
 
-    def note_many(self, names: list[str], gateway: Int64, offset_ms: Int64) -> None:
+    def note_many(self, names: list[str], gateway: Int64, clock_offset_ms: Int64) -> None:
         """Note the offsets of many messages: time stamp less arrival.
 
         ``gateway`` holds indices of ``names``, a list that only grows.
@@ -53,14 +55,14 @@ class ClockOffsets:
         if len(names) > len(self._largest_ms_of_many):
             more = np.full(2 * len(names) - len(self._largest_ms_of_many), _NEVER, np.int64)
             self._largest_ms_of_many = np.concatenate([self._largest_ms_of_many, more])
-        np.maximum.at(self._largest_ms_of_many, gateway, offset_ms)
+        np.maximum.at(self._largest_ms_of_many, gateway, clock_offset_ms)
 
     def _take_offsets(self) -> dict[str, int]:
         """The largest offset of each gateway since the last call."""
         offsets, self._largest_ms = self._largest_ms, {}
         for i in np.flatnonzero(self._largest_ms_of_many != _NEVER).tolist():
-            name, offset_ms = self._names[i], int(self._largest_ms_of_many[i])
-            offsets[name] = max(offset_ms, offsets.get(name, _NEVER))
+            name, clock_offset_ms = self._names[i], int(self._largest_ms_of_many[i])
+            offsets[name] = max(clock_offset_ms, offsets.get(name, _NEVER))
         self._largest_ms_of_many[:] = _NEVER
         return offsets
 
@@ -72,17 +74,17 @@ class ClockOffsets:
         offsets = self._take_offsets()
         self._next_ms.clear()
         return [
-            self._sample(gateway, known.group, known.station, offset_ms, now_ms)
-            for gateway, offset_ms in offsets.items()
+            self._sample(gateway, known.group, known.station, clock_offset_ms, now_ms)
+            for gateway, clock_offset_ms in offsets.items()
             if (known := self._inventory.gateway(gateway)) is not None
         ]
 
     def _sample(
-        self, gateway: str, group: str, station: str, offset_ms: int, now_ms: int
+        self, gateway: str, group: str, station: str, clock_offset_ms: int, now_ms: int
     ) -> DerivedSample:
         return DerivedSample(
             SeriesKey(gateway, DEVICE, METRIC), group, station, METRIC, SAMPLE_EVERY_MS, now_ms,
-            offset_ms / 1000.0, "s",
+            clock_offset_ms / 1000.0, "s",
         )  # fmt: skip
 
 

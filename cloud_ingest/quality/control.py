@@ -37,9 +37,9 @@ class MarkedSpan:
     def covers(self, series: Series) -> bool:
         """True if the span applies to a series."""
         key = series.key
-        given = (self.station, self.gateway, self.device, self.metric)
+        wanted = (self.station, self.gateway, self.device, self.metric)
         own = (series.station, key.gateway, key.device, key.metric)
-        return all(g is None or g == o for g, o in zip(given, own, strict=True))
+        return all(w is None or w == o for w, o in zip(wanted, own, strict=True))
 
 
 class QualityControl:
@@ -90,8 +90,8 @@ class QualityControl:
         flags: list[UInt8] = []
         done = 0
         for piece in batch.pieces(_PIECE):
-            found, last = self._flag(piece, now_ms)
-            flags.append(found)
+            found_flags, last = self._flag(piece, now_ms)
+            flags.append(found_flags)
             newest.append(last + done)
             done += len(piece)
         batch = batch.with_quality(np.concatenate(flags))
@@ -118,8 +118,8 @@ class QualityControl:
         flags[is_too_far_ahead(batch.time_ms, now_ms) & (flags <= Flag.NOT_EVALUATED)] = (
             Flag.SUSPECT
         )
-        given = np.where(batch.quality == Flag.MISSING, Flag.NOT_EVALUATED, batch.quality)
-        flags = qartod.worse(flags, given.astype(np.uint8))
+        given_flags = np.where(batch.quality == Flag.MISSING, Flag.NOT_EVALUATED, batch.quality)
+        flags = qartod.worse(flags, given_flags.astype(np.uint8))
         self._fail_marked(batch, flags, now_ms)
         flags[missing] = Flag.MISSING
         return flags, newest
@@ -143,44 +143,44 @@ class QualityControl:
         newest = samples.rows[samples.last]
         if not len(newest):
             return newest
-        judged = self._judge_by_earlier(samples)
+        judged_flags = self._judge_by_earlier(samples)
         if "spike_suspect" in self._used:
-            judged.append(self._judge_spikes(samples))
+            judged_flags.append(self._judge_spikes(samples))
         rows = slice(None) if samples.whole else samples.rows
-        flags[rows] = qartod.worst([flags[rows], *judged])
+        flags[rows] = qartod.worst([flags[rows], *judged_flags])
         self._state.follow(samples, flags[newest])
         return newest
 
     def _judge_by_earlier(self, samples: ConsecutiveSamples) -> list[UInt8]:
         """Flags of rate of change, flat line, attenuated signal and gap, as far as they are used."""
         p, rows = self._parameters, self._parameters.rows_of(samples.series)
-        found: list[UInt8] = []
+        found_flags: list[UInt8] = []
         if "rate_suspect" in self._used:
             limit = p.values("rate_suspect", rows)
             seconds = samples.pause_ms / 1000.0
-            judged = qartod.rate_of_change(
+            judged_flags = qartod.rate_of_change(
                 samples.value, samples.before, seconds, limit, p.values("rate_fail", rows)
             )
-            found.append(_only(judged, np.isfinite(limit)))
+            found_flags.append(_only(judged_flags, np.isfinite(limit)))
         if "flat_tolerance" in self._used:
             tolerance = p.values("flat_tolerance", rows)
             flat_ms = self._state.flat_ms(samples, tolerance)
             flat_ms[samples.value == p.values("flat_ignore", rows)] = 0.0
             limit = p.values("flat_suspect_ms", rows)
-            judged = qartod.flat_line(flat_ms, limit, p.values("flat_fail_ms", rows))
-            found.append(_only(judged, tolerance > 0))
+            judged_flags = qartod.flat_line(flat_ms, limit, p.values("flat_fail_ms", rows))
+            found_flags.append(_only(judged_flags, tolerance > 0))
         if "period_ms" in self._used:
             period_ms = p.values("period_ms", rows)
             deviation = self._state.deviation(samples, period_ms)
-            judged = qartod.attenuated_signal(
+            judged_flags = qartod.attenuated_signal(
                 deviation, p.values("std_suspect", rows), p.values("std_fail", rows)
             )
-            found.append(_only(judged, period_ms > 0))
+            found_flags.append(_only(judged_flags, period_ms > 0))
         if "gap_ms" in self._used:
             gap_ms = p.values("gap_ms", rows)
-            judged = qartod.time_gap(samples.pause_ms, gap_ms)
-            found.append(_only(judged, np.isfinite(gap_ms)))
-        return found
+            judged_flags = qartod.time_gap(samples.pause_ms, gap_ms)
+            found_flags.append(_only(judged_flags, np.isfinite(gap_ms)))
+        return found_flags
 
     def _judge_spikes(self, samples: ConsecutiveSamples) -> UInt8:
         """Flags of the spike test, which needs the sample before and the one after.
@@ -189,18 +189,18 @@ class QualityControl:
         then, it becomes a correction.
         """
         p, state = self._parameters, self._state
-        judged = np.full(len(samples.series), Flag.NOT_EVALUATED, np.uint8)
+        judged_flags = np.full(len(samples.series), Flag.NOT_EVALUATED, np.uint8)
         if len(samples.first) < len(samples.series):  # otherwise no sample has a successor here
             rows = p.rows_of(samples.series)
             limits = p.values("spike_suspect", rows), p.values("spike_fail", rows)
-            judged = qartod.spike(samples.before, samples.value, samples.after, *limits)
+            judged_flags = qartod.spike(samples.before, samples.value, samples.after, *limits)
         waiting = samples.series[samples.first]
         rows = p.rows_of(waiting)
-        found = qartod.spike(
+        found_flags = qartod.spike(
             state.before[waiting], state.value[waiting], samples.value[samples.first],
             p.values("spike_suspect", rows), p.values("spike_fail", rows),
         )  # fmt: skip
-        raised = qartod.is_worse(found, state.flag[waiting]) & (found >= Flag.SUSPECT)
+        raised = qartod.is_worse(found_flags, state.flag[waiting]) & (found_flags >= Flag.SUSPECT)
         if raised.any():
             series = waiting[raised]
             self._corrections.append(
@@ -208,10 +208,10 @@ class QualityControl:
                     series.astype(np.int32),
                     state.time_ms[series],
                     state.value[series],
-                    found[raised],
+                    found_flags[raised],
                 )
             )
-        return _only(judged, judged >= Flag.SUSPECT)
+        return _only(judged_flags, judged_flags >= Flag.SUSPECT)
 
     def _judge_neighbours(self, batch: SampleBatch, newest: Int64) -> None:
         """Compare the newest value of each series with the nearest one of its group.
@@ -230,9 +230,9 @@ class QualityControl:
         value = state.value.copy()
         value[state.time_ms <= int(batch.time_ms[newest].max()) - _NEIGHBOUR_AGE_MS] = np.nan
         distance = self._parameters.neighbours.nearest(value)
-        found = qartod.neighbour(distance[series], limit[np.isfinite(limit)])
-        batch.quality[compared] = qartod.worse(batch.quality[compared], found)
-        state.flag[series] = qartod.worse(state.flag[series], found)
+        found_flags = qartod.neighbour(distance[series], limit[np.isfinite(limit)])
+        batch.quality[compared] = qartod.worse(batch.quality[compared], found_flags)
+        state.flag[series] = qartod.worse(state.flag[series], found_flags)
 
     def _judge_seasons(self, batch: SampleBatch, flags: UInt8) -> None:
         """Climatology: compare values with the ranges of their month."""

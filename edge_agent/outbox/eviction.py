@@ -109,7 +109,7 @@ def _empty_three_of_four(
     evicted = 0
     for row in rows:
         batch, shape, time_ms, count, measured, _, _ = row
-        # A damaged row stays as it is: reading it sets it aside.
+        # A damaged row stays as it is: reading it moves it to the table of damaged rows.
         stays = not is_sound(row) or count == 0 or seen[shape] % _KEEP_ONE_OF == 0
         kept.append(row if stays else report_row(batch, shape, time_ms, 0, measured, None))
         if is_sound(row):

@@ -182,7 +182,7 @@ class ReportStorage:
         return state.next_batch if lowest is None else lowest, time_ms
 
     def set_aside_rows(self, rows: Sequence[ReportRow]) -> None:
-        """Set damaged rows aside for inspection; their samples count as evicted."""
+        """Move damaged rows to their own table for inspection; their samples count as evicted."""
         if self._connection is None:
             return
         durable = self._durable_state().copy()
@@ -350,7 +350,7 @@ class ReportStorage:
             _log.warning("outbox_eviction_failed", path=str(self._path), problem=str(error))
 
     def _replace_damaged(self, reason: str) -> None:
-        """Set the damaged file aside and carry over to a new one what can still be read."""
+        """Keep the damaged file aside and carry over to a new one what can still be read."""
         self._disconnect()
         aside = database.set_aside(self._path, utc_now_ms())
         self.files_set_aside += 1

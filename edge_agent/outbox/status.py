@@ -22,7 +22,7 @@ class OutboxStatus:
     it will be empty at the present rate, None if it does not shrink. ``problem``: why the disk
     refuses writes; reports then stay in memory. ``ready``: whether the batch numbers are known.
     ``numbering`` changes when batch numbers start again. ``damaged_rows``: rows that the disk has
-    changed and that were set aside.
+    changed and that were moved to the table of damaged rows.
     """
 
     depth_samples: int

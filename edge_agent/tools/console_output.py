@@ -97,7 +97,9 @@ def status_text(status: Mapping[str, Any]) -> str:
         f"measured    {status['measured_total']} samples, evicted {status['given_up_total']}",
     ]
     if status["damaged_rows"]:
-        lines.append(f"damaged     {status['damaged_rows']} rows changed by the disk and set aside")
+        lines.append(
+            f"damaged     {status['damaged_rows']} rows changed by the disk, kept in the table of damaged rows"
+        )
     if status["problem"]:
         lines.append(f"problem     {status['problem']}")
     for name, bus in status["buses"].items():

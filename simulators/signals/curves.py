@@ -5,6 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from simulators.signals.randomness import Float64
+from telemetry.time.local_time import UTC_OFFSET_H
+
+_DEGREES_AN_HOUR = 15.0
+_MERIDIAN = _DEGREES_AN_HOUR * UTC_OFFSET_H
+"""The longitude at which the sun stands highest at noon of the local clock."""
 
 
 def over_the_day(hour: Float64, knots: Sequence[tuple[float, float]]) -> Float64:
@@ -37,11 +42,11 @@ def rise_hold_fall(
 def daylight(day_of_year: Float64, hour: Float64, latitude: float, longitude: float) -> Float64:
     """Sine of the solar elevation (at most 1, below 0 at night), to about a degree.
 
-    ``hour`` is local time of UTC+7; declination and hour angle as in Cooper (1969).
+    ``hour`` is local time as in telemetry.time.local_time; declination and hour angle as in Cooper (1969).
     """
     declination = np.radians(23.45) * np.sin(2.0 * np.pi * (day_of_year + 284.0 + 1.0) / 365.0)
-    solar_hour = hour + (longitude - 105.0) / 15.0
-    angle = np.radians(15.0) * (solar_hour - 12.0)
+    solar_hour = hour + (longitude - _MERIDIAN) / _DEGREES_AN_HOUR
+    angle = np.radians(_DEGREES_AN_HOUR) * (solar_hour - 12.0)
     phi = np.radians(latitude)
     height: Float64 = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(
         declination

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from simulators.signals.curves import over_the_day
-from simulators.signals.places import LocalTime, Place
+from simulators.signals.places import LOCAL_OFFSET_S, LocalTime, Place
 from simulators.signals.randomness import Float64, generator, key_of, wander
 from simulators.signals.weather import Weather
 
@@ -26,7 +26,7 @@ class OutfallDay:
 class Outfall:
     """The outfall at a place; quantities in their canonical units."""
 
-    def __init__(self, seed: int, weather: Weather, offset_s: float = 25200.0) -> None:
+    def __init__(self, seed: int, weather: Weather, offset_s: float = LOCAL_OFFSET_S) -> None:
         self._seed = seed
         self._weather = weather
         self._offset_s = offset_s

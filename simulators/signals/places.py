@@ -6,7 +6,10 @@ from math import cos, radians
 import numpy as np
 
 from simulators.signals.randomness import Float64
+from telemetry.time.local_time import UTC_OFFSET_H
 
+LOCAL_OFFSET_S = UTC_OFFSET_H * 3600.0
+"""Seconds by which the local clock is ahead of UTC."""
 _METRES_PER_DEGREE = 111_320.0
 
 
@@ -51,7 +54,7 @@ class LocalTime:
 
     @classmethod
     def of(cls, time_s: Float64, offset_s: float) -> "LocalTime":
-        """Local time of UTC seconds, ``offset_s`` east of Greenwich (Việt Nam: 25,200)."""
+        """Local time of UTC seconds, ``offset_s`` ahead of UTC (see LOCAL_OFFSET_S)."""
         local = time_s + offset_s
         day = np.floor(local / 86400.0)
         return cls(day, local - day * 86400.0, np.mod(day, 365.2425), np.mod(day + 3.0, 7.0))

@@ -7,7 +7,7 @@ import numpy as np
 
 from simulators.signals.curves import over_the_day
 from simulators.signals.episodes import Episode
-from simulators.signals.places import Place
+from simulators.signals.places import LOCAL_OFFSET_S, Place
 from simulators.signals.randomness import Float64, Int64, generator
 
 CLASSES = ("motorbike", "car", "bus", "truck")
@@ -55,7 +55,11 @@ class Road:
     """The road beside a place."""
 
     def __init__(
-        self, seed: int, place: Place, episodes: tuple[Episode, ...] = (), offset_s: float = 25200.0
+        self,
+        seed: int,
+        place: Place,
+        episodes: tuple[Episode, ...] = (),
+        offset_s: float = LOCAL_OFFSET_S,
     ) -> None:
         self._seed = seed
         self._place = place

@@ -6,7 +6,7 @@ import numpy as np
 
 from simulators.signals.curves import daylight, over_the_day
 from simulators.signals.episodes import Episode
-from simulators.signals.places import LocalTime, Place
+from simulators.signals.places import LOCAL_OFFSET_S, LocalTime, Place
 from simulators.signals.randomness import Float64, generator, key_of, wander
 
 # chance of a storm on a day, by month (Tân Sơn Nhất: rainy from May to November)
@@ -29,7 +29,7 @@ class Weather:
     """The weather of a region; ``seed`` determines all random choices."""
 
     def __init__(
-        self, seed: int, episodes: tuple[Episode, ...] = (), offset_s: float = 25200.0
+        self, seed: int, episodes: tuple[Episode, ...] = (), offset_s: float = LOCAL_OFFSET_S
     ) -> None:
         self._seed = seed
         self._offset_s = offset_s

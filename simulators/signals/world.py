@@ -9,13 +9,11 @@ from simulators.signals.air import Air
 from simulators.signals.curves import over_the_day
 from simulators.signals.episodes import Episode, plume_delay_s, plume_ug_m3
 from simulators.signals.outfall import Outfall
-from simulators.signals.places import LocalTime, Place
+from simulators.signals.places import LOCAL_OFFSET_S, LocalTime, Place
 from simulators.signals.power import Power
 from simulators.signals.randomness import Float64, Int64, key_of, wander
 from simulators.signals.traffic import Road, RoadDay
 from simulators.signals.weather import Weather
-
-VIETNAM_OFFSET_S = 25200.0
 
 Signal = Callable[["World", Place, Float64], Float64]
 
@@ -32,7 +30,7 @@ class World:
         seed: int,
         start_s: float,
         episodes: tuple[Episode, ...] = (),
-        offset_s: float = VIETNAM_OFFSET_S,
+        offset_s: float = LOCAL_OFFSET_S,
     ) -> None:
         self.seed = seed
         self.start_s = start_s

@@ -1,7 +1,8 @@
 """Local time at the stations: the zone by which days, hours and reports are counted.
 
-All stations are in Viet Nam, which is seven hours ahead of UTC all year. Everything that needs the
-zone takes it from here.
+All stations are in Viet Nam, which is seven hours ahead of UTC all year. All Python code that needs
+the zone takes it from here. The web page has a copy in ``cloud_ingest/web/src/parts/localTime.ts``,
+and tests/telemetry/test_local_time.py compares the two.
 """
 
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 TIME_ZONE = "Asia/Ho_Chi_Minh"
 UTC_OFFSET_H = 7.0
+UTC_OFFSET_NAME = f"UTC{UTC_OFFSET_H:+g}"
 LOCAL_ZONE = timezone(timedelta(hours=UTC_OFFSET_H))
 
 _OFFSET_MS = round(UTC_OFFSET_H * 3_600_000)

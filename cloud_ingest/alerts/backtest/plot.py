@@ -22,7 +22,7 @@ from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.stores.protocol import SampleColumns, SampleStore
 from telemetry.batches import Int64, SampleBatch, usable
 from telemetry.series import Series
-from telemetry.time.local_time import to_local_ms
+from telemetry.time.local_time import UTC_OFFSET_NAME, to_local_ms
 
 MOST_PANELS = 6
 _WORDS = {
@@ -33,7 +33,7 @@ _WORDS = {
         "breach": "alert is on", "fired": "alert goes out", "band": "expected range",
         "judged": "what is compared with the limit (mean, difference, change)",
         "more": "{n} further series with alerts are not shown: choose with --rule and --series",
-        "time": "local time (UTC+7)",
+        "time": f"local time ({UTC_OFFSET_NAME})",
     },
     "vi": {
         "title": "Nếu áp dụng các quy tắc, {begin} đến {end}",
@@ -42,7 +42,7 @@ _WORDS = {
         "breach": "cảnh báo đang mở", "fired": "gửi cảnh báo", "band": "khoảng bình thường",
         "judged": "giá trị được so với giới hạn (trung bình, hiệu số, mức thay đổi)",
         "more": "{n} chuỗi khác có cảnh báo không được vẽ: chọn bằng --rule và --series",
-        "time": "giờ địa phương (UTC+7)",
+        "time": f"giờ địa phương ({UTC_OFFSET_NAME})",
     },
 }  # fmt: skip
 _LINE, _JUDGED_LINE, _RED, _BAND = "#7a8ca0", "#12436d", "#b00020", "#2e7d32"

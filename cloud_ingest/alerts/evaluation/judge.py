@@ -42,7 +42,7 @@ class RuleJudge:
         database: Database,
         station_name: StationName,
     ) -> None:
-        self.refused = 0
+        self.transitions_not_stored = 0
         self._engine = engine
         self._late = late
         self._writer = writer
@@ -90,7 +90,7 @@ class RuleJudge:
             try:
                 self._store([transition], now_ms)
             except _REFUSED as error:
-                self.refused += 1
+                self.transitions_not_stored += 1
                 _log.error(
                     "alert_transition_not_stored", rule=transition.rule.full_id,
                     series=str(transition.series.key), problem=str(error)[:500],

@@ -105,11 +105,11 @@ class AlertCommands:
         now_ms = utc_now_ms()
         with self._database.engine.connect().execution_options(read_only=True) as connection:
             alert = records.existing(connection, alert_id)
-        until = alert_id if end_ms is None else None
+        until_resolved = alert_id if end_ms is None else None
         return self.silence(
             Silence(
                 0, "silence", alert.rule, alert.station, alert.gateway, alert.device, alert.metric,
-                now_ms, end_ms, until, reason, by, now_ms, None,
+                now_ms, end_ms, until_resolved, reason, by, now_ms, None,
             )
         )  # fmt: skip
 

@@ -5,11 +5,12 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from cloud_ingest.api.responses.declaration import ProblemDocument, example
+from telemetry.time.local_time import TIME_ZONE
 
 
 @example(
     name="Quantrac", version="0.1.0", host="quantrac", store="embedded", time_ms=1795470465324,
-    time_zone="Asia/Ho_Chi_Minh",
+    time_zone=TIME_ZONE,
 )  # fmt: skip
 class About(TypedDict):
     """Name and version. ``host``: Sparkplug host application; ``time_zone``: of the web page."""

@@ -72,7 +72,7 @@ class EnsembleDetector:
     """
 
     def __init__(self, *, utc_offset_h: float = UTC_OFFSET_H) -> None:
-        self._offset_ms = round(utc_offset_h * HOUR_MS)
+        self._utc_offset_ms = round(utc_offset_h * HOUR_MS)
         self._tails = StateTable(pareto_tail.initial_tails(STREAMS).ravel())
         self._state = StateArrays(
             {
@@ -148,7 +148,7 @@ class EnsembleDetector:
         if not len(tick):
             return
         state, s = self._state, tick.series
-        seen = features.compute_features(state, tick, clip_to_float32(value), self._offset_ms)
+        seen = features.compute_features(state, tick, clip_to_float32(value), self._utc_offset_ms)
         table = self._tails.take(s)
         tails = table.reshape(len(TailField), STREAMS, len(s))
         high, low = tails[TailField.HIGH].copy(), tails[TailField.LOW].copy()
@@ -196,7 +196,7 @@ class EnsembleDetector:
         settling = np.where(seen.gap_steps > _LONG_GAP_STEPS, _SETTLING, settling)
         state["settling"][s] = settling
         surprise = mean + 0.5 * recent
-        local_ms = tick.time_ms + self._offset_ms
+        local_ms = tick.time_ms + self._utc_offset_ms
         surprise -= daily_pattern.follow_daily_pattern(state, s, local_ms, surprise)
         return surprise, (streams > 0) & (settling <= 0)
 

@@ -164,14 +164,16 @@ class Features:
     expected: Float64
 
 
-def compute_features(state: StateArrays, tick: Tick, value: Float64, offset_ms: int) -> Features:
-    """The streams of a tick; updates the state. ``offset_ms`` is local time minus UTC."""
+def compute_features(
+    state: StateArrays, tick: Tick, value: Float64, utc_offset_ms: int
+) -> Features:
+    """The streams of a tick; updates the state. ``utc_offset_ms`` is local time minus UTC."""
     s = tick.series
     count = state["count"][s].astype(np.float64)
     interval_h, step_h = _follow_interval(state, tick, count)
     scale = np.maximum(WORKING_STEP_H / np.maximum(interval_h, 1e-9), 1.0)
     gap_steps = np.where(step_h > 1.9 * interval_h, step_h / np.maximum(interval_h, 1e-9), 1.0)
-    profile = profiles.follow_profiles(state, tick, value, offset_ms, interval_h)
+    profile = profiles.follow_profiles(state, tick, value, utc_offset_ms, interval_h)
     means = _follow_means(state, s, value, profile, count, scale, gap_steps)
     out = np.empty((STREAMS, len(s)))
     valid = np.ones(out.shape, dtype=np.bool_)

@@ -74,18 +74,18 @@ class ProfileResiduals:
 
 
 def follow_profiles(
-    state: StateArrays, tick: Tick, value: Float64, offset_ms: int, interval_h: Float64
+    state: StateArrays, tick: Tick, value: Float64, utc_offset_ms: int, interval_h: Float64
 ) -> ProfileResiduals:
     """Compare a tick with the profiles, then update them.
 
-    ``offset_ms`` is local time minus UTC, ``interval_h`` the usual time between samples.
+    ``utc_offset_ms`` is local time minus UTC, ``interval_h`` the usual time between samples.
     """
     s = tick.series
     first_ms = state["first_ms"][s]
     first_ms = np.where(first_ms == NEVER, tick.time_ms, first_ms)
     state["first_ms"][s] = first_ms
     age_ms = tick.time_ms - first_ms
-    local_ms = tick.time_ms + offset_ms
+    local_ms = tick.time_ms + utc_offset_ms
     half_hour = local_ms % DAY_MS // HALF_HOUR_MS
     hour = half_hour // 2
     week_cell = (local_ms - MONDAY_MS) % WEEK_MS // (_HALF_HOURS_PER_CELL * HALF_HOUR_MS)

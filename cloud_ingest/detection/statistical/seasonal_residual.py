@@ -47,7 +47,7 @@ class SeasonalResidualDetector:
         slots: int = HOURS,
     ) -> None:
         self._slots = slots
-        self._offset_ms = round(utc_offset_h * HOUR_MS)
+        self._utc_offset_ms = round(utc_offset_h * HOUR_MS)
         self._memory_h = memory_days * HOURS
         self._warm_up = warm_up_samples
         self._band = band_sigmas
@@ -95,7 +95,7 @@ class SeasonalResidualDetector:
         if not len(tick):
             return
         s, x = tick.series, clip_to_float32(tick.value)
-        slot = (tick.time_ms + self._offset_ms) % _DAY_MS * self._slots // _DAY_MS
+        slot = (tick.time_ms + self._utc_offset_ms) % _DAY_MS * self._slots // _DAY_MS
         table = self._table.take(s)
         step_ms = tick.time_ms - self._state["last_ms"][s]
         interval_h = _follow_interval(table, step_ms)

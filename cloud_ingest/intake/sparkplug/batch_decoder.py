@@ -135,7 +135,7 @@ class AliasTable:
 class DecodedBatch(NamedTuple):
     """The decoded messages.
 
-    ``device``, ``gateway``, ``arrived_ms`` and ``offset_ms`` (time stamp less arrival) have an
+    ``device``, ``gateway``, ``arrived_ms`` and ``clock_offset_ms`` (time stamp less arrival) have an
     entry for each decoded message. ``others`` are left to the full decoder.
     """
 
@@ -145,7 +145,7 @@ class DecodedBatch(NamedTuple):
     device: Int64
     arrived_ms: Int64
     gateway: Int64
-    offset_ms: Int64
+    clock_offset_ms: Int64
     others: list[tuple[MqttMessage, Route]]
 
 

@@ -83,7 +83,7 @@ class ReportHandler:
         context.inventory.note_many_last_seen(
             context.aliases.devices, decoded.device, decoded.arrived_ms
         )
-        self._clocks.note_many(context.aliases.gateways, decoded.gateway, decoded.offset_ms)
+        self._clocks.note_many(context.aliases.gateways, decoded.gateway, decoded.clock_offset_ms)
         if decoded.receipts is not None:
             context.work.entries.append(decoded.receipts)
         context.work.entries.extend(decoded.unnumbered)

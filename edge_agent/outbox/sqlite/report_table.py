@@ -1,4 +1,4 @@
-"""Reads and writes the report table, and sets damaged rows aside."""
+"""Reads and writes the report table, and moves damaged rows to a table of their own."""
 
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence

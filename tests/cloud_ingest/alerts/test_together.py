@@ -92,7 +92,7 @@ def test_a_finding_that_the_database_refuses_keeps_no_other_from_being_told(data
     service.process(batch_of([(0, T0 + 1, 40.0), (1, T0 + 1, 40.0)]), T0 + 1)
     found = {a["series"]: a["state"] for a in service.queries.find(AlertFilter())[0]}
     assert found["g/e/pm2_5"] == "resolved"
-    assert service.refused == (1 if "postgresql" in str(database.url) else 0)
+    assert service.transitions_not_stored == (1 if "postgresql" in str(database.url) else 0)
 
 
 @pytest.mark.slow

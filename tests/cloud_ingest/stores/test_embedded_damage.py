@@ -158,7 +158,7 @@ def test_a_reading_process_skips_damage_and_changes_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "damage", [lambda data: flip(data, 14 * 8), lambda data: data[:-1], lambda _: b""]
 )
-def test_a_damaged_inbox_file_is_set_aside(
+def test_a_damaged_inbox_file_is_kept_aside(
     tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     store = EmbeddedStore(tmp_path)

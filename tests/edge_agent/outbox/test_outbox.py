@@ -216,7 +216,7 @@ def test_what_was_put_is_there_after_kill_9(tmp_path: Path) -> None:
         outbox.close()
 
 
-def test_a_damaged_file_is_set_aside_and_the_agent_goes_on(tmp_path: Path) -> None:
+def test_a_damaged_file_is_kept_aside_and_the_agent_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     outbox = Outbox(path)
     outbox.put([report()])
@@ -247,7 +247,7 @@ def test_what_can_be_read_of_a_damaged_file_is_kept(tmp_path: Path) -> None:
         file.write(os.urandom(4096 * 3))
     again = Outbox(path)
     rows = drain(again)
-    wait_until(lambda: again.status().set_aside == 1, what="set aside")
+    wait_until(lambda: again.status().set_aside == 1, what="the damaged file is kept aside")
     rows = drain(again)
     assert 0.5 * before.depth_samples < sum(r.count for r in rows) < before.depth_samples
     status = again.status()

@@ -1,12 +1,16 @@
 """Local time against the standard library's own zone arithmetic."""
 
+import re
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.time.local_time import (
+    TIME_ZONE,
+    UTC_OFFSET_H,
     day_start_ms,
     from_local_ms,
     local_datetime,
@@ -39,3 +43,10 @@ def test_arrays_are_converted_like_single_moments() -> None:
     times = np.array([-1, 0, 61_199_999, 61_200_000], dtype=np.int64)
     assert ms_of_day(times).tolist() == [ms_of_day(t) for t in times.tolist()]
     assert to_local_ms(times).tolist() == [to_local_ms(t) for t in times.tolist()]
+
+
+def test_the_web_page_shows_the_same_local_time() -> None:
+    page = Path(__file__).parents[3] / "cloud_ingest/web/src/parts/localTime.ts"
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r'TIME_ZONE = "(.+?)"', text) == [TIME_ZONE]
+    assert [float(hours) for hours in re.findall(r"UTC_OFFSET_H = (\S+?);", text)] == [UTC_OFFSET_H]

@@ -1,5 +1,6 @@
 // The legal basis of a limit, in the reader's language as far as translations exist.
 import type { Legal, Rule } from "../api/types";
+import { dayStart } from "../parts/localTime";
 import { textOr } from "../texts";
 
 const said = (part: string) => textOr(`basis.${part}`, part);
@@ -10,7 +11,7 @@ export function basisOf(legal: Legal): string {
 }
 
 /** The start of a legal date in Vietnam, or `otherwise` if there is none. */
-export const dayOfLaw = (date: string | null | undefined, otherwise: number) => (date ? Date.parse(`${date}T00:00:00+07:00`) : otherwise);
+export const dayOfLaw = (date: string | null | undefined, otherwise: number) => (date ? (dayStart(date) ?? otherwise) : otherwise);
 
 /** True if a rule's document is in force at some time of the span. */
 export function holds(rule: Rule, start_ms: number, end_ms: number): boolean {

@@ -1,6 +1,7 @@
 // The columns and the time axis that all charts share.
 import type uPlot from "uplot";
 import type { Samples } from "../api/types";
+import { UTC_OFFSET_MS } from "../parts/localTime";
 import { clock, moment, number } from "../texts";
 
 export type Column = (number | null)[];
@@ -10,8 +11,8 @@ export const GAP_STEPS = 2.5;
 const HOUR_MS = 3600e3;
 /** Distances between the marks of the time axis, in seconds. */
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
-/** Vietnam is this far ahead of UTC; the marks of days are at its midnight. */
-const ZONE_S = 7 * 3600;
+/** The marks of days are at local midnight. */
+const ZONE_S = UTC_OFFSET_MS / 1000;
 const FONT = '12px "Be Vietnam Pro", sans-serif';
 
 export interface Span {

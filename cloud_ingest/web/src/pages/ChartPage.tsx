@@ -20,11 +20,11 @@ const POINTS = 600;
 /** Interval of reading again while the range ends now. */
 export const REFRESH_MS: Record<Range, number> = { "10m": 3000, "1h": 5000, "24h": 30_000, "7d": 60_000, "30d": 60_000 };
 /** Before the first series is known. */
-const NOTHING_YET = new Promise<Picture>(() => undefined);
+const NOTHING_YET = new Promise<ChartData>(() => undefined);
 
 const SEVERITIES: Severity[] = ["critical", "warning", "info"];
 
-interface Picture {
+interface ChartData {
   samples: Samples;
   rules: Rule[];
   alerts: Alert[];
@@ -32,7 +32,7 @@ interface Picture {
   end_ms: number;
 }
 
-async function read(series: string, range: Range, around: number | null): Promise<Picture> {
+async function read(series: string, range: Range, around: number | null): Promise<ChartData> {
   const length = RANGES[range];
   const end_ms = around === null ? Date.now() : Math.min(Date.now(), around + length / 2);
   const start_ms = end_ms - length;
@@ -47,7 +47,7 @@ async function read(series: string, range: Range, around: number | null): Promis
 }
 
 /** The picture with the samples that arrived since it was read, if its points are raw samples. */
-function follow(picture: Picture, extra: [number, number | null][], length: number): Picture {
+function follow(picture: ChartData, extra: [number, number | null][], length: number): ChartData {
   if (picture.samples.step_ms !== null || !extra.length) return picture;
   const last = picture.samples.time_ms.at(-1) ?? 0;
   const fresh = extra.filter(([t]) => t > last);
@@ -106,7 +106,7 @@ function RuleNote({ rule }: { rule: Rule }) {
   return <li>{notes.join(" · ")}</li>;
 }
 
-function Explanation({ picture, rules, far }: { picture: Picture; rules: Rule[]; far: boolean }) {
+function Explanation({ picture, rules, far }: { picture: ChartData; rules: Rule[]; far: boolean }) {
   const { step_ms } = picture.samples;
   return (
     <ul class="quiet notes">

@@ -13,7 +13,7 @@ import { Ranges, RANGES, REFRESH_MS, typicalInterval, type Range } from "./Chart
 
 const POINTS = 400;
 
-interface Picture {
+interface ChartData {
   samples: Samples[];
   start_ms: number;
   end_ms: number;
@@ -21,7 +21,7 @@ interface Picture {
 
 const isPage = (answer: Samples | PageSamples): answer is PageSamples => "items" in answer;
 
-async function read(series: string[], range: Range): Promise<Picture> {
+async function read(series: string[], range: Range): Promise<ChartData> {
   const end_ms = Date.now();
   const start_ms = end_ms - RANGES[range];
   if (!series.length) return { samples: [], start_ms, end_ms };
@@ -34,19 +34,19 @@ function nameOf(series: string, quantity: string): string {
   return value ? `${stationName(value.station)} – ${quantityName(quantity, value.metric)}` : series;
 }
 
-/** The lines of a picture, cached for each picture so that the chart is not redrawn. */
-const kept = new WeakMap<Picture, Map<string, ComparedLine[]>>();
-function linesOf(picture: Picture, names: string[]): ComparedLine[] {
-  const of = kept.get(picture) ?? new Map<string, ComparedLine[]>();
-  kept.set(picture, of);
+/** The lines of a chart, cached for its data so that the chart is not redrawn. */
+const cachedLines = new WeakMap<ChartData, Map<string, ComparedLine[]>>();
+function linesOf(data: ChartData, names: string[]): ComparedLine[] {
+  const byNames = cachedLines.get(data) ?? new Map<string, ComparedLine[]>();
+  cachedLines.set(data, byNames);
   const key = names.join("\n");
-  const lines = of.get(key) ?? picture.samples.map((samples, i) => ({ samples, name: names[i] ?? samples.series, interval_ms: typicalInterval(samples.time_ms) }));
-  of.set(key, lines);
+  const lines = byNames.get(key) ?? data.samples.map((samples, i) => ({ samples, name: names[i] ?? samples.series, interval_ms: typicalInterval(samples.time_ms) }));
+  byNames.set(key, lines);
   return lines;
 }
 
-/** Adds lines: one series, or all series of the same quantity. */
-function Adding({ chosen, add }: { chosen: string[]; add: (series: string[]) => void }) {
+/** The form that adds lines: one series, or all series of the same quantity. */
+function AddSeriesForm({ chosen, add }: { chosen: string[]; add: (series: string[]) => void }) {
   const all = [...latest.value.values()].sort((a, b) => a.series.localeCompare(b.series));
   const shown = chosen.map((s) => latest.value.get(s)).filter((v) => v !== undefined);
   const units = new Set(shown.map((v) => v.unit));
@@ -90,20 +90,20 @@ export function ComparePage() {
       <h1>{text("compare.title")}</h1>
       {chosen[0] && <p><a href={toChart(chosen[0], { range })}>← {text("compare.back")}</a></p>}
       <div class="choice"><Ranges range={range} go={(r) => go(chosen, r)} /></div>
-      <Adding chosen={chosen} add={(more) => go([...chosen, ...more])} />
+      <AddSeriesForm chosen={chosen} add={(more) => go([...chosen, ...more])} />
       <Show of={loaded}>
-        {(picture) => {
-          const lines = linesOf(picture, picture.samples.map((s) => nameOf(s.series, s.quantity)));
-          const step = picture.samples.find((s) => s.step_ms !== null)?.step_ms;
+        {(data) => {
+          const lines = linesOf(data, data.samples.map((s) => nameOf(s.series, s.quantity)));
+          const step = data.samples.find((s) => s.step_ms !== null)?.step_ms;
           if (!lines.length) return <p>{text("compare.none")}</p>;
           return (
             <>
-              <CompareChart lines={lines} start_ms={picture.start_ms} end_ms={picture.end_ms} remove={(s) => go(chosen.filter((c) => c !== s))} />
+              <CompareChart lines={lines} start_ms={data.start_ms} end_ms={data.end_ms} remove={(s) => go(chosen.filter((c) => c !== s))} />
               <ul class="quiet notes">
                 <li>{step ? `${text("chart.step", { step: duration(step) })}. ${text("compare.bands")}` : `${text("chart.raw")}.`} {text("chart.gap")}</li>
                 <li>{text("compare.note")} {text("time.zone")}</li>
               </ul>
-              <p><a href={addressOf("GET /samples", { series: chosen, start: picture.start_ms, end: picture.end_ms, format: "csv" })} download>{text("chart.csv")}</a></p>
+              <p><a href={addressOf("GET /samples", { series: chosen, start: data.start_ms, end: data.end_ms, format: "csv" })} download>{text("chart.csv")}</a></p>
             </>
           );
         }}

@@ -1,16 +1,20 @@
-// Times in input fields, always in Vietnam's time, wherever the browser is.
-const OFFSET_MS = 7 * 3600e3;
+// Vietnam's time, in which the page shows and reads all times, wherever the browser is: the one place
+// of its zone. A test compares it with telemetry/time/local_time.py.
+export const TIME_ZONE = "Asia/Ho_Chi_Minh";
+const UTC_OFFSET_H = 7;
+const ISO_OFFSET = `+${String(UTC_OFFSET_H).padStart(2, "0")}:00`;
+export const UTC_OFFSET_MS = UTC_OFFSET_H * 3600e3;
 export const DAY_MS = 86400e3;
 
 /** UTC milliseconds of the content of a date and time field; null if it is empty. */
 export function momentOf(field: string): number | null {
-  const time_ms = Date.parse(`${field.length === 16 ? `${field}:00` : field}+07:00`);
+  const time_ms = Date.parse(`${field.length === 16 ? `${field}:00` : field}${ISO_OFFSET}`);
   return Number.isNaN(time_ms) ? null : time_ms;
 }
 
 /** The content of a date and time field for a time. */
 export function fieldOf(time_ms: number): string {
-  return new Date(time_ms + OFFSET_MS).toISOString().slice(0, 16);
+  return new Date(time_ms + UTC_OFFSET_MS).toISOString().slice(0, 16);
 }
 
 /** The local day of a time as YYYY-MM-DD. */

@@ -1,5 +1,6 @@
 // Texts in two languages; numbers and times in Vietnamese format.
 import { signal } from "@preact/signals";
+import { TIME_ZONE } from "../parts/localTime";
 import en from "./en.json";
 import vi from "./vi.json";
 
@@ -7,7 +8,6 @@ export type Language = "vi" | "en";
 export type TextKey = keyof typeof vi;
 
 const catalogues: Record<Language, Record<TextKey, string>> = { vi, en };
-const TIME_ZONE = "Asia/Ho_Chi_Minh";
 
 function remembered(): Language {
   try {
