@@ -39,8 +39,10 @@ class HasState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """The parts of the service; ``now_ms`` is its clock, ``transitions_not_stored`` how many
-    changes of alerts the database refused.
+    """The parts of the service.
+
+    ``now_ms`` is its clock, ``transitions_not_stored`` counts the changes of alerts that the
+    database refused.
     """
 
     configuration: CloudConfiguration
