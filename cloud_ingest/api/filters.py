@@ -25,7 +25,7 @@ class Filters:
     quantities: frozenset[str]
     groups: frozenset[str]
 
-    def matches_place(self, group: str, station: str, gateway: str | None = None) -> bool:
+    def matches_location(self, group: str, station: str, gateway: str | None = None) -> bool:
         """True if the filters match this place."""
         return (
             (not self.groups or group in self.groups)
@@ -35,7 +35,7 @@ class Filters:
 
     def matches_series(self, s: Series) -> bool:
         """True if the filters match a series."""
-        return self.matches_place(s.group, s.station, s.key.gateway) and (
+        return self.matches_location(s.group, s.station, s.key.gateway) and (
             not self.quantities or s.quantity in self.quantities
         )
 

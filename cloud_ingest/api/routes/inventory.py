@@ -50,7 +50,7 @@ def router(service: RunningService) -> APIRouter:
         chosen = [
             s
             for s in inventory.stations()
-            if wanted.matches_place(s.group, s.id)
+            if wanted.matches_location(s.group, s.id)
             and (not wanted.gateways or any(g.id in wanted.gateways for g in at.get(s.id, [])))
         ]
         if wanted.quantities:
@@ -99,7 +99,9 @@ def router(service: RunningService) -> APIRouter:
         limit: Limit = DEFAULT_LIMIT,
         cursor: Cursor = None,
     ) -> Json:
-        chosen = [g for g in inventory.gateways() if wanted.matches_place(g.group, g.station, g.id)]
+        chosen = [
+            g for g in inventory.gateways() if wanted.matches_location(g.group, g.station, g.id)
+        ]
         if wanted.quantities:
             having = {s.key.gateway for s in inventory.series() if s.quantity in wanted.quantities}
             chosen = [g for g in chosen if g.id in having]
@@ -137,7 +139,7 @@ def router(service: RunningService) -> APIRouter:
             d
             for d in inventory.devices()
             if d.gateway in of
-            and wanted.matches_place(of[d.gateway].group, of[d.gateway].station, d.gateway)
+            and wanted.matches_location(of[d.gateway].group, of[d.gateway].station, d.gateway)
         ]
         if wanted.quantities:
             having = {
