@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from alert_rules.rule import Severity, parse_hours
+from cloud_ingest.notification.finding import notifier_of
 from cloud_ingest.notification.notifier import Notifier
 from telemetry.time.durations import DurationMs
 from telemetry.time.local_time import ms_of_day
@@ -95,11 +96,9 @@ def _matches(patterns: Sequence[str], name: str) -> bool:
 
 def channels(entries: Sequence[str | ChannelConfiguration]) -> list[Channel]:
     """The channels of ``notify`` in cloud.yaml. Raises ValueError for an address without a notifier."""
-    from cloud_ingest.notification.apprise import AppriseNotifier  # noqa: PLC0415  # heavy to load
-
     found = []
     for number, entry in enumerate(entries, start=1):
         chosen = ChannelConfiguration(url=entry) if isinstance(entry, str) else entry
         name = chosen.name or f"{chosen.url.partition(':')[0]}-{number}"
-        found.append(Channel(name, chosen, AppriseNotifier(chosen.url)))
+        found.append(Channel(name, chosen, notifier_of(chosen.url)))
     return found

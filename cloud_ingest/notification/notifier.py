@@ -1,4 +1,4 @@
-"""What hands a message over, and the errors it raises. A notifier is one file that implements this."""
+"""What hands a message over, and the errors it raises. ``notifiers`` has one file for each."""
 
 from enum import StrEnum, auto
 from typing import Protocol

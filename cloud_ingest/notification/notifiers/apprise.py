@@ -11,6 +11,9 @@ import apprise
 from alert_rules.rule import Severity
 from cloud_ingest.notification.notifier import FailureReason, NotifierError
 
+SCHEMES = ()
+"""None of its own: it takes every address that no other notifier takes."""
+
 _KINDS = {
     Severity.INFO: apprise.NotifyType.INFO,
     Severity.WARNING: apprise.NotifyType.WARNING,
@@ -65,6 +68,9 @@ class AppriseNotifier:
             detail = warnings[-1] if warnings else "the service refused it"
             everything = "\n".join(r.getMessage() for r in log if _names_a_cause(r))
             raise NotifierError(detail, _reason(everything))
+
+
+new_notifier = AppriseNotifier
 
 
 def _names_a_cause(record: logging.LogRecord) -> bool:

@@ -1,0 +1,1 @@
+"""The notifiers: one module each, which defines ``SCHEMES`` and ``new_notifier``; see ``finding``."""
