@@ -37,10 +37,9 @@ def names_in(path: str, name: str) -> set[str]:
 
 def walks() -> list[list[tuple[str, str, str]]]:
     """Each part of the walk: file, name, and how it goes on."""
-    parts = re.split(r"^### ", TEXT, flags=re.MULTILINE)[1:]
+    section = TEXT.split("\n## The way of one sample\n")[1].split("\n## ")[0]
     found = []
-    for whole in parts:
-        part = whole.split("\n## ")[0]
+    for part in re.split(r"^### ", section, flags=re.MULTILINE)[1:]:
         rows = re.findall(r"^\| `([\w/]+\.py)::([\w.]+)` \|.*\| (\w[\w ]*) \|$", part, re.MULTILINE)
         assert len(rows) == len(re.findall(r"^\| `", part, re.MULTILINE)), part[:60]
         found.append(rows)
