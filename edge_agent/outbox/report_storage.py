@@ -360,9 +360,9 @@ class ReportStorage:
         if not self._is_known and recovered.state is not None:
             self.state = recovered.state
         self._is_known = True
-        self.entries.adopt(recovered.entries)
+        self.entries.adopt(recovered.key_values)
         in_memory = self._buffer.samples
-        held = self.state.depth - in_memory
+        samples_before = self.state.depth - in_memory
         buffered = self._buffer.take_all()
         self.state.measured_total -= in_memory
         self.state.ack_through = self.state.next_batch - 1
@@ -372,7 +372,7 @@ class ReportStorage:
             if self._connection is not None:
                 with transaction(self._connection):
                     lost = recovery.carry_over(
-                        self._connection, recovered, self.state, self.aliases, held
+                        self._connection, recovered, self.state, self.aliases, samples_before
                     )
                 self.aliases.saved()
                 self._log_evicted(lost)

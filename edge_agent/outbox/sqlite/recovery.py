@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,24 @@ from edge_agent.clock import FIRST_TRUSTED_MS
 from edge_agent.outbox.sqlite.aliases import Aliases
 from edge_agent.outbox.sqlite.checksums import Damage, check, is_sound
 from edge_agent.outbox.sqlite.database import OutboxState, connect, load_state, save_state
+from edge_agent.outbox.sqlite.packing import renumbered
 from edge_agent.outbox.sqlite.report_table import COLUMNS, as_reports, insert_reports, is_usable
-from edge_agent.outbox.sqlite.row_format import Shape, StoredReport, pack, unpack
+from edge_agent.outbox.sqlite.row_format import Shape, StoredReport, pack, pack_free, unpack
 from telemetry.quality import Flag
 from telemetry.samples import Sample
 
 
 @dataclass(slots=True)
 class Recovered:
-    """The readable part of a damaged file: ``names`` (device, metric) by alias, ``shapes`` by number."""
+    """The readable part of a damaged file.
+
+    ``names`` are (device, metric) by alias, ``shapes`` by number; ``key_values`` is the table ``kept``.
+    """
 
     state: OutboxState | None = None
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
     shapes: dict[int, Shape] = field(default_factory=dict)
-    entries: dict[str, str] = field(default_factory=dict)
+    key_values: dict[str, str] = field(default_factory=dict)
     reports: list[StoredReport] = field(default_factory=list)
 
 
@@ -58,7 +62,7 @@ def read_damaged(path: Path) -> Recovered:
         for name, value, checksum in _rows(connection, "kept", columns, "name"):
             with contextlib.suppress(Damage):
                 check(checksum, name, value)
-                recovered.entries[name] = value
+                recovered.key_values[name] = value
         through = recovered.state.ack_through if recovered.state else 0
         for row in _rows(connection, "report", COLUMNS, "batch"):
             batch, shape, time_ms, count, _, data, _ = row
@@ -103,16 +107,16 @@ def carry_over(
     recovered: Recovered,
     state: OutboxState,
     aliases: Aliases,
-    held: int,
+    samples_before: int,
 ) -> int:
-    """Write the recovered rows into a new file that replaces one with ``held`` samples.
+    """Write the recovered rows into a new file that replaces one with ``samples_before``.
 
     Updates ``state``. Returns the number of lost samples. Call this in a transaction.
     """
     saved = restore(connection, recovered, state, aliases)
-    lost = max(0, held - saved)
+    lost = max(0, samples_before - saved)
     state.evicted_total += lost
-    state.measured_total += max(0, saved - held)
+    state.measured_total += max(0, saved - samples_before)
     aliases.save(connection)
     save_state(connection, state)
     return lost
@@ -130,19 +134,24 @@ def restore(
     saved = 0
     for report in sorted(recovered.reports, key=lambda r: r.batch):
         shape = report.shape
-        new_alias: dict[int, int] = {}
-        for alias in shape.aliases:
-            device, name = recovered.names[alias]
-            new_alias[alias] = aliases.assign(device or None, [name])[name]
-        known = aliases.shape(shape.device, [new_alias[a] for a in shape.aliases])
-        if len(known.aliases) != len(shape.aliases):
+        if any(a not in recovered.names for a in _aliases_in(report)):
             continue
         saved += report.count
         measured += report.count
-        carried = replace(report, batch=state.next_batch, shape=known)
+        names = [recovered.names[a][1] for a in shape.aliases]
+        known = aliases.shape_for(shape.device, tuple(names))
+        if shape.aliases and known.aliases:
+            carried = replace(report, shape=known)
+        else:
+            carried = renumbered(report, recovered.names, aliases)
+        carried = replace(carried, batch=state.next_batch)
         insert_reports(connection, [(carried, measured)])
         state.next_batch += 1
     return saved
+
+
+def _aliases_in(report: StoredReport) -> Iterable[int]:
+    return report.shape.aliases or (alias for alias, *_ in unpack(report))
 
 
 def restamp(
@@ -167,16 +176,18 @@ def restamp(
     end_ms = 0 if same_boot else max(row[2] for row in rows)
     stamped = []
     for row, report in zip(rows, as_reports(rows, aliases), strict=True):
-        data = report.data if same_boot else suspect(report)
+        data = report.data if same_boot else mark_suspect(report)
         time_ms = report.time_ms - end_ms + (shift_ms or 0)
         stamped.append((replace(report, time_ms=time_ms, data=data), row[4]))
     insert_reports(connection, stamped)
 
 
-def suspect(report: StoredReport) -> bytes:
+def mark_suspect(report: StoredReport) -> bytes:
     """The data of ``report`` with every sample that is not evaluated yet marked suspect."""
     samples = [
         Sample(str(alias), time_ms, value, Flag.SUSPECT if flag is Flag.NOT_EVALUATED else flag)
         for alias, time_ms, value, flag in unpack(report)
     ]
-    return report.data if not report.shape.aliases else pack(samples)
+    if report.shape.aliases:
+        return pack(samples)
+    return pack_free(samples, {s.metric: int(s.metric) for s in samples})

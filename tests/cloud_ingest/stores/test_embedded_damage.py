@@ -1,5 +1,6 @@
 """Damaged files of the embedded store: flipped bits, missing ends, garbage."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,48 @@ def test_a_second_damage_of_a_journal_is_kept_too(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
     assert times(store) == [2]
     store.close()
+
+
+@pytest.mark.parametrize("bit", range(1, 24))
+def test_a_damaged_number_of_the_last_block_is_no_incomplete_block(
+    tmp_path: Path, bit: int
+) -> None:
+    write(tmp_path, one_sample(1), one_sample(2))
+    file = tmp_path / "journal" / "0000000001"
+    damaged = flip(file.read_bytes(), (file.stat().st_size // 2 + 4) * 8 + bit)
+    file.write_bytes(damaged)
+    with capture_logs() as logs:
+        store = EmbeddedStore(tmp_path)
+    assert [entry["event"] for entry in logs] == ["journal_damaged"]
+    assert times(store) == [1]
+    assert (file.parent / "0000000001.damaged").read_bytes() == damaged
+    store.close()
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_damage_that_cannot_be_mended_yet_is_kept_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
+) -> None:
+    write(tmp_path, *(one_sample(n) for n in range(3)))
+    file = tmp_path / "journal" / "0000000001"
+    damaged = flip(file.read_bytes(), 14 * 8)
+    file.write_bytes(damaged)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    if not hard_links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(journal, "replace_file", refuse)
+        for _ in range(3):
+            with pytest.raises(OSError, match="no space"):
+                journal.recover_journal(file)
+    store = EmbeddedStore(tmp_path)
+    assert times(store) == [1, 2]
+    store.close()
+    [kept] = file.parent.glob("*.damaged")
+    assert kept.read_bytes() == damaged
 
 
 def test_an_incomplete_last_block_is_normal_after_a_crash(tmp_path: Path) -> None:
