@@ -1,4 +1,4 @@
-"""Stores of samples behind one protocol. A new store is one new file or folder here."""
+"""Stores of samples behind one protocol. How to add a store: README.md."""
 
 from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.opening import open_store

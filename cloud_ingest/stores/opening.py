@@ -1,5 +1,7 @@
 """Opens the store that a configuration describes."""
 
+from typing import assert_never
+
 from cloud_ingest.stores.configuration import StoreConfiguration
 from cloud_ingest.stores.protocol import SampleStore
 
@@ -17,6 +19,8 @@ def open_store(configuration: StoreConfiguration, read_only: bool = False) -> Sa
         from cloud_ingest.stores.influxdb.store import InfluxStore  # noqa: PLC0415  # loads if used
 
         return InfluxStore.open(configuration, upkeep_s=UPKEEP_S)
+    if configuration.kind != "embedded":
+        assert_never(configuration.kind)
     if read_only:
         from cloud_ingest.stores.embedded.files import folder  # noqa: PLC0415  # loads if used
         from cloud_ingest.stores.embedded.read_only_store import ReadOnlyStore  # noqa: PLC0415  # as above
