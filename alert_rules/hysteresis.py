@@ -78,10 +78,10 @@ class Hysteresis:
 
     def state(self) -> State:
         """Which rows are past each threshold."""
-        return {f"latch{i}": t.on for i, t in enumerate(self._thresholds) if len(t.on)}
+        return {f"threshold{i}": t.on for i, t in enumerate(self._thresholds) if len(t.on)}
 
     def restore(self, state: State) -> None:
         """Continue from a saved state."""
         for i, threshold in enumerate(self._thresholds):
-            if f"latch{i}" in state:
-                threshold.restore(state[f"latch{i}"].astype(np.bool_))
+            if f"threshold{i}" in state:
+                threshold.restore(state[f"threshold{i}"].astype(np.bool_))

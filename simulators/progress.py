@@ -130,12 +130,12 @@ def _bus_table(simulation: Simulation) -> Table:
 
 def _fleet_table(fleet: Fleet) -> Table:
     table = Table("online", "messages", "measured", box=None, padding=(0, 1))
-    for name in ("confirmed", "waiting", "sent again", "given up", "connections lost"):
+    for name in ("confirmed", "waiting", "sent again", "evicted", "connections lost"):
         table.add_column(name, justify="right")
     c = fleet.counts
     table.add_row(
         f"{fleet.online:,}/{fleet.capacity:,}", f"{c.messages:,}", f"{c.measured:,}",
-        f"{c.confirmed:,}", f"{fleet.backlog:,}", f"{c.sent_again:,}", f"{c.given_up:,}",
+        f"{c.confirmed:,}", f"{fleet.backlog:,}", f"{c.sent_again:,}", f"{c.evicted:,}",
         f"{c.connections_lost:,}",
     )  # fmt: skip
     return table
@@ -195,6 +195,6 @@ def _fleet_summary(fleet: Fleet, seconds: float) -> Iterator[str]:
     if fleet.model.acknowledged:
         yield (
             f"Confirmed: {c.confirmed:,} samples; {fleet.backlog:,} still waiting, "
-            f"{c.given_up:,} given up, {c.sent_again:,} reports sent again, "
+            f"{c.evicted:,} evicted, {c.sent_again:,} reports sent again, "
             f"{c.lost_on_purpose:,} lost on purpose."
         )

@@ -12,7 +12,7 @@ from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.intake.series_limiter import SeriesLimiter
 from cloud_ingest.intake.sparkplug.batch_decoder import Route
 from cloud_ingest.intake.sparkplug.birth_handler import BirthHandler
-from cloud_ingest.intake.sparkplug.decoder import PayloadError, decode_certificate, parse
+from cloud_ingest.intake.sparkplug.decoder import decode_certificate, parse
 from cloud_ingest.intake.sparkplug.presence import Presence
 from cloud_ingest.intake.sparkplug.report_handler import ReportHandler
 from cloud_ingest.intake.sparkplug.session_states import Handling, HostSessionEvent
@@ -21,7 +21,7 @@ from cloud_ingest.intake.work import Work
 from cloud_ingest.inventory.inventory import Inventory
 from telemetry.quality import Flag
 from telemetry.series import NODE_DEVICE
-from telemetry.sparkplug import names
+from telemetry.sparkplug import PayloadError, names
 from telemetry.sparkplug.topics import NAMESPACE, Topic, TopicError, parse_topic
 
 KNOWN_TOPICS = 100_000

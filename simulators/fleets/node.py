@@ -54,7 +54,7 @@ class Counts:
     messages: int = 0
     measured: int = 0
     confirmed: int = 0
-    given_up: int = 0
+    evicted: int = 0
     sent_again: int = 0
     lost_on_purpose: int = 0
     births: int = 0
@@ -68,7 +68,7 @@ class EdgeNode:
     """A conforming Sparkplug edge node; its methods return bytes to be sent to the broker."""
 
     __slots__ = (
-        "about", "acknowledged", "bd_seq", "counts", "dead", "gateway", "given_up", "group", "heads", "host",
+        "about", "acknowledged", "bd_seq", "counts", "dead", "evicted", "gateway", "group", "heads", "host",
         "host_since", "limit", "measured", "next_batch", "phase", "seq", "shape", "sub_id", "through",
         "waiting", "wants_close",
     )  # fmt: skip
@@ -107,7 +107,7 @@ class EdgeNode:
         self.wants_close = False
         self.dead: set[int] = set()
         self.measured = 0
-        self.given_up = 0
+        self.evicted = 0
 
     @property
     def is_online(self) -> bool:
@@ -199,8 +199,8 @@ class EdgeNode:
         self.waiting.append(Batch(number, device, time_ms, values, count, mark=mark))
         if len(self.waiting) > self.limit:
             lost = self.waiting.popleft().count
-            self.given_up += lost
-            self.counts.given_up += lost
+            self.evicted += lost
+            self.counts.evicted += lost
         return number
 
     def data(self, device: int, payload: bytes) -> bytes:
@@ -302,7 +302,7 @@ class EdgeNode:
         return StoreState(
             self.acknowledged, self.through, oldest.number if oldest else self.next_batch,
             self.next_batch, sum(b.count for b in self.waiting),
-            oldest.time_ms if oldest else None, self.measured, self.given_up,
+            oldest.time_ms if oldest else None, self.measured, self.evicted,
         )  # fmt: skip
 
     def _topic(self, kind: str, device: int | None = None) -> str:

@@ -27,7 +27,7 @@ class StoreState:
     backlog: int
     oldest_time_ms: int | None
     measured: int
-    given_up: int
+    evicted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _status(store: StoreState, time_ms: int) -> list[Metric]:
         _metric(names.STORE_BACKLOG, DataType.INT64, store.backlog, time_ms),
         _metric(names.STORE_OLDEST_TIME, DataType.INT64, store.oldest_time_ms, time_ms),
         _metric(names.STORE_MEASURED, DataType.UINT64, store.measured, time_ms),
-        _metric(names.STORE_GIVEN_UP, DataType.UINT64, store.given_up, time_ms),
+        _metric(names.STORE_GIVEN_UP, DataType.UINT64, store.evicted, time_ms),
     ]
 
 

@@ -1,7 +1,7 @@
 """Sparkplug data types and the Python values they stand for."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -47,7 +47,7 @@ class DataType(IntEnum):
 
 
 # Width in bits and whether signed, for the integer types.
-INTEGERS: dict[DataType, tuple[int, bool]] = {
+INTEGERS: Mapping[int, tuple[int, bool]] = {
     DataType.INT8: (8, True),
     DataType.INT16: (16, True),
     DataType.INT32: (32, True),
@@ -88,18 +88,28 @@ def to_unsigned(value: int, datatype: DataType) -> int:
     return value & ((1 << bits) - 1)
 
 
+def as_integer(raw: int, datatype: int) -> int:
+    """``raw`` cut to the width of an integer type and read with its sign; unchanged for other types.
+
+    This accepts all encodings of negative numbers, whatever width the sender used.
+    """
+    if datatype not in INTEGERS:
+        return raw
+    bits, signed = INTEGERS[datatype]
+    raw &= (1 << bits) - 1
+    return raw - (1 << bits) if signed and raw >> (bits - 1) else raw
+
+
 def as_type(value: Any, datatype: DataType) -> Any:
     """The value of a metric for the data type in its birth.
 
-    DATA messages leave the type out, so integers arrive unsigned in 32 or 64 bits. They are cut to
-    the declared width and read as signed, which accepts all encodings of negative numbers.
+    DATA messages leave the type out, so integers arrive unsigned in 32 or 64 bits (see
+    ``as_integer``).
     """
     if value is None:
         return None
-    if datatype in INTEGERS and isinstance(value, int):
-        bits, signed = INTEGERS[datatype]
-        value &= (1 << bits) - 1
-        return value - (1 << bits) if signed and value >> (bits - 1) else value
+    if isinstance(value, int):
+        return as_integer(value, datatype)
     if datatype in ARRAYS and isinstance(value, bytes):
         return unpack_array(value, datatype)
     return value

@@ -1,10 +1,10 @@
 """Decodes payloads within limits. Unknown fields are skipped, as protocol buffers require."""
 
 import struct
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
+from telemetry.sparkplug.compression import COMPRESSED, inflate
 from telemetry.sparkplug.datatypes import DataType, as_type
 from telemetry.sparkplug.model import (
     DataSet,
@@ -17,9 +17,6 @@ from telemetry.sparkplug.model import (
 )
 from telemetry.sparkplug.protobuf import FIXED32, FIXED64, LENGTH, VARINT, fields
 from telemetry.varint import decode_varint
-
-COMPRESSED = "SPBV1.0_COMPRESSED"
-"""The uuid with which Tahu clients mark a payload whose body is a compressed payload."""
 
 _MASK32 = (1 << 32) - 1
 
@@ -43,7 +40,7 @@ def decode(data: bytes, limits: PayloadLimits = _DEFAULT) -> Payload:
     payload = _decode(data, limits)
     if payload.uuid != COMPRESSED or payload.body is None:
         return payload
-    inner = _decode(_inflate(payload.body, limits.inflated_bytes), limits)
+    inner = _decode(inflate(payload.body, limits.inflated_bytes), limits)
     return replace(
         inner,
         timestamp_ms=payload.timestamp_ms if inner.timestamp_ms is None else inner.timestamp_ms,
@@ -58,17 +55,6 @@ def _decode(data: bytes, limits: PayloadLimits) -> Payload:
         raise
     except (ValueError, struct.error, RecursionError) as error:
         raise PayloadError(f"not a Sparkplug payload: {error}") from error
-
-
-def _inflate(body: bytes, limit: int) -> bytes:
-    inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, detected from the header
-    try:
-        out = inflater.decompress(body, limit)
-    except zlib.error as error:
-        raise PayloadError(f"the compressed body is damaged: {error}") from error
-    if inflater.unconsumed_tail or not inflater.eof:
-        raise PayloadError(f"the compressed body is cut off or inflates beyond {limit} bytes")
-    return out
 
 
 def _payload(data: bytes, depth: int) -> Payload:

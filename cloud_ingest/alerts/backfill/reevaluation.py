@@ -163,9 +163,9 @@ def _series_at(
     return [found[i] for i in sorted(found)]
 
 
-def _anomalies(rule: Rule, members: Sequence[Series], spans: Spans) -> Iterator[Case]:
+def _anomalies(rule: Rule, series: Sequence[Series], spans: Spans) -> Iterator[Case]:
     long = [
-        s for s in members
+        s for s in series
         if str(s.key) in spans and spans[str(s.key)][1] - spans[str(s.key)][0] >= SHORTEST_ANOMALY_MS
     ]  # fmt: skip
     for begin in range(0, len(long), SERIES_A_CASE):

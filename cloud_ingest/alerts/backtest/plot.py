@@ -28,7 +28,7 @@ MOST_PANELS = 6
 _WORDS = {
     "en": {
         "title": "What the rules would have said, {begin} to {end}",
-        "told": "{alerts} alerts, on for {on}", "once": "1 alert, on for {on}",
+        "many": "{alerts} alerts, on for {on}", "once": "1 alert, on for {on}",
         "never": "no alert", "measured": "measured", "limit": "limit {value} {unit}",
         "breach": "alert is on", "fired": "alert goes out", "band": "expected range",
         "judged": "what is compared with the limit (mean, difference, change)",
@@ -37,7 +37,7 @@ _WORDS = {
     },
     "vi": {
         "title": "Nếu áp dụng các quy tắc, {begin} đến {end}",
-        "told": "{alerts} cảnh báo, kéo dài {on}", "once": "1 cảnh báo, kéo dài {on}",
+        "many": "{alerts} cảnh báo, kéo dài {on}", "once": "1 cảnh báo, kéo dài {on}",
         "never": "không có cảnh báo", "measured": "giá trị đo", "limit": "giới hạn {value} {unit}",
         "breach": "cảnh báo đang mở", "fired": "gửi cảnh báo", "band": "khoảng bình thường",
         "judged": "giá trị được so với giới hạn (trung bình, hiệu số, mức thay đổi)",
@@ -158,8 +158,8 @@ def _draw_panel(axes: Any, panel: Panel, subject: Subject, language: str) -> Non
 def _title(panel: Panel, result: ReplayResult, language: str) -> str:
     words, rule, series = _WORDS[language], panel.rule, panel.series
     on = shown_length(result.on_ms(panel.found), language)
-    told = "never" if not panel.found else "once" if panel.alerts == 1 else "told"
-    outcome = words[told].format(alerts=panel.alerts, on=on)
+    count = "never" if not panel.found else "once" if panel.alerts == 1 else "many"
+    outcome = words[count].format(alerts=panel.alerts, on=on)
     return f"{getattr(rule.name, language)} – {series.station}, {series.key.device}: {outcome}"
 
 

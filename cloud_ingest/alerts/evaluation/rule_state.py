@@ -92,12 +92,12 @@ class RuleState:
 
 def with_series(index: SeriesIndex, state: State) -> State:
     """``state`` with the numbers of the series in the order of rows."""
-    return {"members": np.array([s.index for s in index.series], np.int64)} | state
+    return {"series": np.array([s.index for s in index.series], np.int64)} | state
 
 
 def by_present_rows(index: SeriesIndex, own: State, saved: State, prefix: str) -> State:
     """``own`` with the saved values, each series' row where that series is now."""
-    rows = np.array([index.row_of(int(i)) for i in saved["members"]], np.int64)
+    rows = np.array([index.row_of(int(i)) for i in saved["series"]], np.int64)
     known = np.flatnonzero(rows >= 0)
     moved: State = {}
     for name, array in own.items():

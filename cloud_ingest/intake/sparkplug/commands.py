@@ -1,12 +1,11 @@
 """NCMD payloads from the host to gateways (QoS 0, not retained, without a sequence number)."""
 
-from cloud_ingest.intake.sparkplug.decoder import BOOLEAN
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from telemetry.sparkplug import names
+from telemetry.sparkplug.datatypes import DataType
 from telemetry.sparkplug.topics import NAMESPACE
 from telemetry.varint import encode_varint
 
-_UINT64 = 8
 _LONGEST_VARINT = 10
 
 
@@ -18,7 +17,9 @@ def command_topic(group: str, gateway: str) -> str:
 def rebirth(now_ms: int) -> bytes:
     """The payload that asks a gateway for its births."""
     payload = Payload(timestamp=now_ms)
-    payload.metrics.add(name=names.REBIRTH, timestamp=now_ms, datatype=BOOLEAN, boolean_value=True)
+    payload.metrics.add(
+        name=names.REBIRTH, timestamp=now_ms, datatype=DataType.BOOLEAN, boolean_value=True
+    )
     return bytes(payload.SerializeToString())
 
 
@@ -37,7 +38,7 @@ class Acknowledgements:
                 b"\x18",
                 now,
                 b"\x20",
-                encode_varint(_UINT64),
+                encode_varint(DataType.UINT64),
                 b"\x58",
             )
         )

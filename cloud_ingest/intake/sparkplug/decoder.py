@@ -1,7 +1,6 @@
 """Sparkplug payloads, read with protobuf: births in full, data as numbers with their flags."""
 
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from sys import intern
@@ -11,26 +10,17 @@ from google.protobuf.message import DecodeError
 
 from cloud_ingest.intake.sparkplug.protobuf_messages import Payload
 from telemetry.quality import Flag, from_sparkplug
-from telemetry.sparkplug import names
+from telemetry.sparkplug import PayloadError, names
+from telemetry.sparkplug.compression import COMPRESSED, inflate
+from telemetry.sparkplug.datatypes import as_integer
 
-COMPRESSED: Final = "SPBV1.0_COMPRESSED"
 MAX_TIME_MS: Final = 1 << 52
 """Later times are limited to this one, which is beyond every bound."""
 
-# Bits of the Sparkplug data types (chapter 6) that are two's complement in an unsigned field
-_SIGNED: Final = {1: 8, 2: 16, 3: 32, 4: 64}
-_UNSIGNED: Final = {5: 8, 6: 16, 7: 32, 8: 64}
-BOOLEAN: Final = 11
-DATETIME: Final = 13
 NUMERIC: Final = frozenset(range(1, 12))
 """Types whose values are samples: the integers, Float, Double and Boolean."""
-TEMPLATE: Final = 19
 
 _FLAGS: Final = {flag.value for flag in Flag}
-
-
-class PayloadError(Exception):
-    """A payload that cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,7 @@ def parse(data: bytes, max_bytes: int) -> Any:
         raise PayloadError(f"larger than {max_bytes} bytes")
     message = _parse(data)
     if message.uuid == COMPRESSED:
-        message = _parse(_inflate(message.body, max_bytes))
+        message = _parse(inflate(message.body, max_bytes))
     return message
 
 
@@ -81,17 +71,6 @@ def _parse(data: bytes) -> Any:
 
 def _reason(error: DecodeError) -> str:
     return str(error).rsplit(": ", 1)[-1]
-
-
-def _inflate(body: bytes, max_bytes: int) -> bytes:
-    inflater = zlib.decompressobj(wbits=47)  # zlib or gzip, as the header says
-    try:
-        data = inflater.decompress(body, max_bytes)
-    except zlib.error as error:
-        raise PayloadError(f"compressed payload: {error}") from error
-    if not inflater.eof:
-        raise PayloadError(f"compressed payload is cut short or larger than {max_bytes} bytes")
-    return data
 
 
 def decode_certificate(data: bytes, max_bytes: int) -> Birth:
@@ -123,22 +102,12 @@ def metric_value(m: Any, datatype: int) -> float | int | str | None:
     if kind == "double_value":
         return float(m.double_value)
     if kind in ("int_value", "long_value"):
-        return _integer(m.int_value if kind == "int_value" else m.long_value, datatype)
+        return as_integer(m.int_value if kind == "int_value" else m.long_value, datatype)
     if kind == "float_value":
         return float(m.float_value)
     if kind == "boolean_value":
         return 1 if m.boolean_value else 0
     return str(m.string_value) if kind == "string_value" else None
-
-
-def _integer(raw: int, datatype: int) -> int:
-    # Encoders write negative numbers with different widths: cut to the declared width first.
-    width = _SIGNED.get(datatype)
-    if width is not None:
-        raw &= (1 << width) - 1
-        return raw - (1 << width) if raw >> (width - 1) else raw
-    width = _UNSIGNED.get(datatype)
-    return raw if width is None else raw & ((1 << width) - 1)
 
 
 def read_properties(m: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from cloud_ingest.intake.sparkplug.batch_decoder import BatchDecoder, Route
 from cloud_ingest.intake.sparkplug.byte_scan import sequence_number
 from cloud_ingest.intake.sparkplug.decoder import (
     MAX_TIME_MS,
-    PayloadError,
     metric_value,
     parse,
     sample_of,
@@ -24,7 +23,7 @@ from cloud_ingest.intake.sparkplug.sessions import MetricRole, MetricTarget, Nod
 from cloud_ingest.intake.work import Receipt, UnnumberedSamples
 from telemetry.quality import Flag
 from telemetry.series import NODE_DEVICE, SeriesKey
-from telemetry.sparkplug import names
+from telemetry.sparkplug import PayloadError, names
 from telemetry.sparkplug.topics import Topic
 
 TOO_MANY = "too many new series"

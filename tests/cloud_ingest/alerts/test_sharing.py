@@ -1,4 +1,4 @@
-"""Rules that share members, steps and windows find what each would find alone."""
+"""Rules that share row indexes, buckets and windows find what each would find alone."""
 
 import numpy as np
 import pytest
