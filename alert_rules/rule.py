@@ -133,8 +133,8 @@ class Selector(_FrozenModel):
         )
 
 
-def place_of(series: Series, match: str) -> str:
-    """The place of a series: its station, gateway, device or group; with ``any`` all are alike."""
+def location_of(series: Series, match: str) -> str:
+    """The location of a series: its station, gateway, device or group; with ``any`` all are alike."""
     if match == "device":
         return f"{series.key.gateway}/{series.key.device}"
     if match == "gateway":

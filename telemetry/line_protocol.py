@@ -24,9 +24,9 @@ class Line:
 
 def parse_line(text: str) -> Line:
     """Read one line of line protocol. Raises ValueError that says what is wrong with it."""
-    head, place = _until(text, 0, " ")
-    body, place = _until(text, _skip_spaces(text, place), " ", strings=True)
-    time = text[place:].strip()
+    head, position = _until(text, 0, " ")
+    body, position = _until(text, _skip_spaces(text, position), " ", strings=True)
+    time = text[position:].strip()
     measurement, *pairs = _split(head, ",")
     if not measurement or not body:
         raise ValueError("a line is: measurement,tag=value field=value time")
@@ -42,45 +42,45 @@ def parse_line(text: str) -> Line:
     )
 
 
-def _skip_spaces(text: str, place: int) -> int:
-    while place < len(text) and text[place] == " ":
-        place += 1
-    return place
+def _skip_spaces(text: str, position: int) -> int:
+    while position < len(text) and text[position] == " ":
+        position += 1
+    return position
 
 
-def _until(text: str, place: int, mark: str, strings: bool = False) -> tuple[str, int]:
-    """The text from ``place`` to an unescaped ``mark`` outside strings, and the mark's position."""
-    start, inside = place, False
-    while place < len(text):
-        c = text[place]
+def _until(text: str, position: int, mark: str, strings: bool = False) -> tuple[str, int]:
+    """The text from ``position`` to an unescaped ``mark`` outside strings, and where the mark is."""
+    start, inside = position, False
+    while position < len(text):
+        c = text[position]
         if c == "\\":
-            place += 2
+            position += 2
             continue
         if c == '"' and strings:
             inside = not inside
         elif c == mark and not inside:
             break
-        place += 1
+        position += 1
     if inside:
         raise ValueError("a string does not end")
-    return text[start:place], min(place, len(text))
+    return text[start:position], min(position, len(text))
 
 
 def _split(text: str, mark: str, strings: bool = False) -> list[str]:
     parts = []
-    place = 0
-    while place <= len(text):
-        part, place = _until(text, place, mark, strings)
+    position = 0
+    while position <= len(text):
+        part, position = _until(text, position, mark, strings)
         parts.append(part)
-        place += 1
+        position += 1
     return parts
 
 
 def _pair(text: str, strings: bool = False) -> tuple[str, str]:
-    name, place = _until(text, 0, "=", strings)
-    if not name or place >= len(text):
+    name, position = _until(text, 0, "=", strings)
+    if not name or position >= len(text):
         raise ValueError(f"{text[:40]!r} is not name=value")
-    return name, text[place + 1 :]
+    return name, text[position + 1 :]
 
 
 def _field_value(text: str) -> FieldValue:

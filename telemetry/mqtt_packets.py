@@ -157,12 +157,14 @@ class Parser(Generic[Message]):
                 self._wanted = after - end
                 break
             if data[at] & 0xF6 == 0x30:  # a PUBLISH with QoS 0
-                place = body + 2 + (data[body] << 8 | data[body + 1]) if length > 1 else after + 1
-                if place > after:
+                position = (
+                    body + 2 + (data[body] << 8 | data[body + 1]) if length > 1 else after + 1
+                )
+                if position > after:
                     raise PacketError("not MQTT: a message shorter than its topic")
-                raw = data[body + 2 : place]
+                raw = data[body + 2 : position]
                 topic = topics.get(raw) or self._new_topic(raw)
-                found.append(message(topic, data[place:after], now_ms))
+                found.append(message(topic, data[position:after], now_ms))
             elif data[at] >> 4 == PUBLISH:
                 found.append(self._acknowledged(data, body, after, now_ms))
             else:
@@ -177,26 +179,26 @@ class Parser(Generic[Message]):
         """Remaining length and where the body begins; 0, 0 while the length is incomplete."""
         length = 0
         for i in range(4):
-            place = at + 1 + i
-            if place >= len(data):
+            position = at + 1 + i
+            if position >= len(data):
                 return 0, 0
-            byte = data[place]
+            byte = data[position]
             length |= (byte & 0x7F) << (7 * i)
             if byte < 0x80:
                 if length > LARGEST_PACKET:
                     raise PacketError(f"a packet of {length} bytes")
-                return length, place + 1
+                return length, position + 1
         raise PacketError("not MQTT: no packet is that long")
 
     def _acknowledged(self, data: bytes, body: int, after: int, now_ms: int) -> Publish:
         """A PUBLISH with a packet id."""
-        place = body + 2 + (data[body] << 8 | data[body + 1]) if body + 2 <= after else after
-        if place + 2 > after:
+        position = body + 2 + (data[body] << 8 | data[body + 1]) if body + 2 <= after else after
+        if position + 2 > after:
             raise PacketError("not MQTT: a message shorter than its topic")
-        raw = data[body + 2 : place]
+        raw = data[body + 2 : position]
         topic = self._topics.get(raw) or self._new_topic(raw)
-        packet_id = data[place] << 8 | data[place + 1]
-        return Publish(topic, data[place + 2 : after], now_ms, packet_id)
+        packet_id = data[position] << 8 | data[position + 1]
+        return Publish(topic, data[position + 2 : after], now_ms, packet_id)
 
     def _new_topic(self, raw: bytes) -> str:
         if len(self._topics) >= _KNOWN_TOPICS:

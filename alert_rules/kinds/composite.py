@@ -1,4 +1,4 @@
-"""A condition over other rules at the same place: and, or, not."""
+"""A condition over other rules at the same location: and, or, not."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -7,11 +7,11 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from alert_rules.evaluator import Evaluator, RuleKind, SortedSamples, State, Verdicts
-from alert_rules.rule import Rule, place_of
+from alert_rules.rule import Rule, location_of
 from telemetry.series import Series
 
 RuleChange = tuple[str, str, bool, int]
-"""A rule began (True) or stopped (False) firing: rule, place, began, time."""
+"""A rule began (True) or stopped (False) firing: rule, location, began, time."""
 
 
 def _as_expression(value: Any) -> Any:
@@ -61,9 +61,9 @@ Expression.model_rebuild()
 
 
 class CompositeRule(Rule):
-    """True while ``when`` is true for the rules that fire at one place.
+    """True while ``when`` is true for the rules that fire at one location.
 
-    The alert belongs to the first series at that place of the first rule named.
+    The alert belongs to the first series at that location of the first rule named.
     """
 
     reads_several_series: ClassVar[bool] = True
@@ -84,13 +84,13 @@ class CompositeRule(Rule):
         if self.full_id in self.refers_to:
             yield ("when",), "names the rule itself"
 
-    def place_of(self, series: Series) -> str:
+    def location_of(self, series: Series) -> str:
         """The station, gateway or device of a series, as ``match`` says."""
-        return place_of(series, self.match)
+        return location_of(series, self.match)
 
 
 class CompositeEvaluator(Evaluator):
-    """Counts for how many series each rule fires at each place."""
+    """Counts for how many series each rule fires at each location."""
 
     def __init__(self, rule: CompositeRule) -> None:
         super().__init__(rule.select)
@@ -105,11 +105,11 @@ class CompositeEvaluator(Evaluator):
         return None
 
     def watches(self, series: Series) -> bool:
-        """The first series at each place that the first rule watches (see ``anchor``)."""
-        place = self.rule.place_of(series)
-        if str(series.key) not in self._anchors or place in self._row_of:
+        """The first series at each location that the first rule watches (see ``anchor``)."""
+        location = self.rule.location_of(series)
+        if str(series.key) not in self._anchors or location in self._row_of:
             return False
-        self._row_of[place] = len(self.index)
+        self._row_of[location] = len(self.index)
         return True
 
     def anchor(self, watched: Sequence[Series]) -> None:
@@ -124,23 +124,23 @@ class CompositeEvaluator(Evaluator):
         return self.rule.when.holds({})
 
     def resume(self, firing: Iterable[tuple[str, str]]) -> None:
-        """Set which rules fire at which places, one (rule, place) for each series."""
+        """Set which rules fire at which locations, one (rule, location) for each series."""
         self._firing = {}
-        for rule, place in firing:
-            self._count(rule, place, 1)
+        for rule, location in firing:
+            self._count(rule, location, 1)
 
-    def _count(self, rule: str, place: str, by: int) -> None:
-        here = self._firing.setdefault(place, {})
+    def _count(self, rule: str, location: str, by: int) -> None:
+        here = self._firing.setdefault(location, {})
         here[rule] = max(here.get(rule, 0) + by, 0)
 
     def combine(self, changes: Iterable[RuleChange], newest_ms: Mapping[str, int]) -> Verdicts:
-        """Verdicts at each change, given in the order of time, and at each place's newest sample."""
+        """Verdicts at each change, given in the order of time, and at each location's newest sample."""
         found: list[tuple[int, int, bool]] = []
-        for rule, place, began, time_ms in changes:
-            self._count(rule, place, 1 if began else -1)
-            found += self._verdict(place, time_ms)
-        for place, time_ms in newest_ms.items():
-            found += self._verdict(place, time_ms)
+        for rule, location, began, time_ms in changes:
+            self._count(rule, location, 1 if began else -1)
+            found += self._verdict(location, time_ms)
+        for location, time_ms in newest_ms.items():
+            found += self._verdict(location, time_ms)
         found.sort(key=lambda one: one[0])  # stable: the order of time stays
         return Verdicts(
             np.array([row for row, _, _ in found], np.int32),
@@ -149,16 +149,16 @@ class CompositeEvaluator(Evaluator):
             np.full(len(found), np.nan),
         )
 
-    def _verdict(self, place: str, time_ms: int) -> list[tuple[int, int, bool]]:
-        """Row, time and truth at a place, if it has a row.
+    def _verdict(self, location: str, time_ms: int) -> list[tuple[int, int, bool]]:
+        """Row, time and truth at a location, if it has a row.
 
         Rules differ in how late they report. The time is never before the row's last verdict.
         """
-        row = self._row_of.get(place)
+        row = self._row_of.get(location)
         if row is None:
             return []
         self._last_ms[row] = max(time_ms, self._last_ms.get(row, 0))
-        return [(row, self._last_ms[row], self.rule.when.holds(self._firing.get(place, {})))]
+        return [(row, self._last_ms[row], self.rule.when.holds(self._firing.get(location, {})))]
 
     def evaluate(self, samples: SortedSamples) -> Verdicts:
         """No verdicts: a composite does not read samples (see ``combine``)."""

@@ -17,7 +17,7 @@ from alert_rules.evaluator import (
     grown,
 )
 from alert_rules.hysteresis import Hysteresis
-from alert_rules.rule import LocalText, Selector, place_of
+from alert_rules.rule import LocalText, Selector, location_of
 from alert_rules.thresholds import RuleWithThresholds
 from telemetry.batches import Bool, Float64, Int32, Int64
 from telemetry.series import Series
@@ -93,11 +93,11 @@ class DifferenceEvaluator(Evaluator):
                 self._partner_of[row] = self._find_partner(one)
 
     def _find_partner(self, one: Series) -> int:
-        place = place_of(one, self._rule.match)
+        location = location_of(one, self._rule.match)
         candidates = [
             (str(s.key), i)
             for i, s in enumerate(self._partners.series)
-            if s.index != one.index and place_of(s, self._rule.match) == place
+            if s.index != one.index and location_of(s, self._rule.match) == location
         ]
         return min(candidates)[1] if candidates else -1
 

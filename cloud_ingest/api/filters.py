@@ -26,7 +26,7 @@ class Filters:
     groups: frozenset[str]
 
     def matches_location(self, group: str, station: str, gateway: str | None = None) -> bool:
-        """True if the filters match this place."""
+        """True if the filters match this location."""
         return (
             (not self.groups or group in self.groups)
             and (not self.stations or station in self.stations)

@@ -24,11 +24,11 @@ def hourly_means(
     expected for ``interval_ms`` (at least one where that is 0). NaN does not count.
     """
     there = np.isfinite(value)
-    place = (time_ms[there] - (first_end_ms - HOUR_MS)) // HOUR_MS
-    inside = (place >= 0) & (place < hours)
-    place, kept = place[inside], value[there][inside]
-    count = np.bincount(place, minlength=hours)
-    total = np.bincount(place, weights=kept, minlength=hours)
+    hour = (time_ms[there] - (first_end_ms - HOUR_MS)) // HOUR_MS
+    inside = (hour >= 0) & (hour < hours)
+    hour, kept = hour[inside], value[there][inside]
+    count = np.bincount(hour, minlength=hours)
+    total = np.bincount(hour, weights=kept, minlength=hours)
     need = needed(HOUR_MS, interval_ms)
     return [float(total[i] / count[i]) if count[i] >= need else None for i in range(hours)]
 

@@ -11,7 +11,9 @@ from telemetry.batches import Int64
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A complete report of a gateway: ``batch`` is its number, ``samples`` how many it holds.
+    """A complete report of a gateway.
+
+    ``batch`` is the report number (on the wire: Store/Batch), ``samples`` how many samples it holds.
 
     ``time_ms`` is the time of its first sample (None: no sample), ``arrived_ms`` that of its arrival.
     """

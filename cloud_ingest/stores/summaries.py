@@ -139,8 +139,8 @@ def _firsts(series: Int32, step: Int64) -> Int64:
 
 
 def _last(good: Bool, value: Float64, first: Int64) -> Float64:
-    place = np.maximum.reduceat(np.where(good, np.arange(len(value)), -1), first)
-    result: Float64 = np.where(place >= 0, value[place], np.nan)
+    position = np.maximum.reduceat(np.where(good, np.arange(len(value)), -1), first)
+    result: Float64 = np.where(position >= 0, value[position], np.nan)
     return result
 
 

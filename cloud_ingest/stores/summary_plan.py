@@ -43,11 +43,11 @@ def divide(
         end = inner_end = -(-end // width_ms) * width_ms
     ready = join_days(closed, (inner_start, inner_end)) if inner_start < inner_end else []
     rest = []
-    place = start
+    done_ms = start
     for a, b in ready:
-        if place < a:
-            rest.append((place, a))
-        place = b
-    if place < end:
-        rest.append((place, end))
+        if done_ms < a:
+            rest.append((done_ms, a))
+        done_ms = b
+    if done_ms < end:
+        rest.append((done_ms, end))
     return ready, rest

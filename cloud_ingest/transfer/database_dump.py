@@ -74,8 +74,8 @@ def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]])
     for column in table.c:
         if isinstance(column.type, sa.JSON):
             column.type.none_as_null = True
-    for place in range(0, len(rows), _ROWS):
-        some = rows[place : place + _ROWS]
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
         values = [{n: _from_json(v, table.c[n]) for n, v in row.items()} for row in some]
         connection.execute(sa.insert(table), values)
 

@@ -54,21 +54,21 @@ def read_csv(text: Iterable[str]) -> Iterator[Row]:
     ]
     if missing:
         raise RowError(1, f"the header lacks {', '.join(missing)}; it is {','.join(HEADER)}")
-    place = {name: header.index(name) for name in HEADER if name in header}
+    position = {name: header.index(name) for name in HEADER if name in header}
     while True:
         try:
             fields = next(reader, None)
             if fields is None:
                 return
             if fields:
-                yield _csv_row(fields, place)
+                yield _csv_row(fields, position)
         except (ValueError, IndexError, csv.Error) as error:
             raise RowError(reader.line_num, str(error)) from error
 
 
-def _csv_row(fields: list[str], place: dict[str, int]) -> Row:
+def _csv_row(fields: list[str], position: dict[str, int]) -> Row:
     def of(name: str, otherwise: str = "") -> str:
-        return fields[place[name]] if name in place else otherwise
+        return fields[position[name]] if name in position else otherwise
 
     key = SeriesKey(of("gateway"), of("device"), of("metric"))
     described = RowSeries(key, of("station"), of("quantity", "unknown"), of("unit"))

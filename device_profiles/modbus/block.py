@@ -26,14 +26,14 @@ class BlockDecoder:
         if len(data) < self.size:
             raise ValueError(f"the reply has {len(data)} bytes of data; {self.size} are needed")
         values: list[float | None] = [None] * self._count
-        for (place, convert), raw in zip(
+        for (index, convert), raw in zip(
             self._converters, self._together.unpack_from(data), strict=True
         ):
-            values[place] = convert(raw)
-        for place, at, read in self._single:
-            values[place] = read(data, at)
-        for place, bit, convert in self._bits:
-            values[place] = convert((data[bit >> 3] >> (bit & 7)) & 1)
+            values[index] = convert(raw)
+        for index, at, read in self._single:
+            values[index] = read(data, at)
+        for index, bit, convert in self._bits:
+            values[index] = convert((data[bit >> 3] >> (bit & 7)) & 1)
         return values
 
 
@@ -49,15 +49,15 @@ def block_decoder(
     single: list[tuple[int, int, ValueReader]] = []
     bits: list[tuple[int, int, ToValue]] = []
     free = 0
-    for place, metric in sorted(enumerate(metrics), key=lambda pair: pair[1].address or 0):
+    for index, metric in sorted(enumerate(metrics), key=lambda pair: pair[1].address or 0):
         start = _start(metric, address, count)
         if metric.table.is_bits:
-            bits.append((place, start, metric_converter(metric, canonical=canonical)))
+            bits.append((index, start, metric_converter(metric, canonical=canonical)))
         elif _is_plain(metric) and 2 * start >= free:
-            together.append((place, 2 * start, metric))
+            together.append((index, 2 * start, metric))
             free = 2 * (start + metric.register_count)
         else:
-            single.append((place, 2 * start, value_reader(metric, canonical=canonical)))
+            single.append((index, 2 * start, value_reader(metric, canonical=canonical)))
     is_bits = bool(bits)
     return BlockDecoder(
         size=(count + 7) // 8 if is_bits else 2 * count,

@@ -59,11 +59,11 @@ def value_reader(metric: Metric, *, canonical: bool = False) -> ValueReader:
     read, convert = raw_reader(metric), metric_converter(metric, canonical=canonical)
     if metric.decimals_address is None:
         return lambda data, at: convert(read(data, at))
-    place = 2 * _type(metric).registers + 1
+    decimals_at = 2 * _type(metric).registers + 1
 
     def with_decimals(data: bytes, at: int) -> float | None:
         value = convert(read(data, at))
-        decimals = data[at + place]
+        decimals = data[at + decimals_at]
         return None if value is None or decimals > 9 else value / 10**decimals
 
     return with_decimals
@@ -109,10 +109,10 @@ def _number_reader(kind: Type, byte_order: Order, word_order: Order) -> Reader:
         swapped = struct.Struct("<" + kind.code).unpack_from
         return lambda data, at: swapped(data, at)[0]
     number = struct.Struct(">" + kind.code).unpack
-    places = range(0, size, 2)
+    starts = range(0, size, 2)
     order = [
-        place + (1 - byte if byte_order is Order.LITTLE else byte)
-        for place in (reversed(places) if word_order is Order.LITTLE else places)
+        start + (1 - byte if byte_order is Order.LITTLE else byte)
+        for start in (reversed(starts) if word_order is Order.LITTLE else starts)
         for byte in (0, 1)
     ]
     return lambda data, at: number(bytes([data[at + i] for i in order]))[0]

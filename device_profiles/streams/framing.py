@@ -47,7 +47,7 @@ class HeaderScanner:
 
     def _next_begin(self, buffer: bytearray, at: int) -> int:
         """Where the next header begins, or part of one at the end of the buffer."""
-        found = [place for h in self._headers if (place := buffer.find(h, at)) >= 0]
+        found = [position for h in self._headers if (position := buffer.find(h, at)) >= 0]
         nearest = min(found, default=len(buffer))
         longest = max(len(h) for h in self._headers)
         for start in range(max(at, len(buffer) - longest + 1), min(nearest, len(buffer))):

@@ -18,7 +18,7 @@ _REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _MetricRegisters:
     """The table and addresses of a metric."""
 
     metric: Metric
@@ -42,8 +42,8 @@ class ModbusUnit:
         self._image = RegisterImage(profile)
         self._limits = UnitLimits(max_registers=profile.limits.max_registers)
         self._identity = Identity(profile.manufacturer, profile.model)
-        self._places = [
-            _Place(m, m.table, m.address or 0, m.register_count) for m in profile.metrics
+        self._registers = [
+            _MetricRegisters(m, m.table, m.address or 0, m.register_count) for m in profile.metrics
         ]
         self._step = -1
         self._remembered: dict[bytes, bytes] = {}
@@ -77,23 +77,25 @@ class ModbusUnit:
     def show(self, readings: Mapping[str, float | None]) -> None:
         """Write readings (metric name: value in the unit of the metric) to the registers."""
         self._is_silent = all(r is None for r in readings.values())
-        for place in self._places:
-            name = place.metric.name
+        for registers in self._registers:
+            name = registers.metric.name
             if name not in readings:
                 continue
             try:
                 self._image.set(name, readings[name])
             except Unencodable:  # no code for a missing reading: the last one stays
                 continue
-            words = self._image.read(place.table, place.address, place.count)
+            words = self._image.read(registers.table, registers.address, registers.count)
             assert words is not None
-            addressed = {place.address + i: w for i, w in enumerate(words)}
-            if place.table.is_bits:
-                self.bank.set_bits(place.table.value, {a: bool(w) for a, w in addressed.items()})
+            addressed = {registers.address + i: w for i, w in enumerate(words)}
+            if registers.table.is_bits:
+                self.bank.set_bits(
+                    registers.table.value, {a: bool(w) for a, w in addressed.items()}
+                )
             else:
-                self.bank.set_words(place.table.value, addressed)
-            value = decode_metric(place.metric, words)
-            self.answered[name] = None if value is None else place.metric.to_canonical(value)
+                self.bank.set_words(registers.table.value, addressed)
+            value = decode_metric(registers.metric, words)
+            self.answered[name] = None if value is None else registers.metric.to_canonical(value)
 
     def metrics_in(self, pdu: bytes) -> list[str]:
         """The metrics whose registers are all in the answer to a request."""
@@ -103,7 +105,7 @@ class ModbusUnit:
         table, first, count = asked
         return [
             p.metric.name
-            for p in self._places
+            for p in self._registers
             if p.table == table and first <= p.address and p.address + p.count <= first + count
         ]
 

@@ -73,7 +73,7 @@ class Fleet:
         self.links: list[BrokerConnection | None] = [None] * self.capacity
         self._retry_at_s = np.zeros(self.capacity)
         self._attempts = np.zeros(self.capacity, dtype=np.int64)
-        self._place = {id(n): i for i, n in enumerate(self.nodes)}
+        self._index_of = {id(n): i for i, n in enumerate(self.nodes)}
         self._values = FleetValues(self.shape, self._seed, self.capacity)
         self._live = [
             DataTemplate(a, b if model.acknowledged else None)
@@ -255,7 +255,7 @@ class Fleet:
             self._connecting -= 1
 
     def _closed(self, node: EdgeNode) -> None:
-        i = self._place[id(node)]
+        i = self._index_of[id(node)]
         self.links[i] = None
         self.counts.connections_lost += 1
         if np.isinf(self._retry_at_s[i]):

@@ -62,8 +62,8 @@ class RtuListener:
             return None
         size = _FIXED.get(buffer[1])
         if size is None:
-            place = _COUNTED.get(buffer[1])
-            if place is None or len(buffer) <= place:
+            position = _COUNTED.get(buffer[1])
+            if position is None or len(buffer) <= position:
                 return None
-            size = place + 1 + buffer[place] + 2
+            size = position + 1 + buffer[position] + 2
         return size if len(buffer) >= size else None

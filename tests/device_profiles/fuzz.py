@@ -33,14 +33,14 @@ def spoil(frame: bytes, rng: random.Random) -> bytes:
         case 4:
             del data[: rng.randrange(len(data))]
         case 5:
-            place = rng.randrange(len(data) + 1)
-            data[place:place] = rng.randbytes(rng.randint(1, 6))
+            position = rng.randrange(len(data) + 1)
+            data[position:position] = rng.randbytes(rng.randint(1, 6))
         case 6:
-            place = rng.randrange(len(data))
-            del data[place : place + rng.randint(1, 5)]
+            position = rng.randrange(len(data))
+            del data[position : position + rng.randint(1, 5)]
         case 7:
-            place = rng.randrange(len(data))
-            data[place : place + 4] = data[:4]
+            position = rng.randrange(len(data))
+            data[position : position + 4] = data[:4]
     return bytes(data)
 
 
@@ -65,7 +65,7 @@ def stream(name: str, rng: random.Random, frames: int) -> bytes:
 
 
 def pieces(data: bytes, rng: random.Random) -> list[bytes]:
-    """The data cut at random places."""
+    """The data cut at random positions."""
     cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randint(1, 30)))
     return [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 

@@ -1,6 +1,6 @@
 """Which frames of a protocol are sound, written down once more, as simply as can be.
 
-Each function says how long the sound frame is that begins at a place in the data, 0 if none does.
+Each function says how long the sound frame is that begins at a position in the data, 0 if none does.
 """
 
 from collections.abc import Callable

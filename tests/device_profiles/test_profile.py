@@ -176,19 +176,21 @@ SPOILT = (
 def _spoil(text: str, rng: random.Random) -> str:
     """The file with a line gone, doubled or indented, or with a value changed."""
     lines = text.splitlines()
-    place = rng.randrange(len(lines))
+    position = rng.randrange(len(lines))
     match rng.randrange(4):
         case 0:
-            del lines[place]
+            del lines[position]
         case 1:
-            lines.insert(place, lines[rng.randrange(len(lines))])
+            lines.insert(position, lines[rng.randrange(len(lines))])
         case 2:
-            lines[place] = " " * rng.randint(1, 3) + lines[place]
+            lines[position] = " " * rng.randint(1, 3) + lines[position]
         case 3:
-            values = list(re.finditer(r"(?<=: )[^,{}\[\]]+", lines[place]))
+            values = list(re.finditer(r"(?<=: )[^,{}\[\]]+", lines[position]))
             if values:
                 start, end = rng.choice(values).span()
-                lines[place] = lines[place][:start] + rng.choice(SPOILT) + lines[place][end:]
+                lines[position] = (
+                    lines[position][:start] + rng.choice(SPOILT) + lines[position][end:]
+                )
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5)), max_size=12)
 
 
 def batch_of(rows: list[tuple[int, int]]) -> SampleBatch:
-    """Rows of series and time; the value is the place."""
+    """Rows of series and time; the value is the position."""
     series, time_ms = zip(*rows, strict=True) if rows else ((), ())
     return SampleBatch.of(series, time_ms, range(len(rows)), [1] * len(rows))
 
@@ -19,7 +19,7 @@ def test_the_ends_of_series_are_told_of_batches_in_order_only(rows: list[tuple[i
     ends = batch_of(rows).ends()
     assert (ends is not None) == (rows == sorted(rows))
     rows.sort()
-    last = {series: place for place, (series, _) in enumerate(rows)}
+    last = {series: position for position, (series, _) in enumerate(rows)}
     found = batch_of(rows).ends()
     assert found is not None
     assert found.tolist() == list(last.values())

@@ -49,7 +49,7 @@ def test_other_checks_of_the_same_family_have_their_published_values() -> None:
 
 
 @given(st.binary(min_size=2, max_size=60), st.integers(0, 1 << 20))
-def test_a_flipped_bit_is_found(data: bytes, place: int) -> None:
+def test_a_flipped_bit_is_found(data: bytes, position: int) -> None:
     frame = bytearray(with_crc(data))
-    frame[place // 8 % len(frame)] ^= 1 << place % 8
+    frame[position // 8 % len(frame)] ^= 1 << position % 8
     assert not has_valid_crc(frame)

@@ -84,7 +84,7 @@ def _merged(rule: Rule, spans: Sequence[PastSpan]) -> PastSpan:
 
 
 def cases_of(engine: RuleEngine, rules: Iterable[Rule], spans: Spans) -> Iterator[Case]:
-    """The cases that these late spans make necessary. ``engine`` knows series, partners and places."""
+    """The cases that these late spans make necessary. ``engine`` knows series, partners and locations."""
     for rule in rules:
         rule_state = engine.state_of(rule.full_id)
         if rule_state is None:
@@ -107,12 +107,12 @@ def _comparisons(rule: Rule, evaluator: Evaluator, spans: Spans) -> Iterator[Cas
 def _composites(engine: RuleEngine, evaluator: CompositeEvaluator, spans: Spans) -> Iterator[Case]:
     rule = evaluator.rule
     parts = _parts_of(engine, rule)
-    places = _places_with(engine, rule, parts, spans)
+    locations = _locations_with(engine, rule, parts, spans)
     for anchor in evaluator.index.series:
-        place = rule.place_of(anchor)
-        if place not in places:
+        location = rule.location_of(anchor)
+        if location not in locations:
             continue
-        series = _series_at(engine, rule, parts, place)
+        series = _series_at(engine, rule, parts, location)
         found = _span_of(series, spans)
         if found is not None:
             yield Case(rule, (*parts, rule), tuple(series), frozenset({str(anchor.key)}), *found)
@@ -131,16 +131,16 @@ def _parts_of(engine: RuleEngine, rule: CompositeRule) -> tuple[Rule, ...]:
     return tuple(found.values())
 
 
-def _places_with(
+def _locations_with(
     engine: RuleEngine, rule: CompositeRule, parts: Sequence[Rule], spans: Spans
 ) -> set[str]:
-    """The places where late series matter, as subjects or for comparison."""
-    found = {rule.place_of(s) for s in engine.known_series if str(s.key) in spans}
+    """The locations where late series matter, as subjects or for comparison."""
+    found = {rule.location_of(s) for s in engine.known_series if str(s.key) in spans}
     for part in parts:
         rule_state = engine.state_of(part.full_id)
         if rule_state is not None and part.reads_several_series:
             found |= {
-                rule.place_of(subject)
+                rule.location_of(subject)
                 for subject, inputs in rule_state.evaluator.inputs()
                 if any(str(s.key) in spans for s in inputs)
             }
@@ -148,17 +148,17 @@ def _places_with(
 
 
 def _series_at(
-    engine: RuleEngine, rule: CompositeRule, parts: Sequence[Rule], place: str
+    engine: RuleEngine, rule: CompositeRule, parts: Sequence[Rule], location: str
 ) -> list[Series]:
     found: dict[int, Series] = {}
     for part in parts:
         rule_state = engine.state_of(part.full_id)
         assert rule_state is not None
-        here = [s for s in rule_state.evaluator.index.series if rule.place_of(s) == place]
+        here = [s for s in rule_state.evaluator.index.series if rule.location_of(s) == location]
         found |= {s.index: s for s in here}
         if part.reads_several_series:
             for subject, inputs in rule_state.evaluator.inputs():
-                if rule.place_of(subject) == place:
+                if rule.location_of(subject) == location:
                     found |= {s.index: s for s in inputs}
     return [found[i] for i in sorted(found)]
 

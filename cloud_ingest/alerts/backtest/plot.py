@@ -76,7 +76,7 @@ def choose_panels(subject: Subject) -> tuple[list[Panel], int]:
     for rule in subject.rules:
         panels = [p for p in (_panel(subject, rule, s) for s in subject.series) if p.found]
         panels.sort(key=lambda p: -subject.result.on_ms(p.found))
-        ranked += [(place, -subject.result.on_ms(p.found), p) for place, p in enumerate(panels)]
+        ranked += [(rank, -subject.result.on_ms(p.found), p) for rank, p in enumerate(panels)]
     if not ranked:
         return _without_alerts(subject), 0
     ranked.sort(key=lambda r: r[:2])
@@ -108,8 +108,8 @@ def draw(subject: Subject, path: Path, language: str = "en") -> None:
     )  # fmt: skip
     begin, end = (shown_time(t)[:16] for t in (subject.start_ms, subject.end_ms))
     figure.suptitle(words["title"].format(begin=begin, end=end), fontsize=13, fontweight="bold")
-    for place, panel in zip(axes[:, 0], panels, strict=False):
-        _draw_panel(place, panel, subject, language)
+    for axis, panel in zip(axes[:, 0], panels, strict=False):
+        _draw_panel(axis, panel, subject, language)
     axes[-1, 0].set_xlabel(words["time"])
     labelled = {
         t: h for row in axes for h, t in zip(*row[0].get_legend_handles_labels(), strict=True)

@@ -145,7 +145,7 @@ class RuleEngine:
         assert isinstance(evaluator, CompositeEvaluator)
         rule = evaluator.rule
         changes = [
-            (f.rule.full_id, rule.place_of(f.series), f.transition.change == "fire", f.transition.time_ms)
+            (f.rule.full_id, rule.location_of(f.series), f.transition.change == "fire", f.transition.time_ms)
             for f in found
             if f.rule.full_id in rule.refers_to and f.transition.change in ("fire", "clear")
         ]  # fmt: skip
@@ -153,7 +153,7 @@ class RuleEngine:
         if not changes and not on.any() and not evaluator.holds_without_firing():
             return []
         last_ms = {
-            rule.place_of(anchor): int(self.last_ms[anchor.index])
+            rule.location_of(anchor): int(self.last_ms[anchor.index])
             for row, anchor in enumerate(evaluator.index.series)
             if (on[row] or evaluator.holds_without_firing()) and self.last_ms[anchor.index]
         }
@@ -200,7 +200,7 @@ class RuleEngine:
 
     def _firing_places(self, rule: CompositeRule) -> list[tuple[str, str]]:
         return [
-            (name, rule.place_of(rule_state.evaluator.index.series[row]))
+            (name, rule.location_of(rule_state.evaluator.index.series[row]))
             for name in rule.refers_to
             if (rule_state := self.state_of(name)) is not None
             for row in rule_state.hold_time.firing.tolist()

@@ -74,11 +74,11 @@ def _alerts(
 
 
 def _report_line(alert: Alert, service: RunningService) -> dict[str, Any]:
-    place = service.inventory.station(alert.station) if alert.station else None
+    station = service.inventory.station(alert.station) if alert.station else None
     return {
         "id": alert.id, "rule": alert.rule, "name": dict(alert.name), "severity": alert.severity,
         "state": alert.state, "station": alert.station,
-        "station_name": place.name if place else alert.station, "subject": alert.subject,
+        "station_name": station.name if station else alert.station, "subject": alert.subject,
         "start_ms": alert.start_ms, "end_ms": alert.end_ms, "peak": alert.peak,
         "limit": alert.limit_value, "comparison": alert.comparison, "unit": alert.unit,
         "legal": dict(alert.legal) if alert.legal is not None else None,

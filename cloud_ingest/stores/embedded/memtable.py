@@ -56,8 +56,8 @@ def _columns(capacity: int) -> SampleBatch:
     )
 
 
-def _copy(source: SampleBatch, target: SampleBatch, place: int, rows: int) -> None:
-    target.series[place : place + rows] = source.series[:rows]
-    target.time_ms[place : place + rows] = source.time_ms[:rows]
-    target.value[place : place + rows] = source.value[:rows]
-    target.quality[place : place + rows] = source.quality[:rows]
+def _copy(source: SampleBatch, target: SampleBatch, position: int, rows: int) -> None:
+    target.series[position : position + rows] = source.series[:rows]
+    target.time_ms[position : position + rows] = source.time_ms[:rows]
+    target.value[position : position + rows] = source.value[:rows]
+    target.quality[position : position + rows] = source.quality[:rows]

@@ -83,8 +83,8 @@ class StoreQueries(ABC):
         for s in series:
             for start, end in self.snapshot().spans(s.index, start_ms, end_ms):
                 found = self.read(s, start, end)
-                for place in range(0, len(found.time_ms), PIECE_ROWS):
-                    piece = slice(place, place + PIECE_ROWS)
+                for first in range(0, len(found.time_ms), PIECE_ROWS):
+                    piece = slice(first, first + PIECE_ROWS)
                     columns = (found.time_ms[piece], found.value[piece], found.quality[piece])
                     yield s, SampleColumns(*columns)
 

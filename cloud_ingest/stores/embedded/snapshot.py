@@ -53,7 +53,7 @@ class Snapshot:
 
     def _unflushed_of(self, series: int) -> SampleBatch:
         found = [(v, np.flatnonzero(v.series == series)) for v in self.unflushed]
-        return SampleBatch.concat([v.select(places) for v, places in found if len(places)])
+        return SampleBatch.concat([v.select(positions) for v, positions in found if len(positions)])
 
     def _samples(
         self, series: int, start_ms: int, end_ms: int, unflushed: SampleBatch

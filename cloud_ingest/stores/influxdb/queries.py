@@ -63,14 +63,14 @@ def of_gateway(gateway: str, start_ms: int, end_ms: int) -> str:
     return f'/.*/ WHERE "gateway" = {name} AND {where_time(start_ms, end_ms)}'
 
 
-def steps_of(place: str, step_ms: int, offset_ms: int = 0) -> str:
-    """Two statements about ``place``, by series: on the samples that take part, and on all."""
+def steps_of(selected: str, step_ms: int, offset_ms: int = 0) -> str:
+    """Two statements about what is ``selected``, by series: on the samples that take part, and on all."""
     tags = ", ".join(quoted_identifier(tag) for tag in TAGS)
     by = f"GROUP BY time({step_ms}ms, {offset_ms}ms), {tags} fill(none)"
     return (
         'SELECT mean("value"), min("value"), max("value"), last("value"), count("value"), '  # noqa: S608  # quoted
-        f'min("quality"), max("quality") FROM {place} AND {_GOOD} {by}; '
-        f'SELECT count("quality"), min("quality") FROM {place} {by}'
+        f'min("quality"), max("quality") FROM {selected} AND {_GOOD} {by}; '
+        f'SELECT count("quality"), min("quality") FROM {selected} {by}'
     )
 
 
@@ -125,13 +125,13 @@ def to_envelope(good: StatementResult, everything: StatementResult) -> Envelope:
     # Each aggregate is computed at its own moment: keep only steps that all of them saw.
     complete = ~np.isnan(list(values.values())).any(axis=0)
     known = np.isin(times, time_ms) & complete
-    place = np.searchsorted(time_ms, times[known])
+    position = np.searchsorted(time_ms, times[known])
     taken = integers(part.get("count", []))[known]
-    result = {name: spread(v[known], place, n) for name, v in values.items()}
+    result = {name: spread(v[known], position, n) for name, v in values.items()}
     number = np.zeros(n, np.int64)
-    number[place] = taken
+    number[position] = taken
     worst = _worst(integers(part.get("min_1", [])), integers(part.get("max_1", [])))[known]
-    quality[place[taken > 0]] = worst[taken > 0]
+    quality[position[taken > 0]] = worst[taken > 0]
     return Envelope(time_ms, **result, count=count, good=number, quality=quality)
 
 
@@ -153,8 +153,8 @@ def integers(values: Iterable[int | None]) -> Int64:
     return np.array([v or 0 for v in values], np.int64)
 
 
-def spread(values: Float64, place: Int64, size: int) -> Float64:
-    """An array of ``size`` with ``values`` at the positions ``place``, NaN elsewhere."""
+def spread(values: Float64, position: Int64, size: int) -> Float64:
+    """An array of ``size`` with ``values`` at the positions ``position``, NaN elsewhere."""
     result = np.full(size, np.nan)
-    result[place] = values
+    result[position] = values
     return result

@@ -45,8 +45,8 @@ def store_the_rest(
     if not bad:
         return None
     order = np.argsort(bad, kind="stable")
-    places = np.asarray(bad, np.int64)[order]
-    return StoreRejected(batch.select(places), [reasons[i] for i in order])
+    positions = np.asarray(bad, np.int64)[order]
+    return StoreRejected(batch.select(positions), [reasons[i] for i in order])
 
 
 def _dropped(refused: WriteRefused) -> int:

@@ -112,8 +112,8 @@ class Rollup:
             f"{MARKS},gateway={line_protocol.escaped_tag(g)} closed={closed}i {day * DAY_MS}"
             for g, day in days
         ]
-        for place in range(0, len(text), _LINES):
-            self._client.write(self._days, "\n".join(text[place : place + _LINES]).encode())
+        for start in range(0, len(text), _LINES):
+            self._client.write(self._days, "\n".join(text[start : start + _LINES]).encode())
 
     def maintain(self, now_ms: int) -> None:
         """Close the days that are over and were written to since they were last closed."""
@@ -145,8 +145,8 @@ class Rollup:
         """For each series of a gateway: the beginning of its lines, and the minutes of a day."""
         start_ms = day * DAY_MS
         width = SUMMARY_STEP_MS["minute"]
-        place = queries.of_gateway(gateway, start_ms, start_ms + DAY_MS)
-        good, everything = self._client.query(self._bucket, queries.steps_of(place, width))
+        selected = queries.of_gateway(gateway, start_ms, start_ms + DAY_MS)
+        good, everything = self._client.query(self._bucket, queries.steps_of(selected, width))
         by_name = {_name(part): part for part in good}
         for part in everything:
             quantity = line_protocol.decode_name(part["name"])
@@ -182,8 +182,8 @@ class Rollup:
                 else summaries.coarsen(minutes, width, 0, circular)
             )
             text = list(summary_lines(head, made))
-            for place in range(0, len(text), _LINES):
-                piece = "\n".join(text[place : place + _LINES]).encode()
+            for start in range(0, len(text), _LINES):
+                piece = "\n".join(text[start : start + _LINES]).encode()
                 self._client.write(self._bucket + SUFFIX[resolution], piece)
 
 

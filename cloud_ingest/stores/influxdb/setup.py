@@ -104,8 +104,8 @@ def _org_id(client: InfluxClient, org: str | None) -> str:
 def _find_bucket(client: InfluxClient, org_id: str, name: str) -> dict[str, Any] | None:
     """The bucket of this name. Requested by name, since lists are paged."""
     try:
-        place = "/api/v2/buckets?" + urlencode({"orgID": org_id, "name": name})
-        found: list[dict[str, Any]] = client.call("GET", place)["buckets"]
+        path = "/api/v2/buckets?" + urlencode({"orgID": org_id, "name": name})
+        found: list[dict[str, Any]] = client.call("GET", path)["buckets"]
     except NotThere:
         return None
     return found[0] if found else None

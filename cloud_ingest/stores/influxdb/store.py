@@ -152,8 +152,8 @@ class InfluxStore:
 
     def _send_all(self, batch: SampleBatch) -> StoreRejected | None:
         """Send a share piece by piece, so that the later of two samples with one time wins."""
-        places = range(0, len(batch), WRITE_LINES)
-        pieces = (batch.select(np.arange(p, min(p + WRITE_LINES, len(batch)))) for p in places)
+        starts = range(0, len(batch), WRITE_LINES)
+        pieces = (batch.select(np.arange(p, min(p + WRITE_LINES, len(batch)))) for p in starts)
         return validation.merge_rejections(*[self._send(piece) for piece in pieces])
 
     def _send(self, batch: SampleBatch) -> StoreRejected | None:
@@ -317,9 +317,9 @@ class InfluxStore:
         if self._client.major == 1:
             self._client.query(bucket, f"DELETE WHERE time < {time_ms}ms")
         elif self._client.major == 2:
-            place = urlencode({"org": self._org or "", "bucket": bucket})
+            query = urlencode({"org": self._org or "", "bucket": bucket})
             span = {"start": _rfc3339(EARLIEST_MS), "stop": _rfc3339(time_ms - 1)}  # inclusive
-            self._client.call("POST", f"/api/v2/delete?{place}", span)
+            self._client.call("POST", f"/api/v2/delete?{query}", span)
         else:
             raise StoreError("InfluxDB 3 deletes by the retention period of the database only")
 
@@ -345,8 +345,8 @@ class InfluxStore:
 
     def _query_all(self, statements: Sequence[str]) -> Iterable[queries.StatementResult]:
         """The results of many statements, sent in groups."""
-        for place in range(0, len(statements), STATEMENTS):
-            yield from self._query("; ".join(statements[place : place + STATEMENTS]))
+        for start in range(0, len(statements), STATEMENTS):
+            yield from self._query("; ".join(statements[start : start + STATEMENTS]))
 
 
 def _is_angle(series: Series) -> bool:

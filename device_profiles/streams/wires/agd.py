@@ -22,14 +22,14 @@ def _decode_frame(line: bytes) -> FieldValues | DiscardReason:
     match = _LINE.fullmatch(line)
     if match is None:
         return DiscardReason.GARBAGE
-    direction, place, _, speed, power = match.groups()
+    direction, range_bin, _, speed, power = match.groups()
     if direction is None:
         return {}
     value = float(speed)
     return {
         "speed": value,
         "inbound_speed" if direction == b"A" else "outbound_speed": value,
-        "range": float(int(place) * _BIN_M),
+        "range": float(int(range_bin) * _BIN_M),
         "power": float(power),
     }
 
@@ -38,9 +38,11 @@ def _encode(fields: Mapping[str, float]) -> bytes:
     known = (fields[n] for n in ("speed", "inbound_speed", "outbound_speed") if n in fields)
     speed = max(0.0, min(999.0, next(known, 0.0)))
     direction = "R" if "outbound_speed" in fields else "A"
-    place = max(0, min(999, round(fields.get("range", 50.0) / _BIN_M)))
+    range_bin = max(0, min(999, round(fields.get("range", 50.0) / _BIN_M)))
     power = max(0.0, min(999.0, fields.get("power", 65.0)))
-    line = f"0000000001,R,B,22: #T0:{direction},{place},{round(speed)},{speed:.1f},{power:.1f}\r"
+    line = (
+        f"0000000001,R,B,22: #T0:{direction},{range_bin},{round(speed)},{speed:.1f},{power:.1f}\r"
+    )
     return line.encode()
 
 

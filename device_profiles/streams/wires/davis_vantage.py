@@ -43,8 +43,8 @@ def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if frame[4] != _LOOP:
         return {}
     reading: dict[str, float | None] = {}
-    for name, (place, code, divisor, _, nothing) in _FIELDS.items():
-        (raw,) = struct.unpack_from(code, frame, place)
+    for name, (position, code, divisor, _, nothing) in _FIELDS.items():
+        (raw,) = struct.unpack_from(code, frame, position)
         reading[name] = None if raw == nothing else raw / divisor
     return reading
 
@@ -53,10 +53,10 @@ def _encode(fields: Mapping[str, float]) -> bytes:
     frame = bytearray(_LENGTH - 2)
     frame[:3] = _HEADER
     frame[95:97] = b"\n\r"
-    for name, (place, code, divisor, _, nothing) in _FIELDS.items():
+    for name, (position, code, divisor, _, nothing) in _FIELDS.items():
         low, high = _RANGES[code]
         raw = saturated(fields[name] * divisor, low, high) if name in fields else nothing or 0
-        struct.pack_into(code, frame, place, raw)
+        struct.pack_into(code, frame, position, raw)
     return bytes(frame) + crc16_xmodem(bytes(frame)).to_bytes(2, "big")
 
 

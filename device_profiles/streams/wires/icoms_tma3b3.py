@@ -22,8 +22,8 @@ _AWAY = 0x80
 def _decode_frame(frame: bytes) -> FieldValues | DiscardReason:
     if frame[18] != _ETX or frame[16] != _CENTURY:
         return DiscardReason.GARBAGE
-    for place, low, high in _TIMES:
-        byte = frame[place] & ~_AWAY if place == 8 else frame[place]
+    for position, low, high in _TIMES:
+        byte = frame[position] & ~_AWAY if position == 8 else frame[position]
         tens, ones = divmod(byte, 16)
         if tens > 9 or ones > 9 or not low <= 10 * tens + ones <= high:
             return DiscardReason.GARBAGE
@@ -44,9 +44,9 @@ def _encode(fields: Mapping[str, float]) -> bytes:
     day = 0x01 | (_AWAY if "outbound_speed" in fields else 0)
     time = bytes((0x00, 0x00, 0x00, 0x12, day, 0x01))
     count = (round(fields.get("count", 0)) & 0xFFFFFF).to_bytes(3, "little")
-    place = saturated(fields.get("range", 5.0) * 100, 0, 0xFFFF).to_bytes(2, "little")
+    distance_cm = saturated(fields.get("range", 5.0) * 100, 0, 0xFFFF).to_bytes(2, "little")
     return (
-        _HEADER + bytes((speed, length)) + time + count + place
+        _HEADER + bytes((speed, length)) + time + count + distance_cm
         + bytes((1, _CENTURY, 0x26, _ETX))
     )  # fmt: skip
 

@@ -96,16 +96,16 @@ def _mwv(parts: Sequence[str]) -> FieldValues:
 
 def _xdr(parts: Sequence[str]) -> FieldValues:
     reading: dict[str, float | None] = {}
-    for kind, text, unit, place in zip(*(parts[i::4] for i in range(4)), strict=False):
+    for kind, text, unit, transducer in zip(*(parts[i::4] for i in range(4)), strict=False):
         value = _number(text)
-        if place not in _IDS or not place:
+        if transducer not in _IDS or not transducer:
             continue
         if kind == "C" and unit in ("C", "F"):
             fahrenheit = unit == "F" and value is not None
-            reading[f"temperature_{place}"] = (value - 32) * 5 / 9 if fahrenheit else value  # type: ignore[operator]
+            reading[f"temperature_{transducer}"] = (value - 32) * 5 / 9 if fahrenheit else value  # type: ignore[operator]
         elif kind in _TRANSDUCERS and unit in _TRANSDUCERS[kind][1]:
             name, factors = _TRANSDUCERS[kind]
-            reading[f"{name}_{place}"] = None if value is None else value * factors[unit]
+            reading[f"{name}_{transducer}"] = None if value is None else value * factors[unit]
     return reading
 
 
@@ -150,10 +150,10 @@ def _encode(fields: Mapping[str, float]) -> bytes:
     letters = {"temperature": ("C", "C")}
     letters |= {name: (kind, next(iter(units))) for kind, (name, units) in _TRANSDUCERS.items()}
     said = [
-        f"{letters[name][0]},{fields[f'{name}_{place}']:.2f},{letters[name][1]},{place}"
+        f"{letters[name][0]},{fields[f'{name}_{transducer}']:.2f},{letters[name][1]},{transducer}"
         for name in _UNITS
-        for place in _IDS
-        if f"{name}_{place}" in fields
+        for transducer in _IDS
+        if f"{name}_{transducer}" in fields
     ]
     sentences += ["WIXDR," + ",".join(said[i : i + 4]) for i in range(0, len(said), 4)]
     return b"".join(_framed(s.encode("ascii")) for s in sentences)
@@ -180,7 +180,7 @@ WIRE = Wire(
         "course": "deg",
         "wind_speed": "m/s",
         "wind_direction": "deg",
-        **{f"{name}_{place}": unit for name, unit in _UNITS.items() for place in _IDS},
+        **{f"{name}_{transducer}": unit for name, unit in _UNITS.items() for transducer in _IDS},
     },
     scanner=lambda: LineScanner(_decode_frame, start=b"$"),
     encode=_encode,

@@ -117,7 +117,7 @@ def test_an_alert_resolved_by_hand_fires_again_only_after_it_was_over(database):
     assert event.alert["id"] != alert["id"]
 
 
-def test_composite_rules_need_all_their_parts_at_one_place(database):
+def test_composite_rules_need_all_their_parts_at_one_location(database):
     pm = rule(id="pm", above=50, alert=False, select={"quantity": "pm2_5"})
     wind = rule(id="wind", between=[80, 100], alert=False, circular=True,
                 select={"quantity": "wind_direction"})  # fmt: skip

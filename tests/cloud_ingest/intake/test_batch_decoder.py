@@ -135,11 +135,11 @@ def test_what_was_cut_or_changed_is_read_as_protobuf_reads_it(
     payloads = [build(parts, n) for n, parts in enumerate(messages)]
     which = data.draw(st.integers(0, len(payloads) - 1))
     torn = bytearray(payloads[which])
-    place = data.draw(st.integers(0, len(torn) - 1))
+    position = data.draw(st.integers(0, len(torn) - 1))
     if data.draw(st.booleans()):
-        torn[place] = data.draw(st.integers(0, 255))
+        torn[position] = data.draw(st.integers(0, 255))
     else:
-        del torn[place]
+        del torn[position]
     payloads[which] = bytes(torn)
     columns = byte_scan.scan(payloads)
     for n, payload in enumerate(payloads):

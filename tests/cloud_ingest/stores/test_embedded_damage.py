@@ -79,8 +79,8 @@ def test_garbage_between_blocks_is_skipped(
     numbers: list[int], garbage: bytes, data: st.DataObject
 ) -> None:
     blocks = blocks_of(numbers)
-    place = data.draw(st.integers(0, len(blocks)))
-    damaged = b"".join(blocks[:place]) + garbage + b"".join(blocks[place:])
+    position = data.draw(st.integers(0, len(blocks)))
+    damaged = b"".join(blocks[:position]) + garbage + b"".join(blocks[position:])
     assert len(list(journal.decode_blocks(damaged))) == len(blocks)
 
 

@@ -80,14 +80,14 @@ def encode_block(batch: SampleBatch) -> bytes:
 
 def decode_blocks(data: bytes) -> Iterator[Block]:
     """The sound blocks in ``data``; what is damaged between them is skipped."""
-    place = 0
-    while (place := data.find(_MAGIC, place)) >= 0:
-        block = _block_at(data, place)
+    position = 0
+    while (position := data.find(_MAGIC, position)) >= 0:
+        block = _block_at(data, position)
         if block is None:
-            place += 1
+            position += 1
         else:
             yield block
-            place = block.end
+            position = block.end
 
 
 def _block_at(data: bytes, start: int) -> Block | None:
