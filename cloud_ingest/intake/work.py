@@ -14,7 +14,6 @@ class Receipt:
     """A complete report of a gateway.
 
     ``batch`` is the report number (on the wire: Store/Batch), ``samples`` how many samples it holds.
-
     ``time_ms`` is the time of its first sample (None: no sample), ``arrived_ms`` that of its arrival.
     """
 

@@ -50,8 +50,8 @@ def test_the_demo_serves_real_ports_and_leaves_nothing(
     assert "values answered" in output
     assert not list(tmp_path.glob("*-rs485"))
     truth = [s for s in read_truth(tmp_path / "truth.csv") if s.series.endswith("/temperature")]
-    said = [s.value for s in truth if s.series.startswith("bd-tdm-001/weather")]
-    assert said == pytest.approx([temperature])
+    answered = [s.value for s in truth if s.series.startswith("bd-tdm-001/weather")]
+    assert answered == pytest.approx([temperature])
 
 
 def test_after_a_kill_the_same_links_and_ports_come_back(

@@ -127,20 +127,20 @@ def test_every_kind_of_fault_leaves_frames_that_can_be_sent(kind: FaultKind) -> 
 def test_answers_are_damaged_as_their_fault_says() -> None:
     good = with_crc(b"\x01" + SAID)
 
-    def said(kind: FaultKind) -> bytes:
+    def answer_with(kind: FaultKind) -> bytes:
         out = rtu_answer(1, READ, SAID, good, [Fault(kind)], 3)
         assert out is not None
         return out.data
 
     assert rtu_answer(1, READ, SAID, b"", [Fault(FaultKind.NO_ANSWER)], 1) is None
-    assert not has_valid_crc(said(FaultKind.CRC_ERROR))
-    assert good.startswith(said(FaultKind.TRUNCATED))
-    assert said(FaultKind.MERGED) == good + good
-    assert said(FaultKind.WRONG_UNIT)[0] == 2
-    assert has_valid_crc(said(FaultKind.WRONG_UNIT))
-    assert said(FaultKind.EXCEPTION)[:3] == bytes((1, 0x84, 4))
-    assert said(FaultKind.GARBAGE).endswith(good)
-    assert said(FaultKind.ECHO) == with_crc(b"\x01" + READ) + good
+    assert not has_valid_crc(answer_with(FaultKind.CRC_ERROR))
+    assert good.startswith(answer_with(FaultKind.TRUNCATED))
+    assert answer_with(FaultKind.MERGED) == good + good
+    assert answer_with(FaultKind.WRONG_UNIT)[0] == 2
+    assert has_valid_crc(answer_with(FaultKind.WRONG_UNIT))
+    assert answer_with(FaultKind.EXCEPTION)[:3] == bytes((1, 0x84, 4))
+    assert answer_with(FaultKind.GARBAGE).endswith(good)
+    assert answer_with(FaultKind.ECHO) == with_crc(b"\x01" + READ) + good
 
 
 def test_one_dead_unit_does_not_silence_the_other(tmp_path: Path) -> None:
@@ -207,10 +207,10 @@ def test_a_power_cut_takes_all_buses_of_a_gateway(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "holds"),
     [
-        ({"kind": "spike", "value": 3.0}, lambda sound, said: said == pytest.approx(3 * sound, rel=0.02)),
-        ({"kind": "unit_swapped"}, lambda sound, said: said == pytest.approx(1.8 * sound + 32, rel=0.02)),
-        ({"kind": "clock_wrong", "value": -9 * 3600}, lambda sound, said: abs(said - sound) > 1),
-        ({"kind": "drift", "value": 3600.0}, lambda sound, said: said > sound),
+        ({"kind": "spike", "value": 3.0}, lambda sound, reported: reported == pytest.approx(3 * sound, rel=0.02)),
+        ({"kind": "unit_swapped"}, lambda sound, reported: reported == pytest.approx(1.8 * sound + 32, rel=0.02)),
+        ({"kind": "clock_wrong", "value": -9 * 3600}, lambda sound, reported: abs(reported - sound) > 1),
+        ({"kind": "drift", "value": 3600.0}, lambda sound, reported: reported > sound),
     ],
 )  # fmt: skip
 def test_values_are_wrong_as_their_fault_says(
@@ -224,8 +224,8 @@ def test_values_are_wrong_as_their_fault_says(
         for s in (made, station(**start))
     )
     moment = sound.on_since_ms + 60_000
-    said, right = (i.readings(moment)["temperature"] for i in (faulty, sound))
-    assert holds(right, said)
+    reported, right = (i.readings(moment)["temperature"] for i in (faulty, sound))
+    assert holds(right, reported)
     if fault["kind"] != "clock_wrong":
         assert faulty.readings(moment)["humidity"] == sound.readings(moment)["humidity"]
 

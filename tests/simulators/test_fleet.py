@@ -50,8 +50,8 @@ class Host:
         self.state(online=True)
 
     def state(self, *, online: bool) -> None:
-        said = json.dumps({"online": online, "timestamp": self._since})
-        self.client.publish("spBv1.0/STATE/quantrac", said, 1, retain=True)
+        state = json.dumps({"online": online, "timestamp": self._since})
+        self.client.publish("spBv1.0/STATE/quantrac", state, 1, retain=True)
 
     def close(self) -> None:
         self.client.disconnect()
@@ -120,8 +120,8 @@ class Host:
             self._beyond[node].discard(through)
         self._through[node] = through
         if through > before or self._beyond[node]:
-            said = Metric(names.ACK_THROUGH, None, NOW_MS, DataType.UINT64, through)
-            command = encode(Payload(utc_now_ms(), (said,)))
+            acknowledgement = Metric(names.ACK_THROUGH, None, NOW_MS, DataType.UINT64, through)
+            command = encode(Payload(utc_now_ms(), (acknowledgement,)))
             self.client.publish(f"spBv1.0/{group}/NCMD/{node}", command)
 
 
@@ -166,10 +166,10 @@ def test_filled_templates_say_what_the_codec_would(
             for s in range(steps)
             for m in range(metrics)
         ]  # fmt: skip
-        said = decode(data)
-        assert said.seq == seq
-        assert said.timestamp_ms == moment
-        *samples, batch = said.metrics
+        payload = decode(data)
+        assert payload.seq == seq
+        assert payload.timestamp_ms == moment
+        *samples, batch = payload.metrics
         assert [(m.alias, m.timestamp_ms, m.value, m.is_historical) for m in samples] == [
             (m.alias, m.timestamp_ms, m.value, m.is_historical) for m in wanted
         ]

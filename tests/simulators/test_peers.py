@@ -56,16 +56,16 @@ def test_mbpoll_reads_a_line_and_a_server(devices: tuple[Path, int]) -> None:
             "-r", "0", "-c", "3", "-1", str(folder / "s-rs485")]  # fmt: skip
     meter = [program, "-m", "tcp", "-p", str(port), "-a", "1", "-t", "3:float", "-B", "-0",
              "-r", "0", "-c", "1", "-1", "127.0.0.1"]  # fmt: skip
-    said = [
+    runs = [
         subprocess.run(c, capture_output=True, text=True, timeout=120, check=False)
         for c in (line, meter)
     ]
-    assert [s.returncode for s in said] == [0, 0]
-    temperature, humidity, pressure = re.findall(r"\[\d\]:\s+(-?\d+)", said[0].stdout)
+    assert [s.returncode for s in runs] == [0, 0]
+    temperature, humidity, pressure = re.findall(r"\[\d\]:\s+(-?\d+)", runs[0].stdout)
     assert 15_000 < int(temperature) < 42_000
     assert 20_000 < int(humidity) <= 100_000
     assert 99_000_000 < int(pressure) < 102_500_000
-    voltage = re.search(r"\[0\]:\s+([\d.]+)", said[1].stdout)
+    voltage = re.search(r"\[0\]:\s+([\d.]+)", runs[1].stdout)
     assert voltage is not None
     assert 205 < float(voltage.group(1)) < 245
 
@@ -100,10 +100,10 @@ def test_modpoll_polls_a_line(devices: tuple[Path, int], tmp_path: Path) -> None
              "-o", str(tmp_path / f"{wanted}.out")],
             capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
-        said = done.stdout + done.stderr
-        assert done.returncode == 0, said
-        assert not re.search(r"error|fail|exception", said, re.IGNORECASE), said
-        assert wanted in said, said
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, output
+        assert not re.search(r"error|fail|exception", output, re.IGNORECASE), output
+        assert wanted in output, output
 
 
 @pytest.mark.slow
@@ -203,11 +203,11 @@ def test_the_program_says_what_is_wrong_with_a_scenario(tmp_path: Path) -> None:
 
 def test_help_has_examples() -> None:
     for part in ("run", "list", "check", "gateways"):
-        said = subprocess.run(
+        output = subprocess.run(
             quantrac("sim", part, "--help"), capture_output=True, text=True, check=False
         ).stdout
-        assert "Example: quantrac sim" in " ".join(said.split())
-        assert "--log-level" in said
+        assert "Example: quantrac sim" in " ".join(output.split())
+        assert "--log-level" in output
 
 
 def test_a_fleet_asks_for_its_broker(tmp_path: Path) -> None:

@@ -92,8 +92,8 @@ def test_a_stream_is_decoded_to_what_the_device_shows(profile: Profile) -> None:
     values = one_way if any("bound" in n for n in shown) else shown
     reader = decoder(profile)
     frame = encoder(profile).encode(values)
-    said = [s for s in reader.feed(frame, NOON_MS) if s.value is not None]
-    samples = {s.metric: s.value for s in said}
+    with_value = [s for s in reader.feed(frame, NOON_MS) if s.value is not None]
+    samples = {s.metric: s.value for s in with_value}
     assert reader.frames >= 1
     for name, wanted in values.items():
         assert name in samples, name

@@ -35,6 +35,6 @@ def test_half_a_day_of_three_stations_arrives_whole_and_only_once(
     assert {b - a for a, b in zip(sorted(sampled), sorted(sampled)[1:], strict=False)} == {60_000}
     dark = [t for name, t in truth if name == "bd-da-002/noise/sound_level"]
     assert len(dark) == 600  # two hours without power
-    said = capsys.readouterr().out
-    assert "12.0 simulated hours of 3 stations" in said
-    assert " 0 waiting" in said
+    output = capsys.readouterr().out
+    assert "12.0 simulated hours of 3 stations" in output
+    assert " 0 waiting" in output

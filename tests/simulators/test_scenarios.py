@@ -108,7 +108,7 @@ def test_gateway_files_fit_the_edges_form(tmp_path: Path) -> None:
     ports = ports_in(tmp_path, stations)
     assert ports == ports_in(tmp_path, stations)  # a second look finds the same
     for station in stations:
-        said = gateway_document(scenario, station, tmp_path, "mqtt://h:1", ports)
-        read = GatewayConfiguration.model_validate(said)
+        document = gateway_document(scenario, station, tmp_path, "mqtt://h:1", ports)
+        read = GatewayConfiguration.model_validate(document)
         assert read.gateway == station.gateway
         assert [b.name for b in read.buses] == [b.name for b in station.buses]

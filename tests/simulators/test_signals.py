@@ -179,11 +179,11 @@ def test_batches_load_the_outfall() -> None:
 def test_sensors_warm_up_drift_and_saturate() -> None:
     sensor = Sensor(warm_up_s=60, drift_per_day=24.0, high=50.0)
     true = np.full(4, 20.0)
-    said = sensor.read(1, true, np.array([0, 60_000, 3_600_000, 10 * 86_400_000]), 0)
-    assert said[0] == 0
-    assert said[1] == pytest.approx(19, abs=0.2)
-    assert said[2] == pytest.approx(21, abs=0.01)
-    assert said[3] == 50
+    read = sensor.read(1, true, np.array([0, 60_000, 3_600_000, 10 * 86_400_000]), 0)
+    assert read[0] == 0
+    assert read[1] == pytest.approx(19, abs=0.2)
+    assert read[2] == pytest.approx(21, abs=0.01)
+    assert read[3] == 50
 
 
 def test_random_numbers_are_even_normal_and_smooth() -> None:

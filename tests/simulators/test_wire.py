@@ -105,14 +105,14 @@ def test_a_device_takes_no_more_registers_than_its_limit() -> None:
 
 def test_a_device_says_who_it_is() -> None:
     who = Identity("Maker", "M1", "2.0")
-    said = answer(bank(), bytes.fromhex("2b 0e 01 00"), identity=who)
-    assert b"Maker" in said
-    assert b"M1" in said
+    reply = answer(bank(), bytes.fromhex("2b 0e 01 00"), identity=who)
+    assert b"Maker" in reply
+    assert b"M1" in reply
     assert answer(bank(), bytes.fromhex("2b 0e 04 07"), identity=who) == bytes.fromhex("ab 02")
 
 
 @given(st.binary(min_size=1, max_size=253))
 def test_no_request_breaks_a_device(pdu: bytes) -> None:
-    said = answer(bank(), pdu)
-    assert 1 <= len(said) <= 253
-    assert said[0] & 0x7F == pdu[0] & 0x7F or pdu[0] >= 0x80
+    reply = answer(bank(), pdu)
+    assert 1 <= len(reply) <= 253
+    assert reply[0] & 0x7F == pdu[0] & 0x7F or pdu[0] >= 0x80
