@@ -78,6 +78,7 @@ class SampleDoor:
             partition.alerts.set_online(t.gateway, t.device, t.online, t.time_ms)
         for item in work.quarantined:
             self._shared.quarantine.put(item)
+        self._shared.quarantine.note_replayed(work.replayed)
         alert_events: Sequence[AlertEvent] = ()
         if len(samples):
             alert_events = self.evaluate(lambda: partition.alerts.process(samples, now_ms))

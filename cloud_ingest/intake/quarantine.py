@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,9 @@ class Quarantine:
 
     A burst is what one gateway sends within BURST_MS for the same reason. Its first KEPT_PER_BURST
     items are kept with their payload and one log line is written; the rest is only counted.
+
+    An item that is replayed is hidden at once, and deleted in the transaction after which its samples
+    are stored. If the service dies before that, the item is there again.
     """
 
     def __init__(self, database: Database) -> None:
@@ -56,6 +60,8 @@ class Quarantine:
         self._bursts: dict[tuple[str, str], _Burst] = {}
         self._unsaved: list[tuple[Quarantined, _Burst]] = []
         self._rows = 0
+        self._replaying: set[int] = set()
+        self._replayed: list[int] = []
         self._lock = threading.Lock()
         self._totals: Counter[str] = Counter()
 
@@ -88,6 +94,28 @@ class Quarantine:
         else:
             burst.uncounted += item.count
 
+    def begin_replay(self, item: int) -> bool:
+        """Hide a row that is about to be replayed; False if it is being replayed already."""
+        with self._lock:
+            if item in self._replaying:
+                return False
+            self._replaying.add(item)
+            return True
+
+    def cancel_replay(self, item: int) -> None:
+        """Show a row again: its message could not be queued."""
+        with self._lock:
+            self._replaying.discard(item)
+
+    def replaying(self) -> frozenset[int]:
+        """The rows whose messages are queued and not committed yet."""
+        with self._lock:
+            return frozenset(self._replaying)
+
+    def note_replayed(self, items: Iterable[int]) -> None:
+        """Delete these rows with the next save: their samples are in the store."""
+        self._replayed.extend(items)
+
     def summary(self) -> dict[str, int]:
         """Counts by reason."""
         with self._lock:
@@ -95,7 +123,9 @@ class Quarantine:
 
     def has_changes(self) -> bool:
         """Whether anything is unsaved."""
-        return bool(self._unsaved) or any(b.uncounted for b in self._bursts.values())
+        return bool(self._unsaved or self._replayed) or any(
+            b.uncounted for b in self._bursts.values()
+        )
 
     def save(self, connection: Connection) -> None:
         """Write what is unsaved. Call ``saved`` after the commit."""
@@ -112,6 +142,10 @@ class Quarantine:
             if burst.uncounted and burst.row is not None:
                 statement = sa.update(quarantine).where(quarantine.c.id == burst.row)
                 connection.execute(statement.values(count=quarantine.c.count + burst.uncounted))
+        if (
+            self._replayed
+        ):  # after the new rows, so that none of them gets the number of a deleted one
+            connection.execute(sa.delete(quarantine).where(quarantine.c.id.in_(self._replayed)))
         if self._rows + len(self._unsaved) > KEPT_ROWS + KEPT_ROWS // 10:
             self._forget_oldest(connection)
 
@@ -125,6 +159,9 @@ class Quarantine:
         """Note that the last save is committed."""
         self._rows = min(self._rows + len(self._unsaved), KEPT_ROWS + KEPT_ROWS // 10)
         self._unsaved.clear()
+        with self._lock:
+            self._replaying.difference_update(self._replayed)
+        self._replayed.clear()
         for burst in self._bursts.values():
             burst.uncounted = 0
 

@@ -98,6 +98,8 @@ class Receiver:
     def take(self, message: MqttMessage) -> None:
         """Take one message. What cannot be read goes into quarantine; nothing is raised."""
         self.messages_total += 1
+        if message.replayed:
+            self._context.work.replayed.append(message.item)
         if message.replayed == "samples":
             self._reports.take_samples(message)
             return

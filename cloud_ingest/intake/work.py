@@ -135,3 +135,4 @@ class Work:
     presence_changes: list[PresenceChange] = field(default_factory=list)
     events: list[GatewayEvent] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    replayed: list[int] = field(default_factory=list)  # items of the quarantine that were taken in

@@ -69,6 +69,9 @@ def router(service: RunningService) -> APIRouter:
         gateway: Several = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Json:
         statement = sa.select(quarantine).order_by(quarantine.c.id.desc())
+        replaying = service.quarantine.replaying()
+        if replaying:
+            statement = statement.where(quarantine.c.id.not_in(replaying))
         if gateway:
             statement = statement.where(quarantine.c.gateway_id.in_(names_in(gateway)))
         return Json(
@@ -97,10 +100,12 @@ def router(service: RunningService) -> APIRouter:
         if not _is_data(row):
             raise Problem(409, "Not data", "Births and deaths are not replayed: ask for a rebirth.")
         form: Literal["message", "samples"] = "samples" if row["form"] == "samples" else "message"
-        message = MqttMessage(row["topic"], bytes(row["payload"]), row["time_ms"], form)
+        message = MqttMessage(row["topic"], bytes(row["payload"]), row["time_ms"], form, item)
+        if not service.quarantine.begin_replay(item):
+            raise not_found("item in the quarantine", str(item))
         if not service.inbox.put(message):
+            service.quarantine.cancel_replay(item)
             raise Problem(503, "Intake is full", "It is still in quarantine: try again later.")
-        _delete_item(service, item)
         return Json({"id": item, "replayed": True}, status_code=202)
 
     @routes.delete(
@@ -183,7 +188,7 @@ def _row(service: RunningService, item: int) -> Any:
     statement = sa.select(quarantine).where(quarantine.c.id == item)
     with service.database.engine.connect().execution_options(read_only=True) as connection:
         row = connection.execute(statement).mappings().first()
-    if row is None:
+    if row is None or item in service.quarantine.replaying():
         raise not_found("item in the quarantine", str(item))
     return row
 

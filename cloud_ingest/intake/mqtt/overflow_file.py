@@ -7,7 +7,9 @@ from typing import Final, Literal
 
 from cloud_ingest.intake.mqtt.message import MqttMessage
 
-_HEAD: Final = struct.Struct(">QBHI")  # time, form of a replay, lengths of topic and payload
+_HEAD: Final = struct.Struct(
+    ">QBQHI"
+)  # time, form and item of a replay, lengths of topic and payload
 _FORMS: Final[tuple[Literal["", "message", "samples"], ...]] = ("", "message", "samples")
 _READ_BYTES: Final = 4_000_000
 
@@ -31,7 +33,7 @@ class OverflowFile:
         """Write a message; False if the file is full or the disk refuses it."""
         topic = message.topic.encode()
         form = _FORMS.index(message.replayed)
-        head = _HEAD.pack(message.time_ms, form, len(topic), len(message.payload))
+        head = _HEAD.pack(message.time_ms, form, message.item, len(topic), len(message.payload))
         record = head + topic + message.payload
         with self._lock:
             if self._write_at + len(record) > self._max_bytes:
@@ -65,13 +67,13 @@ class OverflowFile:
     def _split(self, data: bytes) -> tuple[list[MqttMessage], int]:
         found, at = [], 0
         while at + _HEAD.size <= len(data):
-            time_ms, form, topic, payload = _HEAD.unpack_from(data, at)
+            time_ms, form, item, topic, payload = _HEAD.unpack_from(data, at)
             end = at + _HEAD.size + topic + payload
             if end > len(data):
                 break
             middle = at + _HEAD.size + topic
             text = data[at + _HEAD.size : middle].decode()
-            found.append(MqttMessage(text, data[middle:end], time_ms, _FORMS[form]))
+            found.append(MqttMessage(text, data[middle:end], time_ms, _FORMS[form], item))
             at = end
         return found, at
 

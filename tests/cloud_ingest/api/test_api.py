@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from cloud_ingest.api import application
 from cloud_ingest.api.running_service import RunningService
 from cloud_ingest.configuration import CloudConfiguration
+from cloud_ingest.database.schema import quarantine
 from cloud_ingest.intake.mqtt.host_link import LinkState
 from cloud_ingest.intake.mqtt.message import MqttMessage
 from cloud_ingest.notification import NotificationWorker
@@ -221,6 +223,24 @@ def test_what_was_put_aside_can_be_taken_in_again_after_a_fix(
     assert cloud.value("plc/air/t", t) == (pytest.approx(26.85), 1)
     assert items(api, "quarantine?gateway=plc") == []
     assert api.post(f"/api/v1/quarantine/{item['id']}/replay").status_code == 404
+
+
+def test_what_is_replayed_leaves_the_quarantine_only_when_it_is_committed(
+    api: TestClient, cloud: Cloud
+) -> None:
+    cloud.feed(MqttMessage("spBv1.0/g/DDATA/x/d", b"abc", NOW_MS))
+    [item] = items(api, "quarantine")
+    assert api.post(f"/api/v1/quarantine/{item['id']}/replay").status_code == 202
+    assert items(api, "quarantine") == []
+    assert api.post(f"/api/v1/quarantine/{item['id']}/replay").status_code == 404
+    rows = sa.select(quarantine.c.id)
+    with cloud.database.engine.connect() as connection:  # what is left if the service dies now
+        assert connection.execute(rows).scalars().all() == [item["id"]]
+    cloud.feed()
+    [again] = items(api, "quarantine")
+    assert again["id"] > item["id"]
+    with cloud.database.engine.connect() as connection:
+        assert connection.execute(rows).scalars().all() == [again["id"]]
 
 
 def test_what_is_replayed_into_a_full_queue_stays_in_quarantine(

@@ -66,8 +66,8 @@ def test_order_is_kept_through_the_file(steps: list[tuple[int, bool]]) -> None:
 def test_the_overflow_file_keeps_which_messages_are_replayed(tmp_path: Path) -> None:
     inbox = Inbox(0, OverflowFile(tmp_path / "spill", 1_000_000))
     put = [
-        MqttMessage("spBv1.0/g/DDATA/ours/d", b"a", 1, "message"),
-        MqttMessage("", b"[]", 2, "samples"),
+        MqttMessage("spBv1.0/g/DDATA/ours/d", b"a", 1, "message", 7),
+        MqttMessage("", b"[]", 2, "samples", 1 << 40),
         MqttMessage("a/b", b"", 3),
     ]
     inbox.will_send_again(frozenset({"ours"}))
