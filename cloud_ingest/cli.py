@@ -66,7 +66,7 @@ def run(
 ) -> None:
     """Run ingest, rules, API and web page until Ctrl-C or SIGTERM."""
     from alert_rules import RuleNotFound
-    from cloud_ingest.configuration import load_cloud
+    from cloud_ingest.configuration import check_files, load_cloud
     from cloud_ingest.database import DatabaseUnavailable
     from cloud_ingest.intake.mqtt.embedded_broker import BrokerFailed
     from cloud_ingest.intake.mqtt.shard import Shard
@@ -79,7 +79,9 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     try:
-        service = Service(load_cloud(config), shard=Shard.parse(shard))
+        configuration = load_cloud(config)
+        check_files(config, configuration)
+        service = Service(configuration, shard=Shard.parse(shard))
     except YamlFileError as error:
         stop(error)
     except RuleNotFound as error:

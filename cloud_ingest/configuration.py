@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from alert_rules.loading.packs import RuleNotFound, pack_path
 from cloud_ingest.intake.configuration import BrokerConfiguration, IntakeConfiguration
 from cloud_ingest.notification import ChannelConfiguration
 from cloud_ingest.stores.configuration import StoreConfiguration
-from telemetry.yaml_files import process_environment, read_yaml_file
+from telemetry.yaml_files import (
+    FileProblem,
+    YamlFileError,
+    line_of,
+    parse_yaml_tree,
+    process_environment,
+    read_yaml_file,
+)
 
 
 class _FrozenModel(BaseModel):
@@ -23,6 +31,10 @@ class WebConfiguration(_FrozenModel):
     port: int = Field(default=8080, ge=0, le=65535)
 
 
+def _as_channel(entry: Any) -> Any:
+    return {"url": entry} if isinstance(entry, str) else entry
+
+
 class CloudConfiguration(_FrozenModel):
     """The whole of ``cloud.yaml``. Paths in it are relative to ``folder``, where the file is."""
 
@@ -32,7 +44,7 @@ class CloudConfiguration(_FrozenModel):
     database: str = "sqlite:///./data/quantrac.db"
     web: WebConfiguration = WebConfiguration()
     rules: tuple[str, ...] = ()
-    notify: tuple[str | ChannelConfiguration, ...] = ()
+    notify: tuple[Annotated[ChannelConfiguration, BeforeValidator(_as_channel)], ...] = ()
     tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     intake: IntakeConfiguration = IntakeConfiguration()
     folder: Path = Field(default=Path(), exclude=True)
@@ -60,6 +72,36 @@ def load_cloud(path: Path) -> CloudConfiguration:
     """Read ``cloud.yaml``; ``${NAME}`` comes from the environment. Raises YamlFileError."""
     read = read_yaml_file(path, CloudConfiguration, process_environment())
     return in_folder(read, path.parent)
+
+
+def check_files(path: Path, configuration: CloudConfiguration) -> None:
+    """Raise YamlFileError if a rule pack or a mapping that ``cloud.yaml`` names is not there."""
+    absent = list(_absent_files(configuration))
+    if absent:
+        tree = parse_yaml_tree(path.read_text(encoding="utf-8"), str(path))
+        raise YamlFileError(
+            [
+                FileProblem(
+                    str(path), line_of(tree, tuple(at)), f"{'.'.join(at[:-1])}[{at[-1]}]", problem
+                )
+                for *at, problem in absent
+            ]
+        )
+
+
+def _absent_files(configuration: CloudConfiguration) -> Iterator[tuple[Any, ...]]:
+    """Each rule pack and mapping that is not there: the keys that lead to it, then what is wrong."""
+    for number, ref in enumerate(configuration.rules):
+        try:
+            file = pack_path(ref, configuration.folder)
+        except RuleNotFound as error:
+            yield "rules", number, str(error)
+        else:
+            if not file.is_file():
+                yield "rules", number, f"there is no file {file}"
+    for number, file in enumerate(configuration.intake.mappings):
+        if not file.is_file():
+            yield "intake", "mappings", number, f"there is no file {file}"
 
 
 def in_folder(configuration: CloudConfiguration, folder: Path) -> CloudConfiguration:

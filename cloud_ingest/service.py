@@ -71,7 +71,10 @@ class Service:
     ) -> None:
         shard = shard or Shard()
         self.configuration = configuration
+        # What the files say is read before anything is opened: a mistake leaves nothing behind.
         rules = load_rules(configuration.rules, configuration.folder)
+        mappings = load_mappings(configuration.intake.mappings)
+        notify = channels(configuration.notify)
         self.database = Database(configuration.database, shard.name)
         self.database.migrate()
         self.store = store if store is not None else open_store(_store_of(configuration, shard))
@@ -84,10 +87,8 @@ class Service:
         )
         self.overflow = OverflowFile(folder / f"inbox{shard.name}.spill", intake.spill_bytes)
         self.inbox = Inbox(intake.queue_bytes, self.overflow)
-        mappings = load_mappings(configuration.intake.mappings)
         self.receiver = Receiver(self.inventory, configuration.intake, mappings)
         self.live = LiveUpdates(self.inventory.series_at)
-        notify = channels(configuration.notify)
         self.alerts = AlertService(
             rules,
             self.database,

@@ -13,9 +13,13 @@ FOLDER = Path(__file__).parent / "library"
 class ProfileNotFound(Exception):  # noqa: N818  # named by what went wrong for the user
     """No profile has this id or path; ``similar`` holds similar ids."""
 
-    def __init__(self, ref: str, similar: list[str]) -> None:
+    def __init__(self, ref: str, similar: list[str], file: Path | None = None) -> None:
         hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
-        super().__init__(f"no device profile {ref!r}{hint} (see quantrac profiles list)")
+        super().__init__(
+            f"there is no file {file}"
+            if file is not None
+            else f"no device profile {ref!r}{hint} (see quantrac profiles list)"
+        )
         self.ref = ref
         self.similar = similar
 
@@ -55,5 +59,5 @@ def load_profile(ref: str, base: Path | None = None) -> Profile:
         return load(ref)
     file = (base or Path()) / ref
     if not file.is_file():
-        raise ProfileNotFound(str(file), [])
+        raise ProfileNotFound(ref, [], file)
     return read_yaml_file(file, Profile)

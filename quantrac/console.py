@@ -63,6 +63,11 @@ def start_logging(level: Level = Level.INFO, form: Format = Format.TEXT) -> None
     )
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A count with its noun: "1 rule", "2 rules"."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def stop(message: object, code: int = BAD_USAGE) -> NoReturn:
     """Print an error to standard error and exit with ``code``."""
     typer.echo(f"quantrac: {message}", err=True)

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from quantrac.console import counted
 from simulators.fleets.fleet import Fleet
 from simulators.fleets.published import PublishedStations
 from simulators.scenarios.model import Scenario
@@ -80,8 +81,8 @@ class Progress:
         elif self._simulation is not None:
             buses = self._simulation.buses
             yield (
-                f"Simulating {name}: {len(self._simulation.stations)} stations, "
-                f"{len(buses)} buses. Ctrl-C stops."
+                f"Simulating {name}: {counted(len(self._simulation.stations), 'station')}, "
+                f"{counted(len(buses), 'bus', 'buses')}. Ctrl-C stops."
             )
             for bus in buses:
                 devices = ", ".join(d.name for d in bus.bus.devices)

@@ -86,4 +86,4 @@ def _other_lines(scenario: Scenario) -> Iterator[str]:
         yield f"  publishes straight to the broker, x{scenario.speed:g}"
     if scenario.fleet:
         yield f"  fleet: {scenario.fleet.gateways:,} gateways x {scenario.fleet.metrics} metrics"
-    yield "  all right"
+    yield "  valid"

@@ -128,7 +128,7 @@ class Simulation:
                 if result is not None:
                     await result
             except OSError as error:  # another program uses the TCP port: try again
-                _log.warning("port_unavailable", bus=bus.where, error=str(error))
+                _log.warning("port_unavailable", bus=bus.where, problem=str(error))
                 continue
             if out:
                 self._out.add(bus.where)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, get_origin, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -17,6 +17,13 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # Stand for the brackets of ${NAME} while YAML is parsed, which would read them as a mapping.
 _HIDDEN = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
+
+# Where a value stands and fields or a list belong: pydantic names the Python type that it expected.
+_FIELDS, _LIST = "write fields (name: value)", "write a list, such as [a, b]"
+_WRONG_SHAPE = {
+    "dict_type": _FIELDS, "mapping_type": _FIELDS, "model_type": _FIELDS,
+    "list_type": _LIST, "tuple_type": _LIST,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +136,11 @@ def validation_problems(
             message = "unknown field" + _suggestion(str(path[-1]), model, path)
         elif item["type"] == "missing":
             message = "is missing; it is required"
-        elif not isinstance(item.get("input"), (dict, list, BaseModel)):
-            message = f"{message}, found {item.get('input')!r}"
+        else:
+            message = _WRONG_SHAPE.get(item["type"], message)
+            found = item.get("input")
+            if not isinstance(found, (dict, list, BaseModel)) and repr(found) not in message:
+                message = f"{message}, found {found!r}"
         problems.append(FileProblem(file, line_of(tree, path), _dotted(path), message))
     return sorted(problems, key=lambda p: (p.line, p.field))
 
@@ -171,14 +181,16 @@ def _suggestion(name: str, model: type[BaseModel] | None, path: FieldPath) -> st
 
 def _field_names(model: type[BaseModel], path: FieldPath) -> set[str]:
     here: Any = model
+    named_freely = False  # the next key is a name of the user's, such as that of a metric
     for key in path:
-        if isinstance(key, int):
+        if isinstance(key, int) or named_freely:
+            named_freely = False
             continue
         field = getattr(here, "model_fields", {}).get(key)
         models = _models_in(field.annotation) if field else []
-        if not models:
+        if field is None or not models:
             return set()
-        here = models[0]
+        here, named_freely = models[0], _has_mapping(field.annotation)
     fields = getattr(here, "model_fields", {})
     return {f.alias or n for n, f in fields.items()}
 
@@ -187,6 +199,12 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [m for part in getattr(annotation, "__args__", ()) for m in _models_in(part)]
+
+
+def _has_mapping(annotation: Any) -> bool:
+    return get_origin(annotation) in (dict, Mapping) or any(
+        _has_mapping(part) for part in getattr(annotation, "__args__", ())
+    )
 
 
 def _plain(

@@ -12,9 +12,12 @@ from quantrac.console import (
     Level,
     LogFormat,
     LogLevel,
+    counted,
     start_logging,
     stop,
 )
+
+_ONE_LINE = 1000
 
 app = typer.Typer(no_args_is_help=True, help="List, check and backtest alert rules.")
 
@@ -59,7 +62,10 @@ def list_rules(
             "" if legal is None else "yes" if legal.verified else "no",
             getattr(rule.name, language), legal.document if legal else "",
         )  # fmt: skip
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    if not console.is_terminal:  # for programs: one line a rule
+        console = Console(width=_ONE_LINE)
+    console.print(table)
 
 
 @app.command("check", epilog="Example: quantrac rules check my-rules.yaml")
@@ -73,7 +79,7 @@ def check(
     start_logging(log_level, log_format)
     rules = _load(files)
     enabled = sum(r.is_enabled for r in rules)
-    typer.echo(f"{len(rules)} rules valid, {enabled} enabled")
+    typer.echo(f"{counted(len(rules), 'rule')} valid, {enabled} enabled")
     for warning in rules.warnings:
         typer.echo(f"warning: {warning}")
     if not rules:

@@ -100,5 +100,9 @@ def channels(entries: Sequence[str | ChannelConfiguration]) -> list[Channel]:
     for number, entry in enumerate(entries, start=1):
         chosen = ChannelConfiguration(url=entry) if isinstance(entry, str) else entry
         name = chosen.name or f"{chosen.url.partition(':')[0]}-{number}"
-        found.append(Channel(name, chosen, notifier_of(chosen.url)))
+        try:
+            notifier = notifier_of(chosen.url)
+        except ValueError as error:
+            raise ValueError(f"channel {name}: {error}") from error
+        found.append(Channel(name, chosen, notifier))
     return found

@@ -93,7 +93,7 @@ def status_text(status: Mapping[str, Any]) -> str:
             if status["oldest_time_ms"]
             else ""
         ),
-        f"confirmed   last {_ago(status['last_ack_ms'])}",
+        f"confirmed   {_ago(status['last_ack_ms'])}",
         f"measured    {status['measured_total']} samples, evicted {status['given_up_total']}",
     ]
     if status["damaged_rows"]:

@@ -106,7 +106,7 @@ class MqttLink:
         self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
     ) -> None:
         self._lost = True
-        self._events.append(Lost(str(reason)))
+        self._events.append(Lost(_why(str(reason))))
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         self._events.append(Received(message.topic, bytes(message.payload)))
@@ -158,7 +158,7 @@ class MqttLink:
     def _note(self, code: MQTTErrorCode) -> None:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and not self._lost:
             self._lost = True
-            self._events.append(Lost(mqtt.error_string(code)))
+            self._events.append(Lost(_why(mqtt.error_string(code))))
 
     def finish(self, timeout_s: float, wake: socket.socket) -> None:
         """Send what is pending, then DISCONNECT, within ``timeout_s``."""
@@ -176,3 +176,8 @@ class MqttLink:
         raw = self._client.socket()
         if raw is not None:
             raw.close()
+
+
+def _why(reason: str) -> str:
+    """Paho's reason in words for people; it has none for a connection that the broker closed."""
+    return "the broker closed the connection" if reason == "Unspecified error" else reason

@@ -34,7 +34,7 @@ stations:
 
 @pytest.mark.parametrize("name", scenario_names())
 def test_the_librarys_scenarios_are_right(name: str) -> None:
-    assert check_scenario(name)[-1].strip() == "all right"
+    assert check_scenario(name)[-1].strip() == "valid"
     scenario = load_scenario(find_scenario(name))
     assert scenario.scenario == name
     assert scenario.about

@@ -68,3 +68,8 @@ def test_the_page_and_the_files_of_reports_say_the_same_of_a_legal_basis() -> No
     said = {k.removeprefix(prefix): v for k, v in catalogue("vi").items() if k.startswith(prefix)}
     assert said == _LEGAL_VI
     assert all(catalogue("en")[prefix + key] == key for key in said)
+
+
+def test_every_part_that_health_checks_has_a_name() -> None:
+    checks = {"broker", "store", "database", "pipeline", "notification"}
+    assert {f"check.{name}" for name in checks} <= set(catalogue("vi"))

@@ -18,6 +18,7 @@ from cloud_ingest.alerts.texts import shown_length, shown_time
 from cloud_ingest.detection import LayeredDetector
 from cloud_ingest.inventory.tags import Tags
 from cloud_ingest.stores.protocol import SampleColumns, SampleStore
+from quantrac.console import counted
 from telemetry.quantities import QUANTITIES, UNKNOWN
 from telemetry.series import Series, SeriesKey
 from telemetry.time.iso_time import parse_iso_ms
@@ -187,7 +188,7 @@ def as_text(backtest: BacktestResult) -> str:
     for rule in backtest.rules:
         found = result.of_rule(rule.full_id)
         lines.append(
-            f"{rule.full_id}: {result.alerts(rule)} alerts, {len(found)} exceedances, "
+            f"{rule.full_id}: {counted(result.alerts(rule), 'alert')}, {counted(len(found), 'exceedance')}, "
             f"{shown_length(result.on_ms(found), 'en')} in total"
         )
         for e in found:

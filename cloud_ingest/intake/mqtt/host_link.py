@@ -285,7 +285,7 @@ class HostLink:
         self.state = LinkState(connected, problem, since_ms)
         if connected != before.connected:
             if connected:
-                _log.info("broker_connected", broker=self._broker.address[:2])
+                _log.info("broker_connected", broker="{}:{}".format(*self._broker.address[:2]))
             elif not self._stopping.is_set():
                 _log.warning("broker_lost", problem=problem)
             self._on_change(connected)
