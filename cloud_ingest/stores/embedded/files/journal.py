@@ -110,12 +110,17 @@ def _block_at(data: bytes, start: int) -> Block | None:
 
 
 def _is_cut_off(rest: bytes) -> bool:
-    """True if ``rest`` is the beginning of a block whose end is missing."""
+    """True if ``rest`` is the beginning of a block whose end is missing.
+
+    If the checksum fits the bytes that are there, nothing is missing: the number in the header is
+    damaged.
+    """
     if len(rest) < _HEADER.size:
         return rest[:4] == _MAGIC[: len(rest)]
-    magic, n, _ = _HEADER.unpack_from(rest)
+    magic, n, crc = _HEADER.unpack_from(rest)
     return bool(magic == _MAGIC and n <= MOST_SAMPLES) and (
         _HEADER.size + n * _SAMPLE_BYTES > len(rest)
+        and zlib.crc32(memoryview(rest)[_HEADER.size :]) != crc
     )
 
 

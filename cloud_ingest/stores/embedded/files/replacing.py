@@ -1,5 +1,6 @@
 """Files that change as a whole, and damaged files that are kept aside."""
 
+import filecmp
 import os
 import shutil
 from pathlib import Path
@@ -17,7 +18,10 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def keep_damaged(path: Path) -> Path:
-    """Give the file a second name that ends in ``.damaged``, so that its content is kept."""
+    """Give the file a second name that ends in ``.damaged``, so that its content is kept.
+
+    A copy with the same content is kept once, however often the file is found damaged.
+    """
     number = 1
     while True:
         kept = path.with_name(f"{path.name}{'' if number == 1 else f'-{number}'}.damaged")
@@ -25,8 +29,12 @@ def keep_damaged(path: Path) -> Path:
             try:
                 kept.hardlink_to(path)
             except OSError:  # a file system without hard links
-                shutil.copyfile(path, kept)
+                copy = kept.with_name(kept.name + ".new")
+                shutil.copyfile(path, copy)
+                copy.replace(kept)
             sync_folder(path.parent)
+            return kept
+        if kept.samefile(path) or filecmp.cmp(kept, path, shallow=False):
             return kept
         number += 1
 
