@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edge_agent.clock import FIRST_TRUSTED_MS, Clock, ClockEvent, ClockWatch, distinct
 from edge_agent.outbox import Outbox, Report
+from edge_agent.outbox.sqlite.aliases import MAX_SHAPES
 from edge_agent.outbox.sqlite.row_format import unpack
 from telemetry.quality import Flag
 from telemetry.samples import Sample
@@ -123,7 +124,11 @@ def test_a_jump_is_counted_and_what_was_stamped_before_keeps_its_time(tmp_path: 
     outbox.close()
 
 
-def test_samples_of_an_earlier_boot_are_placed_before_this_one_and_marked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most_shapes", [MAX_SHAPES, 0])
+def test_samples_of_an_earlier_boot_are_placed_before_this_one_and_marked(
+    most_shapes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.outbox.sqlite.aliases.MAX_SHAPES", most_shapes)
     path = tmp_path / "outbox.db"
     fake = FakeTime(10_000)
     clock = fake.clock()
@@ -141,7 +146,11 @@ def test_samples_of_an_earlier_boot_are_placed_before_this_one_and_marked(tmp_pa
     fresh = FakeTime(NOW)
     fresh.monotonic_ms = 60_000
     again = Outbox(path, clock=fresh.clock())
-    found = [(t, f) for r in again.read(0, 100) for _, t, _, f in unpack(r)]
+    reports = again.read(0, 100)
+    assert all(bool(r.shape.aliases) == bool(most_shapes) for r in reports)
+    alias = again.aliases("d", ["m"])["m"]
+    assert [(a, v) for r in reports for a, _, v, _ in unpack(r)] == [(alias, 1.0)] * 3
+    found = [(t, f) for r in reports for _, t, _, f in unpack(r)]
     boot = NOW - 60_000
     assert found == [(boot - 2000, Flag.SUSPECT), (boot - 1000, Flag.SUSPECT), (boot, Flag.SUSPECT)]
     again.close()

@@ -52,6 +52,8 @@ CREATE TABLE IF NOT EXISTS report(
 CREATE TABLE IF NOT EXISTS damaged(batch PRIMARY KEY, shape, time_ms, count, measured, data, checksum);
 CREATE TABLE IF NOT EXISTS kept(name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER);
 """
+_NAMES_CHANGED = ("no such table", "no such column", "has no column named")
+"""SQLite's complaints about these statements if a disk has changed the schema in the file."""
 _CHECKED = ("state", "alias", "shape", "report")
 # report.measured: samples ever measured, this row included. So the totals need no page of their own
 # in each commit, which halves the writes to an SD card.
@@ -201,8 +203,10 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file itself is damaged."""
-    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    """Whether the file itself is damaged: a page, or the names of its tables and columns."""
+    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return True
+    return any(text in str(error) for text in _NAMES_CHANGED)
 
 
 def is_full(error: sqlite3.Error) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.outbox import Outbox, OutboxError, Report, read_status
+from edge_agent.outbox.sqlite.aliases import MAX_SHAPES
 from edge_agent.outbox.sqlite.checksums import is_sound, report_row
 from edge_agent.outbox.sqlite.row_format import unpack
 from telemetry.samples import Sample
@@ -126,6 +127,42 @@ def test_where_numbers_or_names_were_changed_what_is_sure_goes_into_a_new_file(
     assert status.measured_total == status.depth_samples + status.evicted_total
     outbox.put([report(REPORTS)])
     assert delivered(outbox)[-1] == true_values(REPORTS)
+    outbox.close()
+
+
+@pytest.mark.parametrize("most_shapes_after", [0, MAX_SHAPES])
+def test_recovered_samples_keep_their_names_where_each_carries_its_alias(
+    most_shapes_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.outbox.sqlite.aliases.MAX_SHAPES", 0)
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path)
+    outbox.put([Report("d", (Sample("lost", T0, 7.0),))])
+    outbox.put([report(i) for i in range(REPORTS)])
+    outbox.close()
+    change(path, "UPDATE alias SET name = 'other' WHERE name = 'lost'")
+    monkeypatch.setattr("edge_agent.outbox.sqlite.aliases.MAX_SHAPES", most_shapes_after)
+    again = Outbox(path)
+    assert again.status().set_aside == 1
+    assert delivered(again) == [true_values(i) for i in range(REPORTS)]
+    metric = {alias: name for name, alias in again.aliases("d", ["m0", "m1", "m2", "m3"]).items()}
+    rows = again.read(0, 100)
+    names = [[metric.get(a) for a, *_ in unpack(r)] for r in rows]
+    assert names == [["m0", "m1", "m2", "m3"]] * len(rows)
+    assert again.status().evicted_total == 1, "the report whose metric is not known any more"
+    again.close()
+
+
+@pytest.mark.parametrize("word", [b"given_up_total", b"CREATE TABLE report"])
+def test_a_file_whose_schema_a_disk_has_changed_is_replaced(path: Path, word: bytes) -> None:
+    content = path.read_bytes()
+    assert content.count(word) >= 1
+    path.write_bytes(content.replace(word, word[:-1] + bytes((word[-1] ^ 1,)), 1))
+    outbox = Outbox(path)
+    wait_until(lambda: outbox.status().set_aside == 1, what="the file is replaced")
+    outbox.put([report(REPORTS)])
+    wait_until(lambda: true_values(REPORTS) in delivered(outbox), what="it goes on")
+    assert all(r in [true_values(i) for i in range(REPORTS + 1)] for r in delivered(outbox) if r)
     outbox.close()
 
 
