@@ -296,6 +296,11 @@ class Rule(_FrozenModel):
         return None
 
     @property
+    def reach_ms(self) -> int:
+        """How far back a verdict sees: late data is evaluated with the samples of this time around it."""
+        return self.averaging_ms or 0
+
+    @property
     def aligned_ms(self) -> int:
         """The length of the periods of which each gives one value; 0: values follow each other freely."""
         return 0

@@ -30,6 +30,11 @@ class CountRule(RuleWithThresholds):
         """The length of a bucket, whose mean is compared."""
         return self.step
 
+    @property
+    def reach_ms(self) -> int:
+        """The window, whose buckets are counted."""
+        return self.window
+
     def validation_errors(self) -> Iterable[tuple[tuple[int | str, ...], str]]:
         """Contradictions between the fields."""
         yield from super().validation_errors()

@@ -41,7 +41,7 @@ _AROUND_MS = 3_600_000
 _HOUR_MS = 3_600_000
 _LOOK_EVERY_MS = 1_000
 LONGEST_WINDOW_MS = 8 * 86_400_000
-"""Longer means (a year) are not evaluated again: each gap would need years of samples."""
+"""Rules with longer windows (means of a year) are not evaluated again: each gap would need years of samples."""
 TURN_S = 0.2
 """The longest turn: live samples wait meanwhile."""
 
@@ -71,7 +71,7 @@ class LateData:
     ) -> None:
         chosen = [
             r for r in rules
-            if r.alert and (r.averaging_ms or 0) <= LONGEST_WINDOW_MS
+            if r.alert and r.reach_ms <= LONGEST_WINDOW_MS
             and not isinstance(r, NoDataRule)  # late data was missing, and its alerts are history
         ]  # fmt: skip
         self._rules = [r for r in chosen if not _needs_case(r)]
@@ -205,7 +205,7 @@ class LateData:
             rule_state.bind([replace(series, index=0)])
             if not len(rule_state.evaluator.index):
                 continue
-            around_ms = (rule.averaging_ms or 0) * 2 + rule.hold + rule.clear_after + _AROUND_MS
+            around_ms = 2 * rule.reach_ms + rule.hold + rule.clear_after + _AROUND_MS
             if around_ms not in read:  # most rules need the same samples around the span
                 end_ms = min(to_ms + around_ms, now_ms) + 1
                 read[around_ms] = self._read(series, from_ms - around_ms, end_ms)
@@ -221,7 +221,7 @@ class LateData:
             changes += [
                 self._change_of(alert, now_ms)
                 for alert in merge_refires(rule, spans)
-                if alert.start_ms <= to_ms + (rule.averaging_ms or 0) and alert.end_ms >= from_ms
+                if alert.start_ms <= to_ms + rule.reach_ms and alert.end_ms >= from_ms
             ]
         return changes
 

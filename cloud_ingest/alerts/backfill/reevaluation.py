@@ -188,9 +188,7 @@ def evaluate_case(
     engine = RuleEngine(case.rules, detector)
     local = [replace(s, index=i) for i, s in enumerate(case.series)]
     engine.register(local)
-    around_ms = AROUND_MS + max(
-        2 * (r.averaging_ms or 0) + r.hold + r.clear_after for r in case.rules
-    )
+    around_ms = AROUND_MS + max(2 * r.reach_ms + r.hold + r.clear_after for r in case.rules)
     begin_ms, end_ms = case.from_ms - around_ms, min(case.to_ms + around_ms, now_ms) + 1
     spans = _SubjectSpans(case)
     portion_ms = longest_portion_ms(case.rules)
@@ -206,8 +204,7 @@ def evaluate_case(
         alert
         for of_subject in spans.finish(last_ms)
         for alert in merge_refires(case.rule, of_subject)
-        if alert.start_ms <= case.to_ms + (case.rule.averaging_ms or 0)
-        and alert.end_ms >= case.from_ms
+        if alert.start_ms <= case.to_ms + case.rule.reach_ms and alert.end_ms >= case.from_ms
     ]
 
 

@@ -145,6 +145,31 @@ def test_an_anomaly_is_found_in_late_data_with_its_explanation(database):
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_count_over_a_day_sees_the_whole_day_around_late_data(database):
+    hours, hour = range(60), 3_600_000
+    ten = rule("count", above=50, count=10, completeness=0)
+    first_ms = T0 // hour * hour
+    rows = [
+        (0, first_ms + h * hour + m * 60_000, 60.0 if 12 <= h < 22 else 40.0)
+        for h in hours
+        for m in range(60)
+    ]
+    late = rows[21 * 60 : 22 * 60]
+    service = service_of(database, [ten], MemoryStore())
+    bring(service, MemoryStore(), rows, None)
+    expected = alerts_of(service)
+    assert len(expected) == 1
+    wipe(database)
+    store = MemoryStore()
+    service = service_of(database, [ten], store)
+    assert bring(service, store, [r for r in rows if r not in late], None) == []
+    now_ms = rows[-1][1]
+    bring(service, store, late, now_ms)
+    assert [e.kind for e in settle(service, now_ms, turns=5)] == ["retrospective"]
+    assert alerts_of(service) == expected
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_what_a_crash_interrupts_is_judged_again_and_told_once(database, live, monkeypatch):
     store = MemoryStore()
     service = service_of(database, RULES, store, known=FIELD)
