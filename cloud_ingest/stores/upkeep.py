@@ -31,9 +31,13 @@ class Upkeep:
             self._wake.clear()
             try:
                 self._maintain(utc_now_ms())
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  # a defect must not end the upkeep for good
                 if not self._failing:
-                    _log.warning("store_maintenance_failed", problem=str(error))
+                    _log.warning(
+                        "store_maintenance_failed",
+                        problem=str(error) or type(error).__name__,
+                        exc_info=not isinstance(error, StoreError),
+                    )
                 self._failing = True
             else:
                 if self._failing:
