@@ -133,8 +133,7 @@ class Agent:
 
     def offline(self, device: Device, why: str) -> None:
         """The device no longer answers."""
-        counters = self._counters[device.name]
-        counters.last_error, counters.last_error_ms = why, self._clock.now_ms()
+        self._counters[device.name].last_error = why
         if device.name in self._online:
             self._set_offline(device.name)
             _log.warning("device_offline", bus=device.bus, device=device.name, problem=why)

@@ -39,7 +39,6 @@ class Context:
     last_seen: dict[tuple[str, str | None], int] = field(default_factory=dict)
     acknowledging: set[str] = field(default_factory=set)
     work: Work = field(default_factory=Work)
-    samples_total: int = 0
 
     def quarantine(self, item: Quarantined) -> None:
         """Put an item into quarantine."""

@@ -12,7 +12,6 @@ class DeviceCounters:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DIAGNOSTIC_COUNTERS, 0))
     last_answer_ms: int | None = None
     last_error: str | None = None
-    last_error_ms: int | None = None
 
     def add(self, counter: str, number: int = 1) -> None:
         """Add ``number`` to ``counter``."""

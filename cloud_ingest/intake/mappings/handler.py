@@ -47,7 +47,6 @@ class MappedMessageHandler:
             self._context.work.entries.append(
                 UnnumberedSamples(gateway, count, samples[0].time_ms, message.time_ms)
             )
-            self._context.samples_total += count
         self._quarantine(message, refused)
 
     def _add(self, mapping: Mapping, sample: MappedSample, message: MqttMessage) -> bool:

@@ -187,7 +187,6 @@ class BirthHandler:
                 )
                 count += 1
         if count:
-            self._context.samples_total += count
             self._context.work.entries.append(
                 UnnumberedSamples(session.gateway, count, now_ms, now_ms)
             )

@@ -78,7 +78,6 @@ class ReportHandler:
         context = self._context
         decoded = self._decoder.decode(context.aliases)
         context.work.samples.extend(decoded.batch)
-        context.samples_total += len(decoded.batch)
         context.inventory.note_many_last_seen(
             context.aliases.devices, decoded.device, decoded.arrived_ms
         )
@@ -147,7 +146,6 @@ class ReportHandler:
             )
             counts[key.gateway] = counts.get(key.gateway, 0) + 1
         for gateway, count in counts.items():
-            self._context.samples_total += count
             self._context.work.entries.append(
                 UnnumberedSamples(gateway, count, None, message.time_ms)
             )
@@ -180,7 +178,7 @@ class _MessageDecoder:
         self._topic = topic
         self._sent_ms = sent_ms
         self._now_ms = now_ms
-        self._began = self._counted = len(self._columns)
+        self._counted = len(self._columns)
         self._complete = True
         self.unknown = False
         self.refused: dict[str, list[dict[str, Any]]] = {}
@@ -206,7 +204,6 @@ class _MessageDecoder:
     def finish(self) -> None:
         """Count the samples after the last Store/Batch, at the end of the message."""
         rest = len(self._columns) - self._counted
-        self._context.samples_total += len(self._columns) - self._began
         if rest and not self._session.acknowledges:
             self._context.work.entries.append(
                 UnnumberedSamples(self._session.gateway, rest, self._first(), self._now_ms)
