@@ -46,7 +46,7 @@ WRITER_WAITS_AT = 40
 """At this multiple the writer waits until that thread is done."""
 
 
-class StoreState(NamedTuple):
+class StoreContents(NamedTuple):
     """The parts and memtables that queries use. It is replaced as a whole."""
 
     layout: Layout
@@ -116,7 +116,7 @@ class EmbeddedStore(StoreQueries):
         self._journal_number = number
         self._journal = Journal(folder.journal_path(self._folder, number), content.sound_bytes)
         sync_folder(self._folder / "journal")
-        self._state = StoreState(Layout(m, closed), tuple(memtables))
+        self._state = StoreContents(Layout(m, closed), tuple(memtables))
 
     def register(self, series: Sequence[Series]) -> None:
         """Save what is known of ``series`` in the series catalogue."""
@@ -252,7 +252,7 @@ class EmbeddedStore(StoreQueries):
                 self._commit(m, drop_memtables=len(state.memtables))
             folder.remove_journals(self._folder, following)
 
-    def _rotate_journal(self) -> tuple[StoreState, int]:
+    def _rotate_journal(self) -> tuple[StoreContents, int]:
         """Send new samples to a new journal and memtable; the old state and the new number."""
         with self._journal_lock:
             state = self._state
@@ -262,7 +262,7 @@ class EmbeddedStore(StoreQueries):
             self._journal.close()
             self._journal, self._journal_number = new, following
             with self._state_lock:
-                self._state = StoreState(state.layout, (*state.memtables, Memtable()))
+                self._state = StoreContents(state.layout, (*state.memtables, Memtable()))
         return state, following
 
     def _commit(self, m: Manifest, drop_memtables: int = 0) -> None:
@@ -275,7 +275,7 @@ class EmbeddedStore(StoreQueries):
         """Let queries use ``m``, without the oldest memtables."""
         layout = Layout(m, self._summaries.closed())
         with self._state_lock:
-            self._state = StoreState(layout, self._state.memtables[drop_memtables:])
+            self._state = StoreContents(layout, self._state.memtables[drop_memtables:])
 
     def _apply(self, result: CompactionResult) -> None:
         if not result.add and not result.drop:

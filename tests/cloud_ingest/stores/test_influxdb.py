@@ -1,4 +1,4 @@
-"""The InfluxDB store: line protocol, rejected lines, a server that is down."""
+"""The InfluxDB store: line protocol, its results, rejected lines, a server that is down."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from cloud_ingest.stores import StoreConfiguration, open_store
 from cloud_ingest.stores.configuration import KeepConfiguration
 from cloud_ingest.stores.influxdb import line_protocol
 from cloud_ingest.stores.influxdb.client import Access, InfluxClient, WriteRefused
+from cloud_ingest.stores.influxdb.queries import to_envelope, to_sample_columns
 from cloud_ingest.stores.influxdb.rejected_lines import store_the_rest
 from cloud_ingest.stores.influxdb.store import InfluxStore
 from cloud_ingest.stores.protocol import StoreRejected, StoreUnavailable
@@ -177,3 +178,43 @@ def test_newest_samples_are_right_though_other_processes_write_too(influx_server
     assert theirs.latest([A, B]).time_ms.tolist() in ([T0 + 8, T0 + 2], [T0 + 2, T0 + 8])
     ours.close()
     theirs.close()
+
+
+# Results of queries, also while a point is being written
+
+GOOD_COLUMNS = ["time", "mean", "min", "max", "last", "count", "min", "max"]
+ALL_COLUMNS = ["time", "count", "min"]
+
+
+def test_a_step_whose_only_point_is_half_written_is_not_there_yet() -> None:
+    good = [{"columns": GOOD_COLUMNS, "values": [[0, 2.0, 1.0, 3.0, 3.0, 2, 1, 1]]}]
+    everything = [{"columns": ALL_COLUMNS, "values": [[0, 2, 1], [60_000, None, None]]}]
+    found = to_envelope(good, everything)
+    assert found.time_ms.tolist() == [0]
+    assert found.good.tolist() == [2]
+    assert found.quality.tolist() == [1]
+
+
+def test_a_step_that_only_one_of_two_questions_saw_does_no_harm() -> None:
+    good = [{"columns": GOOD_COLUMNS, "values": [[0, 2.0, 2.0, 2.0, 2.0, 1, 1, 1]] * 1
+             + [[60_000, 5.0, 5.0, 5.0, 5.0, 1, 1, 1]]}]  # fmt: skip
+    everything = [{"columns": ALL_COLUMNS, "values": [[0, 1, 1], [120_000, 1, 4]]}]
+    found = to_envelope(good, everything)
+    assert found.time_ms.tolist() == [0, 120_000]
+    assert found.good.tolist() == [1, 0]
+    assert np.isnan(found.mean[1])
+    assert found.quality.tolist() == [1, 4]
+
+
+def test_a_step_that_only_some_aggregates_have_seen_shows_no_value() -> None:
+    good = [{"columns": GOOD_COLUMNS, "values": [[0, 1.0, 1.0, None, None, 10, 1, 1],
+                                         [60_000, 2.0, 1.0, 3.0, 3.0, 2, 1, 1]]}]  # fmt: skip
+    everything = [{"columns": ALL_COLUMNS, "values": [[0, 10, 1], [60_000, 2, 1]]}]
+    found = to_envelope(good, everything)
+    assert found.good.tolist() == [0, 2]
+    assert np.isnan([found.mean[0], found.min[0], found.max[0], found.last[0]]).all()
+
+
+def test_a_half_written_sample_is_not_shown() -> None:
+    answer = [{"columns": ["time", "value", "quality"], "values": [[0, 1.5, 1], [1, 2.5, None]]}]
+    assert to_sample_columns(answer).time_ms.tolist() == [0]
