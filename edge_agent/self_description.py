@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from edge_agent.configuration import BrokerConfiguration, GatewayConfiguration
 from edge_agent.devices import Bus, Device
-from edge_agent.reporting.chain import reported_metrics
+from edge_agent.reporting.reporting_steps import reported_metrics
 from edge_agent.uplink import (
     BrokerAddress,
     DeviceDescription,

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from edge_agent.acquisition.bus_counters import Burst, DeviceCounters
+from edge_agent.acquisition.bus_counters import DeviceCounters, RecurringProblem
 from edge_agent.acquisition.modbus_bus import ModbusBus
 from edge_agent.acquisition.stream_bus import StreamBus
 from edge_agent.clock import Clock
@@ -24,17 +24,17 @@ class StatusFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._burst = Burst()
+        self._problem = RecurringProblem()
 
     def write(self, status: Mapping[str, Any]) -> None:
         """Replace the file."""
         try:
             write_json(self._path, status)
         except OSError as error:
-            if self._burst.begins(str(error)):
+            if self._problem.begins(str(error)):
                 _log.warning("status_file_unwritable", file=str(self._path), problem=str(error))
         else:
-            self._burst.ends()
+            self._problem.ends()
 
 
 def agent_status(

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from edge_agent.acquisition.bus_counters import Burst, DeviceCounters
+from edge_agent.acquisition.bus_counters import DeviceCounters, RecurringProblem
 from edge_agent.acquisition.lines.line import BusLost, BusUnavailable, Line, LineReceiver
 from edge_agent.acquisition.lines.serial_line import open_serial
 from edge_agent.acquisition.lines.tcp_line import open_tcp
@@ -44,25 +44,25 @@ async def open_line(bus: Bus, receiver: LineReceiver) -> Line:
 async def keep_open(
     bus: Bus,
     counters: Mapping[str, DeviceCounters],
-    use: Callable[[], Awaitable[None]],
+    work: Callable[[], Awaitable[None]],
     lost: Callable[[str], None],
 ) -> None:
-    """Call ``use``, which opens the bus and works on it, again each time the bus is lost."""
+    """Call ``work``, which opens the bus and works on it, again each time the bus is lost."""
     log = _log.bind(bus=bus.name, where=bus.where)
-    burst, rest_s = Burst(), REOPEN_FIRST_S
+    recurring, rest_s = RecurringProblem(), REOPEN_FIRST_S
     while True:
         began_s = time.monotonic()
         try:
-            await use()
+            await work()
         except (BusUnavailable, BusLost) as error:
             for counter in counters.values():
                 counter.add("bus_errors")
                 counter.last_error = str(error)
             lost(str(error))
             if time.monotonic() - began_s > 2 * REOPEN_CAP_S:
-                burst.ends()
+                recurring.ends()
                 rest_s = REOPEN_FIRST_S
-            if burst.begins(str(error)):
+            if recurring.begins(str(error)):
                 log.warning("bus_unavailable", problem=str(error))
         await asyncio.sleep(rest_s)
         rest_s = min(2 * rest_s, REOPEN_CAP_S)

@@ -22,8 +22,8 @@ class DeviceCounters:
 
 
 @dataclass(slots=True)
-class Burst:
-    """Lets a recurring problem be logged once when it begins and once when it is over."""
+class RecurringProblem:
+    """A problem that is logged once when it begins and once when it is over."""
 
     text: str | None = None
     times: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from edge_agent.acquisition.bus_connection import BusObserver, keep_open, open_line
-from edge_agent.acquisition.bus_counters import Burst
+from edge_agent.acquisition.bus_counters import RecurringProblem
 from edge_agent.acquisition.lines.line import BusLost
 from edge_agent.acquisition.modbus.client import Client, ReplyMatcher
 from edge_agent.acquisition.modbus.outcomes import LineEvent
@@ -38,9 +38,9 @@ class ModbusBus:
         self._observer = observer
         self._counters = {name: p.counters for name, p in pollers.items()}
         self._by_unit = {d.unit: self._counters[d.name] for d in bus.devices}
-        self._bursts = {name: Burst() for name in pollers}
+        self._problems = {name: RecurringProblem() for name in pollers}
         self._silent = dict.fromkeys(pollers, 0)
-        self._since_answer = 0
+        self._failed_turns = 0
         self._reconnecting = False
         self._began_s = time.monotonic()
         self._busy_s = 0.0
@@ -50,7 +50,7 @@ class ModbusBus:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await keep_open(self._bus, self._counters, self._use, self._lost)
+        await keep_open(self._bus, self._counters, self._connect_and_poll, self._lost)
 
     @property
     def busy(self) -> float:
@@ -69,11 +69,11 @@ class ModbusBus:
         if counters is not None:
             counters.add(event.value)
 
-    async def _use(self) -> None:
+    async def _connect_and_poll(self) -> None:
         client = make_client(self._bus, self._note)
         line = await open_line(self._bus, client)
         client.attach(line)
-        self._since_answer = 0
+        self._failed_turns = 0
         if not self._reconnecting:
             self.schedule.reset_back_off()
         self._reconnecting = False
@@ -123,30 +123,30 @@ class ModbusBus:
         if poll.result is TurnResult.DAMAGED:
             self._failed(poller, poll, now_s, back_off=False)
             return
-        self._since_answer = 0
+        self._failed_turns = 0
         self._answered(poller, poll)
 
     def _answered(self, poller: Poller, poll: Poll) -> None:
         name = poller.device.name
         self._silent[name] = 0
         self._observer.online(poller.device)
-        burst = self._bursts[name]
-        if poll.error is None and not burst.times:
+        recurring = self._problems[name]
+        if poll.error is None and not recurring.times:
             return
         log = _log.bind(bus=self._bus.name, device=name, unit=poller.device.unit)
         if poll.error is None:
-            log.info("device_answering", after_failures=burst.ends())
-        elif burst.begins(poll.error):
+            log.info("device_answering", after_failures=recurring.ends())
+        elif recurring.begins(poll.error):
             log.warning("device_refuses", problem=poll.error)
 
     def _failed(self, poller: Poller, poll: Poll, now_s: float, *, back_off: bool = True) -> None:
         name = poller.device.name
         self._silent[name] += 1
-        self._since_answer += 1
+        self._failed_turns += 1
         if back_off:
             self.schedule.failed(name, now_s, self._patience_s(poller, 1))
         error = poll.error or "no answer"
-        if self._bursts[name].begins(error):
+        if self._problems[name].begins(error):
             _log.warning(
                 "device_not_answering", bus=self._bus.name, device=name,
                 unit=poller.device.unit, problem=error,
@@ -156,7 +156,7 @@ class ModbusBus:
 
     def _check_connection(self) -> None:
         """End a TCP connection on which nobody answers: it may be dead, and a new one costs little."""
-        if self._bus.tcp is not None and self._since_answer > max(2, len(self._pollers)):
+        if self._bus.tcp is not None and self._failed_turns > max(2, len(self._pollers)):
             self._reconnecting = True
             raise BusLost(f"{self._bus.where}: nobody answers; connecting again")
 

@@ -8,7 +8,7 @@ import structlog
 
 from device_profiles.streams import StreamDecoder, decoder
 from edge_agent.acquisition.bus_connection import BusObserver, keep_open, open_line
-from edge_agent.acquisition.bus_counters import Burst, DeviceCounters
+from edge_agent.acquisition.bus_counters import DeviceCounters, RecurringProblem
 from edge_agent.acquisition.lines.line import BusLost
 from edge_agent.clock import distinct
 from edge_agent.devices import Bus, Device
@@ -41,7 +41,7 @@ class StreamBus:
         self._counters = counters
         self._observer = observer
         self._clock = clock
-        self._burst = Burst()
+        self._problem = RecurringProblem()
         self._stamper = Stamper()
         self._heard_s: float | None = None
         self._usual_gap_s = self._device.interval_ms / 1000
@@ -49,9 +49,9 @@ class StreamBus:
     async def run(self) -> None:
         """Work until cancelled."""
         counters = {self._device.name: self._counters}
-        await keep_open(self._bus, counters, self._use, self._lost)
+        await keep_open(self._bus, counters, self._connect_and_listen, self._lost)
 
-    async def _use(self) -> None:
+    async def _connect_and_listen(self) -> None:
         listener = Listener(self._device, self._clock)
         line = await open_line(self._bus, listener)
         _log.info("bus_open", bus=self._bus.name, where=self._bus.where)
@@ -106,7 +106,7 @@ class StreamBus:
             self._usual_gap_s += 0.3 * (now_s - self._heard_s - self._usual_gap_s)
         self._heard_s = now_s
         self._observer.online(self._device)
-        if self._burst.ends():
+        if self._problem.ends():
             _log.info("device_answering", bus=self._bus.name, device=self._device.name)
 
     def _quiet(self, quiet_s: float) -> None:
@@ -114,7 +114,7 @@ class StreamBus:
         self._counters.add("timeouts")
         self._counters.last_error = why
         self._observer.offline(self._device, why)
-        if self._burst.begins(why):
+        if self._problem.begins(why):
             _log.warning(
                 "device_not_answering", bus=self._bus.name, device=self._device.name, problem=why
             )

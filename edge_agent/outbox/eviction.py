@@ -2,7 +2,7 @@
 
 The newest half stays complete. In the oldest half one of four reports of the same shape stays;
 once that half is sparse everywhere, its oldest part is deleted. An evicted report leaves an empty
-row with its batch number, so that the cloud does not wait for it.
+row with its report number, so that the cloud does not wait for it.
 """
 
 import sqlite3

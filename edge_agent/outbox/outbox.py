@@ -175,7 +175,7 @@ class Outbox:
             return True
 
     def numbers(self) -> tuple[int, int]:
-        """The lowest unconfirmed batch number that is held, and the next number."""
+        """The lowest unconfirmed report number that is held, and the next number."""
         with self._database:
             return self._storage.oldest()[0], self._storage.state.next_batch
 

@@ -32,7 +32,7 @@ _TRIES = 20
 
 
 class ReportStorage:
-    """The file of an outbox, its batch numbers and totals.
+    """The file of an outbox, its report numbers and totals.
 
     ``shift_ms`` turns monotonic time into UTC; None while the clock cannot be trusted.
     """
@@ -47,7 +47,7 @@ class ReportStorage:
         self.damaged_rows = 0
         self.entries = KeyValueEntries()
         self.numbering = 0
-        """Changes when batch numbers start again. A session must then start again too."""
+        """Changes when report numbers start again. A session must then start again too."""
         self._path = path
         self._quota = Quota(path, max_bytes)
         self._memory_samples = memory_samples
@@ -56,7 +56,7 @@ class ReportStorage:
         self._connection: sqlite3.Connection | None = None
         self._buffer = WriteBuffer()
         self._retry_at_s = 0.0
-        # A new outbox starts with the present time as batch number, so that its numbers are above
+        # A new outbox starts with the present time as report number, so that its numbers are above
         # those of any outbox before it.
         start = max(1, utc_now_ms())
         self.state = OutboxState(start, start - 1)
@@ -160,7 +160,7 @@ class ReportStorage:
         return self._buffer.after(after)
 
     def oldest(self) -> tuple[int, int | None]:
-        """The lowest unconfirmed batch number that is held (or the next number), and the oldest time."""
+        """The lowest unconfirmed report number that is held (or the next number), and the oldest time."""
         state = self.state
         lowest: int | None = None
         time_ms: int | None = None

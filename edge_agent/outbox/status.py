@@ -20,8 +20,8 @@ class OutboxStatus:
 
     ``measured_total``, ``evicted_total``: samples since the file was made. ``drained_in_s``: when
     it will be empty at the present rate, None if it does not shrink. ``problem``: why the disk
-    refuses writes; reports then stay in memory. ``ready``: whether the batch numbers are known.
-    ``numbering`` changes when batch numbers start again. ``damaged_rows``: rows that the disk has
+    refuses writes; reports then stay in memory. ``ready``: whether the report numbers are known.
+    ``numbering`` changes when report numbers start again. ``damaged_rows``: rows that the disk has
     changed and that were moved to the table of damaged rows.
     """
 

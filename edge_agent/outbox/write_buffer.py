@@ -1,4 +1,4 @@
-"""Reports that have a batch number and are not on disk yet."""
+"""Reports that have a report number and are not on disk yet."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ Numbered = tuple[StoredReport, int]
 
 
 class WriteBuffer:
-    """Reports in the order of their batch numbers."""
+    """Reports in the order of their report numbers."""
 
     def __init__(self) -> None:
         self._reports: deque[Numbered] = deque()

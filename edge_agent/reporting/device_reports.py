@@ -1,12 +1,12 @@
-"""The reports of all devices: each device's chain, its open window, and their way to the outbox."""
+"""The reports of all devices: their reporting steps, open windows, and the way to the outbox."""
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from edge_agent.devices import Device
-from edge_agent.reporting.chain import Chain
 from edge_agent.reporting.report_collector import ReportCollector
+from edge_agent.reporting.reporting_steps import ReportingSteps
 from telemetry.samples import Sample
 
 KEEP_EVERY_S = 10.0
@@ -38,50 +38,50 @@ class DeviceReports:
         self._on_reset = on_reset
         self._now_ms = now_ms
         self._entries = entries
-        self._chains: dict[str, Chain] = {}
+        self._steps: dict[str, ReportingSteps] = {}
 
     def add(self, device: Device) -> None:
         """Begin with a device, or go on with a new description of it."""
-        known = self._chains.get(device.name)
+        known = self._steps.get(device.name)
         window = (
             self._entries().get(_entry_name(device.name))
             if known is None
-            else known.window(self._now_ms())
+            else known.open_window(self._now_ms())
         )
 
         def on_reset(metric: str, before: float, after: float) -> None:
             self._on_reset(device, metric, before, after)
 
-        self._chains[device.name] = Chain(device, self._totals, on_reset, window)
+        self._steps[device.name] = ReportingSteps(device, self._totals, on_reset, window)
 
     def remove(self, device: str) -> None:
         """Forget a device."""
-        self._chains.pop(device, None)
+        self._steps.pop(device, None)
 
     async def take(self, device: str, samples: Sequence[Sample]) -> None:
         """Report readings of a device. Waits while the outbox does not keep up."""
-        chain = self._chains[device]
-        if chain.is_plain:
+        steps = self._steps[device]
+        if steps.passes_unchanged:
             await self._collector.put(device, samples)
         else:
-            await self._report(device, chain, chain.take(samples))
+            await self._report(device, steps, steps.take(samples))
 
     def resume(self, device: str) -> None:
         """The device answers."""
-        self._chains[device].resume(self._now_ms())
+        self._steps[device].resume(self._now_ms())
 
     def interrupt(self, device: str) -> None:
         """The device no longer answers, or is about to be read by another bus."""
-        chain = self._chains.get(device)
-        if chain is not None:
-            chain.interrupt(self._now_ms())
+        steps = self._steps.get(device)
+        if steps is not None:
+            steps.interrupt(self._now_ms())
 
     async def keep_windows(self) -> None:
         """Make the contents of the open windows durable."""
         now_ms = self._now_ms()
-        for device, chain in list(self._chains.items()):
-            if self._chains.get(device) is chain:
-                await self._collector.put(device, (), _window_entry(device, chain, now_ms))
+        for device, steps in list(self._steps.items()):
+            if self._steps.get(device) is steps:
+                await self._collector.put(device, (), _window_entry(device, steps, now_ms))
 
     async def run(self) -> None:
         """Report windows that have ended, and keep the open ones durable, until cancelled."""
@@ -89,23 +89,23 @@ class DeviceReports:
         while True:
             await asyncio.sleep(_TICK_S)
             now_ms = self._now_ms()
-            for device, chain in list(self._chains.items()):
-                if self._chains.get(device) is chain:
-                    await self._report(device, chain, chain.tick(now_ms))
+            for device, steps in list(self._steps.items()):
+                if self._steps.get(device) is steps:
+                    await self._report(device, steps, steps.tick(now_ms))
             if time.monotonic() >= next_keep_s:
                 next_keep_s = time.monotonic() + KEEP_EVERY_S
                 await self.keep_windows()
 
-    async def _report(self, device: str, chain: Chain, samples: Sequence[Sample]) -> None:
+    async def _report(self, device: str, steps: ReportingSteps, samples: Sequence[Sample]) -> None:
         """Put reports into the outbox, and with them what the open window then holds."""
         if samples:
-            await self._collector.put(device, samples, _window_entry(device, chain, self._now_ms()))
+            await self._collector.put(device, samples, _window_entry(device, steps, self._now_ms()))
 
 
 def _entry_name(device: str) -> str:
     return f"window/{device}"
 
 
-def _window_entry(device: str, chain: Chain, now_ms: int) -> Mapping[str, str]:
-    window = chain.window(now_ms)
+def _window_entry(device: str, steps: ReportingSteps, now_ms: int) -> Mapping[str, str]:
+    window = steps.open_window(now_ms)
     return {} if window is None else {_entry_name(device): window}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from edge_agent.acquisition.bus_counters import Burst
+from edge_agent.acquisition.bus_counters import RecurringProblem
 from edge_agent.outbox import Outbox, OutboxError, Report
 from telemetry.samples import Sample
 
@@ -32,7 +32,7 @@ class ReportCollector:
         self._room.set()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._burst = Burst()
+        self._problem = RecurringProblem()
 
     async def put(
         self, device: str, samples: Sequence[Sample], entries: Mapping[str, str] | None = None
@@ -75,14 +75,14 @@ class ReportCollector:
                 self._pending = reports + self._pending
                 self._entries = entries | self._entries
                 self._samples += count
-                if self._burst.begins(str(error)):
+                if self._problem.begins(str(error)):
                     _log.error("outbox_refuses_reports", problem=str(error))
                 if self._samples > MAX_PENDING:
                     self._room.clear()
                 self._arrived.set()
                 await asyncio.sleep(RETRY_S)
                 continue
-            if self._burst.ends():
+            if self._problem.ends():
                 _log.info("outbox_accepts_reports")
             if not self._pending and not self._entries:
                 self._empty.set()

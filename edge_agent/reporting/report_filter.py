@@ -10,7 +10,7 @@ from telemetry.samples import Sample
 class MetricFilter:
     """Passes a sample of one metric if it has changed enough, or after the heartbeat."""
 
-    rule: ReportFilter
+    settings: ReportFilter
     last: Sample | None = None
 
     def passes(self, sample: Sample) -> bool:
@@ -22,12 +22,12 @@ class MetricFilter:
 
     def _is_news(self, sample: Sample) -> bool:
         last = self.last
-        if last is None or sample.time_ms - last.time_ms >= self.rule.heartbeat:
+        if last is None or sample.time_ms - last.time_ms >= self.settings.heartbeat:
             return True
         if sample.value is None or last.value is None or sample.flag is not last.flag:
             return sample.value is not last.value or sample.flag is not last.flag
         change = abs(sample.value - last.value)
-        if self.rule.dead_band is not None:
-            return change >= self.rule.dead_band
-        assert self.rule.dead_band_percent is not None  # the configuration has one of the two
-        return change > 0 and change >= abs(last.value) * self.rule.dead_band_percent / 100
+        if self.settings.dead_band is not None:
+            return change >= self.settings.dead_band
+        assert self.settings.dead_band_percent is not None  # the configuration has one of the two
+        return change > 0 and change >= abs(last.value) * self.settings.dead_band_percent / 100

@@ -73,7 +73,7 @@ class Births:
         self._aliases.retire_all_but(present)
 
     def begin(self, numbering: int) -> None:
-        """A session begins. If batch numbers started again, aliases stand for other metrics now."""
+        """A session begins. If report numbers started again, aliases stand for other metrics now."""
         if numbering != self._numbering:
             self._numbering = numbering
             self._last.clear()
@@ -82,7 +82,7 @@ class Births:
 
     def note(self, report: StoredReport) -> None:
         """Remember the values of a report as the last values."""
-        if not report.is_plain:
+        if not report.has_values_only:
             self._unpack_values(report)
             return
         before = self._newest.get(report.shape.number)
@@ -102,7 +102,7 @@ class Births:
                 self._last[alias] = (time_ms, value, flag)
 
     def closing_alias(self, device: str) -> int:
-        """The alias of the batch number (``Store/Batch``) of a device."""
+        """The alias of the report number (``Store/Batch``) of a device."""
         alias = self._closing.get(device)
         if alias is None:
             alias = self._aliases.aliases(device, [names.STORE_BATCH])[names.STORE_BATCH]

@@ -52,9 +52,9 @@ class ReportEncoder:
         closing: int | None,
         numbered: bool,
     ) -> bytes:
-        """The metrics of ``reports`` and, if ``numbered``, the batch number after each report.
+        """The metrics of ``reports`` and, if ``numbered``, the report number after each report.
 
-        ``closing`` is the alias of the batch number; None: it is sent by name (for the gateway).
+        ``closing`` is the alias of the report number; None: it is sent by name (for the gateway).
         """
         if not numbered or closing is None:
             return b"".join(
@@ -62,9 +62,9 @@ class ReportEncoder:
                 for r in reports
             )
         parts: list[bytes] = []
-        for plain, some in groupby(reports, _plain_shape):
+        for shape, some in groupby(reports, _common_shape):
             run = list(some)
-            if plain is None:
+            if shape is None:
                 parts += (
                     self._alone(r, historical=historical, closing=closing, numbered=True)
                     for r in run
@@ -83,7 +83,7 @@ class ReportEncoder:
     def _alone(
         self, report: StoredReport, *, historical: bool, closing: int | None, numbered: bool
     ) -> bytes:
-        if report.is_plain:
+        if report.has_values_only:
             encoder = self._encoder(report, closing)
             body = encoder.encode(report.time_ms, report.data, historical=historical)
             last_ms = report.time_ms
@@ -103,9 +103,9 @@ class ReportEncoder:
         return encoder
 
 
-def _plain_shape(report: StoredReport) -> int | None:
+def _common_shape(report: StoredReport) -> int | None:
     """The key of reports that can be encoded together; None: not together."""
-    return report.shape.number if report.is_plain else None
+    return report.shape.number if report.has_values_only else None
 
 
 def _one_by_one(report: StoredReport, *, historical: bool) -> tuple[bytes, int]:

@@ -1,6 +1,6 @@
 """Which reports are sent when: live reports at once, the backlog behind them, lost ones again.
 
-Pure bookkeeping over batch numbers; times are seconds of the monotonic clock. Every batch from the
+Pure bookkeeping over report numbers; times are seconds of the monotonic clock. Every batch from the
 lowest that is held to the newest is either *unsent* (not sent in this session, or to be sent again)
 or sent and waiting for its confirmation.
 

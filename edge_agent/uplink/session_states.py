@@ -7,7 +7,7 @@ leads to another state is a defect and raises too.
 What a session guarantees on the wire (Sparkplug B 3.0, chapter 5):
 
 1. Nothing is published before the broker has confirmed the subscriptions, the host application is
-   online (if the gateway waits for one) and the outbox knows its batch numbers.
+   online (if the gateway waits for one) and the outbox knows its report numbers.
 2. The first message is the NBIRTH, with sequence number 0. Each message after it has the next
    number, modulo 256. Another NBIRTH starts at 0 again, and the births of all devices follow it.
 3. A device is born before its data is sent. Data names only metrics of that birth, by alias.
@@ -33,7 +33,7 @@ class SessionState(Enum):
     WAITING_FOR_HOST = auto()
     """Subscribed; the host application is not online."""
     WAITING_FOR_NUMBERS = auto()
-    """The host is online; the outbox cannot be read yet, so its batch numbers are unknown."""
+    """The host is online; the outbox cannot be read yet, so its report numbers are unknown."""
     DELIVERING = auto()
     """Births are out and reports flow."""
     ENDED = auto()

@@ -66,7 +66,7 @@ class SampleEncoder:
     """Encodes many batches of the same metrics; the samples of a batch have the same time.
 
     ``aliases`` are the aliases of the metrics in the order of their values; ``closing`` is the
-    alias of the batch number that follows them.
+    alias of the report number that follows them.
     """
 
     def __init__(self, aliases: Sequence[int], closing: int | None = None) -> None:
@@ -82,7 +82,7 @@ class SampleEncoder:
     def encode_batches(
         self, batches: Sequence[int], times_ms: Sequence[int], values: bytes, *, historical: bool
     ) -> bytes:
-        """The same for several batches in sequence, each followed by its batch number.
+        """The same for several batches in sequence, each followed by its report number.
 
         ``values`` are those of all metrics of the first batch, then of the second, and so on;
         ``times_ms`` are UTC milliseconds, at least one.

@@ -6,9 +6,11 @@ REBIRTH = "Node Control/Rebirth"
 ACK_THROUGH = "Node Control/Ack Through"
 """Written by the host: every batch up to this number is stored."""
 STORE_BATCH = "Store/Batch"
-"""In a DATA message: the number of the batch whose samples precede it; marked transient."""
+"""In a DATA message: the number of the report whose samples precede it; marked transient.
+
+A report number: the wire, the code and the outbox file call it Batch."""
 STORE_OLDEST = "Store/Oldest"
-"""In the NBIRTH: the lowest batch number in the outbox."""
+"""In the NBIRTH: the lowest report number in the outbox."""
 STORE_NEXT = "Store/Next"
 """In the NBIRTH: the number of the next batch."""
 

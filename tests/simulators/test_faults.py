@@ -87,11 +87,12 @@ def read_to_the_end(port: int) -> None:
     raise OSError("Input/output error: end of file")
 
 
-def ask(line: Serial, unit: int = 1, pdu: bytes = READ, timeout_s: float = 0.4) -> bytes:
+def ask(line: Serial, unit: int = 1, pdu: bytes = READ, timeout_s: float = 60.0) -> bytes:
+    """The answer to a read as soon as it is complete, or what arrives within ``timeout_s``."""
     line.reset_input_buffer()
     line.timeout = timeout_s
     line.write(with_crc(bytes((unit,)) + pdu))
-    return bytes(line.read(60))
+    return bytes(line.read(5 + 2 * int.from_bytes(pdu[3:5], "big")))
 
 
 def test_the_seed_decides_where_chance_falls() -> None:
@@ -146,7 +147,7 @@ def test_answers_are_damaged_as_their_fault_says() -> None:
 def test_one_dead_unit_does_not_silence_the_other(tmp_path: Path) -> None:
     made = station(faults=[{"kind": "no_answer", "device": "g/weather"}])
     with running(made, tmp_path), Serial(str(tmp_path / "s-rs485"), 9600) as line:
-        assert ask(line) == b""
+        assert ask(line, timeout_s=0.4) == b""
         assert has_valid_crc(ask(line, 2, bytes.fromhex("03 2601 0002")))
 
 
@@ -243,7 +244,7 @@ def test_a_stuck_value_stays_what_it_was_when_it_began(tmp_path: Path) -> None:
 def test_only_what_could_be_read_counts_as_answered(tmp_path: Path) -> None:
     made = station(faults=[{"kind": "crc_error", "device": "g/weather", "probability": 0.5}])
     with running(made, tmp_path), Serial(str(tmp_path / "s-rs485"), 9600) as line:
-        good = sum(has_valid_crc(ask(line, timeout_s=0.15)) for _ in range(12))
+        good = sum(has_valid_crc(ask(line)) for _ in range(12))
     assert 0 < good < 12
     served = [s for s in read_truth(tmp_path / "truth.csv") if s.series == "g/weather/temperature"]
     assert len(served) == good

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def test_what_the_agent_sends_is_what_the_devices_served(
             edge.wait(60)
         sim.terminate()
         sim.wait(60)
-    time.sleep(0.3)
+    wait_until(lambda: len(host.deaths) >= len(edges), "everything up to the deaths has arrived")
     host.close()
     assert not host.wrong
     served: dict[str, list[tuple[int, float | None]]] = defaultdict(list)

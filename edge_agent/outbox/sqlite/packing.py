@@ -20,7 +20,7 @@ from telemetry.samples import Sample
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A row without its batch number."""
+    """A row without its report number."""
 
     shape: Shape
     time_ms: int

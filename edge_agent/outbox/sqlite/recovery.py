@@ -125,7 +125,7 @@ def carry_over(
 def restore(
     connection: sqlite3.Connection, recovered: Recovered, state: OutboxState, aliases: Aliases
 ) -> int:
-    """Write recovered reports into a new file under new batch numbers; returns their samples.
+    """Write recovered reports into a new file under new report numbers; returns their samples.
 
     New numbers, because lost reports must not leave holes: the cloud waits for every number. Call
     this in a transaction.

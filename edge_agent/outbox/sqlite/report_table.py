@@ -93,7 +93,7 @@ def put_aside(connection: sqlite3.Connection, rows: Sequence[ReportRow], newest:
 
 
 def _consecutive(rows: Sequence[ReportRow]) -> Iterator[list[ReportRow]]:
-    """``rows`` in groups of consecutive batch numbers."""
+    """``rows`` in groups of consecutive report numbers."""
     group: list[ReportRow] = []
     for row in rows:
         if group and row[0] != group[-1][0] + 1:

@@ -39,7 +39,7 @@ class Shape:
 
 
 NO_SHAPE = Shape(0, None, ())
-"""The shape of reports whose row was damaged: only their batch number is known."""
+"""The shape of reports whose row was damaged: only their report number is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class StoredReport:
         return self.time_ms >= FIRST_TRUSTED_MS
 
     @property
-    def is_plain(self) -> bool:
+    def has_values_only(self) -> bool:
         """Whether ``data`` is only the doubles of samples that share ``time_ms``."""
         return bool(self.shape.aliases) and len(self.data) == 8 * len(self.shape.aliases)
 
@@ -112,7 +112,7 @@ def unpack(report: StoredReport) -> Iterator[tuple[int, int, float | None, Flag]
             yield alias, base + offset, None if math.isnan(value) else value, Flag(flag)
         return
     n = len(report.shape.aliases)
-    if report.is_plain:
+    if report.has_values_only:
         for alias, value in zip(report.shape.aliases, struct.unpack(f"<{n}d", data), strict=True):
             yield alias, base, value, Flag.NOT_EVALUATED
         return

@@ -10,8 +10,8 @@ from device_profiles import Profile
 from edge_agent.configuration import DeviceConfiguration, ReportFilter
 from edge_agent.devices import Device
 from edge_agent.reporting.averages import Kind, Window, percentile, window_end_ms
-from edge_agent.reporting.chain import Chain, reported_metrics
 from edge_agent.reporting.report_filter import MetricFilter
+from edge_agent.reporting.reporting_steps import ReportingSteps, reported_metrics
 from edge_agent.reporting.totals import Step, Total
 from edge_agent.reporting.traffic import Sighting, TrafficWindow
 from telemetry.quality import Flag
@@ -235,16 +235,16 @@ WIND = (
 def test_rain_goes_on_when_the_gauge_wraps_and_a_reset_is_reported() -> None:
     resets: list[tuple[str, float, float]] = []
     remembered: dict[str, object] = {}
-    chain = Chain(device(RAIN), remembered, lambda *what: resets.append(what))
+    steps = ReportingSteps(device(RAIN), remembered, lambda *what: resets.append(what))
     top = 65535 * 0.2
     values = [
-        chain.take([Sample("rain", t * 1000, v)])[0].value for t, v in enumerate((top, 0.0, 0.2))
+        steps.take([Sample("rain", t * 1000, v)])[0].value for t, v in enumerate((top, 0.0, 0.2))
     ]
     assert values == pytest.approx([top, 65536 * 0.2, 65537 * 0.2])
-    chain.take([Sample("rain", 9000, 300.0)])
-    assert chain.take([Sample("rain", 9500, 0.2)])[0].value == pytest.approx(65536 * 0.2 + 300.2)
+    steps.take([Sample("rain", 9000, 300.0)])
+    assert steps.take([Sample("rain", 9500, 0.2)])[0].value == pytest.approx(65536 * 0.2 + 300.2)
     assert resets == [("rain", 300.0, 0.2)]
-    again = Chain(device(RAIN), remembered, lambda *what: resets.append(what))
+    again = ReportingSteps(device(RAIN), remembered, lambda *what: resets.append(what))
     assert again.take([Sample("rain", 10_000, 0.4)])[0].value == pytest.approx(65536 * 0.2 + 300.4)
 
 
@@ -254,12 +254,12 @@ def test_a_fast_sensor_is_averaged_and_says_so_in_its_birth() -> None:
     assert names["speed"] == ("wind_speed", 60_000)
     assert names["speed/max"] == ("unknown", 60_000)
     assert "dir/max" not in names
-    chain = Chain(wind, {}, lambda *_: None)
+    steps = ReportingSteps(wind, {}, lambda *_: None)
     for i, (speed, direction) in enumerate(((2.0, 350.0), (4.0, 10.0))):
         time_ms = 600_000 + i * 1000
-        assert not chain.take([Sample("speed", time_ms, speed), Sample("dir", time_ms, direction)])
-    assert not chain.tick(660_500)
-    reports = {s.metric: s for s in chain.tick(661_000)}
+        assert not steps.take([Sample("speed", time_ms, speed), Sample("dir", time_ms, direction)])
+    assert not steps.tick(660_500)
+    reports = {s.metric: s for s in steps.tick(661_000)}
     assert reports["speed"].value == 3.0
     assert reports["speed"].time_ms == 660_000
     assert reports["speed/max"].value == 4.0
@@ -274,27 +274,27 @@ def test_a_radar_is_reported_by_the_minute_also_when_nothing_passes() -> None:
     )
     radar = device(metrics, stream=True, aggregate={"every": "1m"})
     names = {m.name for m in reported_metrics(radar)}
-    chain = Chain(radar, {}, lambda *_: None)
-    chain.resume(60_000_000)
+    steps = ReportingSteps(radar, {}, lambda *_: None)
+    steps.resume(60_000_000)
     for t in (60_002_000, 60_010_000):
-        chain.take([Sample("speed", t, 50.0), Sample("inbound_speed", t, 50.0)])
-    chain.take([Sample("speed", 60_020_000, 40.0), Sample("outbound_speed", 60_020_000, 40.0)])
-    reports = {s.metric: s.value for s in chain.tick(60_061_500)}
+        steps.take([Sample("speed", t, 50.0), Sample("inbound_speed", t, 50.0)])
+    steps.take([Sample("speed", 60_020_000, 40.0), Sample("outbound_speed", 60_020_000, 40.0)])
+    reports = {s.metric: s.value for s in steps.tick(60_061_500)}
     assert reports["flow"] == 180
     assert reports["vehicles"] == 3
     assert set(reports) <= names
-    quiet = {s.metric: s.value for s in chain.tick(60_121_500)}
+    quiet = {s.metric: s.value for s in steps.tick(60_121_500)}
     assert quiet == {"flow": 0, "occupancy": 0, "vehicles": 3, "completeness": 100}
 
 
 def test_a_window_that_a_restart_cuts_goes_on_and_tells_what_it_has_missed() -> None:
     wind = device(WIND, aggregate={"every": "1m"})
-    first = Chain(wind, {}, lambda *_: None)
+    first = ReportingSteps(wind, {}, lambda *_: None)
     first.resume(600_000)
     first.take([Sample("speed", 601_000, 2.0), Sample("dir", 601_000, 350.0)])
     first.take([Sample("speed", 620_000, 6.0)])
     first.interrupt(630_000)
-    second = Chain(wind, {}, lambda *_: None, first.window(630_000))
+    second = ReportingSteps(wind, {}, lambda *_: None, first.open_window(630_000))
     second.resume(640_000)
     second.take([Sample("speed", 650_000, 1.0)])
     reports = {s.metric: s for s in second.tick(661_000)}
@@ -310,10 +310,10 @@ def test_a_window_that_a_restart_cuts_goes_on_and_tells_what_it_has_missed() -> 
 
 def test_a_window_that_ended_while_nobody_ran_is_reported_with_what_it_has() -> None:
     wind = device(WIND, aggregate={"every": "1m"})
-    first = Chain(wind, {}, lambda *_: None)
+    first = ReportingSteps(wind, {}, lambda *_: None)
     first.resume(600_000)
     first.take([Sample("speed", 601_000, 2.0)])
-    second = Chain(wind, {}, lambda *_: None, first.window(615_000))
+    second = ReportingSteps(wind, {}, lambda *_: None, first.open_window(615_000))
     reports = {s.metric: s for s in second.tick(7_200_000)}
     assert (reports["speed"].value, reports["speed"].time_ms) == (2.0, 660_000)
     assert reports["completeness"].value == 25
@@ -326,12 +326,12 @@ RADAR = "  - {name: speed, quantity: vehicle_speed, unit: km/h}\n"
 
 def test_a_radar_that_was_gone_for_a_while_counts_what_it_saw_in_the_time_it_was_there() -> None:
     radar = device(RADAR, stream=True, aggregate={"every": "1m"})
-    chain = Chain(radar, {}, lambda *_: None)
-    chain.resume(60_000_000)
+    steps = ReportingSteps(radar, {}, lambda *_: None)
+    steps.resume(60_000_000)
     for t in (60_002_000, 60_010_000):
-        chain.take([Sample("speed", t, 50.0)])
-    chain.interrupt(60_020_000)
-    again = Chain(radar, {}, lambda *_: None, chain.window(60_020_000))
+        steps.take([Sample("speed", t, 50.0)])
+    steps.interrupt(60_020_000)
+    again = ReportingSteps(radar, {}, lambda *_: None, steps.open_window(60_020_000))
     again.resume(60_050_000)
     again.take([Sample("speed", 60_055_000, 50.0)])
     reports = {s.metric: s for s in again.tick(60_061_000)}
@@ -349,28 +349,28 @@ def test_a_radar_that_was_gone_for_a_while_counts_what_it_saw_in_the_time_it_was
 
 @given(st.text(max_size=30) | st.sampled_from(["{}", "[]", '{"every_ms": 60000}', "null"]))
 def test_a_window_of_another_version_is_left(text: str) -> None:
-    chain = Chain(device(WIND, aggregate={"every": "1m"}), {}, lambda *_: None, text)
-    chain.take([Sample("speed", 601_000, 2.0)])
-    assert {s.metric: s.value for s in chain.tick(661_000)}["speed"] == 2.0
+    steps = ReportingSteps(device(WIND, aggregate={"every": "1m"}), {}, lambda *_: None, text)
+    steps.take([Sample("speed", 601_000, 2.0)])
+    assert {s.metric: s.value for s in steps.tick(661_000)}["speed"] == 2.0
 
 
 def test_a_filtered_metric_announces_its_heartbeat_as_interval() -> None:
     filtered = device(WIND, report={"speed": {"dead_band": 0.5, "heartbeat": "5m"}})
     intervals = {m.name: m.interval_ms for m in reported_metrics(filtered)}
     assert intervals == {"speed": 300_000, "dir": 1000}
-    chain = Chain(filtered, {}, lambda *_: None)
+    steps = ReportingSteps(filtered, {}, lambda *_: None)
     taken = [
-        [s.metric for s in chain.take([Sample("speed", t, 3.0), Sample("dir", t, 90.0)])]
+        [s.metric for s in steps.take([Sample("speed", t, 3.0), Sample("dir", t, 90.0)])]
         for t in (1000, 2000)
     ]
     assert taken == [["speed", "dir"], ["dir"]]
 
 
 def test_windows_go_on_when_the_clock_is_set_back() -> None:
-    chain = Chain(device(WIND, aggregate={"every": "1m"}), {}, lambda *_: None)
-    chain.take([Sample("speed", 7_200_000, 2.0)])
-    chain.take([Sample("speed", 3_600_500, 4.0)])
-    reports = {s.metric: s for s in chain.tick(3_661_000)}
+    steps = ReportingSteps(device(WIND, aggregate={"every": "1m"}), {}, lambda *_: None)
+    steps.take([Sample("speed", 7_200_000, 2.0)])
+    steps.take([Sample("speed", 3_600_500, 4.0)])
+    reports = {s.metric: s for s in steps.tick(3_661_000)}
     assert reports["speed"].time_ms == 3_660_000
 
 

@@ -68,7 +68,7 @@ def reported_metrics(device: Device) -> tuple[Reported, ...]:
             Reported(metric.name, metric.quantity, metric.canonical_unit, interval_ms, low, high)
         )
         if aggregate is not None:
-            found += _endings(metric, aggregate)
+            found += _companion_metrics(metric, aggregate)
     if aggregate is not None:
         found.append(_completeness(aggregate))
     return tuple(found)
@@ -81,11 +81,11 @@ def _completeness(aggregate: Aggregation) -> Reported:
 def _interval_ms(device: Device, metric: Metric) -> int:
     aggregate = device.configuration.aggregate
     interval_ms = device.interval_ms if aggregate is None else aggregate.every
-    rule = _rule_for(device, metric.name)
-    return max(interval_ms, rule.heartbeat) if rule is not None else interval_ms
+    report_filter = _filter_for(device, metric.name)
+    return max(interval_ms, report_filter.heartbeat) if report_filter is not None else interval_ms
 
 
-def _endings(metric: Metric, aggregate: Aggregation) -> Iterable[Reported]:
+def _companion_metrics(metric: Metric, aggregate: Aggregation) -> Iterable[Reported]:
     """Minimum, maximum and count. Their quantity is unknown, so that no rule takes them for the value."""
     kind = kind_of(metric)
     endings = {Kind.MEAN: ("/min", "/max", "/count"), Kind.ANGLE: ("/count",), Kind.LAST: ()}
@@ -110,17 +110,17 @@ def kind_of(metric: Metric) -> Kind:
     return Kind.LAST if quantity.cumulative or metric.quantity == "status" else Kind.MEAN
 
 
-def _rule_for(device: Device, metric: str) -> ReportFilter | None:
-    rules = device.configuration.report
-    return rules.get(metric) or rules.get("*")
+def _filter_for(device: Device, metric: str) -> ReportFilter | None:
+    filters = device.configuration.report
+    return filters.get(metric) or filters.get("*")
 
 
-class Chain:
+class ReportingSteps:
     """Turns the readings of one device into reports.
 
     ``totals`` holds the saved states of counters. ``on_reset`` is called with metric, last value and
-    new value of a counter that was reset or set back. ``window`` is the result of ``window`` of an
-    earlier chain of this device; the interrupted window then continues.
+    new value of a counter that was reset or set back. ``open_window`` is what
+    ``open_window`` of earlier steps of this device returned; that window then continues.
     """
 
     def __init__(
@@ -128,12 +128,12 @@ class Chain:
         device: Device,
         totals: dict[str, object],
         on_reset: Callable[[str, float, float], None],
-        window: str | None = None,
+        open_window: str | None = None,
     ) -> None:
         self._device = device
-        self._remembered = totals
+        self._saved_totals = totals
         self._on_reset = on_reset
-        self._totals = {m.name: self._total(m) for m in device.metrics if _counts(m)}
+        self._totals = {m.name: self._total(m) for m in device.metrics if _is_counter(m)}
         self._filters: dict[str, MetricFilter] = {}
         self._by_field = {m.name: m.field for m in device.metrics}
         aggregate = device.configuration.aggregate
@@ -146,20 +146,20 @@ class Chain:
             self._traffic = TrafficWindow(
                 aggregate.every, aggregate.hold, aggregate.zone_m, aggregate.vehicle_length_m
             )
-        if window is not None and self._every_ms:
+        if open_window is not None and self._every_ms:
             # The state of another version of the agent cannot be used.
             with contextlib.suppress(KeyError, TypeError, ValueError):
-                self._restore(json.loads(window))
+                self._restore(json.loads(open_window))
 
     @property
-    def is_plain(self) -> bool:
+    def passes_unchanged(self) -> bool:
         """Whether readings are reported unchanged."""
-        rules = self._device.configuration.report
-        return not self._totals and not self._every_ms and not rules
+        filters = self._device.configuration.report
+        return not self._totals and not self._every_ms and not filters
 
     def take(self, samples: Sequence[Sample]) -> list[Sample]:
         """The samples to report after these readings."""
-        counted = [self._count(s) for s in samples] if self._totals else list(samples)
+        counted = [self._add_to_total(s) for s in samples] if self._totals else list(samples)
         if not self._every_ms:
             return [s for s in counted if self._is_news(s)]
         reports: list[Sample] = []
@@ -168,7 +168,7 @@ class Chain:
             reports = self._close_until(first_ms)
             self._coverage.resume(first_ms)
         if self._traffic is not None:
-            self._see(counted)
+            self._add_sightings(counted)
         else:
             for sample in counted:
                 if sample.value is not None:
@@ -187,8 +187,8 @@ class Chain:
         """The device no longer answers, or is replaced."""
         self._coverage.pause(now_ms)
 
-    def window(self, now_ms: int) -> str | None:
-        """The state with which a later chain continues the open window; None without aggregation."""
+    def open_window(self, now_ms: int) -> str | None:
+        """The state with which later steps continue the open window; None without aggregation."""
         if not self._every_ms:
             return None
         state: dict[str, Any] = {
@@ -241,30 +241,30 @@ class Chain:
         }
 
     def _is_news(self, sample: Sample) -> bool:
-        rule = _rule_for(self._device, sample.metric)
-        if rule is None:
+        report_filter = _filter_for(self._device, sample.metric)
+        if report_filter is None:
             return True
         if sample.metric not in self._filters:
-            self._filters[sample.metric] = MetricFilter(rule)
+            self._filters[sample.metric] = MetricFilter(report_filter)
         return self._filters[sample.metric].passes(sample)
 
-    def _count(self, sample: Sample) -> Sample:
+    def _add_to_total(self, sample: Sample) -> Sample:
         total = self._totals.get(sample.metric)
         if total is None or sample.value is None:
             return sample
         before = total.last
         value, step = total.take(sample.value, sample.time_ms)
-        self._remembered[self._key(sample.metric)] = total.state
+        self._saved_totals[self._key(sample.metric)] = total.state
         if step in (Step.RESET, Step.BACK) and before is not None:
             self._on_reset(sample.metric, before, sample.value)
         return Sample(sample.metric, sample.time_ms, value, sample.flag)
 
     def _total(self, metric: Metric) -> Total:
         total = Total(_modulus(metric))
-        total.restore(self._remembered.get(self._key(metric.name)))
+        total.restore(self._saved_totals.get(self._key(metric.name)))
         return total
 
-    def _see(self, samples: Iterable[Sample]) -> None:
+    def _add_sightings(self, samples: Iterable[Sample]) -> None:
         """Rebuild the radar's reports from the single samples."""
         assert self._traffic is not None  # take() checks it
         for sighting in sightings((self._by_field[s.metric], s) for s in samples):
@@ -296,7 +296,7 @@ def sightings(samples: Iterable[tuple[str, Sample]]) -> list[Sighting]:
     return found
 
 
-def _counts(metric: Metric) -> bool:
+def _is_counter(metric: Metric) -> bool:
     return QUANTITIES[metric.quantity].cumulative
 
 
