@@ -4,11 +4,11 @@ No I/O and no clock. Everything remembered is in arrays that ``state`` returns a
 which alerts are open is in the database only.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import structlog
 
 from alert_rules.evaluator import SortedSamples, State, group_starts
 from alert_rules.hold_time import Transition
@@ -26,6 +26,8 @@ from cloud_ingest.detection import AnyScores, Detector, Reason, StateMismatchErr
 from cloud_ingest.detection.explain import Finding
 from telemetry.batches import SampleBatch, is_too_far_ahead, usable
 from telemetry.series import Series
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +237,10 @@ class RuleEngine:
             self.last_ms[: len(known)] = known
         detector = part("detector")
         if detector is not None and self._detector is not None:
-            # The state of another kind of detector is not usable: start empty.
-            with contextlib.suppress(StateMismatchError):
+            try:
                 self._detector.restore(detector)
+            except StateMismatchError as error:
+                _log.warning("detector_state_not_restored", problem=str(error))
 
 
 def _in_order(batch: SampleBatch) -> SampleBatch:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from cloud_ingest.alerts.evaluation.engine import RuleEngine
 from cloud_ingest.detection import LayeredDetector, StateMismatchError
@@ -46,7 +47,9 @@ def test_a_state_of_another_version_is_refused_as_a_whole_and_the_detector_start
     assert all(np.array_equal(second.state()[k], new[k], equal_nan=True) for k in new)
     engine = RuleEngine([], LayeredDetector())
     engine.register([one_series(0)])
-    engine.restore({"detector": older}.get)
+    with capture_logs() as logs:
+        engine.restore({"detector": older}.get)
+    assert [entry["event"] for entry in logs] == ["detector_state_not_restored"]
 
 
 def test_an_event_that_continues_over_a_restart_keeps_its_start():
