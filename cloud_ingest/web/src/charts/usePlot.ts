@@ -18,7 +18,13 @@ export function usePlot(source: Source, keys: unknown[]) {
   const plot = useRef<uPlot | null>(null);
   const current = useRef(source);
   current.current = source;
-  const [at_ms, setAt] = useState<number | null>(null);
+  const [at_ms, show] = useState<number | null>(null);
+  // Keys may come faster than the page is drawn: the next one starts from here, not from what is shown.
+  const here_ms = useRef<number | null>(null);
+  const setAt = (time_ms: number | null) => {
+    here_ms.current = time_ms;
+    show(time_ms);
+  };
 
   useEffect(() => {
     const holder = box.current;
@@ -57,11 +63,11 @@ export function usePlot(source: Source, keys: unknown[]) {
   }, keys);
 
   const onKeyDown = (event: KeyboardEvent) => {
-    const { times } = source;
+    const { times } = current.current;
     const step = { ArrowLeft: -1, ArrowRight: 1, Home: -times.length, End: times.length }[event.key];
     if (step === undefined || !times.length) return;
     event.preventDefault();
-    const here = at_ms === null ? times.length - 1 : (nearest(times, at_ms) ?? 0);
+    const here = here_ms.current === null ? times.length - 1 : (nearest(times, here_ms.current) ?? 0);
     const next = times[Math.min(times.length - 1, Math.max(0, here + step))] ?? 0;
     setAt(next);
     plot.current?.setCursor({ left: plot.current.valToPos(next / 1000, "x"), top: 10 }, false);
