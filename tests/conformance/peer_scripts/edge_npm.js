@@ -4,7 +4,9 @@ const client = require(where).newClient({
   serverUrl: `tcp://127.0.0.1:${port}`, username: "", password: "", groupId: "peers",
   edgeNode: "npm-node", clientId: "npm-node", version: "spBv1.0", publishDeath: true,
 });
-const metric = (value) => ({ name: "co2", type: "Double", value, timestamp: Date.now() });
+let last = 0; // each value has a time of its own: a timer that runs late fires twice in one millisecond
+const now = () => (last = Math.max(last + 1, Date.now()));
+const metric = (value) => ({ name: "co2", type: "Double", value, timestamp: now() });
 const message = (metrics) => ({ timestamp: Date.now(), metrics });
 client.on("birth", () => {
   client.publishNodeBirth(message([{ name: "Node Control/Rebirth", type: "Boolean", value: false }]));
