@@ -202,6 +202,6 @@ class Stamper:
             time_ms = distinct(sample.time_ms, self._last_ms.get(sample.metric, 0))
             self._last_ms[sample.metric] = time_ms
             if time_ms != sample.time_ms:
-                sample = Sample(sample.metric, time_ms, sample.value, sample.flag)  # noqa: PLW2901
+                sample = Sample(sample.metric, time_ms, sample.value, sample.flag)  # noqa: PLW2901  # the same with its own time
             stamped.append(sample)
         return tuple(stamped)

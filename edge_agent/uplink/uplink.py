@@ -145,7 +145,7 @@ class Uplink:
         """Replace the counters of each device; changes are published within ten seconds."""
         copy = {device: dict(counts) for device, counts in counters.items()}
 
-        def do(session: Session | None, now: Moment) -> list[Action]:  # noqa: ARG001
+        def do(session: Session | None, now: Moment) -> list[Action]:  # noqa: ARG001  # as every task
             self._births.diagnostics.set(copy)
             return []
 

@@ -157,12 +157,12 @@ class FaultDetector:
         which = usable(batch.value, batch.quality) & self._kinds["judged"][batch.series]
         for tick in ticks_by_time_slice(batch, which, SLICE_MS):
             fresh = tick.time_ms > self._state["last_ms"][tick.series]
-            tick = tick if fresh.all() else tick.select(fresh)  # noqa: PLW2901
+            tick = tick if fresh.all() else tick.select(fresh)  # noqa: PLW2901  # the samples left of it
             possible = (tick.value < _ABSENT_BELOW) | (tick.value == max(ABSENT_CODES))
             if possible.any():
                 absent = np.isin(tick.value, ABSENT_CODES)
                 self._report_absent(tick.select(absent), scores)
-                tick = tick.select(~absent)  # noqa: PLW2901
+                tick = tick.select(~absent)  # noqa: PLW2901  # the samples left of it
             if len(tick):
                 self._judge(tick, scores)
         return scores

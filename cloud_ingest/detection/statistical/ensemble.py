@@ -115,7 +115,7 @@ class EnsembleDetector:
         for tick in ticks(batch, usable(batch.value, batch.quality)):
             fresh = tick.time_ms > self._state["last_ms"][tick.series]
             fresh &= self._state["kind"][tick.series] != _CIRCULAR
-            tick = tick if fresh.all() else tick.select(fresh)  # noqa: PLW2901
+            tick = tick if fresh.all() else tick.select(fresh)  # noqa: PLW2901  # the samples left of it
             if len(tick):
                 self._judge(*self._signal(tick), scores)
         return scores

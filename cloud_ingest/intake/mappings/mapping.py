@@ -61,7 +61,7 @@ def apply(
             metric = _unlisted(payload_value)
         if metric is not None:
             result = _sample(mapping, metric, payload_value, caught, now_ms)
-            (samples if isinstance(result, MappedSample) else refused).append(result)  # type: ignore[arg-type]
+            (samples if isinstance(result, MappedSample) else refused).append(result)  # type: ignore[arg-type]  # checked by isinstance
     return samples, refused
 
 

@@ -127,7 +127,7 @@ def flag_of(m: Any) -> int:
         if key == names.FLAG and value.int_value in _FLAGS:
             return int(value.int_value)
         if key == names.QUALITY:
-            flag = from_sparkplug(metric_value(value, value.type) or 0).value  # type: ignore[arg-type]
+            flag = from_sparkplug(metric_value(value, value.type) or 0).value  # type: ignore[arg-type]  # anything else is no known code
     return flag
 
 

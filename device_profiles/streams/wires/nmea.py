@@ -102,7 +102,7 @@ def _xdr(parts: Sequence[str]) -> FieldValues:
             continue
         if kind == "C" and unit in ("C", "F"):
             fahrenheit = unit == "F" and value is not None
-            reading[f"temperature_{transducer}"] = (value - 32) * 5 / 9 if fahrenheit else value  # type: ignore[operator]
+            reading[f"temperature_{transducer}"] = (value - 32) * 5 / 9 if fahrenheit else value  # type: ignore[operator]  # fahrenheit implies a number
         elif kind in _TRANSDUCERS and unit in _TRANSDUCERS[kind][1]:
             name, factors = _TRANSDUCERS[kind]
             reading[f"{name}_{transducer}"] = None if value is None else value * factors[unit]

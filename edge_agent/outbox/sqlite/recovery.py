@@ -82,12 +82,12 @@ def _rows(
 ) -> Iterator[tuple[Any, ...]]:
     seen = None
     with contextlib.suppress(sqlite3.Error):
-        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY {key}"):  # noqa: S608
+        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY {key}"):  # noqa: S608  # names are constants
             seen = row[0]
             yield row
         return
     with contextlib.suppress(sqlite3.Error):
-        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY {key} DESC"):  # noqa: S608
+        for row in connection.execute(f"SELECT {columns} FROM {table} ORDER BY {key} DESC"):  # noqa: S608  # names are constants
             if seen is not None and row[0] <= seen:
                 return
             yield row
